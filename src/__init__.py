@@ -1,0 +1,1 @@
+"""whyrank: a product's event log in, a ranked list of users with reasons out."""

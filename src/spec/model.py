@@ -1,0 +1,243 @@
+"""The shape of a spec: frozen pydantic models, one class per table of the TOML file.
+
+Only what a spec says by itself is checked here (types, names, sums of points, references between
+its parts). What needs SQL (expressions, column types) is checked when features are compiled.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from .durations import parse_days, parse_duration
+from .references import check_references
+from .scorecard import BandsSpec, ScorecardSpec
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+
+
+def _name(text: str) -> str:
+    if NAME.fullmatch(text) is None:
+        raise ValueError(
+            f"{text!r} is not a name: use small letters, digits and _, starting with a letter, "
+            "at most 48 characters"
+        )
+    return text
+
+
+def _days(text: str) -> str:
+    parse_days(text)
+    return text
+
+
+def _duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Days = Annotated[str, AfterValidator(_days)]
+Duration = Annotated[str, AfterValidator(_duration)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Part(BaseModel):
+    """Base of every part of a spec: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Constant(Part):
+    """A value that every row gets, for a file that has no such column."""
+
+    constant: Text
+
+
+class Expression(Part):
+    """A value computed from columns of the same row, such as `price * quantity`."""
+
+    expression: Text
+
+
+class SourceSpec(Part):
+    """Which column of an events file is what, and how its times are written.
+
+    A column that the file does not have is simply null, except for `user_id`, `event_time` and
+    `event_name`, which every row needs.
+    """
+
+    event_id: Text = "event_id"
+    user_id: Text = "user_id"
+    event_time: Text = "event_time"
+    event_name: Text | Constant = "event_name"
+    value: Text | Expression = "value"
+    session_id: Text = "session_id"
+    experiment_id: Text = "experiment_id"
+    variant: Text = "variant"
+    platform: Text = "platform"
+    device: Text = "device"
+    geo: Text = "geo"
+    properties: Text | tuple[Text, ...] = "properties"
+    time_format: Text = "iso"
+    time_zone: Text = "UTC"
+    earliest: date = date(2000, 1, 1)
+    unknown_events: Literal["quarantine", "keep"] = "quarantine"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_exists(cls, zone: str) -> str:
+        from zoneinfo import available_timezones
+
+        if zone not in available_timezones():
+            raise ValueError(f"{zone!r} is not a time zone: use a name such as Europe/Berlin")
+        return zone
+
+    @field_validator("time_format")
+    @classmethod
+    def _format_known(cls, text: str) -> str:
+        if text in {"iso", "epoch_s", "epoch_ms", "epoch_us"} or "%" in text:
+            return text
+        raise ValueError(
+            f"{text!r} is not a time format: use iso, epoch_s, epoch_ms, epoch_us or a pattern "
+            "such as %d/%m/%Y %H:%M:%S"
+        )
+
+
+class EventSpec(Part):
+    """One kind of event. A label-only event may define the target and nothing else."""
+
+    description: Text
+    label_only: bool = False
+
+
+class AttributeSpec(Part):
+    """One attribute of users; static ones are taken as known at any time."""
+
+    type: Literal["text", "number", "boolean"] = "text"
+    static: bool = False
+    description: str = ""
+
+
+class UsersSpec(Part):
+    """The users file: its key columns, its attributes and what is passed through to exports."""
+
+    user_id: Text = "user_id"
+    valid_from: Text = "valid_from"
+    attributes: dict[Name, AttributeSpec] = {}
+    pass_through: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> Self:
+        both = sorted(set(self.attributes) & set(self.pass_through))
+        if both:
+            raise ValueError(f"{both[0]!r} is both an attribute and passed through: choose one")
+        return self
+
+
+class SessionSpec(Part):
+    """How events become sessions.
+
+    gap: a session ends when the next event comes more than this later (exactly the gap: same
+    session). bounce_events: a session of at most so many events is a bounce. A session is a spam
+    burst when it has at least spam_events events at `spam_seconds` seconds or less from one to
+    the next, on average.
+    """
+
+    gap: Duration = "30m"
+    bounce_events: Annotated[int, Field(ge=1)] = 1
+    spam_events: Annotated[int, Field(ge=2)] = 20
+    spam_seconds: Annotated[float, Field(gt=0)] = 2.0
+    repeat_within: Duration = "7d"
+
+
+class TargetSpec(Part):
+    """What counts as converted, and within how long after as_of.
+
+    require "any": one event of `events`; "all": every one of them, the last one's time counts.
+    """
+
+    name: Name = "converted"
+    events: Annotated[tuple[Text, ...], Field(min_length=1)]
+    require: Literal["any", "all"] = "any"
+    horizon: Days
+    description: Text
+
+
+class PopulationSpec(Part):
+    """Who is ranked: an SQL condition over features."""
+
+    where: Text = "true"
+    description: Text = "every user with an event before as_of"
+
+
+class FeatureSpec(Part):
+    """One feature; docs/features.md lists the operations and what each needs."""
+
+    name: Name
+    op: Text
+    description: Text
+    unit: Text = "count"
+    events: tuple[Text, ...] = ()
+    where: Text | None = None
+    column: Text | None = None
+    window: Days | None = None
+    min_gap: Duration | None = None
+    null: float | str | None = None
+    sql: Text | None = None
+    type: Literal["number", "text", "boolean"] = "number"
+    outcome: tuple[Text, ...] = ()
+    within: Days | None = None
+    smoothing: Annotated[float, Field(gt=0)] = 50.0
+
+
+class Spec(Part):
+    """Everything about one scoring problem."""
+
+    name: Name
+    version: Text
+    description: Text
+    trust_until: date | None = None
+    source: SourceSpec = SourceSpec()
+    events: dict[Text, EventSpec] = {}
+    users: UsersSpec = UsersSpec()
+    sessions: SessionSpec = SessionSpec()
+    target: TargetSpec
+    population: PopulationSpec = PopulationSpec()
+    features: Annotated[tuple[FeatureSpec, ...], Field(min_length=1)]
+    scorecard: ScorecardSpec
+    bands: BandsSpec
+
+    @field_validator("trust_until", mode="before")
+    @classmethod
+    def _a_day(cls, value: object) -> object:
+        if isinstance(value, datetime):
+            raise ValueError("is a time: write a date, such as 2018-09-01")
+        return value
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        check_references(
+            events={name: event.label_only for name, event in self.events.items()},
+            target=self.target.events,
+            features=[(f.name, f.events, f.outcome) for f in self.features],
+            scorecard=self.scorecard,
+            reserved={*self.users.pass_through},
+        )
+        return self
+
+    def feature(self, name: str) -> FeatureSpec:
+        """Return the feature of that name; raises KeyError when there is none."""
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        raise KeyError(name)

@@ -1,0 +1,79 @@
+"""Checks between a spec's parts: every name that one part uses must exist in another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .scorecard import ScorecardSpec
+
+RESERVED = frozenset({"user_id", "as_of", "in_population", "rank", "score", "label"})
+
+
+def suggest(word: str, known: Collection[str]) -> str:
+    """Return a hint for a misspelt word: the nearest known one, else the list.
+
+    >>> suggest("pricing_veiws", ["page_views", "pricing_views"])
+    "did you mean 'pricing_views'?"
+    """
+    close = get_close_matches(word, sorted(known), n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "known: " + ", ".join(sorted(known)) if known else "none are declared"
+
+
+def check_references(
+    *,
+    events: Mapping[str, bool],
+    target: Sequence[str],
+    features: Sequence[tuple[str, Sequence[str], Sequence[str]]],
+    scorecard: ScorecardSpec,
+    reserved: Collection[str],
+) -> None:
+    """Raise ValueError for a name used that is not declared, or declared twice.
+
+    `events` maps an event to whether it is label-only; `features` holds (name, events used,
+    outcome events used). An empty `events` means any event name is accepted.
+    """
+    names = [name for name, _, _ in features]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"features: {name!r} is declared twice")
+        if name in RESERVED or name in reserved:
+            raise ValueError(f"features: {name!r} is taken by a column of the output: rename it")
+    _check_events(events, target, features)
+    _check_terms(names, scorecard)
+
+
+def _check_events(
+    events: Mapping[str, bool],
+    target: Sequence[str],
+    features: Sequence[tuple[str, Sequence[str], Sequence[str]]],
+) -> None:
+    if not events:
+        return
+    for event in target:
+        if event not in events:
+            raise ValueError(f"target.events: {event!r} is not in [events]; {suggest(event, events)}")
+    for name, used, outcome in features:
+        for event in (*used, *outcome):
+            if event not in events:
+                raise ValueError(
+                    f"features.{name}: event {event!r} is not in [events]; {suggest(event, events)}"
+                )
+            if events[event]:
+                raise ValueError(
+                    f"features.{name}: event {event!r} is label_only: it knows the future, so "
+                    "only [target] may use it"
+                )
+
+
+def _check_terms(names: Sequence[str], scorecard: ScorecardSpec) -> None:
+    for term in scorecard.terms:
+        if term.feature not in names:
+            raise ValueError(
+                f"scorecard.terms.{term.name}: {term.feature!r} is not a feature; "
+                f"{suggest(term.feature, names)}"
+            )
