@@ -1,0 +1,325 @@
+"""From a spec's features to the SQL columns of the warehouse's models.
+
+The compiler is pure: a spec in, texts out. The models' own SQL (joins, grains, keys) is written
+by hand in warehouse/dbt; what differs from spec to spec, the columns, comes from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ..errors import SpecError
+from ..spec.durations import parse_days, parse_duration
+from ..spec.expressions import ExpressionSql, quote_text
+from ..spec.model import FeatureSpec, Spec
+from ..spec.references import suggest
+from .operations import (
+    OPERATIONS,
+    OTHER_OPERATIONS,
+    Operand,
+    Operation,
+    Source,
+    State,
+    given_keys,
+)
+
+EVENT_COLUMNS = (
+    "event_name",
+    "value",
+    "experiment_id",
+    "variant",
+    "platform",
+    "device",
+    "geo",
+    "properties",
+)
+SESSION_COLUMNS = ("events", "seconds", "is_bounce", "is_spam", "is_repeat")
+SQL_TYPES = {"number": "double", "text": "varchar", "boolean": "boolean"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A generated column: its name, its SQL and the sentence that describes it."""
+
+    name: str
+    sql: str
+    description: str
+    empty: str = "null"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A generated column of user_events: the time of the previous event that meets `where`."""
+
+    name: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """Different values of `sql` over the events that meet `where`, in the window."""
+
+    feature: str
+    where: str
+    sql: str
+    window: str
+
+
+@dataclass(frozen=True)
+class EntityRate:
+    """How often users with the same entity went on to an outcome within `days` days."""
+
+    feature: str
+    where: str
+    entity: str
+    outcome: str
+    days: int
+    after_microseconds: int
+    smoothing: float
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """An attribute of users, taken as known at as_of (or at any time, when static)."""
+
+    feature: str
+    column: str
+    type: str
+    static: bool
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Every generated column of the warehouse's models for one spec."""
+
+    event_states: tuple[Column, ...]
+    session_states: tuple[Column, ...]
+    merged: tuple[Column, ...]
+    features: tuple[Column, ...]
+    gaps: tuple[Gap, ...]
+    distincts: tuple[Distinct, ...]
+    entity_rates: tuple[EntityRate, ...]
+    attributes: tuple[Attribute, ...]
+    population: str
+
+
+def compile_features(spec: Spec) -> Compiled:
+    """Compile a spec's features, population included.
+
+    Raises SpecError naming the feature, the key, the value and what would be right.
+
+    >>> from whyrank.spec.load import load_spec
+    >>> compiled = compile_features(load_spec("saas"))
+    >>> [column.name for column in compiled.features][:2]
+    ['events', 'page_views']
+    """
+    return _Compiler(spec).compiled()
+
+
+class _Compiler:
+    """Collects the generated columns of one spec, feature by feature."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._states: dict[tuple[str, str], tuple[str, State]] = {}
+        self._merged: list[Column] = []
+        self._gaps: dict[str, Gap] = {}
+        self._distincts: list[Distinct] = []
+        self._rates: list[EntityRate] = []
+        self._attributes: list[Attribute] = []
+        self._values: dict[str, str] = {}
+        self._names = [feature.name for feature in spec.features]
+        self._pending: list[str] = []
+
+    def compiled(self) -> Compiled:
+        for feature in self._spec.features:
+            self._value(feature.name)
+        columns = [self._feature_column(f) for f in self._spec.features]
+        where = ExpressionSql(self._spec.population.where, self._names, "population.where")
+        return Compiled(
+            event_states=self._columns_of("event"),
+            session_states=self._columns_of("session"),
+            merged=tuple(self._merged),
+            features=tuple(columns),
+            gaps=tuple(self._gaps.values()),
+            distincts=tuple(self._distincts),
+            entity_rates=tuple(self._rates),
+            attributes=tuple(self._attributes),
+            population=where.sql(lambda name: f"f.{name}"),
+        )
+
+    def _value(self, name: str) -> str:
+        """Return a feature's SQL over the joined parts, compiling it when first asked for."""
+        if name in self._values:
+            return self._values[name]
+        if name in self._pending:
+            circle = " -> ".join([*self._pending[self._pending.index(name) :], name])
+            raise SpecError(f"features.{name}: expressions go round in a circle: {circle}")
+        self._pending.append(name)
+        feature = self._spec.feature(name)
+        self._check_keys(feature)
+        value = self._compile(feature)
+        if feature.null is not None:
+            value = f"coalesce({value}, {_literal(feature)})"
+        self._values[name] = value
+        self._pending.pop()
+        return value
+
+    def _compile(self, feature: FeatureSpec) -> str:
+        if feature.op == "expression":
+            text = feature.sql or ""
+            others = [name for name in self._names if name != feature.name]
+            expression = ExpressionSql(text, others, f"features.{feature.name}.sql")
+            return f"({expression.sql(lambda name: f'({self._value(name)})')})"
+        if feature.op == "attribute":
+            return self._attribute(feature)
+        if feature.op == "distinct":
+            operand = self._operand(feature, "event")
+            window = _window(feature)
+            self._distincts.append(Distinct(feature.name, operand.where, operand.column, window))
+            return f"coalesce(v.{feature.name}, 0)"
+        if feature.op == "entity_rate":
+            self._entity_rate(feature)
+            return f"r_{feature.name}.rate"
+        self._merge(feature, OPERATIONS[feature.op])
+        return f"m.{feature.name}"
+
+    def _merge(self, feature: FeatureSpec, operation: Operation) -> None:
+        operand = self._operand(feature, operation.source)
+        kinds: dict[str, str] = {}
+        for state in operation.states(operand):
+            kinds[state.kind] = self._kept(state, f"{state.kind}_{feature.name}")
+        sql = operation.finish(kinds, _window(feature))
+        self._merged.append(Column(feature.name, sql, feature.description))
+
+    def _kept(self, state: State, name: str) -> str:
+        """Return the column of user_days that holds a state; features share equal states."""
+        name, _ = self._states.setdefault((state.source, state.sql), (name, state))
+        return f"d.{name}"
+
+    def _attribute(self, feature: FeatureSpec) -> str:
+        column = feature.column or ""
+        known = self._spec.users.attributes
+        if column not in known:
+            raise SpecError(
+                f"features.{feature.name}.column: {column!r} is not in users.attributes; "
+                f"{suggest(column, known)}"
+            )
+        attribute = known[column]
+        kind = SQL_TYPES[attribute.type]
+        self._attributes.append(Attribute(feature.name, column, kind, attribute.static))
+        return f"u.{feature.name}"
+
+    def _entity_rate(self, feature: FeatureSpec) -> None:
+        operand = self._operand(feature, "event", with_gap=False)
+        days = parse_days(feature.within or "1d")
+        after = parse_duration(feature.min_gap) if feature.min_gap else timedelta(0)
+        self._rates.append(
+            EntityRate(
+                feature=feature.name,
+                where=operand.where,
+                entity=operand.column,
+                outcome=_names_in(feature.outcome),
+                days=days,
+                after_microseconds=max(1, int(after.total_seconds() * 1_000_000)),
+                smoothing=feature.smoothing,
+            )
+        )
+        latest = OPERATIONS["latest"]
+        state = self._kept(latest.states(operand)[0], f"latest_{feature.name}")
+        sql = latest.finish({"latest": state}, "true")
+        name = f"entity_of_{feature.name}"
+        self._merged.append(Column(name, sql, f"Latest entity for {feature.name}."))
+
+    def _operand(self, feature: FeatureSpec, source: Source, *, with_gap: bool = True) -> Operand:
+        where = self._where(feature, source)
+        if with_gap and feature.min_gap is not None:
+            seconds = int(parse_duration(feature.min_gap).total_seconds())
+            gap = self._gaps.setdefault(where, Gap(f"previous_{len(self._gaps) + 1}", where))
+            apart = f"event_time - {gap.name} >= interval '{seconds}' second"
+            where = f"{where} and ({gap.name} is null or {apart})"
+        return Operand(where=where, column=self._column(feature, source))
+
+    def _where(self, feature: FeatureSpec, source: Source) -> str:
+        conditions = []
+        if feature.events:
+            conditions.append(_names_in(feature.events))
+        if feature.where is not None:
+            columns = SESSION_COLUMNS if source == "session" else EVENT_COLUMNS
+            what = f"features.{feature.name}.where"
+            expression = ExpressionSql(feature.where, columns, what)
+            conditions.append(f"({expression.sql(_event_text)})")
+        return " and ".join(conditions) or "true"
+
+    def _column(self, feature: FeatureSpec, source: Source) -> str:
+        if feature.column is None:
+            return ""
+        columns = SESSION_COLUMNS if source == "session" else EVENT_COLUMNS
+        what = f"features.{feature.name}.column"
+        sql = ExpressionSql(feature.column, columns, what).sql(_event_text)
+        if source == "session" or sql == "value":
+            return sql
+        kind = "text" if feature.op in {"distinct", "entity_rate"} else feature.type
+        return sql if kind == "text" else f"try_cast({sql} as {SQL_TYPES[kind]})"
+
+    def _check_keys(self, feature: FeatureSpec) -> None:
+        known = {**OPERATIONS, **OTHER_OPERATIONS}
+        if feature.op not in known:
+            raise SpecError(
+                f"features.{feature.name}.op: {feature.op!r} is not an operation; "
+                f"{suggest(feature.op, known)}"
+            )
+        if feature.op in OPERATIONS:
+            needs, takes = OPERATIONS[feature.op].needs, OPERATIONS[feature.op].takes
+        else:
+            _, needs, takes = OTHER_OPERATIONS[feature.op]
+        given = given_keys(feature)
+        for key in sorted(needs - given):
+            raise SpecError(f"features.{feature.name}: operation {feature.op!r} needs {key!r}")
+        for key in sorted(given - needs - takes):
+            raise SpecError(f"features.{feature.name}: operation {feature.op!r} takes no {key!r}")
+
+    def _feature_column(self, feature: FeatureSpec) -> Column:
+        description = f"{feature.description} Unit: {feature.unit}."
+        return Column(feature.name, self._values[feature.name], description)
+
+    def _columns_of(self, source: Source) -> tuple[Column, ...]:
+        rows = "sessions that closed" if source == "session" else "events"
+        return tuple(
+            Column(name, state.sql, f"Of the day's {rows}: {state.sql}.", state.empty)
+            for name, state in self._states.values()
+            if state.source == source
+        )
+
+
+def _names_in(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"event_name = {quote_text(names[0])}"
+    return f"event_name in ({', '.join(quote_text(name) for name in names)})"
+
+
+def _event_text(name: str) -> str:
+    head, _, rest = name.partition(".")
+    if not rest:
+        return head
+    path = '$."' + rest.replace('"', "") + '"'
+    return f"json_extract_string(properties, {quote_text(path)})"
+
+
+def _window(feature: FeatureSpec) -> str:
+    if feature.window is None:
+        return "true"
+    return f"d.day >= a.as_of - interval '{parse_days(feature.window)}' day"
+
+
+def _literal(feature: FeatureSpec) -> str:
+    null = feature.null
+    if feature.type == "number" and isinstance(null, (int, float)):
+        return repr(float(null))
+    if feature.type == "text" and isinstance(null, str):
+        return quote_text(null)
+    raise SpecError(
+        f"features.{feature.name}.null: {null!r} does not fit a feature of type {feature.type!r}"
+    )
