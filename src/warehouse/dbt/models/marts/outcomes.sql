@@ -1,0 +1,45 @@
+-- Grain: one row per user_id and outcome: a time at which the target was reached.
+-- Outcomes are for labels only. They look at links known today, so that someone ranked while
+-- still anonymous counts as converted when the person behind converts.
+with people as (
+    select raw_id, user_id
+    from {{ ref('identities') }}
+    where known_until = timestamp '9999-12-31 00:00:00'
+),
+
+reached as (
+    select
+        coalesce(p.user_id, e.user_id) as person,
+        e.event_id,
+        e.event_name,
+        e.event_time,
+        e.value
+    from {{ ref('stg_events') }} as e
+    left join people as p on e.user_id = p.raw_id
+    where e.event_name in (<< target_events >>)
+),
+
+outcome as (
+    <%- if target_require == 'all' %>
+    select
+        person,
+        max(first_time) as event_time,
+        cast(null as double) as value
+    from (
+        select person, event_name, min(event_time) as first_time
+        from reached
+        group by person, event_name
+    ) as first_times
+    group by person
+    having count(*) = << target_count >>
+    <%- else %>
+    select person, event_time, value from reached
+    <%- endif %>
+)
+
+select person as user_id, event_time, value from outcome
+union all
+select p.raw_id as user_id, o.event_time, o.value
+from outcome as o
+inner join people as p on o.person = p.user_id
+where p.raw_id <> o.person

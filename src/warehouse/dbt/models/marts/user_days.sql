@@ -1,0 +1,40 @@
+-- Grain: one row per user_id, version and UTC day.
+-- Partial aggregates that add up over days: events on their own day, sessions on the day they
+-- close, so that a session still open at as_of is in no snapshot of that date.
+with event_days as (
+    select
+        user_id,
+        version,
+        cast(event_time as date) as day
+        <%- for column in event_states %>,
+        << column.sql >> as << column.name >>
+        <%- endfor %>
+    from {{ ref('user_events') }}
+    group by user_id, version, cast(event_time as date)
+),
+
+session_days as (
+    select
+        user_id,
+        version,
+        close_day as day
+        <%- for column in session_states %>,
+        << column.sql >> as << column.name >>
+        <%- endfor %>
+    from {{ ref('sessions') }}
+    group by user_id, version, close_day
+)
+
+select
+    coalesce(e.user_id, s.user_id) as user_id,
+    coalesce(e.version, s.version) as version,
+    coalesce(e.day, s.day) as day
+    <%- for column in event_states %>,
+    <% if column.empty == 'null' %>e.<< column.name >><% else %>coalesce(e.<< column.name >>, << column.empty >>) as << column.name >><% endif %>
+    <%- endfor %>
+    <%- for column in session_states %>,
+    <% if column.empty == 'null' %>s.<< column.name >><% else %>coalesce(s.<< column.name >>, << column.empty >>) as << column.name >><% endif %>
+    <%- endfor %>
+from event_days as e
+full outer join session_days as s
+    on e.user_id = s.user_id and e.version = s.version and e.day = s.day

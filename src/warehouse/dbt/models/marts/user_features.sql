@@ -1,0 +1,121 @@
+-- Grain: one row per user_id and as_of, for every user with an event before as_of.
+with as_of_dates as (
+    <%- for date in as_of_dates %>
+    <% if not loop.first %>union all <% endif %>select date '<< date >>' as as_of
+    <%- endfor %>
+),
+
+versions as (
+    select distinct user_id, version, known_from, known_until from {{ ref('identities') }}
+),
+
+merged as (
+    select
+        d.user_id,
+        a.as_of
+        <%- for column in merged %>,
+        << column.sql >> as << column.name >>
+        <%- endfor %>
+    from {{ ref('user_days') }} as d
+    inner join as_of_dates as a on d.day < a.as_of
+    left join versions as k on d.user_id = k.user_id and d.version = k.version
+    where k.user_id is null or (k.known_from < a.as_of and k.known_until >= a.as_of)
+    group by d.user_id, a.as_of
+)
+<%- if attributes %>,
+
+known as (
+    select
+        u.user_id,
+        a.as_of
+        <%- for attribute in attributes %>,
+        arg_max(
+            try_cast(json_extract_string(u.attributes, << attribute.path >>) as << attribute.type >>),
+            (coalesce(u.valid_from, timestamp '0001-01-01 00:00:00'), u.load_id, u.line)
+        )<% if not attribute.static %> filter (where u.valid_from < a.as_of)<% endif %> as << attribute.feature >>
+        <%- endfor %>
+    from {{ source('landing', 'users') }} as u
+    cross join as_of_dates as a
+    group by u.user_id, a.as_of
+)
+<%- endif %>
+<%- if distincts %>,
+
+different as (
+    select
+        d.user_id,
+        a.as_of
+        <%- for distinct in distincts %>,
+        count(distinct d.value) filter (where d.feature = '<< distinct.feature >>'<% if distinct.window != 'true' %> and << distinct.window >><% endif %>) as << distinct.feature >>
+        <%- endfor %>
+    from {{ ref('user_day_values') }} as d
+    inner join as_of_dates as a on d.day < a.as_of
+    left join versions as k on d.user_id = k.user_id and d.version = k.version
+    where k.user_id is null or (k.known_from < a.as_of and k.known_until >= a.as_of)
+    group by d.user_id, a.as_of
+)
+<%- endif %>
+<%- if entity_rates %>,
+
+entity_totals as (
+    select
+        e.feature,
+        e.entity,
+        a.as_of,
+        sum(e.trials) as trials,
+        sum(e.successes) as successes
+    from {{ ref('entity_days') }} as e
+    inner join as_of_dates as a on e.close_day < a.as_of
+    group by e.feature, e.entity, a.as_of
+),
+
+overall as (
+    select
+        feature,
+        as_of,
+        cast(sum(successes) as double) / sum(trials) as rate
+    from entity_totals
+    group by feature, as_of
+)
+<%- for rate in entity_rates %>,
+
+rate_<< rate.feature >> as (
+    select
+        m.user_id,
+        m.as_of,
+        (coalesce(t.successes, 0) + << rate.smoothing >> * o.rate)
+        / (coalesce(t.trials, 0) + << rate.smoothing >>) as rate
+    from merged as m
+    inner join overall as o on m.as_of = o.as_of and o.feature = '<< rate.feature >>'
+    left join entity_totals as t
+        on m.as_of = t.as_of
+        and t.feature = '<< rate.feature >>'
+        and m.entity_of_<< rate.feature >> = t.entity
+)
+<%- endfor %>
+<%- endif %>,
+
+features as (
+    select
+        m.user_id,
+        m.as_of
+        <%- for column in features %>,
+        << column.sql >> as << column.name >>
+        <%- endfor %>
+    from merged as m
+    <%- if attributes %>
+    left join known as u on m.user_id = u.user_id and m.as_of = u.as_of
+    <%- endif %>
+    <%- if distincts %>
+    left join different as v on m.user_id = v.user_id and m.as_of = v.as_of
+    <%- endif %>
+    <%- for rate in entity_rates %>
+    left join rate_<< rate.feature >> as r_<< rate.feature >>
+        on m.user_id = r_<< rate.feature >>.user_id and m.as_of = r_<< rate.feature >>.as_of
+    <%- endfor %>
+)
+
+select
+    f.*,
+    coalesce(<< population >>, false) as in_population
+from features as f

@@ -1,0 +1,62 @@
+-- Grain: one row per user_id, version and raw_id.
+-- Who a raw id is, and since when that is known. A user that links reach has one version for each
+-- state of those links; version v holds for snapshots with known_from < as_of <= known_until.
+-- Ids that no link touches have no row: they are themselves, as version 0, at any time.
+with links as (
+    select
+        anonymous_id,
+        user_id,
+        linked_at,
+        coalesce(
+            lead(linked_at) over (partition by anonymous_id order by linked_at),
+            timestamp '9999-12-31 00:00:00'
+        ) as unlinked_at
+    from {{ source('landing', 'aliases') }}
+),
+
+changes as (
+    select user_id, timestamp '0001-01-01 00:00:00' as known_from from links
+    union
+    select user_id, linked_at from links
+    union
+    select user_id, unlinked_at from links
+    where unlinked_at < timestamp '9999-12-31 00:00:00'
+),
+
+versions as (
+    select
+        user_id,
+        row_number() over (partition by user_id order by known_from) - 1 as version,
+        known_from,
+        coalesce(
+            lead(known_from) over (partition by user_id order by known_from),
+            timestamp '9999-12-31 00:00:00'
+        ) as known_until
+    from changes
+),
+
+members as (
+    select user_id, version, known_from, known_until, user_id as raw_id from versions
+    union
+    select v.user_id, v.version, v.known_from, v.known_until, l.anonymous_id
+    from versions as v
+    inner join links as l
+        on v.user_id = l.user_id
+        and l.linked_at <= v.known_from
+        and l.unlinked_at > v.known_from
+),
+
+before_any_link as (
+    select
+        anonymous_id as user_id,
+        0 as version,
+        timestamp '0001-01-01 00:00:00' as known_from,
+        min(linked_at) as known_until,
+        anonymous_id as raw_id
+    from links
+    group by anonymous_id
+)
+
+select user_id, version, known_from, known_until, raw_id from members
+union all
+select user_id, version, known_from, known_until, raw_id from before_any_link

@@ -1,0 +1,43 @@
+"""The process that dbt runs in: `python -m whyrank.warehouse.dbt_process PROJECT COMMAND …`.
+
+It prints one line of JSON: what became of each node, and the error that stopped everything if one
+did. All else that dbt says goes to the project's log file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+
+
+def main(arguments: list[str]) -> int:
+    """Run one dbt command on a project; return the exit code."""
+    project, command, *rest = arguments
+    from dbt.cli.main import dbtRunner
+
+    call = ["--quiet", "--no-use-colors", "--no-version-check", "--log-level-file=info"]
+    call += [f"--log-path={project}/logs", command]
+    call += [f"--project-dir={project}", f"--profiles-dir={project}"]
+    for option in rest:
+        flag, _, value = option.partition("=")
+        call += [flag, value]
+    with contextlib.redirect_stdout(io.StringIO()):
+        outcome = dbtRunner().invoke(call)
+    nodes = [
+        {
+            "name": result.node.name,
+            "status": str(result.status),
+            "seconds": round(float(result.execution_time), 3),
+            "message": result.message or "",
+        }
+        for result in getattr(outcome.result, "results", [])
+    ]
+    error = "" if outcome.exception is None else str(outcome.exception)
+    sys.stdout.write(json.dumps({"nodes": nodes, "error": error}) + "\n")
+    return 0 if outcome.success else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""Run a rendered dbt project in a process of its own, quietly, and say its failures in one line.
+
+dbt keeps the DuckDB file open for as long as its process lives, so it never runs in ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import WarehouseError
+from .engine import Warehouse, memory_limit, translated_message
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one model or test: its name, status and seconds."""
+
+    name: str
+    status: str
+    seconds: float
+    message: str = ""
+
+
+def write_profile(project: Path, warehouse: Warehouse, schema: str) -> None:
+    """Write the dbt profile that points at the warehouse (a file path: it holds no secret)."""
+    target = {
+        "type": "duckdb",
+        "path": str(warehouse.path.resolve()),
+        "schema": schema,
+        "threads": 1,
+        "settings": {
+            "memory_limit": memory_limit(),
+            "temp_directory": str((warehouse.files / "spill").resolve()),
+            "preserve_insertion_order": False,
+            "timezone": "UTC",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        },
+    }
+    profile = {"whyrank": {"target": "warehouse", "outputs": {"warehouse": target}}}
+    project.mkdir(parents=True, exist_ok=True)
+    # JSON is YAML, and writes any path safely.
+    (project / "profiles.yml").write_text(json.dumps(profile, indent=1), encoding="utf-8")
+
+
+def run_dbt(
+    project: Path, command: str, *, select: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> list[NodeResult]:
+    """Run `dbt run` or `dbt test` in a rendered project; return what each node did.
+
+    Raises WarehouseError naming the first model or test that failed and why, and the log file.
+    """
+    arguments = [sys.executable, "-m", "whyrank.warehouse.dbt_process", str(project), command]
+    arguments += [f"--select={name}" for name in select]
+    arguments += [f"--exclude={name}" for name in exclude]
+    done = subprocess.run(  # noqa: S603 - our own module with our own arguments
+        arguments, capture_output=True, text=True, check=False, env=_environment(project)
+    )
+    log = project / "logs" / "dbt.log"
+    try:
+        answer = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise WarehouseError(f"dbt {command} stopped: {reason} (log: {log})") from None
+    results = [NodeResult(**node) for node in answer["nodes"]]
+    for node in results:
+        if node.status in {"error", "fail", "runtime error"}:
+            raise WarehouseError(
+                f"{'data test' if command == 'test' else 'model'} {node.name} failed: "
+                f"{translated_message(node.message)} (log: {log})"
+            )
+    if answer["error"]:
+        raise WarehouseError(
+            f"dbt {command} failed: {translated_message(answer['error'])} (log: {log})"
+        )
+    return results
+
+
+def _environment(project: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DBT_PROFILES_DIR": str(project),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+    }

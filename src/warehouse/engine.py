@@ -1,0 +1,124 @@
+"""Open a warehouse by its URL, and say in one line what is wrong when that fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from ..errors import UsageError, WarehouseError, WhyrankError
+
+SCHEME: Final = "duckdb:///"
+DEFAULT_URL: Final = "duckdb:///data/whyrank.duckdb"
+DEFAULT_MEMORY: Final = "3GiB"
+MEMORY_VARIABLE: Final = "WHYRANK_MEMORY"
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A DuckDB file and the folder of files beside it (rendered project, published copies)."""
+
+    path: Path
+
+    @property
+    def files(self) -> Path:
+        """The folder beside the database: data/whyrank for data/whyrank.duckdb."""
+        return self.path.with_suffix("")
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the warehouse for writing, and close it at the end.
+
+        Raises WarehouseError when it cannot be opened, is held by another process, or fails for
+        want of space or permission on the way.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseError(f"warehouse {self.path}: {error.strerror}") from None
+        with translated(f"warehouse {self.path}"):
+            con = duckdb.connect(str(self.path), config=_settings(self))
+            try:
+                con.execute("set timezone = 'UTC'")
+                yield con
+            finally:
+                con.close()
+
+
+def open_warehouse(url: str) -> Warehouse:
+    """Return the warehouse that a URL such as "duckdb:///data/whyrank.duckdb" names.
+
+    Three slashes begin a path relative to the current folder, four an absolute one. Raises
+    UsageError for another form of URL.
+
+    >>> open_warehouse("duckdb:///data/whyrank.duckdb").files.as_posix()
+    'data/whyrank'
+    """
+    if not url.startswith(SCHEME) or not Path(url.removeprefix(SCHEME)).suffix:
+        shown = url.split("@")[-1]
+        raise UsageError(
+            f"warehouse {shown!r} is not a DuckDB URL: write duckdb:///PATH.duckdb "
+            "(a fourth slash begins an absolute path)"
+        )
+    return Warehouse(Path(url.removeprefix(SCHEME)))
+
+
+def memory_limit() -> str:
+    """Return how much memory DuckDB may use before it spills to disk (WHYRANK_MEMORY)."""
+    return os.environ.get(MEMORY_VARIABLE) or DEFAULT_MEMORY
+
+
+def _settings(warehouse: Warehouse) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "memory_limit": memory_limit(),
+        "temp_directory": str(warehouse.files / "spill"),
+        "storage_compatibility_version": "latest",
+        "preserve_insertion_order": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn DuckDB's and the system's errors into a WarehouseError of one line about `what`."""
+    try:
+        yield
+    except WhyrankError:
+        raise
+    except duckdb.Error as error:
+        raise WarehouseError(f"{what}: {_advice(str(error))}") from error
+    except OSError as error:
+        raise WarehouseError(f"{what}: {error.strerror or error}") from error
+
+
+def translated_message(message: str) -> str:
+    """Return one line of advice for an error message of DuckDB's."""
+    return _advice(message.strip() or "no reason was given")
+
+
+def _advice(message: str) -> str:
+    line = " ".join(message.splitlines()[0].split())
+    lower = message.lower()
+    if "could not set lock" in lower or "conflicting lock" in lower:
+        holder = f" ({message[message.find('PID') :].split(')')[0]})" if "PID" in message else ""
+        return f"another process is using it{holder}: wait for it to end, then run this again"
+    if "no space left" in lower or "out of space" in lower or "enospc" in lower:
+        return "the disk is full: free some space; nothing of this run was kept"
+    if "permission denied" in lower:
+        return "no permission to read or write it"
+    if "not a valid duckdb database" in lower:
+        return "is not a DuckDB database: name another file"
+    if "failed to offload" in lower or "out of memory" in lower:
+        return (
+            f"more memory than {memory_limit()} was needed: set {MEMORY_VARIABLE} higher "
+            f"(such as 6GiB), or free disk space to spill to. {line}"
+        )
+    if "serialization" in lower and "version" in lower:
+        return f"was written by a newer DuckDB: update whyrank's environment. {line}"
+    return line

@@ -1,0 +1,143 @@
+"""Who a row is: naming rows without an id, and dropping rows that are already known.
+
+Duplicates are looked for by a 64-bit hash, which is quick, and confirmed by the full key, so that
+a collision of hashes never costs a row.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+_CONTENT = (
+    "user_id",
+    "epoch_us(event_time)",
+    "event_name",
+    "value",
+    "session_id",
+    "experiment_id",
+    "variant",
+    "platform",
+    "device",
+    "geo",
+    "properties",
+)
+KEYS = {
+    "events": ("event_id",),
+    "users": ("user_id", "valid_from", "attributes"),
+    "aliases": ("anonymous_id", "user_id", "linked_at"),
+}
+
+
+def name_rows_without_id(con: duckdb.DuckDBPyConnection, table: str, load_id: int) -> None:
+    """Give rows of a load without event_id the hash of their content and their occurrence number.
+
+    The first occurrence of a content in a file is "md5", the next "md5-2", and so on.
+    """
+    mine = f"load_id = {load_id} and reject_reason is null"
+    if not _any(con, f"select 1 from {table} where {mine} and event_id is null limit 1"):
+        return
+    content = " || chr(31) || ".join(
+        f"coalesce(cast({column} as varchar), chr(30))" for column in _CONTENT
+    )
+    con.execute(
+        f"update {table} set event_id = 'h:' || md5({content}) where {mine} and event_id is null"
+    )
+    con.execute(
+        f"""
+        update {table} as t set event_id = t.event_id || '-' || cast(n.occurrence as varchar)
+        from (
+            select rowid as row_id, row_number() over (partition by event_id order by line) as occurrence
+            from {table}
+            where {mine} and event_id in (
+                select event_id from {table} where {mine} and event_id like 'h:%'
+                group by event_id having count(*) > 1
+            )
+        ) as n
+        where t.rowid = n.row_id and n.occurrence > 1
+        """
+    )
+
+
+def drop_known_rows(con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int) -> int:
+    """Delete a load's rows whose key is known already; return how many.
+
+    Of rows with one key, the first load's stays, and within a load the first line's.
+    """
+    keys = KEYS[kind]
+    mine = f"load_id = {load_id} and reject_reason is null"
+    hashed = f"hash({', '.join(keys)})"
+    same = " and ".join(f"a.{key} is not distinct from b.{key}" for key in keys)
+    dropped = 0
+    if _any(con, f"select 1 from {table} where load_id < {load_id} limit 1"):
+        dropped += _deleted(
+            con,
+            f"""
+            delete from {table} where {mine} and rowid in (
+                select a.rowid from {table} as a
+                inner join {table} as b on b.load_id < {load_id} and {same}
+                where a.load_id = {load_id} and a.reject_reason is null
+            )
+            """,
+        )
+    repeated = con.execute(
+        f"select count(*) - count(distinct {hashed}) from {table} where {mine}"
+    ).fetchone()
+    if repeated and repeated[0]:
+        dropped += _deleted(
+            con,
+            f"""
+            delete from {table} where {mine} and rowid in (
+                select row_id from (
+                    select rowid as row_id,
+                        row_number() over (partition by {", ".join(keys)} order by line) as n
+                    from {table}
+                    where {mine} and {hashed} in (
+                        select {hashed} from {table} where {mine}
+                        group by {hashed} having count(*) > 1
+                    )
+                ) as numbered
+                where n > 1
+            )
+            """,
+        )
+    return dropped
+
+
+def refuse_chains(con: duckdb.DuckDBPyConnection, table: str, load_id: int) -> None:
+    """Refuse links that would make a chain, or that give one id two users at the same time."""
+    con.execute(
+        f"""
+        update {table} set
+            reject_reason = 'links to or from an id that is itself linked: link each anonymous id '
+                || 'straight to its user',
+            reject_raw = encode(concat_ws(',', anonymous_id, user_id, cast(linked_at as varchar)))
+        where load_id = {load_id} and reject_reason is null and (
+            user_id in (select anonymous_id from {table} where reject_reason is null)
+            or anonymous_id in (
+                select user_id from {table} where load_id < {load_id} and reject_reason is null
+            )
+        )
+        """
+    )
+    con.execute(
+        f"""
+        update {table} as t set
+            reject_reason = 'the same anonymous_id is linked to another user at the same time',
+            reject_raw = encode(concat_ws(',', anonymous_id, user_id, cast(linked_at as varchar)))
+        where t.load_id = {load_id} and t.reject_reason is null and exists (
+            select 1 from {table} as o
+            where o.anonymous_id = t.anonymous_id and o.linked_at = t.linked_at
+                and o.reject_reason is null and o.user_id <> t.user_id
+                and (o.load_id < t.load_id or o.line < t.line)
+        )
+        """
+    )
+
+
+def _any(con: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    return con.execute(sql).fetchone() is not None
+
+
+def _deleted(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    found = con.execute(sql).fetchone()
+    return int(found[0]) if found else 0

@@ -1,0 +1,261 @@
+"""Load files into landing tables: accepted + duplicate + quarantined = read, or nothing happens.
+
+A load is one transaction. Every row read first enters its table, refused ones with the reason
+and raw bytes beside it; then, still inside the transaction, refused rows move to quarantine and
+known ones are dropped. So the source is read once, and a kill at any point leaves the state
+before the load or after it.
+
+A row's identity is its event_id or, without one, a hash of its content and its occurrence number
+in the file: the same file twice changes nothing, a grown file adds its new rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from ..errors import WarehouseError
+from ..events.contract import EVENT_COLUMNS, Shape, shape_aliases, shape_events, shape_users
+from ..spec.expressions import quote_name, quote_text
+from ..spec.model import Spec
+from .identity import drop_known_rows, name_rows_without_id, refuse_chains
+from .project import landing_schema
+from .sources import Opened, open_source
+
+CLOCK_SLACK = timedelta(days=1)
+_REJECT = {"reject_reason": "varchar", "reject_raw": "blob", "reject_offset": "bigint"}
+TABLES: dict[str, dict[str, str]] = {
+    "events": {"load_id": "integer", "line": "bigint", **EVENT_COLUMNS, **_REJECT},
+    "users": {
+        "load_id": "integer",
+        "line": "bigint",
+        "user_id": "varchar",
+        "valid_from": "timestamp",
+        "attributes": "varchar",
+        **_REJECT,
+    },
+    "aliases": {
+        "load_id": "integer",
+        "line": "bigint",
+        "anonymous_id": "varchar",
+        "user_id": "varchar",
+        "linked_at": "timestamp",
+        **_REJECT,
+    },
+    "quarantine": {
+        "load_id": "integer",
+        "kind": "varchar",
+        "file": "varchar",
+        "line": "bigint",
+        "byte_offset": "bigint",
+        "raw": "blob",
+        "reason": "varchar",
+    },
+    "loads": {
+        "load_id": "integer",
+        "kind": "varchar",
+        "file": "varchar",
+        "loaded_at": "timestamp",
+        "read": "bigint",
+        "accepted": "bigint",
+        "duplicates": "bigint",
+        "quarantined": "bigint",
+    },
+    "builds": {
+        "build_id": "varchar",
+        "fingerprint": "varchar",
+        "last_load": "integer",
+        "built_at": "timestamp",
+    },
+}
+SHAPES = {"events": shape_events, "users": shape_users, "aliases": shape_aliases}
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What one load did: rows read and where each of them went.
+
+    Raises WarehouseError when made with counts that do not add up.
+    """
+
+    kind: str
+    file: str
+    read: int
+    accepted: int
+    duplicates: int
+    quarantined: int
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.accepted + self.duplicates + self.quarantined != self.read:
+            raise WarehouseError(
+                f"{self.file}: {self.accepted} accepted + {self.duplicates} duplicate + "
+                f"{self.quarantined} quarantined rows are not the {self.read} read: please report "
+                "this; nothing was loaded"
+            )
+
+    def __str__(self) -> str:
+        line = (
+            f"{self.kind} from {self.file}: {self.read:,} read = {self.accepted:,} accepted + "
+            f"{self.duplicates:,} duplicate + {self.quarantined:,} quarantined"
+        )
+        reasons = "".join(f"\n  {count:,} x {reason}" for reason, count in self.reasons.items())
+        return line + reasons
+
+
+def create_landing(con: duckdb.DuckDBPyConnection, spec: Spec) -> None:
+    """Create a spec's landing tables where they are missing."""
+    schema = quote_name(landing_schema(spec))
+    con.execute(f"create schema if not exists {schema}")
+    for table, columns in TABLES.items():
+        body = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        con.execute(f"create table if not exists {schema}.{table} ({body})")
+
+
+def load(
+    con: duckdb.DuckDBPyConnection,
+    spec: Spec,
+    source: Path | str,
+    *,
+    kind: str = "events",
+    now: datetime | None = None,
+) -> LoadResult:
+    """Load events, users or aliases from a file, or from a relation on the connection by name.
+
+    `now` bounds event times (a day of slack for clocks that are ahead); the clock when None.
+
+    Raises DataError when the source cannot be read or lacks a column, WarehouseError when it
+    cannot be stored; then nothing of it is.
+    """
+    with _transaction(con):
+        create_landing(con, spec)
+        schema = quote_name(landing_schema(spec))
+        found = con.execute(f"select coalesce(max(load_id), 0) + 1 from {schema}.loads").fetchone()
+        load_id = int(found[0]) if found else 1
+        with open_source(con, source) as opened:
+            shape = SHAPES[kind](spec, opened.fields)
+            read = _insert(con, spec, kind, opened, shape, load_id, now)
+        return _settle(con, schema, kind, str(source), load_id, read)
+
+
+@contextmanager
+def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    con.execute("begin")
+    try:
+        yield
+    except BaseException:
+        con.execute("rollback")
+        raise
+    con.execute("commit")
+
+
+def _insert(
+    con: duckdb.DuckDBPyConnection,
+    spec: Spec,
+    kind: str,
+    opened: Opened,
+    shape: Shape,
+    load_id: int,
+    now: datetime | None,
+) -> int:
+    """Insert every row of the source, refused ones with reason and raw bytes; return how many."""
+    latest = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None) + CLOCK_SLACK
+    table = f"{quote_name(landing_schema(spec))}.{kind}"
+    names = [name for name in TABLES[kind] if name in shape.columns]
+    shaped = ", ".join(f"{sql} as {name}" for name, sql in shape.columns.items())
+    refusals = " ".join(
+        f"when {condition} then {quote_text(reason)}" for condition, reason in shape.checks
+    ).replace("$latest", f"timestamp '{latest.isoformat(sep=' ')}'")
+    con.execute(f"set timezone = {quote_text(spec.source.time_zone)}")
+    try:
+        done = con.execute(
+            f"""
+            insert into {table}
+                (load_id, line, {", ".join(names)}, reject_reason, reject_raw, reject_offset)
+            select {load_id}, _line, {", ".join(names)}, _reason,
+                case when _reason is not null then {opened.raw} end,
+                case when _reason is not null then _offset end
+            from (
+                select *, case when _unread is not null then _unread {refusals} end as _reason
+                from (
+                    select {opened.line} as _line, {opened.byte_offset} as _offset,
+                        {opened.row} as _row, {opened.fields.reason} as _unread, {shaped}
+                    from {opened.relation}
+                ) as shaped
+            ) as judged
+            """
+        ).fetchone()
+    finally:
+        con.execute("set timezone = 'UTC'")
+    return int(done[0]) if done else 0
+
+
+def _settle(
+    con: duckdb.DuckDBPyConnection, schema: str, kind: str, file: str, load_id: int, read: int
+) -> LoadResult:
+    """Move refused rows to quarantine, drop known ones, and record the load."""
+    table = f"{schema}.{kind}"
+    if kind == "events":
+        name_rows_without_id(con, table, load_id)
+    duplicates = drop_known_rows(con, table, kind, load_id)
+    if kind == "aliases":
+        refuse_chains(con, table, load_id)
+    reasons = dict(
+        con.execute(
+            f"""
+            select reject_reason, count(*) from {table}
+            where load_id = {load_id} and reject_reason is not null
+            group by reject_reason order by count(*) desc, reject_reason
+            """
+        ).fetchall()
+    )
+    if reasons:
+        _quarantine(con, schema, kind, file, load_id)
+    accepted = _count(con, f"select count(*) from {table} where load_id = {load_id}")
+    result = LoadResult(kind, file, read, accepted, duplicates, sum(reasons.values()), reasons)
+    con.execute(
+        f"insert into {schema}.loads values (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            load_id,
+            kind,
+            file,
+            datetime.now(UTC).replace(tzinfo=None),
+            result.read,
+            result.accepted,
+            result.duplicates,
+            result.quarantined,
+        ],
+    )
+    return result
+
+
+def _quarantine(
+    con: duckdb.DuckDBPyConnection, schema: str, kind: str, file: str, load_id: int
+) -> None:
+    """Move a load's refused rows to quarantine; those already there from the same file stay once."""
+    con.execute(
+        f"""
+        insert into {schema}.quarantine
+        select t.load_id, ?, ?, t.line, t.reject_offset, t.reject_raw, t.reject_reason
+        from {schema}.{kind} as t
+        where t.load_id = {load_id} and t.reject_reason is not null and not exists (
+            select 1 from {schema}.quarantine as q
+            where q.kind = ? and q.file = ? and q.line = t.line and q.raw = t.reject_raw
+                and q.reason = t.reject_reason
+        )
+        """,
+        [kind, file, kind, file],
+    )
+    con.execute(
+        f"delete from {schema}.{kind} where load_id = {load_id} and reject_reason is not null"
+    )
+
+
+def _count(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    found = con.execute(sql).fetchone()
+    return int(found[0]) if found else 0

@@ -1,0 +1,183 @@
+"""Render the dbt project of one spec: templates in, a folder of SQL and YAML out.
+
+The templates' own marks are << value >> and <% block %>, so that dbt's {{ }} pass through. Nothing
+is rendered into the installed package: the folder lies beside the warehouse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Protocol
+
+from jinja2 import Environment, StrictUndefined
+
+from ..spec.durations import parse_duration
+from ..spec.expressions import quote_name, quote_text
+from ..spec.model import Spec
+
+OPTIONAL_MODELS = {"user_day_values": "distincts", "entity_days": "entity_rates"}
+SNAPSHOT_MODEL = "user_features"
+
+
+class Columns(Protocol):
+    """What a compiled spec gives to the templates (features.compiler.Compiled fits)."""
+
+    @property
+    def event_states(self) -> Sequence[Any]: ...
+    @property
+    def session_states(self) -> Sequence[Any]: ...
+    @property
+    def merged(self) -> Sequence[Any]: ...
+    @property
+    def features(self) -> Sequence[Any]: ...
+    @property
+    def gaps(self) -> Sequence[Any]: ...
+    @property
+    def distincts(self) -> Sequence[Any]: ...
+    @property
+    def entity_rates(self) -> Sequence[Any]: ...
+    @property
+    def attributes(self) -> Sequence[Any]: ...
+    @property
+    def population(self) -> str: ...
+
+
+def landing_schema(spec: Spec) -> str:
+    """Return the schema in which a spec's landing tables stand.
+
+    >>> from whyrank.spec.load import load_spec
+    >>> landing_schema(load_spec("saas"))
+    'saas_landing'
+    """
+    return f"{spec.name}_landing"
+
+
+def render_project(
+    spec: Spec, columns: Columns, as_of_dates: Sequence[date]
+) -> dict[str, str]:
+    """Return the project's files, by path inside the project, for a spec and its snapshot dates."""
+    environment = Environment(
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - the output is SQL; values are quoted where they are made
+    )
+    values = _values(spec, columns, as_of_dates)
+    files: dict[str, str] = {}
+    for path, entry in _templates(resources.files(__package__ or "whyrank.warehouse") / "dbt"):
+        needed = OPTIONAL_MODELS.get(Path(path).stem)
+        if needed is None or values[needed]:
+            files[path] = environment.from_string(entry.read_text(encoding="utf-8")).render(values)
+    return files
+
+
+def models_of(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the models among a project's files: SQL by model name.
+
+    >>> models_of({"models/marts/sessions.sql": "select 1", "tests/t.sql": "select 2"})
+    {'sessions': 'select 1'}
+    """
+    return {
+        Path(path).stem: text
+        for path, text in files.items()
+        if path.startswith("models/") and path.endswith(".sql")
+    }
+
+
+def fingerprint(files: Mapping[str, str], *, without: Sequence[str] = ()) -> str:
+    """Return a hash of the models' SQL, leaving out the models named in `without`.
+
+    >>> files = {"models/a.sql": "select 1", "models/b.sql": "select 2"}
+    >>> fingerprint(files) == fingerprint({**files, "models/b.sql": "select 3"})
+    False
+    """
+    kept = {name: sql for name, sql in models_of(files).items() if name not in without}
+    text = json.dumps(sorted(kept.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def write_project(files: Mapping[str, str], folder: Path) -> None:
+    """Write the project's files, leaving those alone that already say the same.
+
+    dbt parses again only what changed; files of models that are gone are removed.
+    """
+    for path, text in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            target.write_text(text, encoding="utf-8")
+    for kind in ("models", "tests"):
+        for found in sorted((folder / kind).rglob("*.*")):
+            if found.relative_to(folder).as_posix() not in files:
+                found.unlink()
+
+
+def _templates(root: Traversable, prefix: str = "") -> list[tuple[str, Traversable]]:
+    found: list[tuple[str, Traversable]] = []
+    for entry in sorted(root.iterdir(), key=lambda e: e.name):
+        path = f"{prefix}{entry.name}"
+        if entry.is_dir():
+            found += _templates(entry, f"{path}/")
+        elif path.endswith((".sql", ".yml")):
+            found.append((path, entry))
+    return found
+
+
+def _values(spec: Spec, columns: Columns, as_of_dates: Sequence[date]) -> dict[str, Any]:
+    sessions = spec.sessions
+    label_only = [name for name, event in spec.events.items() if event.label_only]
+    return {
+        "landing_schema": landing_schema(spec),
+        "as_of_dates": [day.isoformat() for day in sorted(set(as_of_dates))],
+        "trust_until": spec.trust_until.isoformat() if spec.trust_until else "",
+        "label_only": ", ".join(quote_text(name) for name in label_only),
+        "target_events": ", ".join(quote_text(name) for name in sorted(set(spec.target.events))),
+        "target_count": len(set(spec.target.events)),
+        "target_require": spec.target.require,
+        "gap_seconds": _seconds(sessions.gap),
+        "repeat_seconds": _seconds(sessions.repeat_within),
+        "bounce_events": sessions.bounce_events,
+        "spam_events": sessions.spam_events,
+        "spam_seconds": sessions.spam_seconds,
+        "pass_through": [
+            {"name": name, "column": quote_name(name), "path": _json_path(name)}
+            for name in spec.users.pass_through
+        ],
+        "event_states": columns.event_states,
+        "session_states": columns.session_states,
+        "merged": columns.merged,
+        "features": columns.features,
+        "gaps": columns.gaps,
+        "distincts": columns.distincts,
+        "entity_rates": columns.entity_rates,
+        "attributes": [
+            {
+                "feature": attribute.feature,
+                "path": _json_path(attribute.column),
+                "type": attribute.type,
+                "static": attribute.static,
+            }
+            for attribute in columns.attributes
+        ],
+        "population": columns.population,
+        "population_description": spec.population.description,
+    }
+
+
+def _json_path(name: str) -> str:
+    return quote_text(f'$."{name}"')
+
+
+def _seconds(duration: str) -> int:
+    return int(parse_duration(duration).total_seconds())
