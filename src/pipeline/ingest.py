@@ -1,0 +1,42 @@
+"""ingest: load events, users and aliases into the warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from ..errors import UsageError
+from ..spec.model import Spec
+from ..warehouse.engine import Warehouse
+from ..warehouse.landing import LoadResult, load
+
+
+def ingest(
+    spec: Spec,
+    warehouse: Warehouse,
+    *,
+    events: Path | None = None,
+    users: Path | None = None,
+    aliases: Path | None = None,
+    now: datetime | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[LoadResult]:
+    """Load files of events, users and aliases, each in a transaction of its own, in that order.
+
+    Returns one result per file; each says where every row went. Raises UsageError when there is
+    no file to load, DataError when one cannot be read, WarehouseError when it cannot be stored.
+    """
+    given = [
+        (kind, path)
+        for kind, path in (("users", users), ("aliases", aliases), ("events", events))
+        if path is not None
+    ]
+    if not given:
+        raise UsageError("nothing to load: name a file of events, or --users-file, or --aliases")
+    results = []
+    with warehouse.connect() as con:
+        for kind, path in given:
+            say(f"loading {path}")
+            results.append(load(con, spec, path, kind=kind, now=now))
+    return results

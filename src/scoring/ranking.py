@@ -1,0 +1,127 @@
+"""Order users by score and write the ranking: the top as CSV with reasons, everyone as Parquet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..files import replacing
+from ..scorer import Integers, Reason
+from ..spec.scorecard import HUNDREDTHS, BandsSpec
+
+LABELS = ("low", "medium", "high")
+LEADING = (
+    "rank",
+    "user_id",
+    "score",
+    "label",
+    "scorecard_score",
+    "probability",
+    "scorecard_reasons",
+    "model_reasons",
+    "agreement",
+    "as_of",
+    "run_id",
+    "scorer",
+    "spec_version",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@dataclass(frozen=True)
+class RankedUser:
+    """One exported row: a user, where they stand and why."""
+
+    rank: int
+    user_id: str
+    score: float
+    label: str
+    reasons: tuple[Reason, ...]
+
+
+def order_by_score(hundredths: Integers) -> Integers:
+    """Return positions from the highest score to the lowest; equal scores keep their order.
+
+    With users in order of user_id, as snapshots are, ties are broken by user_id.
+
+    >>> order_by_score(np.array([500, 900, 500])).tolist()
+    [1, 0, 2]
+    """
+    # Scores fit 16 bits, for which a stable sort is a radix sort: linear in the users.
+    return np.argsort(-hundredths.astype(np.int16), kind="stable")
+
+
+def band_codes(hundredths: Integers, bands: BandsSpec) -> Integers:
+    """Return each score's band as a position in LABELS.
+
+    >>> band_codes(np.array([0, 2999, 3000, 6000]), BandsSpec(medium=30, high=60)).tolist()
+    [0, 0, 1, 2]
+    """
+    edges = [round(bands.medium * HUNDREDTHS), round(bands.high * HUNDREDTHS)]
+    return np.searchsorted(edges, hundredths, side="right")
+
+
+def write_all_scores(
+    path: Path, user_ids: pa.ChunkedArray, hundredths: Integers, order: Integers, bands: BandsSpec
+) -> None:
+    """Write rank, user_id, score (points) and label of every user, best first, as Parquet."""
+    ranked = hundredths[order]
+    labels = pa.DictionaryArray.from_arrays(
+        pa.array(band_codes(ranked, bands).astype(np.int8)), pa.array(LABELS)
+    )
+    table = pa.table(
+        {
+            "rank": np.arange(1, len(order) + 1, dtype=np.int32),
+            "user_id": user_ids.take(pa.array(order)),
+            "score": ranked / HUNDREDTHS,
+            "label": labels,
+        }
+    )
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", use_dictionary=["label", "score"])
+
+
+def write_top_users(
+    path: Path,
+    users: Sequence[RankedUser],
+    *,
+    stamps: Mapping[str, str],
+    details: Mapping[str, Mapping[str, str | None]],
+    pass_through: Sequence[str],
+) -> None:
+    """Write the ranking contract's CSV: UTF-8, one row per user, formulas inert.
+
+    stamps: as_of, run_id, scorer and spec_version, the same in every row. details: what is passed
+    through, by user_id. Columns that only a learned model or an experiment fills are empty.
+    """
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*LEADING, *pass_through, "assignment"])
+        for user in users:
+            row = {
+                "rank": str(user.rank),
+                "user_id": inert(user.user_id),
+                "score": f"{user.score:.2f}",
+                "label": user.label,
+                "scorecard_score": f"{user.score:.2f}",
+                "scorecard_reasons": inert("; ".join(str(reason) for reason in user.reasons)),
+                **{name: inert(value) for name, value in stamps.items()},
+            }
+            passed = details.get(user.user_id, {})
+            extra = [inert(passed.get(name) or "") for name in pass_through]
+            writer.writerow([*(row.get(name, "") for name in LEADING), *extra, ""])
+
+
+def inert(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: a risky start gets an apostrophe.
+
+    >>> inert("=1+1"), inert("Ana")
+    ("'=1+1", 'Ana')
+    """
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

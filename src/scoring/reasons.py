@@ -1,0 +1,84 @@
+"""Contributions in words, with the user's own numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..errors import SpecError
+from ..scorer import Contributions, Reason
+from ..spec.scorecard import HUNDREDTHS, ScorecardSpec
+
+_CHOICE = re.compile(r"\[([^\[\]|]*)\|([^\[\]|]*)\]")
+_PLACE = re.compile(r"\{([a-z][a-z0-9_]*)(:%)?\}")
+_CLIPPED = "kept within 0 to 100"
+
+
+def say(template: str, feature: str, row: Mapping[str, object]) -> str:
+    """Fill a reason's template with a user's features.
+
+    {value} is the term's own feature, {other} another one, {value:%} a share as a per cent;
+    [one|many] takes `one` when the value is 1.
+
+    >>> say("viewed pricing [once|{value} times]", "views", {"views": 6})
+    'viewed pricing 6 times'
+    >>> say("{value:%} of sessions are a single event", "bounce_rate", {"bounce_rate": 0.25})
+    '25% of sessions are a single event'
+    """
+    value = row.get(feature)
+    chosen = _CHOICE.sub(lambda match: match[1] if value == 1 else match[2], template)
+
+    def filled(match: re.Match[str]) -> str:
+        name = feature if match[1] == "value" else match[1]
+        if name not in row:
+            raise SpecError(f"reason {template!r}: {{{match[1]}}} is neither value nor a feature")
+        return _written(row[name], per_cent=match[2] is not None)
+
+    return _PLACE.sub(filled, chosen)
+
+
+def places(template: str) -> set[str]:
+    """Return the names of other features that a template uses.
+
+    >>> sorted(places("{value} of {sessions} sessions"))
+    ['sessions']
+    """
+    return {match[1] for match in _PLACE.finditer(template)} - {"value"}
+
+
+def _written(value: object, *, per_cent: bool) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    number = float(value) * 100 if per_cent else float(value)
+    text = f"{number:,.0f}" if number == round(number) or per_cent else f"{number:,.1f}"
+    return f"{text}%" if per_cent else text
+
+
+def scorecard_reasons(
+    spec: ScorecardSpec, contributions: Contributions, rows: list[dict[str, object]]
+) -> list[list[Reason]]:
+    """Return each user's reasons, largest first; their points add up to the score.
+
+    rows: the same users' features, in the same order. Parts that moved nothing are left out.
+    """
+    templates = {term.name: (term.reason, term.feature) for term in spec.terms}
+    templates |= {name: (group.reason, "") for name, group in spec.groups.items()}
+    found: list[list[Reason]] = []
+    for row, values in zip(rows, contributions.values, strict=True):
+        order = np.argsort(-np.abs(values), kind="stable")
+        found.append(
+            [
+                Reason(
+                    contributions.names[part],
+                    say(*templates.get(contributions.names[part], (_CLIPPED, "")), row),
+                    float(values[part]) / HUNDREDTHS,
+                )
+                for part in order
+                if values[part] != 0
+            ]
+        )
+    return found
