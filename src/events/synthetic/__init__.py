@@ -1,0 +1,11 @@
+"""Made-up worlds whose hidden truth is known, so that a ranking can be checked against it.
+
+- `saas`: the entry point, `generate_saas`, for the website of a software product
+- `population`: who the people are: segments, intent, habits, all parameters with units
+- `visits`: when each person comes, with daily and weekly rhythm
+- `actions`: what they do in a visit: pages, demo requests, signup, bookings
+- `tables`: arrays to the columns of the files: events, users, truth
+- `write`: files of any size in bounded memory, whole or not at all
+
+Every world has its own behaviour modules and shares `write`.
+"""
