@@ -123,7 +123,11 @@ class _Compiler:
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
-        self._states: dict[tuple[str, str], tuple[str, State]] = {}
+        # Every user_days has these two, so that tests can account for each event and session.
+        self._states: dict[tuple[str, str], tuple[str, State]] = {
+            ("event", "count(*)"): ("all_events", State("n", "count(*)", "event", "0")),
+            ("session", "count(*)"): ("all_sessions", State("n", "count(*)", "session", "0")),
+        }
         self._merged: list[Column] = []
         self._gaps: dict[str, Gap] = {}
         self._distincts: list[Distinct] = []

@@ -20,6 +20,7 @@ from ..warehouse.project import (
     SNAPSHOT_MODEL,
     fingerprint,
     landing_schema,
+    marts_schema,
     render_project,
     write_project,
 )
@@ -69,7 +70,7 @@ def build(
         con.execute(f"delete from {quote_name(landing_schema(spec))}.builds")
     project = warehouse.files / spec.name / "dbt"
     write_project(files, project)
-    write_profile(project, warehouse, spec.name)
+    write_profile(project, warehouse, marts_schema(spec))
     say("building models" if not reused else "building snapshots")
     models = run_dbt(project, "run", select=[SNAPSHOT_MODEL] if reused else [])
     say("testing data")
@@ -99,7 +100,7 @@ def _publish(
 ) -> Published:
     now = datetime.now(UTC)
     counted = con.execute(
-        f"select count(distinct user_id) from {quote_name(spec.name)}.user_features"
+        f"select count(distinct user_id) from {quote_name(marts_schema(spec))}.user_features"
     ).fetchone()
     info = BuildInfo(
         build_id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",

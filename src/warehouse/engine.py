@@ -65,7 +65,11 @@ def open_warehouse(url: str) -> Warehouse:
             f"warehouse {shown!r} is not a DuckDB URL: write duckdb:///PATH.duckdb "
             "(a fourth slash begins an absolute path)"
         )
-    return Warehouse(Path(url.removeprefix(SCHEME)))
+    path = Path(url.removeprefix(SCHEME))
+    if path.stem.endswith(("_marts", "_landing")):
+        # DuckDB names the catalog after the file, and could not tell it from a spec's schema.
+        raise UsageError(f"warehouse {path}: a name ending in _marts or _landing is taken; rename it")
+    return Warehouse(path)
 
 
 def memory_limit() -> str:

@@ -58,6 +58,16 @@ def landing_schema(spec: Spec) -> str:
     return f"{spec.name}_landing"
 
 
+def marts_schema(spec: Spec) -> str:
+    """Return the schema in which dbt builds a spec's models.
+
+    >>> from whyrank.spec.load import load_spec
+    >>> marts_schema(load_spec("saas"))
+    'saas_marts'
+    """
+    return f"{spec.name}_marts"
+
+
 def render_project(
     spec: Spec, columns: Columns, as_of_dates: Sequence[date]
 ) -> dict[str, str]:

@@ -20,6 +20,7 @@ from ..files import replacing
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from .engine import Warehouse, translated
+from .project import marts_schema
 
 KEPT_BUILDS = 3
 
@@ -80,7 +81,7 @@ def publish(
     folder = root / info.build_id
     with translated(f"publishing to {folder}"):
         folder.mkdir(parents=True)
-        schema = quote_name(spec.name)
+        schema = quote_name(marts_schema(spec))
         for day in info.as_of_dates:
             sql = (
                 f"select * exclude (as_of), as_of from {schema}.user_features "

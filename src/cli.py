@@ -1,0 +1,336 @@
+"""The command line: parse, call a verb, print. No logic lives here."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from .terminal import Terminal, reporting
+
+if TYPE_CHECKING:
+    from .spec.model import Spec
+    from .warehouse.engine import Warehouse
+
+app = typer.Typer(
+    name="whyrank",
+    help="From a product's event log to a ranked list of users, with reasons that add up.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date: write it as 2026-03-31") from None
+
+
+SpecOption = Annotated[
+    str,
+    typer.Option(
+        "--spec", envvar="WHYRANK_SPEC", help="A built-in spec (saas, olist) or a .toml file."
+    ),
+]
+WarehouseOption = Annotated[
+    str,
+    typer.Option(
+        "--warehouse", envvar="WHYRANK_WAREHOUSE", help="URL of the warehouse: duckdb:///PATH."
+    ),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+JsonOption = Annotated[bool, typer.Option("--json-logs", help="Log as JSON lines on stderr.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+AsOfOption = Annotated[
+    Optional[date],
+    typer.Option(
+        "--as-of", parser=_date, metavar="DATE", help="Snapshot date; the latest built if left out."
+    ),
+]
+OutOption = Annotated[Path, typer.Option("--out", help="The CSV file to write.")]
+SPEC = "saas"
+WAREHOUSE = "duckdb:///data/whyrank.duckdb"
+
+
+def _open(spec: str, warehouse: str) -> tuple[Spec, Warehouse]:
+    from .spec.load import load_spec
+    from .warehouse.engine import open_warehouse
+
+    return load_spec(spec), open_warehouse(warehouse)
+
+
+@app.command(
+    epilog="Example: whyrank generate --users 100 --seed 7 --out data/raw_events.csv",
+)
+def generate(
+    spec: SpecOption = SPEC,
+    users: Annotated[int, typer.Option(help="How many users.")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed; the same one gives the same bytes.")] = 7,
+    start: Annotated[
+        date, typer.Option(parser=_date, metavar="DATE", help="First day of the log.")
+    ] = "2026-01-01",  # type: ignore[assignment] # typer parses defaults as it parses options
+    days: Annotated[int, typer.Option(help="Days in the log.")] = 90,
+    out: Annotated[
+        Path, typer.Option("--out", help="Events file: .csv, .csv.gz or .parquet.")
+    ] = Path("data/raw_events.csv"),
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a synthetic world: events, users, and the truth behind them."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .pipeline.generate import generate as run
+        from .spec.load import load_spec
+
+        out.parent.mkdir(parents=True, exist_ok=True)
+        terminal.say(f"generating {users:,} users")
+        made = run(load_spec(spec), out, users=users, seed=seed, start=start, days=days)
+        terminal.print(f"{made.n_events:,} events of {made.n_users:,} users in {made.events}")
+        terminal.print(f"attributes in {made.users}; the truth behind them in {made.truth}")
+
+
+@app.command(
+    epilog="Example: whyrank ingest data/raw_events.csv --users-file data/raw_events_users.csv",
+)
+def ingest(
+    events: Annotated[
+        Optional[Path],
+        typer.Argument(help="Events (.csv .jsonl, .gz of them, .parquet), or a connector's folder."),
+    ] = None,
+    users_file: Annotated[
+        Optional[Path], typer.Option("--users-file", help="Attributes of users.")
+    ] = None,
+    aliases: Annotated[
+        Optional[Path],
+        typer.Option("--aliases", help="Links: anonymous_id, user_id, linked_at."),
+    ] = None,
+    connector: Annotated[
+        Optional[str], typer.Option("--connector", help="Read a known data set: olist.")
+    ] = None,
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Load events; rows that do not fit go whole to quarantine, with the reason."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .errors import UsageError
+        from .pipeline.connect import ingest_connector
+        from .pipeline.ingest import ingest as run
+
+        opened, store = _open(spec, warehouse)
+        if connector is None:
+            loads = run(
+                opened, store, events=events, users=users_file, aliases=aliases, say=terminal.say
+            )
+        elif events is None or users_file or aliases:
+            raise UsageError("--connector takes one folder and no other files")
+        else:
+            loads = ingest_connector(opened, store, connector, events, say=terminal.say)
+        for load in loads:
+            terminal.print(str(load))
+
+
+@app.command(epilog="Example: whyrank build --as-of 2026-03-01 --as-of 2026-04-01 --check")
+def build(
+    as_of: Annotated[
+        Optional[list[date]],
+        typer.Option(
+            "--as-of",
+            parser=_date,
+            metavar="DATE",
+            help="Snapshot date, repeatable; the day after the last event if left out.",
+        ),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Run the data tests too.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Rebuild all, even what did not change.")
+    ] = False,
+    out: Annotated[
+        Optional[Path], typer.Option("--out", help="Also write the latest snapshot as CSV.")
+    ] = None,
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Build sessions, user days and snapshots, and publish them to readers."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .pipeline.build import build as run
+        from .pipeline.export import export_features
+
+        opened, store = _open(spec, warehouse)
+        made = run(opened, store, as_of=as_of or [], check=check, full=full, say=terminal.say)
+        info = made.published.info
+        dates = ", ".join(info.as_of_dates)
+        terminal.print(f"{info.users:,} users as of {dates} (build {info.build_id})")
+        if check:
+            terminal.print(f"{len(made.tests)} data tests passed")
+        if out is not None:
+            export_features(opened, store, out)
+            terminal.print(f"features in {out}")
+
+
+@app.command(epilog="Example: whyrank score --top 50 --out data/top_users.csv")
+def score(
+    as_of: AsOfOption = None,
+    top: Annotated[int, typer.Option(min=1, help="How many users to export.")] = 20,
+    out: OutOption = Path("data/top_users.csv"),
+    population: Annotated[
+        str, typer.Option("--population", help="Whom to rank: spec or all.")
+    ] = "spec",
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Rank users and write the top of the list with reasons."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .errors import UsageError
+        from .pipeline.score import score as run
+        from .pipeline.show import ranking_lines, stale
+
+        if population not in {"spec", "all"}:
+            raise UsageError(f"--population {population!r}: write spec or all")
+        opened, store = _open(spec, warehouse)
+        terminal.say("scoring")
+        made = run(opened, store, as_of=as_of, top=top, out=out, everyone=population == "all")
+        for line in ranking_lines(made, most=10):
+            terminal.print(line)
+        if age := stale(made.last_event):
+            terminal.note(age)
+
+
+@app.command(epilog="Example: whyrank explain u0000066")
+def explain(
+    user_id: Annotated[str, typer.Argument(help="The user.")],
+    as_of: AsOfOption = None,
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Say why one user stands where they stand."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .pipeline.score import explain as run
+        from .pipeline.show import explanation_lines
+
+        opened, store = _open(spec, warehouse)
+        for line in explanation_lines(run(opened, store, user_id, as_of=as_of)):
+            terminal.print(line)
+
+
+@app.command(epilog="Example: whyrank evaluate --as-of 2026-03-01 --horizon 30d")
+def evaluate(
+    as_of: AsOfOption = None,
+    horizon: Annotated[
+        Optional[str], typer.Option(help="Within how long, such as 60d; the spec's if left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Measure a past date's ranking on what came after it."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .pipeline.evaluate import evaluate as run
+        from .pipeline.show import evaluation_lines
+
+        opened, store = _open(spec, warehouse)
+        terminal.say("evaluating")
+        for line in evaluation_lines(
+            run(opened, store, as_of=as_of, horizon=horizon, seed=seed)
+        ):
+            terminal.print(line)
+
+
+@app.command(epilog="Example: whyrank demo --users 200")
+def demo(
+    users: Annotated[int, typer.Option(help="Users to generate.")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of the world.")] = 7,
+    source: Annotated[
+        Optional[Path], typer.Option("--input", help="Folder of the olist data set.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where the CSV files go.")] = Path("data"),
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Generate or read events, build, test, score, and show the top of the list."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .pipeline.demo import demo as run
+        from .pipeline.show import demo_lines
+
+        opened, store = _open(spec, warehouse)
+        made = run(
+            opened, store, folder=folder, users=users, seed=seed, source=source, say=terminal.say
+        )
+        for line in demo_lines(made):
+            terminal.print(line)
+
+
+@app.command(epilog="Example: whyrank init my_events.csv --target purchase --out my.toml")
+def init(
+    events: Annotated[Path, typer.Argument(help="A file of your events.")],
+    target: Annotated[
+        Optional[str], typer.Option(help="The event that counts as converted.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The spec to write.")] = Path("my_spec.toml"),
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a commented spec for your own events, to be edited."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .pipeline.init import init as run
+
+        terminal.say(f"reading {events}")
+        made = run(events, out, target=target)
+        terminal.print(f"spec written to {made.path}; it takes these columns for:")
+        for key, column in made.mapping.items():
+            terminal.print(f"  {key}: {column}")
+        terminal.print(f"next: whyrank ingest {events} --spec {made.path}")
+
+
+@app.command(epilog="Example: whyrank doctor --spec saas")
+def doctor(
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check what is installed, reachable and stale; exit 1 when something is broken."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .pipeline.doctor import doctor as run
+
+        findings = run(spec, warehouse)
+        for finding in findings:
+            terminal.print(str(finding))
+        if any(finding.status == "broken" for finding in findings):
+            raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; a termination signal ends it as cleanly as an interrupt."""
+    import signal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    app()
+
+
+if __name__ == "__main__":
+    main()

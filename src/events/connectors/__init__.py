@@ -1,0 +1,13 @@
+"""Connectors: each turns the files of a known public data set into events and users.
+
+`olist.py` reads the Olist Brazilian e-commerce data set: its files, its errors, its result;
+`olist_sql.py` says, in SQL, which facts become known when.
+
+A connector is a function (folder, *, con) that leaves two relations on a DuckDB connection,
+events and users, in the columns of the event contract, and returns their names.
+"""
+
+from __future__ import annotations
+
+CONNECTORS: dict[str, str] = {"olist": "whyrank.events.connectors.olist:read_olist"}
+"""Where the reader of each data set is, by the name that `whyrank ingest --connector` takes."""

@@ -1,0 +1,38 @@
+"""ingest --connector: a public data set's files as they are, turned into events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import UsageError
+from ..events.connectors.olist import read_olist
+from ..spec.model import Spec
+from ..spec.references import suggest
+from ..warehouse.engine import Warehouse
+from ..warehouse.landing import LoadResult, load
+
+CONNECTORS = {"olist": read_olist}
+
+
+def ingest_connector(
+    spec: Spec,
+    warehouse: Warehouse,
+    connector: str,
+    folder: Path,
+    *,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[LoadResult]:
+    """Load a public data set from its folder; each load says where every row went.
+
+    Raises UsageError for a connector that does not exist, DataError for a file that is missing.
+    """
+    if connector not in CONNECTORS:
+        raise UsageError(f"no connector {connector!r}; {suggest(connector, CONNECTORS)}")
+    say(f"reading {folder}")
+    with warehouse.connect() as con:
+        made = CONNECTORS[connector](folder, con=con)
+        return [
+            load(con, spec, made.users, kind="users"),
+            load(con, spec, made.events, kind="events"),
+        ]

@@ -1,0 +1,126 @@
+"""demo: the whole way in one call, on a generated world or on a public data set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from ..errors import UsageError
+from ..files import replacing
+from ..scorer import Reason
+from ..spec.expressions import quote_name
+from ..spec.model import Spec
+from ..warehouse.engine import Warehouse
+from ..warehouse.landing import LoadResult, create_landing
+from ..warehouse.project import landing_schema
+from .build import build
+from .connect import ingest_connector
+from .evaluate import Evaluation, evaluate
+from .export import export_features
+from .generate import generate
+from .ingest import ingest
+from .score import Ranking, score
+
+Say = Callable[[str], None]
+OLIST_AS_OF = date(2018, 6, 1)
+OLIST_HORIZON = "60d"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What a demo made: loads, the ranking, and an evaluation where the log allows one."""
+
+    loads: tuple[LoadResult, ...]
+    ranking: Ranking
+    features: Path
+    evaluation: Evaluation | None
+
+
+def demo(
+    spec: Spec,
+    warehouse: Warehouse,
+    *,
+    folder: Path = Path("data"),
+    users: int = 100,
+    seed: int = 7,
+    source: Path | None = None,
+    top: int = 20,
+    say: Say = lambda _: None,
+) -> Demo:
+    """Generate (or read `source`), ingest, build, test, score; write three CSV files to `folder`.
+
+    saas: raw_events.csv, user_features.csv and top_users.csv of a generated world. olist: the
+    ranking as of 2018-06-01, with its evaluation over the 60 days that followed.
+
+    Raises UsageError when the warehouse holds events of this spec that are not a demo's.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if spec.name == "olist":
+        return _olist(spec, warehouse, folder, source, top, say)
+    if source is not None:
+        raise UsageError(f"spec {spec.name!r} generates its own events: leave --input out")
+    events = folder / "raw_events.csv"
+    _clear(spec, warehouse, events)
+    say(f"generating {users:,} users")
+    made = generate(spec, events, users=users, seed=seed)
+    loads = ingest(spec, warehouse, events=made.events, users=made.users, say=say)
+    return _finish(spec, warehouse, folder, loads, top, say)
+
+
+def _olist(
+    spec: Spec, warehouse: Warehouse, folder: Path, source: Path | None, top: int, say: Say
+) -> Demo:
+    if source is None:
+        raise UsageError("the olist demo needs the data set's folder: give --input DIR")
+    loads = ingest_connector(spec, warehouse, "olist", source, say=say)
+    return _finish(spec, warehouse, folder, loads, top, say, as_of=OLIST_AS_OF)
+
+
+def _finish(
+    spec: Spec,
+    warehouse: Warehouse,
+    folder: Path,
+    loads: list[LoadResult],
+    top: int,
+    say: Say,
+    as_of: date | None = None,
+) -> Demo:
+    build(spec, warehouse, as_of=[as_of] if as_of else [], check=True, say=say)
+    say("scoring")
+    features = folder / "user_features.csv"
+    export_features(spec, warehouse, features)
+    ranking = score(spec, warehouse, top=top, out=folder / "top_users.csv")
+    measured = evaluate(spec, warehouse, as_of=as_of, horizon=OLIST_HORIZON) if as_of else None
+    return Demo(tuple(loads), ranking, features, measured)
+
+
+def _clear(spec: Spec, warehouse: Warehouse, events: Path) -> None:
+    """Drop an earlier demo's tables, and refuse to touch anybody else's."""
+    marker = warehouse.files / spec.name / "demo.json"
+    with warehouse.connect() as con:
+        create_landing(con, spec)
+        landing = quote_name(landing_schema(spec))
+        files = {row[0] for row in con.execute(f"select file from {landing}.loads").fetchall()}
+        mine = set(json.loads(marker.read_text(encoding="utf-8"))) if marker.exists() else set()
+        if files - mine:
+            raise UsageError(
+                f"warehouse {warehouse.path} holds events of spec {spec.name!r} that are not the "
+                f"demo's ({sorted(files - mine)[0]}): give the demo another --warehouse"
+            )
+        if files:
+            con.execute(f"drop schema {landing} cascade")
+    written = [str(events), str(events.with_name("raw_events_users.csv"))]
+    with replacing(marker) as temporary:
+        temporary.write_text(json.dumps(written), encoding="utf-8")
+
+
+def story(reasons: tuple[Reason, ...], most: int = 3) -> str:
+    """Return the largest reasons in one line.
+
+    >>> story((Reason("a", "booked a call", 30.0), Reason("b", "signed up", 24.0)), most=1)
+    'booked a call, +30'
+    """
+    return "; ".join(str(reason) for reason in reasons[:most])

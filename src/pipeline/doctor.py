@@ -1,0 +1,174 @@
+"""doctor: what is installed, reachable and stale."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib import metadata
+from typing import Literal
+
+import pyarrow.parquet as pq
+
+from ..errors import WhyrankError
+from ..features.compiler import compile_features
+from ..spec.expressions import quote_name
+from ..spec.load import load_spec
+from ..spec.model import Spec
+from ..warehouse.engine import Warehouse, open_warehouse
+from ..warehouse.project import landing_schema
+from ..warehouse.published import Published, read_published
+from .show import stale
+from .versions import spec_version
+
+PACKAGES = ("duckdb", "dbt-core", "dbt-duckdb", "pyarrow", "numpy", "pandas", "pydantic")
+Status = Literal["ok", "warning", "broken"]
+LOOK_BACK_DAYS = 28
+COLLAPSED_SHARE = 0.2
+COLLAPSED_DAYS = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: ok, a warning, or broken, with the fix in the text."""
+
+    status: Status
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.status:<8} {self.text}"
+
+
+def doctor(spec: str, warehouse: str) -> list[Finding]:
+    """Look at the installation, the spec, the warehouse and the published build.
+
+    Raises nothing for what it finds: a finding says what is broken and how to mend it.
+    """
+    findings = [Finding("ok", f"Python {platform.python_version()} at {sys.prefix}")]
+    findings += [_package(name) for name in PACKAGES]
+    opened: list[Spec] = []
+    stores: list[Warehouse] = []
+    findings += _tried(lambda: opened.append(_checked(spec)), f"spec {spec} is sound")
+    findings += _tried(
+        lambda: stores.append(open_warehouse(warehouse)), f"warehouse URL {warehouse} is understood"
+    )
+    if opened and stores:
+        findings += _warehouse(opened[0], stores[0])
+        findings += _published(opened[0], stores[0])
+    return findings
+
+
+def collapse_day(volumes: Mapping[date, int], last: date) -> date | None:
+    """Return the first day of the last days on which volume has collapsed, or None.
+
+    A day has collapsed when it holds less than a fifth of the median of the 28 days before the
+    run of collapsed days; days without events count as 0; shorter runs than 3 days are noise.
+
+    >>> steady = {date(2026, 1, 1) + timedelta(days=i): 100 for i in range(40)}
+    >>> collapse_day({**steady, date(2026, 2, 14): 3}, date(2026, 2, 14))
+    datetime.date(2026, 2, 10)
+    """
+    if not volumes:
+        return None
+    first = min(volumes)
+    start = last + timedelta(days=1)
+    while start > first:
+        day = start - timedelta(days=1)
+        before = [
+            volumes.get(day - timedelta(days=i), 0)
+            for i in range(1, LOOK_BACK_DAYS + 1)
+            if day - timedelta(days=i) >= first
+        ]
+        if not before or volumes.get(day, 0) >= COLLAPSED_SHARE * max(statistics.median(before), 1):
+            break
+        start = day
+    days = (last - start).days + 1
+    return start if days >= COLLAPSED_DAYS else None
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding("ok", f"{name} {metadata.version(name)}")
+    except metadata.PackageNotFoundError:
+        return Finding("broken", f"{name} is not installed: run `make demo` or install whyrank again")
+
+
+def _checked(spec: str) -> Spec:
+    loaded = load_spec(spec)
+    compile_features(loaded)
+    return loaded
+
+
+def _tried(step: Callable[[], object], good: str) -> Iterator[Finding]:
+    try:
+        step()
+    except WhyrankError as error:
+        yield Finding("broken", str(error))
+    else:
+        yield Finding("ok", good)
+
+
+def _warehouse(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:
+    if not warehouse.path.exists():
+        yield Finding("warning", f"{warehouse.path} does not exist yet: run `whyrank ingest`")
+        return
+    try:
+        with warehouse.connect() as con:
+            schema = quote_name(landing_schema(spec))
+            found = con.execute(
+                "select count(*) from information_schema.tables where table_schema = ?",
+                [landing_schema(spec)],
+            ).fetchone()
+            if not found or not found[0]:
+                yield Finding("warning", f"nothing is loaded for spec {spec.name!r}")
+                return
+            refused = con.execute(
+                f"select reason, count(*) from {schema}.quarantine group by reason order by 2 desc"
+            ).fetchall()
+            loads = con.execute(f"select count(*), max(load_id) from {schema}.loads").fetchone()
+            built = con.execute(f"select max(last_load) from {schema}.builds").fetchone()
+    except WhyrankError as error:
+        yield Finding("broken", str(error))
+        return
+    yield Finding("ok", f"{warehouse.path} opens; {loads[0] if loads else 0} loads")
+    for reason, count in refused:
+        yield Finding("warning", f"{count:,} rows in quarantine: {reason}")
+    if loads and built and (built[0] is None or built[0] < (loads[1] or 0)):
+        yield Finding("warning", "something was loaded since the last build: run `whyrank build`")
+
+
+def _published(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:
+    try:
+        published = read_published(warehouse, spec.name)
+    except WhyrankError as error:
+        yield Finding("warning", str(error))
+        return
+    info = published.info
+    yield Finding("ok", f"build {info.build_id} is published, as of {', '.join(info.as_of_dates)}")
+    if info.spec_version != spec_version(spec):
+        yield Finding("warning", "the spec changed since the last build: run `whyrank build`")
+    if age := stale(info.last_event):
+        yield Finding("warning", age)
+    yield from _volume(spec, published)
+
+
+def _volume(spec: Spec, published: Published) -> Iterator[Finding]:
+    table = pq.read_table(published.table("daily_events")).to_pydict()
+    volumes = dict(zip(table["day"], table["events"], strict=True))
+    if not volumes:
+        return
+    last = max(volumes)
+    if spec.trust_until is not None:
+        last = min(last, spec.trust_until - timedelta(days=1))
+    collapsed = collapse_day(volumes, last)
+    if collapsed is None:
+        yield Finding("ok", f"volume holds up to {last}")
+    else:
+        yield Finding(
+            "warning",
+            f"volume collapses from {collapsed} on: those days would read as users gone quiet; "
+            f"set trust_until = {collapsed} in the spec",
+        )

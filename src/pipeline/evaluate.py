@@ -1,0 +1,89 @@
+"""evaluate: how well the ranking of a past date foresaw who converted after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ..errors import WarehouseError
+from ..evaluation.ranking import RankingReport
+from ..evaluation.ranking import evaluate as evaluate_scores
+from ..features.matrix import Snapshot
+from ..scoring.scorecard import Scorecard
+from ..spec.durations import parse_days
+from ..spec.model import Spec
+from ..warehouse.engine import Warehouse
+from ..warehouse.published import Published, read_published
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A ranking measured against what came after it."""
+
+    as_of: date
+    horizon_days: int
+    target: str
+    population: str
+    report: RankingReport
+
+
+def evaluate(
+    spec: Spec,
+    warehouse: Warehouse,
+    *,
+    as_of: date | None = None,
+    horizon: str | None = None,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> Evaluation:
+    """Measure the scorecard's ranking as of a date on the outcomes within a horizon after it.
+
+    as_of: a date that was built; the latest one when None. horizon: such as "60d"; the spec's
+    when None. n_boot: bootstrap replicates over users. seed: of the bootstrap.
+
+    Raises WarehouseError when the date is not built, or the log ends before the horizon does:
+    then who has not converted yet is unknown, not negative.
+    """
+    published = read_published(warehouse, spec.name)
+    chosen = as_of or published.as_of_dates[-1]
+    days = parse_days(horizon or spec.target.horizon)
+    path = published.snapshot(chosen)
+    _check_horizon(spec, published, chosen, days)
+    scorecard = Scorecard(spec.scorecard)
+    snapshot = Snapshot.read(path, scorecard.features)
+    labels = converted_within(published, snapshot, chosen, days)
+    report = evaluate_scores(
+        scorecard.score(snapshot), labels, n_boot=n_boot, rng=np.random.default_rng(seed)
+    )
+    return Evaluation(chosen, days, spec.target.description, spec.population.description, report)
+
+
+def converted_within(
+    published: Published, snapshot: Snapshot, as_of: date, days: int
+) -> NDArray[np.bool_]:
+    """Return whether each user reached the target in [as_of, as_of + days), shape (n,)."""
+    start = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC).replace(tzinfo=None)
+    outcomes = pq.read_table(
+        published.table("outcomes"),
+        columns=["user_id"],
+        filters=[("event_time", ">=", start), ("event_time", "<", start + timedelta(days=days))],
+    )
+    inside = pc.is_in(snapshot.user_ids, value_set=outcomes.column("user_id").combine_chunks())
+    labels: NDArray[np.bool_] = inside.to_numpy().astype(bool)
+    return labels
+
+
+def _check_horizon(spec: Spec, published: Published, as_of: date, days: int) -> None:
+    end = as_of + timedelta(days=days)
+    last = datetime.fromisoformat(published.info.last_event).date() + timedelta(days=1)
+    known = min(last, spec.trust_until) if spec.trust_until else last
+    if end > known:
+        raise WarehouseError(
+            f"the outcomes of {as_of} + {days} days need the log until {end}, and it can be "
+            f"trusted until {known}: choose --as-of {known - timedelta(days=days)} or earlier"
+        )

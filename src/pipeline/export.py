@@ -1,0 +1,45 @@
+"""Export a snapshot as CSV: every user's features, for eyes and spreadsheets."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from ..files import replacing
+from ..spec.expressions import quote_name, quote_text
+from ..spec.model import Spec
+from ..warehouse.engine import Warehouse, translated
+from ..warehouse.published import read_published
+
+
+def export_features(
+    spec: Spec, warehouse: Warehouse, out: Path, *, as_of: date | None = None
+) -> int:
+    """Write user_features.csv of a date (the latest when None); return how many users it holds.
+
+    One row per user: user_id, as_of, the spec's features and in_population; cells that a
+    spreadsheet would run as a formula get an apostrophe before them.
+    """
+    published = read_published(warehouse, spec.name)
+    source = f"read_parquet({quote_text(str(published.snapshot(as_of)))})"
+    with duckdb.connect() as con, replacing(out) as temporary, translated(str(out)):
+        texts = {
+            row[0]
+            for row in con.execute(f"describe select * from {source}").fetchall()
+            if row[1] == "VARCHAR"
+        }
+        names = ["user_id", "as_of", *(f.name for f in spec.features), "in_population"]
+        columns = ", ".join(_inert(name) if name in texts else quote_name(name) for name in names)
+        done = con.execute(
+            f"copy (select {columns} from {source} order by user_id) "
+            f"to {quote_text(str(temporary))} (format csv, header)"
+        ).fetchone()
+    return int(done[0]) if done else 0
+
+
+def _inert(name: str) -> str:
+    column = quote_name(name)
+    risky = f"regexp_matches({column}, '^[ ]*[=+@\\t\\r\\n-]')"
+    return f"case when {risky} then '''' || {column} else {column} end as {column}"

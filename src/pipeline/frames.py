@@ -1,0 +1,132 @@
+"""Data frames in, data frames out: the whole way in memory, without any file."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+
+from ..errors import DataError
+from ..features.compiler import compile_features
+from ..features.matrix import Snapshot
+from ..scoring.ranking import LABELS, band_codes, order_by_score
+from ..scoring.reasons import scorecard_reasons
+from ..scoring.scorecard import Scorecard
+from ..spec.expressions import quote_name
+from ..spec.load import load_spec
+from ..spec.model import Spec
+from ..spec.scorecard import HUNDREDTHS
+from ..warehouse.direct import run_models
+from ..warehouse.landing import LoadResult, create_landing, load
+from ..warehouse.project import landing_schema, marts_schema, render_project
+from .build import default_as_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+def rank_events(
+    events: pd.DataFrame,
+    spec: Spec | str = "saas",
+    *,
+    users: pd.DataFrame | None = None,
+    aliases: pd.DataFrame | None = None,
+    as_of: date | None = None,
+    everyone: bool = False,
+) -> pd.DataFrame:
+    """Rank the users of a frame of events: rank, user_id, score, label, reasons, one row a user.
+
+    Columns are mapped as the spec's [source] says. reasons is a list of texts whose points add up
+    to the score. `attrs["refused"]` of the result tells how many rows were refused, by reason.
+
+    Raises DataError when the frame lacks a column that is needed or has no acceptable row.
+
+    >>> import pandas as pd
+    >>> events = pd.DataFrame({
+    ...     "user_id": ["ana", "ana", "bo"],
+    ...     "event_time": pd.to_datetime(["2026-03-01", "2026-03-02", "2026-03-02"]),
+    ...     "event_name": ["demo_request", "pricing_view", "page_view"],
+    ... })
+    >>> rank_events(events)["user_id"].tolist()
+    ['ana', 'bo']
+    """
+    chosen = load_spec(spec) if isinstance(spec, str) else spec
+    table, refused = features_of(
+        events, chosen, users=users, aliases=aliases, as_of=[as_of] if as_of else None
+    )
+    if not everyone:
+        table = table.filter(table.column("in_population"))
+    ranked = _ranked(Snapshot(table), chosen)
+    ranked.attrs["refused"] = refused
+    return ranked
+
+
+def features_of(
+    events: pd.DataFrame,
+    spec: Spec,
+    *,
+    users: pd.DataFrame | None = None,
+    aliases: pd.DataFrame | None = None,
+    as_of: list[date] | None = None,
+    now: datetime | None = None,
+) -> tuple[pa.Table, dict[str, int]]:
+    """Build snapshots in memory: one row per user and as_of, in that order, and refusals.
+
+    as_of: the dates; the default date of the spec when None. Raises as `rank_events` does.
+    """
+    with duckdb.connect(config={"autoinstall_known_extensions": False}) as con:
+        con.execute("set timezone = 'UTC'")
+        create_landing(con, spec)
+        results = _loaded(con, spec, events, users, aliases, now)
+        schema = quote_name(landing_schema(spec))
+        last = con.execute(f"select max(event_time) from {schema}.events").fetchone()
+        if last is None or last[0] is None:
+            raise DataError(f"the frame of events has no acceptable row: {results[0].reasons}")
+        dates = as_of or [default_as_of(spec, last[0])]
+        files = render_project(spec, compile_features(spec), dates)
+        run_models(con, files, schema=marts_schema(spec), landing=landing_schema(spec))
+        table = con.execute(
+            f"select * from {quote_name(marts_schema(spec))}.user_features order by user_id, as_of"
+        ).to_arrow_table()
+    return table, results[0].reasons
+
+
+def _loaded(
+    con: duckdb.DuckDBPyConnection,
+    spec: Spec,
+    events: pd.DataFrame,
+    users: pd.DataFrame | None,
+    aliases: pd.DataFrame | None,
+    now: datetime | None,
+) -> list[LoadResult]:
+    results = []
+    for kind, frame in (("events", events), ("users", users), ("aliases", aliases)):
+        if frame is not None:
+            con.register(f"frame_of_{kind}", frame)
+            results.append(load(con, spec, f"frame_of_{kind}", kind=kind, now=now))
+    return results
+
+
+def _ranked(snapshot: Snapshot, spec: Spec) -> pd.DataFrame:
+    import pandas as pd
+
+    scorecard = Scorecard(spec.scorecard)
+    hundredths = scorecard.score_hundredths(snapshot)
+    order = order_by_score(hundredths)
+    ordered = snapshot.take(order)
+    reasons = scorecard_reasons(
+        spec.scorecard, scorecard.contributions(ordered), ordered.rows()
+    )
+    codes = band_codes(hundredths[order], spec.bands)
+    return pd.DataFrame(
+        {
+            "rank": np.arange(1, len(order) + 1),
+            "user_id": ordered.user_ids.to_pylist(),
+            "score": hundredths[order] / HUNDREDTHS,
+            "label": [LABELS[code] for code in codes],
+            "reasons": [[str(reason) for reason in why] for why in reasons],
+        }
+    )

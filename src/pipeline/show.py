@@ -1,0 +1,99 @@
+"""Results as lines of text, for the command line and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+from ..scorer import signed
+from .demo import Demo
+from .evaluate import Evaluation
+from .score import Explanation, Ranking
+
+STALE_DAYS = 7
+SHORT_REASONS = 3
+
+
+def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
+    """Yield the top of a ranking, a line a user, and where the files are."""
+    labels = ", ".join(f"{count:,} {label}" for label, count in reversed(ranking.labels.items()))
+    yield f"{ranking.population:,} users ranked as of {ranking.as_of}: {labels}"
+    yield ""
+    shown = ranking.users[:most]
+    width = max([len("user"), *(len(user.user_id) for user in shown)])
+    yield f"{'rank':>4}  {'user':<{width}}  {'score':>6}  {'label':<6}  why (largest reasons first)"
+    for user in shown:
+        why = "; ".join(str(reason) for reason in user.reasons[:SHORT_REASONS])
+        more = len(user.reasons) - SHORT_REASONS
+        tail = f"; and {more} more" if more > 0 else ""
+        yield (
+            f"{user.rank:>4}  {user.user_id:<{width}}  {user.score:>6.2f}  {user.label:<6}  "
+            f"{why}{tail}"
+        )
+    yield ""
+    yield f"top {len(ranking.users)} with all reasons: {ranking.top_users}"
+    yield f"every score: {ranking.all_scores}"
+
+
+def explanation_lines(explanation: Explanation) -> Iterator[str]:
+    """Yield one user's standing, every reason with its points, and their features."""
+    user = explanation.user
+    standing = f"rank {user.rank:,} of {explanation.population:,}"
+    if not explanation.in_population:
+        standing = f"not in the ranked population (would be {standing})"
+    yield f"{user.user_id}: {user.score:.2f} points, {user.label}, {standing}"
+    yield f"as of {explanation.as_of}"
+    yield ""
+    for reason in user.reasons:
+        yield f"{signed(reason.amount):>8}  {reason.text}"
+    yield f"{'-' * 8:>8}"
+    yield f"{user.score:>8.2f}  points in all"
+    yield ""
+    yield "features"
+    width = max(len(name) for name in explanation.features)
+    for name, value in explanation.features.items():
+        yield f"  {name:<{width}}  {_value(value)}"
+
+
+def evaluation_lines(evaluation: Evaluation) -> Iterator[str]:
+    """Yield what was measured, on whom, and the metrics with their intervals."""
+    yield (
+        f"as of {evaluation.as_of}, {evaluation.horizon_days} days: among "
+        f"{evaluation.population}, who comes to this: {evaluation.target}"
+    )
+    yield str(evaluation.report)
+
+
+def demo_lines(demo: Demo) -> Iterator[str]:
+    """Yield a demo's whole account."""
+    for load in demo.loads:
+        yield str(load)
+    yield ""
+    yield from ranking_lines(demo.ranking, most=10)
+    yield f"features of every user: {demo.features}"
+    if demo.evaluation is not None:
+        yield ""
+        yield from evaluation_lines(demo.evaluation)
+
+
+def stale(last_event: str, today: date | None = None) -> str:
+    """Return a warning when the newest event is more than a week old, else an empty text.
+
+    >>> stale("2026-01-01 10:00:00", date(2026, 2, 1))
+    'the newest event is from 2026-01-01, 31 days ago: load newer events before acting on this'
+    >>> stale("2026-01-31 10:00:00", date(2026, 2, 1))
+    ''
+    """
+    newest = datetime.fromisoformat(last_event).date()
+    age = ((today or datetime.now(UTC).date()) - newest).days
+    if age <= STALE_DAYS:
+        return ""
+    return f"the newest event is from {newest}, {age} days ago: load newer events before acting on this"
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, float):
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
+    return str(value)

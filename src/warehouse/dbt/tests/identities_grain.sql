@@ -1,0 +1,15 @@
+-- One row per user_id, version and raw_id; and at any time a raw id is one user only.
+select user_id, version, raw_id
+from {{ ref('identities') }}
+group by user_id, version, raw_id
+having count(*) > 1
+
+union all
+
+select a.user_id, a.version, a.raw_id
+from {{ ref('identities') }} as a
+inner join {{ ref('identities') }} as b
+    on a.raw_id = b.raw_id
+    and a.user_id <> b.user_id
+    and a.known_from < b.known_until
+    and b.known_from < a.known_until
