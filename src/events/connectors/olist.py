@@ -33,9 +33,9 @@ Every row of the orders file gives exactly one order_purchased. What an event co
   the copy at hand items are missing from 1,195 delivered orders but from only 1 of the 1,107 still
   under way at the end: their absence says a little about arriving, not about cancelling. Do not
   make a feature of it.
-- **Payments.** Three orders hold one payment of type not_defined and amount zero, written when
-  they were cancelled. It is no payment: value, type and instalments are null, as for the one
-  delivered order without any row.
+- **Payments.** Three orders, all cancelled later, hold one payment of type not_defined and amount
+  zero. It is no payment: value, type and instalments are null, as for the one delivered order
+  without any row. So few that a null there still says something; do not ask for it.
 - **Reviews.** The score exists once the customer answers; the creation date is that of the
   invitation, a median of 38 hours earlier (in the sample). So the answer's time counts.
 
