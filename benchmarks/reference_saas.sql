@@ -2,9 +2,15 @@
 -- spec: straight from the Parquet file, one snapshot date, nothing kept for the next run. It trusts
 -- the file (no validation, no duplicates, no links between ids), which whyrank does not.
 create table user_features as
-with e as (
-    select event_id, user_id, event_time, event_name, value, device, geo
+with log as (
+    -- The file's times carry a zone; plain timestamps spare the calendar in every comparison.
+    select * replace (make_timestamp(epoch_us(event_time)) as event_time)
     from read_parquet('$events')
+),
+
+e as (
+    select event_id, user_id, event_time, event_name, value, device, geo
+    from log
     where event_time < timestamp '$as_of'
 ),
 
@@ -15,7 +21,7 @@ ordered as (
         lag(event_time) over w as previous_time,
         lead(event_time) over w as next_time,
         row_number() over w as position
-    from (select user_id, event_time from read_parquet('$events'))
+    from log
     window w as (partition by user_id order by event_time)
 ),
 
@@ -76,17 +82,17 @@ by_event as (
         count(*) filter (where event_name = 'signup') as signups,
         count(*) filter (where event_name = 'calendar_booking') as calendar_bookings,
         count(*) filter (where event_name = 'login' and recent) as logins_30d,
-        bit_count(bit_or(1 << (day_number % 32)) filter (where recent)) as active_days_30d,
+        bit_count(bit_or(1::bigint << (day_number % 32)) filter (where recent)) as active_days_30d,
         avg(value) filter (where event_name in ('page_view', 'pricing_view')) as avg_page_seconds,
         max(day_number) as last_day,
         min(day_number) as first_day,
-        arg_max(geo, (event_time, event_id)) as location,
-        arg_max(device, (event_time, event_id)) as device
+        -- Both at once, as every event of this file has them.
+        arg_max({'location': geo, 'device': device}, (event_time, event_id)) as latest
     from (
         select
             *,
             event_time >= timestamp '$as_of' - interval 30 day as recent,
-            datediff('day', date '2000-01-01', event_time::date) as day_number
+            epoch_us(event_time) // 86400000000 as day_number
         from e
     )
     group by user_id
@@ -95,7 +101,8 @@ by_event as (
 attributes as (
     select
         user_id,
-        arg_max(account_balance, valid_from) filter (where valid_from < timestamp '$as_of')
+        arg_max(account_balance, valid_from)
+            filter (where make_timestamp(epoch_us(valid_from)) < timestamp '$as_of')
             as account_balance,
         arg_max(acquisition_channel, valid_from) as acquisition_channel
     from read_parquet('$users')
@@ -125,10 +132,10 @@ select
     coalesce(spam_events, 0) as spam_events,
     coalesce(coalesce(spam_events, 0) / nullif(session_events, 0), 0) as spam_share,
     avg_page_seconds,
-    datediff('day', date '2000-01-01', date '$as_of') - last_day - 1 as days_since_last_activity,
-    datediff('day', date '2000-01-01', date '$as_of') - first_day - 1 as days_since_first_activity,
-    location,
-    device,
+    epoch_us(timestamp '$as_of') // 86400000000 - last_day - 1 as days_since_last_activity,
+    epoch_us(timestamp '$as_of') // 86400000000 - first_day - 1 as days_since_first_activity,
+    latest.location as location,
+    latest.device as device,
     coalesce(account_balance, 0) as account_balance,
     acquisition_channel,
     concat(

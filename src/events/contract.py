@@ -114,7 +114,8 @@ def time_sql(fields: Fields, name: str, source: SourceSpec, key: str) -> str:
     kind = fields.type(name)
     zone = quote_text(source.time_zone)
     if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"({sql} at time zone 'UTC')"
+        # The same instant without a calendar: zone arithmetic costs half a load.
+        return f"make_timestamp(epoch_us({sql}))"
     if kind.startswith("TIMESTAMP") or kind == "DATE":
         return _zoned(f"cast({sql} as timestamp)", zone)
     unit = source.time_format.removeprefix("epoch_")

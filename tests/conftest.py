@@ -1,0 +1,48 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from whyrank.spec.load import load_spec
+from whyrank.spec.model import Spec
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+
+# The same examples on every run: a failure found once is found again.
+settings.register_profile(
+    "whyrank",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("whyrank")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def olist_folder() -> Path:
+    """The full Olist data set; it must be there in CI."""
+    folder = SHARED / "olist"
+    if not folder.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"{folder} must be there in CI")
+        pytest.skip("the Olist data set is not beside the checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def saas() -> Spec:
+    """The built-in saas spec."""
+    return load_spec("saas")

@@ -1,0 +1,149 @@
+"""Ranking metrics against scikit-learn, brute force and laws."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from whyrank.errors import DataError
+from whyrank.evaluation import ranking
+
+METRICS = [
+    ranking.roc_auc,
+    ranking.average_precision,
+    lambda s, y, w=None: ranking.lift_at(s, y, 0.3, w),
+    lambda s, y, w=None: ranking.precision_at(s, y, 0.3, w),
+    lambda s, y, w=None: ranking.recall_at(s, y, 0.3, w),
+]
+
+
+@st.composite
+def ranked(draw: st.DrawFn, most: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    n = draw(st.integers(2, most))
+    score = np.array(draw(st.lists(st.integers(0, 6), min_size=n, max_size=n)), dtype=float)
+    label = np.array(draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)))
+    label[0], label[1] = 0, 1
+    weight = np.array(draw(st.lists(st.integers(1, 4), min_size=n, max_size=n)))
+    return score, label, weight
+
+
+@given(ranked())
+def test_auc_and_average_precision_equal_scikit_learns(
+    case: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    score, label, weight = case
+    assert ranking.roc_auc(score, label) == pytest.approx(roc_auc_score(label, score), abs=1e-12)
+    assert ranking.roc_auc(score, label, weight) == pytest.approx(
+        roc_auc_score(label, score, sample_weight=weight), abs=1e-12
+    )
+    assert ranking.average_precision(score, label, weight) == pytest.approx(
+        average_precision_score(label, score, sample_weight=weight), abs=1e-12
+    )
+
+
+@given(ranked(most=6), st.integers(1, 6))
+def test_top_k_is_the_mean_over_all_ways_to_break_ties(
+    case: tuple[np.ndarray, np.ndarray, np.ndarray], k: int
+) -> None:
+    score, label, _ = case
+    k = min(k, len(score))
+    orders = [
+        order
+        for order in itertools.permutations(range(len(score)))
+        if all(score[a] >= score[b] for a, b in itertools.pairwise(order))
+    ]
+    mean = np.mean([label[list(order[:k])].mean() for order in orders])
+    if k == 1:  # 1 and above are counts; a share is below 1
+        assert ranking.precision_at(score, label, 1) == pytest.approx(mean, abs=1e-12)
+    assert ranking.precision_at(score, label, k) == pytest.approx(mean, abs=1e-12)
+    assert ranking.lift_at(score, label, k) == pytest.approx(mean / label.mean(), abs=1e-12)
+    assert ranking.recall_at(score, label, k) == pytest.approx(mean * k / label.sum(), abs=1e-12)
+
+
+@given(ranked(), st.randoms(use_true_random=False))
+def test_laws(case: tuple[np.ndarray, np.ndarray, np.ndarray], random: object) -> None:
+    score, label, weight = case
+    order = list(range(len(score)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    for metric in METRICS:
+        value = metric(score, label)
+        assert metric(np.exp(score), label) == pytest.approx(value, abs=1e-12)
+        assert metric(score[order], label[order]) == pytest.approx(value, abs=1e-12)
+        rows = np.repeat(np.arange(len(score)), weight)
+        assert metric(score[rows], label[rows]) == pytest.approx(
+            metric(score, label, weight), abs=1e-12
+        )
+    assert ranking.roc_auc(-score, label) == pytest.approx(
+        1 - ranking.roc_auc(score, label), abs=1e-12
+    )
+
+
+def test_bootstrap_error_of_auc_agrees_with_delong() -> None:
+    rng = np.random.default_rng(3)
+    n = 600
+    label = rng.random(n) < 0.2
+    score = rng.normal(size=n) + 0.8 * label
+    x, y = score[label], score[~label]
+    # DeLong, DeLong & Clarke-Pearson 1988: variance from the placements of each class.
+    placed = (x[:, None] > y[None, :]).astype(float)
+    se = np.sqrt(placed.mean(1).var(ddof=1) / len(x) + placed.mean(0).var(ddof=1) / len(y))
+    report = ranking.evaluate(score, label, n_boot=2000, rng=rng)
+    auc = report.metric("roc_auc")
+    boot = (auc.high - auc.low) / (2 * 1.959964)
+    # 2,000 replicates leave about 2.4% error on the width; the class sizes vary besides.
+    assert boot == pytest.approx(se, rel=0.10)
+
+
+def test_intervals_cover_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(11)
+    trials, hits = 300, 0
+    truth = 0.7602499389065233  # Phi(1 / sqrt 2): two normals one standard deviation apart
+    for _ in range(trials):
+        label = rng.random(250) < 0.3
+        score = rng.normal(size=250) + label
+        metric = ranking.evaluate(score, label, n_boot=200, level=0.9, rng=rng).metric("roc_auc")
+        hits += metric.low <= truth <= metric.high
+    # Binomial band: 3 standard errors of 300 trials around 0.9, and a point for the percentiles
+    # of 200 replicates.
+    assert abs(hits / trials - 0.9) < 3 * np.sqrt(0.9 * 0.1 / trials) + 0.01
+
+
+def test_the_same_seed_gives_the_same_report() -> None:
+    score, label = np.arange(50.0), np.arange(50) % 3 == 0
+    reports = [ranking.evaluate(score, label, rng=np.random.default_rng(5)) for _ in range(2)]
+    assert reports[0] == reports[1]
+    other = ranking.evaluate(score, label, rng=np.random.default_rng(6))
+    assert other != reports[0]
+
+
+@pytest.mark.parametrize(
+    ("score", "label", "message"),
+    [
+        ([], [], "no users"),
+        ([1, 2], [1, 1], "both kinds"),
+        ([1, 2], [0, 0], "both kinds"),
+        ([1, float("nan")], [0, 1], "NaN or infinite"),
+        ([1, 2, 3], [0, 1], "one length"),
+        ([1, 2], [0, 2], "0 or 1"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(
+    score: list[float], label: list[int], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        ranking.roc_auc(score, label)
+    with pytest.raises(DataError, match=message):
+        ranking.evaluate(score, label, rng=np.random.default_rng(0))
+
+
+def test_too_few_positives_for_an_interval_are_refused() -> None:
+    # With one negative of three, 30% of replicates have none, and with one positive as many.
+    with pytest.raises(DataError, match="too few positives"):
+        ranking.evaluate([1, 2], [0, 1], n_boot=500, rng=np.random.default_rng(0))
+    with pytest.raises(DataError, match="k = 0"):
+        ranking.lift_at([1, 2], [0, 1], 0)
