@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 HUNDREDTHS = 100
 FULL_SCORE = 100.0
+_ROUNDING = 1e-6  # of a hundredth: what writing a decimal as a double may cost
 TRANSFORMS: dict[str, tuple[str, ...]] = {
     "linear": ("cap",),
     "log": ("cap",),
@@ -52,7 +53,8 @@ class TermSpec(_Part):
                 raise ValueError(f"{self.name}: transform {self.transform!r} needs {key!r}")
             if given and key not in needed:
                 raise ValueError(f"{self.name}: transform {self.transform!r} takes no {key!r}")
-        if self.points == 0 or round(self.points * HUNDREDTHS) != self.points * HUNDREDTHS:
+        exact = self.points * HUNDREDTHS
+        if self.points == 0 or abs(round(exact) - exact) > _ROUNDING:
             raise ValueError(
                 f"{self.name}: points = {self.points} must be whole hundredths and not zero"
             )

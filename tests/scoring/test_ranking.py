@@ -1,0 +1,93 @@
+"""The exported ranking: contract, order, inert cells, atomic writes."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whyrank.errors import WarehouseError
+from whyrank.files import replacing
+from whyrank.scorer import Reason
+from whyrank.scoring.ranking import (
+    LEADING,
+    RankedUser,
+    inert,
+    order_by_score,
+    write_all_scores,
+    write_top_users,
+)
+from whyrank.spec.scorecard import BandsSpec
+
+BANDS = BandsSpec(medium=30, high=60)
+STAMPS = {"as_of": "2026-04-01", "run_id": "r", "scorer": "scorecard", "spec_version": "1+x"}
+
+
+@given(st.lists(st.integers(0, 10_000), max_size=60))
+def test_order_is_by_score_then_by_place(scores: list[int]) -> None:
+    found = order_by_score(np.array(scores, dtype=np.int64)).tolist()
+    assert found == sorted(range(len(scores)), key=lambda i: (-scores[i], i))
+
+
+def test_all_scores_hold_everyone_once_best_first(tmp_path: Path) -> None:
+    scores = np.array([3000, 10_000, 2999, 6000, 3000])
+    ids = pa.chunked_array([["a", "b"], ["c", "d", "e"]])
+    write_all_scores(tmp_path / "all.parquet", ids, scores, order_by_score(scores), BANDS)
+    rows = pq.read_table(tmp_path / "all.parquet").to_pylist()
+    assert [(r["rank"], r["user_id"], r["score"], r["label"]) for r in rows] == [
+        (1, "b", 100.0, "high"),
+        (2, "d", 60.0, "high"),
+        (3, "a", 30.0, "medium"),
+        (4, "e", 30.0, "medium"),
+        (5, "c", 29.99, "low"),
+    ]
+
+
+def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> None:
+    users = [
+        RankedUser(1, "=cmd|' /C calc'!A0", 61.5, "high", (Reason("a", "-1 said, \"so\"", 61.5),)),
+        RankedUser(2, "ünï", 10.0, "low", ()),
+    ]
+    details = {"ünï": {"email": "@SUM(A1)", "owner": None}}
+    out = tmp_path / "deep" / "top.csv"
+    write_top_users(out, users, stamps=STAMPS, details=details, pass_through=["email", "owner"])
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [*LEADING, "email", "owner", "assignment"]
+    assert rows[0]["user_id"] == "'=cmd|' /C calc'!A0"
+    assert rows[0]["scorecard_reasons"] == "'-1 said, \"so\", +61.5"
+    assert rows[1]["email"] == "'@SUM(A1)"
+    assert [row["score"] for row in rows] == ["61.50", "10.00"]
+    assert {row["run_id"] for row in rows} == {"r"}
+
+
+@given(st.text(max_size=20))
+def test_no_cell_starts_a_formula(text: str) -> None:
+    made = inert(text)
+    assert not made.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert made in (text, f"'{text}")
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    out = tmp_path / "file.txt"
+    out.write_text("before")
+    with pytest.raises(ZeroDivisionError), replacing(out) as temporary:
+        temporary.write_text("half")
+        _ = 1 / 0
+    assert out.read_text() == "before"
+    assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WarehouseError, match=r"file/top\.csv: cannot be written"), replacing(
+        tmp_path / "file" / "top.csv"
+    ):
+        pass
