@@ -1,0 +1,113 @@
+"""Specs: what is wrong is said with the file, the key, the value and the fix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from whyrank.errors import SpecError
+from whyrank.features.compiler import compile_features
+from whyrank.spec.load import builtin_specs, load_spec, parse_spec, spec_digest, spec_text
+from whyrank.spec.model import Spec
+
+
+@pytest.mark.parametrize("name", builtin_specs())
+def test_built_in_specs_load_and_compile(name: str) -> None:
+    spec = load_spec(name)
+    assert spec.name == name
+    compiled = compile_features(spec)
+    assert [column.name for column in compiled.features] == [f.name for f in spec.features]
+    assert spec.scorecard.reachable() == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('gap = "30m"', 'gpa = "30m"', ["sessions.gpa", "unknown key", "'gap'"]),
+        ('gap = "30m"', 'gap = "30 m"', ["sessions.gap", "'30 m'", "30d"]),
+        ('gap = "30m"', "gap = 30", ["sessions.gap", "30", "string"]),
+        ('horizon = "30d"', 'horizon = "12h"', ["target.horizon", "'12h'", "whole number of days"]),
+        ("[bands]", "[bnads]", ["bnads", "unknown key", "'bands'"]),
+        ("medium = 30", "medium = 70", ["bands", "medium = 70 must be below high"]),
+        ('name = "saas"', 'name = "Saas; drop"', ["name", "'Saas; drop'", "small letters"]),
+        ('transform = "flag"', 'transform = "falg"', ["booked.transform", "'falg'", "'flag'"]),
+        (
+            'feature = "calendar_bookings"',
+            'feature = "calendar_bokings"',
+            ["scorecard.terms.booked", "'calendar_bookings'"],
+        ),
+        (
+            'events = ["demo_request"]',
+            'events = ["demo_requests"]',
+            ["features.demo_requests", "'demo_requests'", "did you mean 'demo_request'"],
+        ),
+        ('require = "all"', 'require = "some"', ["target.require", "'some'"]),
+        (
+            'events = ["signup", "calendar_booking"]',
+            'events = ["sign_up"]',
+            ["target.events", "did you mean 'signup'"],
+        ),
+        ('name = "page_views"\n', 'name = "events"\n', ["'events' is declared twice"]),
+        ('name = "page_views"\n', 'name = "user_id"\n', ["'user_id' is taken"]),
+        ("cap = 30\n", "cap = 29\n", ["positive points total 99"]),
+    ],
+)
+def test_errors_name_key_value_and_fix(old: str, new: str, words: list[str]) -> None:
+    text = spec_text("saas")
+    assert old in text
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text.replace(old, new, 1), "my.toml")
+    message = str(caught.value)
+    assert message.startswith("my.toml: ")
+    for word in words:
+        assert word in message
+
+
+def test_a_label_only_event_is_refused_in_features() -> None:
+    text = spec_text("olist").replace('events = ["order_purchased"]', 'events = ["order_kept"]', 1)
+    with pytest.raises(SpecError, match="label_only: it knows the future"):
+        parse_spec(text)
+
+
+def test_label_only_events_never_reach_features() -> None:
+    spec = load_spec("olist")
+    compiled = compile_features(spec)
+    sql = " ".join(c.sql for c in (*compiled.event_states, *compiled.merged, *compiled.features))
+    assert "order_kept" not in sql + " ".join(rate.outcome for rate in compiled.entity_rates)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a = ", "not valid TOML"), ("", "name: is required and missing")],
+)
+def test_broken_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=message) as caught:
+        load_spec(path)
+    assert str(path) in str(caught.value)
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"nothing\.toml: cannot be read"):
+        load_spec(tmp_path / "nothing.toml")
+    (tmp_path / "latin.toml").write_bytes('name = "caf\xe9"'.encode("latin-1"))
+    with pytest.raises(SpecError, match="is not UTF-8"):
+        load_spec(tmp_path / "latin.toml")
+    with pytest.raises(SpecError, match="did you mean 'saas'"):
+        load_spec("sass")
+
+
+def test_the_digest_changes_with_anything_and_with_nothing_else(saas: Spec) -> None:
+    text = spec_text("saas")
+    assert spec_digest(parse_spec(text)) == spec_digest(saas)
+    assert spec_digest(parse_spec("# a comment\n" + text)) == spec_digest(saas)
+    changed = parse_spec(text.replace("high = 55", "high = 56"))
+    assert spec_digest(changed) != spec_digest(saas)
+
+
+def test_specs_are_frozen(saas: Spec) -> None:
+    with pytest.raises(ValidationError):
+        saas.version = "2"  # type: ignore[misc]

@@ -1,0 +1,264 @@
+"""Loading: nothing is lost, nothing is counted twice, and bad rows are kept whole."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.features.worlds import tiny_spec
+from whyrank.errors import DataError
+from whyrank.spec.load import parse_spec, spec_text
+from whyrank.spec.model import Spec
+from whyrank.warehouse.landing import LoadResult, load
+
+SPEC = tiny_spec()
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+GOOD = "2026-03-01T10:00:00Z"
+
+
+@pytest.fixture
+def con() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def load_rows(
+    con: duckdb.DuckDBPyConnection, rows: list[dict[str, object]], spec: Spec = SPEC
+) -> LoadResult:
+    keys = ["event_id", "user_id", "event_time", "event_name", "value", "properties"]
+    data = pd.DataFrame({key: [row.get(key) for row in rows] for key in keys}, dtype=object)
+    con.register("rows", data.astype("string"))
+    return load(con, spec, "rows", now=NOW)
+
+
+def count(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    found = con.execute(f"select count(*) from tiny_landing.{table}").fetchone()
+    assert found
+    return int(found[0])
+
+
+BAD = [
+    ({"user_id": None}, "user_id is missing"),
+    ({"user_id": "  "}, "user_id is missing"),
+    ({"user_id": "x" * 1001}, "user_id is longer than 1000 characters"),
+    ({"event_time": None}, "event_time is missing"),
+    ({"event_time": "yesterday"}, "event_time cannot be read as iso"),
+    ({"event_time": "2026-02-30"}, "event_time cannot be read as iso"),
+    ({"event_time": "1970-01-01T00:00:00Z"}, "event_time is before 2000-01-01"),
+    ({"event_time": "epoch"}, "event_time is before 2000-01-01"),
+    ({"event_time": "2262-04-11T23:47:16Z"}, "event_time is in the future"),
+    ({"event_time": "infinity"}, "event_time is in the future"),
+    ({"event_name": None}, "event_name is missing"),
+    ({"event_name": "veiw"}, "event_name is not in the spec's [events]"),
+    ({"event_name": "view'; drop table x; --"}, "event_name is not in the spec's [events]"),
+    ({"value": "abc"}, "value is not a number"),
+    ({"value": "NaN"}, "value is not a finite number"),
+    ({"value": "-Infinity"}, "value is not a finite number"),
+    ({"value": "1e400"}, "value is not a finite number"),
+    ({"value": "1e13"}, "value is beyond 1e+12"),
+    ({"properties": "{not json"}, "properties is not a JSON object"),
+    ({"properties": "[1]"}, "properties is not a JSON object"),
+]
+
+
+@pytest.mark.parametrize(("change", "reason"), BAD)
+def test_a_bad_row_goes_whole_to_quarantine(
+    con: duckdb.DuckDBPyConnection, change: dict[str, object], reason: str
+) -> None:
+    good = {"event_id": "a", "user_id": "u", "event_time": GOOD, "event_name": "view"}
+    bad = {**good, "event_id": "b", **change}
+    result = load_rows(con, [good, bad])
+    assert (result.read, result.accepted, result.quarantined) == (2, 1, 1)
+    assert result.reasons == {reason: 1}
+    line, raw, said = con.execute(
+        "select line, decode(raw), reason from tiny_landing.quarantine"
+    ).fetchall()[0]
+    assert (line, said) == (2, reason)
+    for value in bad.values():
+        if isinstance(value, str) and "'" not in value and '"' not in value and "{" not in value:
+            assert value in raw
+
+
+@pytest.mark.parametrize(
+    ("written", "zone", "utc"),
+    [
+        ("2026-03-01T10:00:00+02:00", "UTC", datetime(2026, 3, 1, 8)),
+        ("2026-03-01 10:00:00", "UTC", datetime(2026, 3, 1, 10)),
+        ("2026-03-01 10:00:00", "Europe/Berlin", datetime(2026, 3, 1, 9)),
+        ("2026-04-01 10:00:00", "Europe/Berlin", datetime(2026, 4, 1, 8)),
+        ("2026-03-01T10:00:00Z", "America/New_York", datetime(2026, 3, 1, 10)),
+        ("2026-03-01", "UTC", datetime(2026, 3, 1)),
+        ("2026-03-01T10:00:00.123456Z", "UTC", datetime(2026, 3, 1, 10, 0, 0, 123456)),
+    ],
+)
+def test_times_become_utc(
+    con: duckdb.DuckDBPyConnection, written: str, zone: str, utc: datetime
+) -> None:
+    text = SPEC.model_copy(update={"source": SPEC.source.model_copy(update={"time_zone": zone})})
+    load_rows(con, [{"user_id": "u", "event_time": written, "event_name": "view"}], text)
+    assert con.execute("select event_time from tiny_landing.events").fetchall() == [(utc,)]
+    assert con.execute("select current_setting('timezone')").fetchone() == ("UTC",)
+
+
+@pytest.mark.parametrize(
+    ("time_format", "written"),
+    [
+        ("epoch_s", "1772359200"),
+        ("epoch_ms", "1772359200000"),
+        ("epoch_us", "1772359200000000"),
+        ("%d/%m/%Y %H:%M", "01/03/2026 10:00"),
+        ("%d/%m/%Y %H:%M %z", "01/03/2026 12:00 +0200"),
+    ],
+)
+def test_times_are_read_in_the_specs_format(
+    con: duckdb.DuckDBPyConnection, time_format: str, written: str
+) -> None:
+    source = SPEC.source.model_copy(update={"time_format": time_format})
+    spec = SPEC.model_copy(update={"source": source})
+    load_rows(con, [{"user_id": "u", "event_time": written, "event_name": "view"}], spec)
+    found = con.execute("select event_time from tiny_landing.events").fetchall()
+    assert found == [(datetime(2026, 3, 1, 10),)]
+
+
+ROW = st.fixed_dictionaries(
+    {
+        "event_id": st.sampled_from([None, "", "a", "b", "c"]),
+        "user_id": st.sampled_from(["u", "v", None]),
+        "event_time": st.sampled_from([GOOD, "2026-03-02T00:00:00Z", "1970-01-01", "no", None]),
+        "event_name": st.sampled_from(["view", "buy", "nonsense", None]),
+        "value": st.sampled_from([None, "1", "2.5", "nan"]),
+    }
+)
+
+
+@settings(max_examples=60)
+@given(first=st.lists(ROW, min_size=1, max_size=12), more=st.lists(ROW, max_size=6))
+def test_ingest_never_loses_a_row_and_loading_twice_changes_nothing(
+    first: list[dict[str, object]], more: list[dict[str, object]]
+) -> None:
+    with duckdb.connect() as con:
+        con.execute("set timezone = 'UTC'")
+        one = load_rows(con, first)
+        assert one.accepted + one.duplicates + one.quarantined == one.read == len(first)
+        assert count(con, "events") == one.accepted
+        assert count(con, "quarantine") == one.quarantined
+        state = con.execute("select * exclude (load_id) from tiny_landing.events").fetchall()
+
+        again = load_rows(con, first)
+        assert (again.accepted, again.quarantined) == (0, one.quarantined)
+        assert (
+            con.execute("select * exclude (load_id) from tiny_landing.events").fetchall() == state
+        )
+        assert count(con, "quarantine") == one.quarantined
+
+        grown = load_rows(con, [*first, *more])
+        assert grown.read == len(first) + len(more)
+        with duckdb.connect() as fresh:
+            fresh.execute("set timezone = 'UTC'")
+            whole = load_rows(fresh, [*first, *more])
+            assert count(con, "events") == whole.accepted == count(fresh, "events")
+            ids = "select event_id from tiny_landing.events order by event_id"
+            assert con.execute(ids).fetchall() == fresh.execute(ids).fetchall()
+
+
+def test_equal_rows_without_an_id_are_as_many_events_as_the_file_says(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    row: dict[str, object] = {"user_id": "u", "event_time": GOOD, "event_name": "view"}
+    assert load_rows(con, [row, row, row]).accepted == 3
+    grown = load_rows(con, [row, row, row, row])
+    assert (grown.accepted, grown.duplicates) == (1, 3)
+
+
+def test_a_failed_load_leaves_nothing(con: duckdb.DuckDBPyConnection) -> None:
+    row: dict[str, object] = {"user_id": "u", "event_time": GOOD, "event_name": "view"}
+    load_rows(con, [row])
+    con.register("wrong", pd.DataFrame({"user_id": ["u"], "event_time": [GOOD]}))
+    with pytest.raises(DataError, match="no column 'event_name'"):
+        load(con, SPEC, "wrong", now=NOW)
+    assert (count(con, "events"), count(con, "loads")) == (1, 1)
+
+
+def test_integer_times_need_a_format(con: duckdb.DuckDBPyConnection) -> None:
+    con.register(
+        "rows", pd.DataFrame({"user_id": ["u"], "event_time": [1], "event_name": ["view"]})
+    )
+    with pytest.raises(DataError, match="set source.time_format"):
+        load(con, SPEC, "rows", now=NOW)
+
+
+def test_values_may_be_computed_and_names_constant(con: duckdb.DuckDBPyConnection) -> None:
+    text = spec_text("saas").replace(
+        "[events]\n",
+        '[source]\nuser_id = "Customer No"\nevent_time = "Bought"\n'
+        'event_name = { constant = "page_view" }\n'
+        'value = { expression = "qty * price" }\nproperties = ["sku"]\n\n[events]\n',
+        1,
+    )
+    data = pd.DataFrame(
+        {
+            "Customer No": ["7", "8"],
+            "Bought": [GOOD, GOOD],
+            "qty": ["2", "x"],
+            "price": ["1.5", "2"],
+            "sku": ["A\"1", "B"],
+        }
+    )
+    con.register("rows", data)
+    result = load(con, parse_spec(text), "rows", now=NOW)
+    assert result.reasons == {"value is not a number": 1}
+    found = con.execute(
+        "select user_id, event_name, value, json_extract_string(properties, '$.sku')"
+        " from saas_landing.events"
+    ).fetchall()
+    assert found == [("7", "page_view", 3.0, 'A"1')]
+
+
+@pytest.mark.parametrize(
+    ("rows", "reasons"),
+    [
+        ([("a", "u"), ("u", "v")], 1),
+        ([("a", "a")], 1),
+        ([("a", "u"), ("a", "v")], 1),
+        ([("a", "u"), ("b", "u")], 0),
+    ],
+)
+def test_links_that_make_no_sense_are_refused(
+    con: duckdb.DuckDBPyConnection, rows: list[tuple[str, str]], reasons: int
+) -> None:
+    data = pd.DataFrame(rows, columns=["anonymous_id", "user_id"]).assign(linked_at=GOOD)
+    con.register("rows", data)
+    result = load(con, SPEC, "rows", kind="aliases", now=NOW)
+    assert result.quarantined == reasons
+    again = load(con, SPEC, "rows", kind="aliases", now=NOW)
+    assert again.accepted == 0
+
+
+def test_parquet_rows_name_their_row_and_keep_their_cells(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    times = [datetime(2026, 3, 1) + timedelta(hours=i) for i in range(4)]
+    data = pd.DataFrame(
+        {"user_id": ["a", None, "c", "d"], "event_time": times, "event_name": ["view"] * 4}
+    )
+    path = tmp_path / "it's.parquet"
+    data.to_parquet(path)
+    result = load(con, SPEC, path, now=NOW)
+    assert (result.accepted, result.quarantined) == (3, 1)
+    found = con.execute(
+        "select file, line, byte_offset, decode(raw) from tiny_landing.quarantine"
+    ).fetchall()
+    assert found[0][:3] == (str(path), 2, None)
+    assert '"event_name":"view"' in found[0][3]
+
+
+def test_counts_that_do_not_add_up_are_refused() -> None:
+    with pytest.raises(Exception, match="are not the 3 read"):
+        LoadResult("events", "f", read=3, accepted=1, duplicates=1, quarantined=0)
