@@ -100,7 +100,9 @@ def generate(
 def ingest(
     events: Annotated[
         Optional[Path],
-        typer.Argument(help="Events (.csv .jsonl, .gz of them, .parquet), or a connector's folder."),
+        typer.Argument(
+            help="Events (.csv .jsonl, .gz of them, .parquet), or a connector's folder."
+        ),
     ] = None,
     users_file: Annotated[
         Optional[Path], typer.Option("--users-file", help="Attributes of users.")
@@ -249,9 +251,7 @@ def evaluate(
 
         opened, store = _open(spec, warehouse)
         terminal.say("evaluating")
-        for line in evaluation_lines(
-            run(opened, store, as_of=as_of, horizon=horizon, seed=seed)
-        ):
+        for line in evaluation_lines(run(opened, store, as_of=as_of, horizon=horizon, seed=seed)):
             terminal.print(line)
 
 

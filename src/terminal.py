@@ -1,4 +1,4 @@
-"""What the command line shows: progress and notes on stderr, results on stdout, errors in a line."""
+"""What the command line shows: progress and errors on stderr, results on stdout."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,7 @@ class Groups:
         return self.positives + self.negatives
 
 
-def group_by_score(
-    score: ArrayLike, label: ArrayLike, weight: ArrayLike | None = None
-) -> Groups:
+def group_by_score(score: ArrayLike, label: ArrayLike, weight: ArrayLike | None = None) -> Groups:
     """Count positives and negatives at each different score, from the highest down.
 
     score: floats (n,). label: 0 or 1 (n,). weight: floats at or above zero (n,), 1 when None.
@@ -49,14 +48,18 @@ def group_by_score(
     weights = np.ones_like(scores) if weight is None else np.asarray(weight, dtype=np.float64)
     _check(scores, labels, weights)
     values, places = np.unique(-scores, return_inverse=True)
-    positives = np.bincount(places, weights=weights * labels, minlength=len(values))
-    negatives = np.bincount(places, weights=weights * (1 - labels), minlength=len(values))
+    positives = _sum_by(places, weights * labels, len(values))
+    negatives = _sum_by(places, weights * (1 - labels), len(values))
     if positives.sum() == 0 or negatives.sum() == 0:
         raise DataError(
             f"{positives.sum():g} positive and {negatives.sum():g} negative users: a ranking is "
             "measured on both kinds; choose an earlier as_of or a longer horizon"
         )
     return Groups(positives, negatives)
+
+
+def _sum_by(places: NDArray[np.intp], weights: Floats, groups: int) -> Floats:
+    return np.bincount(places, weights=weights, minlength=groups).astype(np.float64)
 
 
 def _check(scores: Floats, labels: Floats, weights: Floats) -> None:
@@ -136,9 +139,7 @@ def roc_auc(score: ArrayLike, label: ArrayLike, weight: ArrayLike | None = None)
     return float(_roc_auc(group_by_score(score, label, weight)))
 
 
-def average_precision(
-    score: ArrayLike, label: ArrayLike, weight: ArrayLike | None = None
-) -> float:
+def average_precision(score: ArrayLike, label: ArrayLike, weight: ArrayLike | None = None) -> float:
     """Return average precision: the sum over thresholds of recall gained times precision.
 
     >>> average_precision([3, 2, 1], [1, 0, 1])
@@ -161,9 +162,7 @@ def precision_at(
     return float(_precision(group_by_score(score, label, weight), _checked_k(k)))
 
 
-def lift_at(
-    score: ArrayLike, label: ArrayLike, k: float, weight: ArrayLike | None = None
-) -> float:
+def lift_at(score: ArrayLike, label: ArrayLike, k: float, weight: ArrayLike | None = None) -> float:
     """Return precision at k over the share of positives overall.
 
     >>> lift_at([4, 3, 2, 1], [1, 0, 0, 0], 0.25)
@@ -270,9 +269,7 @@ def evaluate(
     half = len(groups.positives)
     batches: list[Floats] = []
     for counts in resampled_counts(cells, n_boot, rng):
-        drawn = Groups(
-            counts[:, :half].astype(np.float64), counts[:, half:].astype(np.float64)
-        )
+        drawn = Groups(counts[:, :half].astype(np.float64), counts[:, half:].astype(np.float64))
         batches.append(np.column_stack([measure(drawn) for measure in measures.values()]))
     replicates = np.concatenate(batches)
     # A replicate without negatives has no AUC, and its other metrics say nothing of ranking.
@@ -300,5 +297,5 @@ def _measures(ks: Sequence[float]) -> dict[str, Callable[[Groups], Any]]:
     for name, measure in (("lift", _lift), ("precision", _precision)):
         for k in ks:
             at = f"{100 * k:g}pct" if k < 1 else f"{k:g}"
-            measures[f"{name}_at_{at}"] = lambda groups, measure=measure, k=k: measure(groups, k)
+            measures[f"{name}_at_{at}"] = partial(measure, k=k)
     return measures

@@ -77,8 +77,12 @@ class Snapshot:
         """Return a text feature as codes, shape (n,), -1 for null, into a list of texts."""
         encoded = pc.dictionary_encode(self._table.column(name)).combine_chunks()
         if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.chunk(0) if encoded.num_chunks else pa.DictionaryArray.from_arrays(
-                pa.array([], pa.int32()), pa.array([], pa.string())
+            encoded = (
+                encoded.chunk(0)
+                if encoded.num_chunks
+                else pa.DictionaryArray.from_arrays(
+                    pa.array([], pa.int32()), pa.array([], pa.string())
+                )
             )
         codes = pc.fill_null(encoded.indices, -1).to_numpy().astype(np.int64)
         return codes, [str(text) for text in encoded.dictionary.to_pylist()]

@@ -126,9 +126,7 @@ def _data_state(con: duckdb.DuckDBPyConnection, spec: Spec) -> tuple[datetime, i
     return last[0], int(load[0]) if load else 0
 
 
-def _is_current(
-    con: duckdb.DuckDBPyConnection, spec: Spec, mark: str, last_load: int
-) -> bool:
+def _is_current(con: duckdb.DuckDBPyConnection, spec: Spec, mark: str, last_load: int) -> bool:
     schema = quote_name(landing_schema(spec))
     found = con.execute(
         f"select count(*) from {schema}.builds where fingerprint = ? and last_load = ?",

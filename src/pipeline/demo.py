@@ -108,7 +108,7 @@ def _clear(spec: Spec, warehouse: Warehouse, events: Path) -> None:
         if files - mine:
             raise UsageError(
                 f"warehouse {warehouse.path} holds events of spec {spec.name!r} that are not the "
-                f"demo's ({sorted(files - mine)[0]}): give the demo another --warehouse"
+                f"demo's ({min(files - mine)}): give the demo another --warehouse"
             )
         if files:
             con.execute(f"drop schema {landing} cascade")

@@ -26,7 +26,8 @@ from .versions import spec_version
 
 PACKAGES = ("duckdb", "dbt-core", "dbt-duckdb", "pyarrow", "numpy", "pandas", "pydantic")
 Status = Literal["ok", "warning", "broken"]
-LOOK_BACK_DAYS = 28
+USUAL_DAYS = 28
+HALF_YEAR_DAYS = 182
 COLLAPSED_SHARE = 0.2
 COLLAPSED_DAYS = 3
 
@@ -64,36 +65,36 @@ def doctor(spec: str, warehouse: str) -> list[Finding]:
 def collapse_day(volumes: Mapping[date, int], last: date) -> date | None:
     """Return the first day of the last days on which volume has collapsed, or None.
 
-    A day has collapsed when it holds less than a fifth of the median of the 28 days before the
-    run of collapsed days; days without events count as 0; shorter runs than 3 days are noise.
+    The last days have collapsed while each holds less than a fifth of the usual volume: the
+    highest median of any 28 days in a row in the half year before `last`. Days without events
+    count as 0; runs shorter than 3 days are noise.
 
     >>> steady = {date(2026, 1, 1) + timedelta(days=i): 100 for i in range(40)}
     >>> collapse_day({**steady, date(2026, 2, 14): 3}, date(2026, 2, 14))
     datetime.date(2026, 2, 10)
+    >>> collapse_day(steady, date(2026, 2, 9)) is None
+    True
     """
     if not volumes:
         return None
-    first = min(volumes)
-    start = last + timedelta(days=1)
-    while start > first:
-        day = start - timedelta(days=1)
-        before = [
-            volumes.get(day - timedelta(days=i), 0)
-            for i in range(1, LOOK_BACK_DAYS + 1)
-            if day - timedelta(days=i) >= first
-        ]
-        if not before or volumes.get(day, 0) >= COLLAPSED_SHARE * max(statistics.median(before), 1):
-            break
-        start = day
-    days = (last - start).days + 1
-    return start if days >= COLLAPSED_DAYS else None
+    first = max(min(volumes), last - timedelta(days=HALF_YEAR_DAYS))
+    days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
+    counts = [volumes.get(day, 0) for day in days]
+    windows = range(max(len(counts) - USUAL_DAYS, 0) + 1)
+    usual = max(statistics.median(counts[i : i + USUAL_DAYS]) for i in windows)
+    start = len(counts)
+    while start > 0 and counts[start - 1] < COLLAPSED_SHARE * usual:
+        start -= 1
+    return days[start] if len(counts) - start >= COLLAPSED_DAYS else None
 
 
 def _package(name: str) -> Finding:
     try:
         return Finding("ok", f"{name} {metadata.version(name)}")
     except metadata.PackageNotFoundError:
-        return Finding("broken", f"{name} is not installed: run `make demo` or install whyrank again")
+        return Finding(
+            "broken", f"{name} is not installed: run `make demo` or install whyrank again"
+        )
 
 
 def _checked(spec: str) -> Spec:

@@ -117,9 +117,7 @@ def _ranked(snapshot: Snapshot, spec: Spec) -> pd.DataFrame:
     hundredths = scorecard.score_hundredths(snapshot)
     order = order_by_score(hundredths)
     ordered = snapshot.take(order)
-    reasons = scorecard_reasons(
-        spec.scorecard, scorecard.contributions(ordered), ordered.rows()
-    )
+    reasons = scorecard_reasons(spec.scorecard, scorecard.contributions(ordered), ordered.rows())
     codes = band_codes(hundredths[order], spec.bands)
     return pd.DataFrame(
         {

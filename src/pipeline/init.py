@@ -12,8 +12,8 @@ import duckdb
 from jinja2 import Environment, StrictUndefined
 
 from ..errors import DataError, UsageError
-from ..files import replacing
 from ..features.compiler import compile_features
+from ..files import replacing
 from ..spec.expressions import quote_name
 from ..spec.load import parse_spec
 from ..spec.references import suggest
@@ -32,7 +32,9 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "geo": ("geo", "country", "region", "location"),
 }  # fmt: skip
 REQUIRED = ("user_id", "event_time", "event_name")
-TARGET_WORDS = re.compile(r"purchase|order|book|subscri|checkout|paid|payment|convert|signup|sign_up")
+TARGET_WORDS = re.compile(
+    r"purchase|order|book|subscri|checkout|paid|payment|convert|signup|sign_up"
+)
 MOST_EVENTS = 40
 SAMPLE_ROWS = 200_000
 EPOCHS = ((1e8, 1e10, "epoch_s"), (1e11, 1e13, "epoch_ms"), (1e14, 1e16, "epoch_us"))
@@ -108,7 +110,9 @@ def _json_names(con: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
 def _target(events: Sequence[str], target: str | None) -> str:
     if target is not None:
         if target not in events:
-            raise UsageError(f"--target {target!r} is not among the events; {suggest(target, events)}")
+            raise UsageError(
+                f"--target {target!r} is not among the events; {suggest(target, events)}"
+            )
         return target
     for name in reversed(events):
         if TARGET_WORDS.search(name.lower()):
@@ -177,6 +181,6 @@ def _slugs(names: Sequence[str]) -> list[str]:
 def _toml(text: str) -> str:
     """Write a text as a TOML string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped) + '"'
-
-
+    return (
+        '"' + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped) + '"'
+    )

@@ -147,9 +147,7 @@ def _scored(
     scorecard = Scorecard(spec.scorecard)
     others = sorted(set().union(*(places(term.reason) for term in spec.scorecard.terms)))
     features = tuple(dict.fromkeys((*scorecard.features, *others)))
-    snapshot = Snapshot.read(
-        published.snapshot(as_of), features, population_only=not everyone
-    )
+    snapshot = Snapshot.read(published.snapshot(as_of), features, population_only=not everyone)
     return snapshot, scorecard.score_hundredths(snapshot)
 
 
@@ -186,9 +184,7 @@ def _details(
     if not names or not user_ids:
         return {}
     table = pq.read_table(published.table("user_details"), filters=[("user_id", "in", user_ids)])
-    return {
-        str(row["user_id"]): {name: row[name] for name in names} for row in table.to_pylist()
-    }
+    return {str(row["user_id"]): {name: row[name] for name in names} for row in table.to_pylist()}
 
 
 def _all_features(

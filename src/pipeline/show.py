@@ -16,7 +16,9 @@ SHORT_REASONS = 3
 
 def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
     """Yield the top of a ranking, a line a user, and where the files are."""
-    labels = ", ".join(f"{count:,} {label}" for label, count in reversed(ranking.labels.items()))
+    labels = ", ".join(
+        f"{count:,} {label}" for label, count in reversed(list(ranking.labels.items()))
+    )
     yield f"{ranking.population:,} users ranked as of {ranking.as_of}: {labels}"
     yield ""
     shown = ranking.users[:most]
@@ -88,7 +90,8 @@ def stale(last_event: str, today: date | None = None) -> str:
     age = ((today or datetime.now(UTC).date()) - newest).days
     if age <= STALE_DAYS:
         return ""
-    return f"the newest event is from {newest}, {age} days ago: load newer events before acting on this"
+    when = f"{newest}, {age} days ago"
+    return f"the newest event is from {when}: load newer events before acting on this"
 
 
 def _value(value: object) -> str:

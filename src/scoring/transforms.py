@@ -29,7 +29,11 @@ def shares(term: TermSpec, table: FeatureTable) -> Integers:
         return _millionths(ladder[codes])
     values = table.numbers(term.feature)
     missing = np.isnan(values)
-    clean = np.maximum(np.where(missing, 0.0, values), 0.0) if missing.any() else np.maximum(values, 0.0)
+    clean = (
+        np.maximum(np.where(missing, 0.0, values), 0.0)
+        if missing.any()
+        else np.maximum(values, 0.0)
+    )
     result = _millionths(_curve(term, clean))
     if missing.any():
         result[missing] = 0
@@ -46,7 +50,8 @@ def _curve(term: TermSpec, values: Floats) -> Floats:
     capped = np.minimum(values, cap)
     if term.transform == "linear":
         return capped / cap
-    return np.log(1.0 + capped) / np.log(1.0 + cap)
+    logs: Floats = np.log(1.0 + capped) / np.log(1.0 + cap)
+    return logs
 
 
 def _millionths(share: Floats) -> Integers:
@@ -81,7 +86,8 @@ def _share_sql(term: TermSpec) -> str:
         cases = " ".join(
             f"when {quote_text(text)} then {share!r}" for text, share in (term.map or {}).items()
         )
-        return f"case when {column} is null then 0.0 else case {column} {cases} else {term.other!r} end end"
+        known = f"case {column} {cases} else {term.other!r} end"
+        return f"case when {column} is null then 0.0 else {known} end"
     value = f"greatest(cast({column} as double), 0.0)"
     null = f"{column} is null or isnan(cast({column} as double))"
     if term.transform == "flag":

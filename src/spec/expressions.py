@@ -17,7 +17,7 @@ from .references import suggest
 
 DIALECT = "duckdb"
 
-_ALLOWED: tuple[type[exp.Expression], ...] = (
+_ALLOWED: tuple[type[exp.Expr], ...] = (
     exp.Column,
     exp.Identifier,
     exp.Literal,
@@ -102,14 +102,14 @@ class ExpressionSql:
     def sql(self, naming: Callable[[str], str]) -> str:
         """Return the SQL text with each column replaced by the SQL that `naming` gives for it."""
 
-        def replaced(node: exp.Expression) -> exp.Expression:
+        def replaced(node: exp.Expr) -> exp.Expr:
             if isinstance(node, exp.Column):
                 return exp.Var(this=naming(_full_name(node)))
             return node
 
         return self._tree.transform(replaced).sql(dialect=DIALECT)
 
-    def _parsed(self, text: str) -> exp.Expression:
+    def _parsed(self, text: str) -> exp.Expr:
         if len(text) > MAX_LENGTH:
             raise SpecError(f"{self._what}: expression is longer than {MAX_LENGTH} characters")
         try:
@@ -121,7 +121,7 @@ class ExpressionSql:
             raise SpecError(f"{self._what}: {text!r} must be exactly one SQL expression")
         return statements[0]
 
-    def _check(self, node: exp.Expression) -> None:
+    def _check(self, node: exp.Expr) -> None:
         if not isinstance(node, _ALLOWED):
             raise SpecError(
                 f"{self._what}: {node.sql(dialect=DIALECT)!r} is not allowed in an expression: "

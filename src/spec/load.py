@@ -93,7 +93,9 @@ def _lines(error: ValidationError, raw: dict[str, Any], where: str) -> Iterator[
             message = f"unknown key; {suggest(str(location[-1]), _siblings(location[:-1]))}"
         elif problem["type"] == "missing":
             message = "is required and missing"
-        elif not isinstance(problem["input"], (dict, list)) and repr(problem["input"]) not in message:
+        elif (
+            not isinstance(problem["input"], (dict, list)) and repr(problem["input"]) not in message
+        ):
             message = f"{problem['input']!r}: {message[0].lower()}{message[1:]}"
         yield f"{where}: {key}: {message}"
 

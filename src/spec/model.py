@@ -221,7 +221,8 @@ class Spec(Part):
     @classmethod
     def _a_day(cls, value: object) -> object:
         if isinstance(value, datetime):
-            raise ValueError("is a time: write a date, such as 2018-09-01")
+            # pydantic turns a ValueError, and only that, into a message about the key.
+            raise ValueError("is a time: write a date, such as 2018-09-01")  # noqa: TRY004
         return value
 
     @model_validator(mode="after")

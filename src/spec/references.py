@@ -56,7 +56,9 @@ def _check_events(
         return
     for event in target:
         if event not in events:
-            raise ValueError(f"target.events: {event!r} is not in [events]; {suggest(event, events)}")
+            raise ValueError(
+                f"target.events: {event!r} is not in [events]; {suggest(event, events)}"
+            )
     for name, used, outcome in features:
         for event in (*used, *outcome):
             if event not in events:

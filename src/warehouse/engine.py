@@ -60,7 +60,7 @@ def open_warehouse(url: str) -> Warehouse:
     'data/whyrank'
     """
     if not url.startswith(SCHEME) or not Path(url.removeprefix(SCHEME)).suffix:
-        shown = url.split("@")[-1]
+        shown = url.rsplit("@", maxsplit=1)[-1]
         raise UsageError(
             f"warehouse {shown!r} is not a DuckDB URL: write duckdb:///PATH.duckdb "
             "(a fourth slash begins an absolute path)"
@@ -68,7 +68,9 @@ def open_warehouse(url: str) -> Warehouse:
     path = Path(url.removeprefix(SCHEME))
     if path.stem.endswith(("_marts", "_landing")):
         # DuckDB names the catalog after the file, and could not tell it from a spec's schema.
-        raise UsageError(f"warehouse {path}: a name ending in _marts or _landing is taken; rename it")
+        raise UsageError(
+            f"warehouse {path}: a name ending in _marts or _landing is taken; rename it"
+        )
     return Warehouse(path)
 
 
@@ -110,7 +112,11 @@ def _advice(message: str) -> str:
     line = " ".join(message.splitlines()[0].split())
     lower = message.lower()
     if "could not set lock" in lower or "conflicting lock" in lower:
-        holder = f" ({message[message.find('PID') :].split(')')[0]})" if "PID" in message else ""
+        holder = (
+            f" ({message[message.find('PID') :].split(')', maxsplit=1)[0]})"
+            if "PID" in message
+            else ""
+        )
         return f"another process is using it{holder}: wait for it to end, then run this again"
     if "no space left" in lower or "out of space" in lower or "enospc" in lower:
         return "the disk is full: free some space; nothing of this run was kept"

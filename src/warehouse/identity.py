@@ -46,7 +46,8 @@ def name_rows_without_id(con: duckdb.DuckDBPyConnection, table: str, load_id: in
         f"""
         update {table} as t set event_id = t.event_id || '-' || cast(n.occurrence as varchar)
         from (
-            select rowid as row_id, row_number() over (partition by event_id order by line) as occurrence
+            select rowid as row_id,
+                row_number() over (partition by event_id order by line) as occurrence
             from {table}
             where {mine} and event_id in (
                 select event_id from {table} where {mine} and event_id like 'h:%'

@@ -237,7 +237,7 @@ def _settle(
 def _quarantine(
     con: duckdb.DuckDBPyConnection, schema: str, kind: str, file: str, load_id: int
 ) -> None:
-    """Move a load's refused rows to quarantine; those already there from the same file stay once."""
+    """Move a load's refused rows to quarantine, unless the same file brought them before."""
     con.execute(
         f"""
         insert into {schema}.quarantine

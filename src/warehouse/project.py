@@ -29,23 +29,49 @@ class Columns(Protocol):
     """What a compiled spec gives to the templates (features.compiler.Compiled fits)."""
 
     @property
-    def event_states(self) -> Sequence[Any]: ...
+    def event_states(self) -> Sequence[Any]:
+        """Day states over events."""
+        ...
+
     @property
-    def session_states(self) -> Sequence[Any]: ...
+    def session_states(self) -> Sequence[Any]:
+        """Day states over sessions."""
+        ...
+
     @property
-    def merged(self) -> Sequence[Any]: ...
+    def merged(self) -> Sequence[Any]:
+        """Day states merged into features."""
+        ...
+
     @property
-    def features(self) -> Sequence[Any]: ...
+    def features(self) -> Sequence[Any]:
+        """Features, in the order of the spec."""
+        ...
+
     @property
-    def gaps(self) -> Sequence[Any]: ...
+    def gaps(self) -> Sequence[Any]:
+        """Times of previous events."""
+        ...
+
     @property
-    def distincts(self) -> Sequence[Any]: ...
+    def distincts(self) -> Sequence[Any]:
+        """Counts of different values."""
+        ...
+
     @property
-    def entity_rates(self) -> Sequence[Any]: ...
+    def entity_rates(self) -> Sequence[Any]:
+        """Rates by entity."""
+        ...
+
     @property
-    def attributes(self) -> Sequence[Any]: ...
+    def attributes(self) -> Sequence[Any]:
+        """Attributes of users."""
+        ...
+
     @property
-    def population(self) -> str: ...
+    def population(self) -> str:
+        """Condition over features."""
+        ...
 
 
 def landing_schema(spec: Spec) -> str:
@@ -68,9 +94,7 @@ def marts_schema(spec: Spec) -> str:
     return f"{spec.name}_marts"
 
 
-def render_project(
-    spec: Spec, columns: Columns, as_of_dates: Sequence[date]
-) -> dict[str, str]:
+def render_project(spec: Spec, columns: Columns, as_of_dates: Sequence[date]) -> dict[str, str]:
     """Return the project's files, by path inside the project, for a spec and its snapshot dates."""
     environment = Environment(
         variable_start_string="<<",

@@ -60,8 +60,7 @@ class Published:
         if chosen not in self.as_of_dates or not path.exists():
             built = ", ".join(self.info.as_of_dates)
             raise WarehouseError(
-                f"no snapshot as of {chosen}; built: {built}. "
-                f"Run `whyrank build --as-of {chosen}`"
+                f"no snapshot as of {chosen}; built: {built}. Run `whyrank build --as-of {chosen}`"
             )
         return path
 

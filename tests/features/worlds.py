@@ -1,4 +1,4 @@
-"""Random logs, and the same features computed by brute force, one user at a time, in plain Python."""
+"""Random logs, and the same features by brute force, one user at a time, in plain Python."""
 
 from __future__ import annotations
 
@@ -39,8 +39,13 @@ country = { static = true }
 events = ["buy"]
 horizon = "5d"
 description = "Buys."
-[scorecard]
-terms = [{ name = "v", feature = "views", points = 100, transform = "linear", cap = 5, reason = "saw {value}" }]
+[[scorecard.terms]]
+name = "v"
+feature = "views"
+points = 100
+transform = "linear"
+cap = 5
+reason = "saw {value}"
 [bands]
 medium = 20
 high = 60
@@ -212,7 +217,9 @@ def features_by_hand(log: list[Event], user: str, as_of: date) -> dict[str, obje
     closed = [s for s in sessions_of(mine) if s.end + GAP < midnight]
     recent = [s for s in closed if s.close_day >= as_of - timedelta(days=3)]
     spam = [s for s in closed if s.events >= 3 and s.seconds <= 60 * (s.events - 1)]
-    repeats = [s for s in closed if s.before is not None and s.start - s.before <= timedelta(days=1)]
+    repeats = [
+        s for s in closed if s.before is not None and s.start - s.before <= timedelta(days=1)
+    ]
     spent, views = sum(values(buys)), len(named(mine, "view"))
     least = min(values(within(4)), default=None)
     return {

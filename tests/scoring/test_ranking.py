@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +51,7 @@ def test_all_scores_hold_everyone_once_best_first(tmp_path: Path) -> None:
 
 def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> None:
     users = [
-        RankedUser(1, "=cmd|' /C calc'!A0", 61.5, "high", (Reason("a", "-1 said, \"so\"", 61.5),)),
+        RankedUser(1, "=cmd|' /C calc'!A0", 61.5, "high", (Reason("a", '-1 said, "so"', 61.5),)),
         RankedUser(2, "ünï", 10.0, "low", ()),
     ]
     details = {"ünï": {"email": "@SUM(A1)", "owner": None}}
@@ -62,7 +61,7 @@ def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> No
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [*LEADING, "email", "owner", "assignment"]
     assert rows[0]["user_id"] == "'=cmd|' /C calc'!A0"
-    assert rows[0]["scorecard_reasons"] == "'-1 said, \"so\", +61.5"
+    assert rows[0]["scorecard_reasons"] == '\'-1 said, "so", +61.5'
     assert rows[1]["email"] == "'@SUM(A1)"
     assert [row["score"] for row in rows] == ["61.50", "10.00"]
     assert {row["run_id"] for row in rows} == {"r"}
@@ -82,12 +81,13 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
         temporary.write_text("half")
         _ = 1 / 0
     assert out.read_text() == "before"
-    assert os.listdir(tmp_path) == ["file.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
 
 
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(WarehouseError, match=r"file/top\.csv: cannot be written"), replacing(
-        tmp_path / "file" / "top.csv"
+    with (
+        pytest.raises(WarehouseError, match=r"file/top\.csv: cannot be written"),
+        replacing(tmp_path / "file" / "top.csv"),
     ):
         pass

@@ -208,7 +208,7 @@ def test_values_may_be_computed_and_names_constant(con: duckdb.DuckDBPyConnectio
             "Bought": [GOOD, GOOD],
             "qty": ["2", "x"],
             "price": ["1.5", "2"],
-            "sku": ["A\"1", "B"],
+            "sku": ['A"1', "B"],
         }
     )
     con.register("rows", data)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError
 
-NEWLINE, QUOTE = 10, 34
+NEWLINE, CARRIAGE, QUOTE = 10, 13, 34
 UNTERMINATED = "unterminated quote"
 HARD_LIMIT = 64 << 20
 
@@ -114,7 +114,9 @@ def _grouped(
             heads, tails, bad, count = _join(data, lines, odd, final, max_record, delimiter)
     used = int(lines.next_starts[count - 1]) if count else 0
     starts, ends = lines.starts[heads], lines.ends[tails]
-    carriage = np.frombuffer(data, np.uint8)[np.maximum(ends - 1, 0)] == 13 if data else ends > 0
+    carriage = (
+        np.frombuffer(data, np.uint8)[np.maximum(ends - 1, 0)] == CARRIAGE if data else ends > 0
+    )
     ends = ends - (carriage & (ends > starts))
     kept = ends > starts
     places = np.cumsum(kept) - 1

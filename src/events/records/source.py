@@ -83,7 +83,7 @@ class RecordStream:
         self._raw = raw
         self._max = max_record_bytes
         packed = path.name.lower().endswith(".gz")
-        self._file: IO[bytes] = gzip.open(raw, "rb") if packed else raw
+        self._file: IO[bytes] | gzip.GzipFile = gzip.GzipFile(fileobj=raw) if packed else raw
         first = self._begin(batch_bytes)
         self._delimiter = self._pick_delimiter(first) if form == "csv" else None
         bom = len(UTF8_BOM) if first.startswith(UTF8_BOM) else 0
@@ -123,9 +123,7 @@ class RecordStream:
         for chunk in self._chunks:
             if len(chunk.starts):
                 self.records_read += len(chunk.starts)
-                yield batch_of(
-                    chunk, self.columns, delimiter=self._delimiter, max_record=self._max
-                )
+                yield batch_of(chunk, self.columns, delimiter=self._delimiter, max_record=self._max)
 
     def _read(self, size: int) -> bytes:
         with self._named_errors():
@@ -197,5 +195,3 @@ def _joined(first: bytes, read: Callable[[int], bytes]) -> Callable[[int], bytes
         return rest.read(size) or read(size)
 
     return joined
-
-

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .population import DEVICES, People
 from .visits import Visits
 
+ROBOT_PRICING_SHARE = 0.3  # of bursts that hammer the pricing page
 EVENT_NAMES = (
     "page_view",
     "pricing_view",
@@ -103,7 +104,7 @@ def plan_visits(rng: np.random.Generator, people: People, visits: Visits) -> Pla
     share = (people.trait("pricing_share") * people.taste * (0.3 + 1.4 * people.intent))[user]
     pricing = np.minimum(share * looks, 0.6)
     # a robot hammers one page, sometimes the pricing page
-    pricing = np.where(burst, (rng.random(n) < 0.3).astype(np.float64), pricing)
+    pricing = np.where(burst, (rng.random(n) < ROBOT_PRICING_SHARE).astype(np.float64), pricing)
     device = _devices(rng, people, user)
     columns = {
         "user": user,
