@@ -5,14 +5,14 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGES = ["whyrank", *(f"whyrank.{name}" for name in find_packages("src"))]
-DATA = ("*.toml", "*.sql", "*.yml", "*.jinja", "py.typed")
+CODE = {".py", ".pyc"}
 
 
 def data_files() -> dict[str, list[str]]:
-    """List the files that are no modules, by package (a folder of templates has no package)."""
+    """List every file that is no code, by package (a folder of templates has no package)."""
     root = Path("src")
-    found = [path.relative_to(root).as_posix() for kind in DATA for path in root.rglob(kind)]
-    return {"whyrank": sorted(found)}
+    files = (path for path in root.rglob("*") if path.is_file() and path.suffix not in CODE)
+    return {"whyrank": sorted(path.relative_to(root).as_posix() for path in files)}
 
 
 setup(packages=PACKAGES, package_dir={"whyrank": "src"}, package_data=data_files())

@@ -1,0 +1,97 @@
+"""The command line: quick plain help, examples, exit codes, JSON logs."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from whyrank.cli import app
+
+WHYRANK = [sys.executable, "-m", "whyrank.cli"]
+HEAVY = ("pandas", "dbt", "xgboost", "mlflow", "shap", "streamlit", "rich", "duckdb", "numpy")
+COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def whyrank(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*WHYRANK, *arguments], capture_output=True, text=True, check=False, cwd=cwd,
+        env={**os.environ, **env},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_is_plain_has_an_example_and_loads_nothing_heavy(command: str | None) -> None:
+    arguments = [command, "--help"] if command else ["--help"]
+    code = (
+        "import sys\nsys.argv[1:] = " + repr(arguments) + "\n"
+        "from whyrank.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code\n"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    if command:
+        assert f"Example: whyrank {command}" in " ".join(done.stdout.split())
+
+
+def test_help_starts_quickly() -> None:
+    """The help takes at most 12 times a bare `python -c pass` (medians, interleaved)."""
+
+    def seconds(arguments: list[str]) -> float:
+        start = time.perf_counter()
+        subprocess.run(arguments, capture_output=True, check=True)
+        return time.perf_counter() - start
+
+    bare, helped = [], []
+    for _ in range(7):
+        bare.append(seconds([sys.executable, "-c", "pass"]))
+        helped.append(seconds([*WHYRANK, "--help"]))
+    assert statistics.median(helped) <= 12 * statistics.median(bare)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_quiet_json_logs_and_debug(command: str) -> None:
+    text = whyrank(command, "--help").stdout
+    for option in ("--quiet", "--json-logs", "--debug"):
+        assert option in text
+
+
+def test_a_wrong_call_exits_2_and_a_wrong_state_1(tmp_path: Path) -> None:
+    wrong = whyrank("score", "--as-of", "yesterday", cwd=tmp_path)
+    assert (wrong.returncode, "is not a date" in wrong.stderr) == (2, True)
+    url = whyrank("score", "--warehouse", "mysql://x", cwd=tmp_path)
+    assert (url.returncode, "is not a DuckDB URL" in url.stderr) == (2, True)
+    nothing = whyrank("score", cwd=tmp_path)
+    assert nothing.returncode == 1
+    assert nothing.stderr.splitlines()[-1].startswith("error: nothing is built for spec 'saas'")
+    assert "Traceback" not in nothing.stderr
+    shown = whyrank("score", "--debug", cwd=tmp_path)
+    assert "Traceback" in shown.stderr
+
+
+def test_json_logs_are_json_lines(tmp_path: Path) -> None:
+    done = whyrank("score", "--json-logs", cwd=tmp_path)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {line["level"] for line in lines} == {"info", "error"}
+    assert all({"time", "level", "message"} <= set(line) for line in lines)
+
+
+def test_options_come_from_the_environment_too(tmp_path: Path) -> None:
+    done = whyrank("doctor", cwd=tmp_path, WHYRANK_SPEC="olist", WHYRANK_WAREHOUSE="duckdb:///x.db")
+    assert "spec olist is sound" in done.stdout
+    assert "x.db does not exist yet" in done.stdout
+    broken = whyrank("doctor", cwd=tmp_path, WHYRANK_SPEC="olits")
+    assert broken.returncode == 1
+    assert "did you mean 'olist'" in broken.stdout
