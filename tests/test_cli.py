@@ -20,7 +20,9 @@ HEAVY = ("pandas", "dbt", "xgboost", "mlflow", "shap", "streamlit", "rich", "duc
 COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 
 
-def whyrank(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+def whyrank(
+    *arguments: str, cwd: Path | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*WHYRANK, *arguments], capture_output=True, text=True, check=False, cwd=cwd,
         env={**os.environ, **env},
@@ -37,9 +39,7 @@ def test_help_is_plain_has_an_example_and_loads_nothing_heavy(command: str | Non
         f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
         "assert not loaded, loaded\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout
     if command:

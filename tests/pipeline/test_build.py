@@ -1,4 +1,4 @@
-"""Builds: dbt and the in-memory runner agree, the spec alone changes a ranking, builds are atomic."""
+"""Builds: dbt and the in-memory runner agree, a spec alone changes a ranking, all or nothing."""
 
 from __future__ import annotations
 
@@ -32,9 +32,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generated:
 
 
 @pytest.fixture(scope="module")
-def warehouse(
-    world: Generated, saas: Spec, tmp_path_factory: pytest.TempPathFactory
-) -> Warehouse:
+def warehouse(world: Generated, saas: Spec, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """A warehouse built by dbt, data tests included."""
     folder = tmp_path_factory.mktemp("it's a warehouse")
     store = open_warehouse(f"duckdb:///{folder}/w.duckdb")
@@ -172,7 +170,10 @@ def test_weights_bands_and_a_feature_changed_in_toml_alone_change_the_ranking(
     assert bands["label"].equals(expected)
     # Weights: four points moved from one term to another, each user by their two shares.
     weights = ranked(
-        ('points = 8\ntransform = "linear"\ncap = 12', 'points = 4\ntransform = "linear"\ncap = 12'),
+        (
+            'points = 8\ntransform = "linear"\ncap = 12',
+            'points = 4\ntransform = "linear"\ncap = 12',
+        ),
         ('points = 4\ntransform = "log"\ncap = 60', 'points = 8\ntransform = "log"\ncap = 60'),
     )
     table, _ = features_of(events, saas, users=users)

@@ -1,0 +1,1 @@
+"""Measurements against references, one command: `make bench`."""
