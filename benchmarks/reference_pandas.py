@@ -50,14 +50,14 @@ def _sessions(log: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
     starts = np.concatenate([[True], ~same]) | (gap > pd.Timedelta(minutes=30)).to_numpy()
     first = np.concatenate([[True], ~same])
     number = np.cumsum(starts)
-    runs = log.assign(number=number, before=gap.where(~first)).groupby("number")
+    runs = log.assign(number=number).groupby("number")
     sessions = runs.agg(
         user_id=("user_id", "first"),
         start=("event_time", "min"),
         end=("event_time", "max"),
         events=("event_time", "size"),
-        before=("before", "first"),
     )
+    sessions["before"] = gap.where(~first)[starts].to_numpy()
     closes = sessions["end"] + pd.Timedelta(minutes=30)
     sessions = sessions[closes < as_of].assign(closes=closes)
     seconds = (sessions["end"] - sessions["start"]).dt.total_seconds()
@@ -89,9 +89,9 @@ def _finished(out: pd.DataFrame, users_path: str, as_of: pd.Timestamp) -> pd.Dat
         ("demo_requests_30d", " demo requests on "),
         ("active_days_30d", " days of the last 30"),
     ]
-    out["browsing_summary"] = sum(
-        (out[name].astype(int).astype(str) + text for name, text in words), start=""
-    )
+    out["browsing_summary"] = ""
+    for name, text in words:
+        out["browsing_summary"] += out[name].astype(int).astype(str) + text
     out["in_population"] = ~out["converted"]
     return out
 
