@@ -52,7 +52,8 @@ AsOfOption = Annotated[
         "--as-of", parser=_date, metavar="DATE", help="Snapshot date; the latest built if left out."
     ),
 ]
-OutOption = Annotated[Path, typer.Option("--out", help="The CSV file to write.")]
+# Whether a file can be read or written is found out, and said, by the verb that opens it.
+OutOption = Annotated[Path, typer.Option("--out", help="The CSV file to write.", readable=False)]
 SPEC = "saas"
 WAREHOUSE = "duckdb:///data/whyrank.duckdb"
 
@@ -76,7 +77,8 @@ def generate(
     ] = "2026-01-01",  # type: ignore[assignment] # typer parses defaults as it parses options
     days: Annotated[int, typer.Option(help="Days in the log.")] = 90,
     out: Annotated[
-        Path, typer.Option("--out", help="Events file: .csv, .csv.gz or .parquet.")
+        Path,
+        typer.Option("--out", help="Events file: .csv, .csv.gz or .parquet.", readable=False),
     ] = Path("data/raw_events.csv"),
     quiet: QuietOption = False,
     json_logs: JsonOption = False,
@@ -101,15 +103,16 @@ def ingest(
     events: Annotated[
         Optional[Path],
         typer.Argument(
-            help="Events (.csv .jsonl, .gz of them, .parquet), or a connector's folder."
+            help="Events (.csv .jsonl, .gz of them, .parquet), or a connector's folder.",
+            readable=False,
         ),
     ] = None,
     users_file: Annotated[
-        Optional[Path], typer.Option("--users-file", help="Attributes of users.")
+        Optional[Path], typer.Option("--users-file", help="Attributes of users.", readable=False)
     ] = None,
     aliases: Annotated[
         Optional[Path],
-        typer.Option("--aliases", help="Links: anonymous_id, user_id, linked_at."),
+        typer.Option("--aliases", help="Links: anonymous_id, user_id, linked_at.", readable=False),
     ] = None,
     connector: Annotated[
         Optional[str], typer.Option("--connector", help="Read a known data set: olist.")
@@ -155,7 +158,8 @@ def build(
         bool, typer.Option("--full", help="Rebuild all, even what did not change.")
     ] = False,
     out: Annotated[
-        Optional[Path], typer.Option("--out", help="Also write the latest snapshot as CSV.")
+        Optional[Path],
+        typer.Option("--out", help="Also write the latest snapshot as CSV.", readable=False),
     ] = None,
     spec: SpecOption = SPEC,
     warehouse: WarehouseOption = WAREHOUSE,
@@ -167,8 +171,10 @@ def build(
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from .pipeline.build import build as run
         from .pipeline.export import export_features
+        from .pipeline.specs import checked_spec
+        from .warehouse.engine import open_warehouse
 
-        opened, store = _open(spec, warehouse)
+        opened, store = checked_spec(spec), open_warehouse(warehouse)
         made = run(opened, store, as_of=as_of or [], check=check, full=full, say=terminal.say)
         info = made.published.info
         dates = ", ".join(info.as_of_dates)
@@ -260,9 +266,12 @@ def demo(
     users: Annotated[int, typer.Option(help="Users to generate.")] = 100,
     seed: Annotated[int, typer.Option(help="Seed of the world.")] = 7,
     source: Annotated[
-        Optional[Path], typer.Option("--input", help="Folder of the olist data set.")
+        Optional[Path],
+        typer.Option("--input", help="Folder of the olist data set.", readable=False),
     ] = None,
-    folder: Annotated[Path, typer.Option(help="Where the CSV files go.")] = Path("data"),
+    folder: Annotated[Path, typer.Option(help="Where the CSV files go.", readable=False)] = Path(
+        "data"
+    ),
     spec: SpecOption = SPEC,
     warehouse: WarehouseOption = WAREHOUSE,
     quiet: QuietOption = False,
@@ -284,11 +293,13 @@ def demo(
 
 @app.command(epilog="Example: whyrank init my_events.csv --target purchase --out my.toml")
 def init(
-    events: Annotated[Path, typer.Argument(help="A file of your events.")],
+    events: Annotated[Path, typer.Argument(help="A file of your events.", readable=False)],
     target: Annotated[
         Optional[str], typer.Option(help="The event that counts as converted.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="The spec to write.")] = Path("my_spec.toml"),
+    out: Annotated[Path, typer.Option("--out", help="The spec to write.", readable=False)] = Path(
+        "my_spec.toml"
+    ),
     quiet: QuietOption = False,
     json_logs: JsonOption = False,
     debug: DebugOption = False,

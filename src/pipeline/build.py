@@ -25,7 +25,7 @@ from ..warehouse.project import (
     write_project,
 )
 from ..warehouse.published import BuildInfo, Published, publish
-from .versions import spec_version
+from .specs import spec_version
 
 Say = Callable[[str], None]
 
@@ -56,13 +56,18 @@ def build(
     since the last build, sessions and user days are taken over.
 
     Raises SpecError for a feature that cannot be compiled, WarehouseError when there are no
-    events or a model or test fails; what was published before then stays.
+    events (before a date), or a model or test fails; what was published before then stays.
     """
     columns = compile_features(spec)
     with warehouse.connect() as con:
         create_landing(con, spec)
-        last_event, last_load = _data_state(con, spec)
+        first_event, last_event, last_load = _data_state(con, spec)
         dates = sorted(set(as_of)) or [default_as_of(spec, last_event)]
+        if dates[0] <= first_event.date():
+            raise WarehouseError(
+                f"nothing was known as of {dates[0]}: the first event is of {first_event}; give a "
+                "later --as-of"
+            )
         files = render_project(spec, columns, dates)
         mark = fingerprint(files, without=[SNAPSHOT_MODEL])
         reused = not full and _is_current(con, spec, mark, last_load)
@@ -114,16 +119,16 @@ def _publish(
     return publish(con, warehouse, spec, info)
 
 
-def _data_state(con: duckdb.DuckDBPyConnection, spec: Spec) -> tuple[datetime, int]:
-    """Return the time of the last event and the id of the last load."""
+def _data_state(con: duckdb.DuckDBPyConnection, spec: Spec) -> tuple[datetime, datetime, int]:
+    """Return the times of the first and the last event and the id of the last load."""
     schema = quote_name(landing_schema(spec))
-    last = con.execute(f"select max(event_time) from {schema}.events").fetchone()
-    if last is None or last[0] is None:
+    found = con.execute(f"select min(event_time), max(event_time) from {schema}.events").fetchone()
+    if found is None or found[0] is None:
         raise WarehouseError(
             f"no events are loaded for spec {spec.name!r}: run `whyrank ingest FILE` first"
         )
     load = con.execute(f"select max(load_id) from {schema}.loads").fetchone()
-    return last[0], int(load[0]) if load else 0
+    return found[0], found[1], int(load[0]) if load else 0
 
 
 def _is_current(con: duckdb.DuckDBPyConnection, spec: Spec, mark: str, last_load: int) -> bool:

@@ -14,15 +14,13 @@ from typing import Literal
 import pyarrow.parquet as pq
 
 from ..errors import WhyrankError
-from ..features.compiler import compile_features
 from ..spec.expressions import quote_name
-from ..spec.load import load_spec
 from ..spec.model import Spec
 from ..warehouse.engine import Warehouse, open_warehouse
 from ..warehouse.project import landing_schema
 from ..warehouse.published import Published, read_published
 from .show import stale
-from .versions import spec_version
+from .specs import checked_spec, spec_version
 
 PACKAGES = ("duckdb", "dbt-core", "dbt-duckdb", "pyarrow", "numpy", "pandas", "pydantic")
 Status = Literal["ok", "warning", "broken"]
@@ -52,7 +50,7 @@ def doctor(spec: str, warehouse: str) -> list[Finding]:
     findings += [_package(name) for name in PACKAGES]
     opened: list[Spec] = []
     stores: list[Warehouse] = []
-    findings += _tried(lambda: opened.append(_checked(spec)), f"spec {spec} is sound")
+    findings += _tried(lambda: opened.append(checked_spec(spec)), f"spec {spec} is sound")
     findings += _tried(
         lambda: stores.append(open_warehouse(warehouse)), f"warehouse URL {warehouse} is understood"
     )
@@ -95,12 +93,6 @@ def _package(name: str) -> Finding:
         return Finding(
             "broken", f"{name} is not installed: run `make demo` or install whyrank again"
         )
-
-
-def _checked(spec: str) -> Spec:
-    loaded = load_spec(spec)
-    compile_features(loaded)
-    return loaded
 
 
 def _tried(step: Callable[[], object], good: str) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ from ..spec.references import suggest
 from ..spec.scorecard import HUNDREDTHS
 from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published, read_published
-from .versions import spec_version
+from .specs import spec_version
 
 
 @dataclass(frozen=True)

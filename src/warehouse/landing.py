@@ -12,7 +12,7 @@ in the file: the same file twice changes nothing, a grown file adds its new rows
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -132,7 +132,7 @@ def load(
     Raises DataError when the source cannot be read or lacks a column, WarehouseError when it
     cannot be stored; then nothing of it is.
     """
-    with _transaction(con):
+    with _time_zone(con, spec.source.time_zone), _transaction(con):
         create_landing(con, spec)
         schema = quote_name(landing_schema(spec))
         found = con.execute(f"select coalesce(max(load_id), 0) + 1 from {schema}.loads").fetchone()
@@ -144,12 +144,24 @@ def load(
 
 
 @contextmanager
+def _time_zone(con: duckdb.DuckDBPyConnection, zone: str) -> Iterator[None]:
+    """Read times without a zone in this one; outside the transaction, which may have failed."""
+    con.execute(f"set timezone = {quote_text(zone)}")
+    try:
+        yield
+    finally:
+        con.execute("set timezone = 'UTC'")
+
+
+@contextmanager
 def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
     con.execute("begin")
     try:
         yield
     except BaseException:
-        con.execute("rollback")
+        # After a full disk even this may fail; the file then holds the state before the load.
+        with suppress(duckdb.Error):
+            con.execute("rollback")
         raise
     con.execute("commit")
 
@@ -171,27 +183,23 @@ def _insert(
     refusals = " ".join(
         f"when {condition} then {quote_text(reason)}" for condition, reason in shape.checks
     ).replace("$latest", f"timestamp '{latest.isoformat(sep=' ')}'")
-    con.execute(f"set timezone = {quote_text(spec.source.time_zone)}")
-    try:
-        done = con.execute(
-            f"""
-            insert into {table}
-                (load_id, line, {", ".join(names)}, reject_reason, reject_raw, reject_offset)
-            select {load_id}, _line, {", ".join(names)}, _reason,
-                case when _reason is not null then {opened.raw} end,
-                case when _reason is not null then _offset end
+    done = con.execute(
+        f"""
+        insert into {table}
+            (load_id, line, {", ".join(names)}, reject_reason, reject_raw, reject_offset)
+        select {load_id}, _line, {", ".join(names)}, _reason,
+            case when _reason is not null then {opened.raw} end,
+            case when _reason is not null then _offset end
+        from (
+            select *, case when _unread is not null then _unread {refusals} end as _reason
             from (
-                select *, case when _unread is not null then _unread {refusals} end as _reason
-                from (
-                    select {opened.line} as _line, {opened.byte_offset} as _offset,
-                        {opened.row} as _row, {opened.fields.reason} as _unread, {shaped}
-                    from {opened.relation}
-                ) as shaped
-            ) as judged
-            """
-        ).fetchone()
-    finally:
-        con.execute("set timezone = 'UTC'")
+                select {opened.line} as _line, {opened.byte_offset} as _offset,
+                    {opened.row} as _row, {opened.fields.reason} as _unread, {shaped}
+                from {opened.relation}
+            ) as shaped
+        ) as judged
+        """
+    ).fetchone()
     return int(done[0]) if done else 0
 
 

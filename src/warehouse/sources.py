@@ -56,6 +56,10 @@ def open_source(con: duckdb.DuckDBPyConnection, source: Path | str) -> Iterator[
             con.register("incoming", _renamed(reader))
             try:
                 yield _records(fields, stream.format, str(source))
+            except duckdb.Error:
+                if stream.failure is not None:
+                    raise stream.failure from None
+                raise
             finally:
                 con.unregister("incoming")
 

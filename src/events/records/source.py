@@ -66,7 +66,8 @@ class RecordStream:
 
     Batches hold line (1-based), byte_offset (in the decompressed file), raw (bytes without the
     line terminator), reason (null where the record could be read), then each column as text, an
-    empty field as null. Blank lines are no records.
+    empty field as null. Blank lines are no records. `failure` is the DataError that ended the
+    batches early, for consumers that report a stream's errors as their own.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class RecordStream:
     ) -> None:
         self.format = form
         self.records_read = 0
+        self.failure: DataError | None = None
         self._path = path
         self._raw = raw
         self._max = max_record_bytes
@@ -120,10 +122,16 @@ class RecordStream:
         return pa.RecordBatchReader.from_batches(schema_of(self.columns), self._batches())
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        for chunk in self._chunks:
-            if len(chunk.starts):
-                self.records_read += len(chunk.starts)
-                yield batch_of(chunk, self.columns, delimiter=self._delimiter, max_record=self._max)
+        try:
+            for chunk in self._chunks:
+                if len(chunk.starts):
+                    self.records_read += len(chunk.starts)
+                    yield batch_of(
+                        chunk, self.columns, delimiter=self._delimiter, max_record=self._max
+                    )
+        except DataError as error:
+            self.failure = error
+            raise
 
     def _read(self, size: int) -> bytes:
         with self._named_errors():

@@ -1,0 +1,36 @@
+"""Specs as verbs use them: checked whole, and with a version that stands in every output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import SpecError
+from ..features.compiler import compile_features
+from ..spec.load import load_spec, spec_digest
+from ..spec.model import Spec
+
+
+def checked_spec(name_or_path: str | Path) -> Spec:
+    """Load a spec and compile its features, so that a fault in either is said with the file.
+
+    Raises SpecError naming the file, the key, the value and what would be right.
+
+    >>> checked_spec("saas").name
+    'saas'
+    """
+    spec = load_spec(name_or_path)
+    try:
+        compile_features(spec)
+    except SpecError as error:
+        raise SpecError(f"{name_or_path}: {error}") from None
+    return spec
+
+
+def spec_version(spec: Spec) -> str:
+    """Return the spec's own version and a hash of its content, such as "1+11a62fdb4133".
+
+    >>> from whyrank.spec.load import load_spec
+    >>> spec_version(load_spec("saas")).startswith("1+")
+    True
+    """
+    return f"{spec.version}+{spec_digest(spec)}"

@@ -1,0 +1,116 @@
+"""A small warehouse that is ingested and built, and whyrank as a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+
+COMMAND = (sys.executable, "-m", "whyrank.cli")
+HEADER = "user_id,event_time,event_name,value\n"
+GOOD = HEADER + "".join(
+    f"u{i},2026-03-{1 + i % 28:02d}T10:00:00Z,{name},{i}\n"
+    for i in range(60)
+    for name in ("page_view", "pricing_view")
+)
+
+
+@dataclass(frozen=True)
+class Home:
+    """A folder with events.csv and data/whyrank.duckdb in it."""
+
+    folder: Path
+
+    def run(
+        self, *arguments: object, under: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run whyrank here, perhaps under another command."""
+        words = [*under, *COMMAND, *(str(word) for word in arguments)]
+        env = {k: v for k, v in os.environ.items() if not k.startswith("WHYRANK_")}
+        return subprocess.run(
+            words, cwd=self.folder, env=env, capture_output=True, text=True, check=False
+        )
+
+    def refused(
+        self, *arguments: object, code: int = 1, under: Sequence[str] = (), lines: int = 1
+    ) -> str:
+        """Run whyrank; check that it ends with this code and a line of error; return that.
+
+        lines: how many faults there are to say, one line each.
+        """
+        before = self.state()
+        done = self.run(*arguments, under=under)
+        assert done.returncode == code, done.stdout + done.stderr
+        errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert "Traceback" not in done.stderr
+        assert "bug in whyrank" not in done.stderr
+        assert len(errors) == lines, done.stderr
+        assert self.state() == before, "something was half-written"
+        return "\n".join(line.removeprefix("error: ") for line in errors)
+
+    def write(self, name: str, body: str | bytes) -> Path:
+        """Write a file here."""
+        path = self.folder / name
+        path.write_bytes(body.encode() if isinstance(body, str) else body)
+        return path
+
+    def rows(self, table: str) -> int:
+        """Count the rows of a landing table of the saas spec."""
+        with duckdb.connect(str(self.folder / "data" / "whyrank.duckdb"), read_only=True) as con:
+            found = con.execute(f"select count(*) from saas_landing.{table}").fetchone()
+        return int(found[0]) if found else 0
+
+    def state(self) -> dict[str, str]:
+        """Digest every file but the database's own, for which its tables are counted."""
+        found = {}
+        for path in sorted(self.folder.rglob("*")):
+            name = path.relative_to(self.folder).as_posix()
+            ours = path.is_file() and os.access(path, os.R_OK) and "whyrank.duckdb" not in name
+            if ours and "/dbt/" not in name and "/spill" not in name:
+                found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        if (self.folder / "data" / "whyrank.duckdb").exists():
+            found |= {t: str(self.rows(t)) for t in ("events", "quarantine", "loads", "builds")}
+        return found
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose warehouse holds good events, built and published."""
+    home = Home(tmp_path_factory.mktemp("built"))
+    home.write("events.csv", GOOD)
+    for arguments in (["ingest", "events.csv"], ["build"], ["score"]):
+        done = home.run(*arguments)
+        assert done.returncode == 0, done.stderr
+    return home.folder
+
+
+@pytest.fixture
+def home(built: Path, tmp_path: Path) -> Home:
+    """A copy of that folder, for one test to spoil."""
+    shutil.copytree(built, tmp_path / "home")
+    return Home(tmp_path / "home")
+
+
+@pytest.fixture
+def can() -> Callable[[Sequence[str]], None]:
+    """Skip a test when the system cannot do what it needs (in CI it must)."""
+
+    def check(command: Sequence[str]) -> None:
+        works = (
+            shutil.which(command[0])
+            and not subprocess.run([*command, "true"], capture_output=True, check=False).returncode
+        )
+        if not works:
+            if os.environ.get("CI"):
+                pytest.fail(f"{command[0]} must work in CI")
+            pytest.skip(f"this system cannot run {' '.join(command)}")
+
+    return check
