@@ -196,7 +196,11 @@ SPECS = [
     ('op = "count"', 'op = "median"', "median"),
     ("signups > 0 and", "signups > 0); drop table events; --", "sql"),
     ("signups > 0 and", "exists (select 1 from read_csv('/etc/passwd')) and", "sql"),
-    ('where = "not converted"', "where = \"getenv('HOME') = 'x'\"", "is not allowed in an expression"),
+    (
+        'where = "not converted"',
+        "where = \"getenv('HOME') = 'x'\"",
+        "is not allowed in an expression",
+    ),
     ('where = "not converted"', 'where = "nobody"', "nobody"),
     ("[sessions]", "[sessions", "TOML"),
     ('gap = "30m"', 'gap = "-30m"', "gap"),

@@ -1,0 +1,202 @@
+"""Real kills: whatever moment a process dies at, the state before or the next one stands."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.e2e.conftest import COMMAND, HEADER, Home
+
+BIG = 500_000
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that takes a good second to load."""
+    path = tmp_path_factory.mktemp("big") / "big.csv"
+    rows = (f"b{i % 5000},2026-03-20T10:{i % 60:02d}:00Z,page_view,1\n" for i in range(BIG))
+    with path.open("w") as file:
+        file.write(HEADER)
+        for part in iter(lambda: "".join(itertools.islice(rows, 100_000)), ""):
+            file.write(part)
+    return path
+
+
+def start(home: Home, *arguments: object) -> subprocess.Popen[bytes]:
+    """Start whyrank as the leader of its own process group."""
+    words = [*COMMAND, *(str(word) for word in arguments)]
+    return subprocess.Popen(
+        words, cwd=home.folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def killed(process: subprocess.Popen[bytes], after: Callable[[], bool]) -> bool:
+    """Kill the whole group once `after` holds; return whether it was still running then."""
+    alive = True
+    while alive and not after():
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.002)
+            alive = False
+    if alive:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return alive
+
+
+def elapsed(seconds: float) -> Callable[[], bool]:
+    """Hold from so many seconds on: a kill at some moment, wherever the work then is."""
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end
+
+
+def moments(total: float) -> Iterator[float]:
+    """Spread kill times over a run."""
+    yield from (total * share for share in (0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97))
+
+
+def timed(home: Home, *arguments: object) -> float:
+    began = time.monotonic()
+    done = home.run(*arguments)
+    assert done.returncode == 0, done.stderr
+    return time.monotonic() - began
+
+
+def counts(home: Home) -> dict[str, int]:
+    return {name: home.rows(name) for name in ("events", "quarantine", "loads")}
+
+
+def test_a_kill_during_ingest_leaves_all_or_nothing(home: Home, big: Path) -> None:
+    before = counts(home)
+    total = timed(home, "ingest", big, "--warehouse", "duckdb:///other.duckdb")
+    hit = 0
+    for moment in moments(total):
+        process = start(home, "ingest", big)
+        hit += killed(process, elapsed(moment))
+        now = counts(home)
+        if now != before:  # this one had committed before the kill
+            assert now["events"] == before["events"] + BIG
+            assert now["loads"] == before["loads"] + 1
+            before = now
+    assert hit >= 4, "the kills came too late to mean anything"
+    timed(home, "ingest", big)
+    assert home.rows("events") == 120 + BIG
+
+
+def test_a_kill_while_the_database_is_written(home: Home, big: Path) -> None:
+    wal = home.folder / "data" / "whyrank.duckdb.wal"
+    database = home.folder / "data" / "whyrank.duckdb"
+    before, size = counts(home), database.stat().st_size
+
+    def writing() -> bool:
+        return wal.exists() or database.stat().st_size > size + (1 << 20)
+
+    process = start(home, "ingest", big)
+    killed(process, writing)
+    after = counts(home)
+    assert after["events"] in {before["events"], before["events"] + BIG}
+    assert (after["events"] != before["events"]) == (after["loads"] != before["loads"])
+
+
+def test_a_kill_during_build_leaves_the_published_copy(home: Home) -> None:
+    top = home.folder / "data" / "top_users.csv"
+    old = _scored(home, top)
+    home.write("more.csv", f"{HEADER}new,2026-04-01T10:00:00Z,page_view,1\n")
+    assert home.run("ingest", "more.csv").returncode == 0
+    total = timed(home, "build", "--warehouse", "duckdb:///data/whyrank.duckdb")
+    new = _scored(home, top)
+    assert "new," in new
+    assert "new," not in old
+    hit = 0
+    for i, moment in enumerate(moments(total)):
+        home.write("last.csv", f"{HEADER}k{i},2026-04-02T10:00:00Z,page_view,1\n")
+        assert home.run("ingest", "last.csv").returncode == 0
+        hit += killed(start(home, "build"), elapsed(moment))
+        now = _scored(home, top)
+        if now != new:  # this build had published before the kill
+            assert f"k{i}" in now
+            new = now
+    assert hit >= 4, "the kills came too late to mean anything"
+    done = home.run("build", "--check")
+    assert done.returncode == 0, done.stderr
+    final = _scored(home, top)
+    assert all(f"k{i}," in final for i in range(7))
+    with duckdb.connect(str(home.folder / "data" / "whyrank.duckdb"), read_only=True) as con:
+        found = con.execute("select count(*) from saas_landing.builds").fetchone()
+    assert found == (1,)
+
+
+def _scored(home: Home, top: Path) -> str:
+    """Return the whole ranking, without what differs from run to run."""
+    done = home.run("score", "--top", "1000")
+    assert done.returncode == 0, done.stderr
+    lines = top.read_text().splitlines()
+    return "\n".join(",".join(line.split(",")[1:4]) for line in lines)
+
+
+def test_readers_and_a_build_do_not_block_each_other(home: Home, big: Path) -> None:
+    assert home.run("ingest", big).returncode == 0
+    process = start(home, "build", "--full")
+    reads = 0
+    while process.poll() is None:
+        assert home.run("score").returncode == 0
+        assert home.run("explain", "u1").returncode == 0
+        reads += 1
+    _, said = process.communicate()
+    assert process.returncode == 0, said.decode()
+    assert reads >= 2
+
+
+def test_a_reader_holds_no_build_up(home: Home) -> None:
+    """A process that keeps reading the published files lets builds publish and sweep them."""
+    code = (
+        "import sys, pathlib, pyarrow.parquet as pq\n"
+        "paths = sorted(pathlib.Path('data/whyrank/saas/published').rglob('*.parquet'))\n"
+        "files = [pq.ParquetFile(path) for path in paths]\n"
+        "print('open', flush=True)\nsys.stdin.readline()\n"
+        "assert all(file.read().num_rows >= 0 for file in files)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=home.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as reader:
+        assert reader.stdout
+        reader.stdout.readline()
+        for _ in range(5):
+            assert home.run("build", "--full").returncode == 0
+        reader.communicate(b"go\n")
+    assert reader.returncode == 0
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_with_one_line_and_code_130(
+    home: Home, big: Path, stop: signal.Signals
+) -> None:
+    before = counts(home)
+    process = start(home, "ingest", big)
+    assert process.stderr
+    first = process.stderr.readline()
+    assert first.startswith(b"loading")
+    process.send_signal(stop)
+    _, rest = process.communicate()
+    assert process.returncode == 130, rest
+    assert rest.decode().splitlines() == ["error: interrupted; nothing half-written was left"]
+    assert counts(home) == before
+
+
+def test_generate_killed_leaves_no_file_under_its_name(home: Home) -> None:
+    out = home.folder / "generated.csv"
+    process = start(home, "generate", "--users", "20000", "--out", out)
+    assert killed(process, lambda: any(home.folder.glob(".*generated*")))
+    assert not out.exists()
+    assert home.run("generate", "--users", "5", "--out", out).returncode == 0
+    assert out.exists()
