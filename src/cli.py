@@ -140,6 +140,8 @@ def ingest(
             loads = ingest_connector(opened, store, connector, events, say=terminal.say)
         for load in loads:
             terminal.print(str(load))
+        for load in loads:
+            load.refuse_if_nothing_fits()
 
 
 @app.command(epilog="Example: whyrank build --as-of 2026-03-01 --as-of 2026-04-01 --check")
@@ -291,11 +293,20 @@ def demo(
             terminal.print(line)
 
 
-@app.command(epilog="Example: whyrank init my_events.csv --target purchase --out my.toml")
+@app.command(epilog="Example: whyrank init my_events.csv --event-time When --target purchase")
 def init(
     events: Annotated[Path, typer.Argument(help="A file of your events.", readable=False)],
     target: Annotated[
         Optional[str], typer.Option(help="The event that counts as converted.")
+    ] = None,
+    user_id: Annotated[
+        Optional[str], typer.Option(metavar="COLUMN", help="Column that says who.")
+    ] = None,
+    event_time: Annotated[
+        Optional[str], typer.Option(metavar="COLUMN", help="Column that says when.")
+    ] = None,
+    event_name: Annotated[
+        Optional[str], typer.Option(metavar="COLUMN", help="Column that says what happened.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="The spec to write.", readable=False)] = Path(
         "my_spec.toml"
@@ -309,10 +320,15 @@ def init(
         from .pipeline.init import init as run
 
         terminal.say(f"reading {events}")
-        made = run(events, out, target=target)
-        terminal.print(f"spec written to {made.path}; it takes these columns for:")
+        named = {"user_id": user_id, "event_time": event_time, "event_name": event_name}
+        columns = {key: column for key, column in named.items() if column is not None}
+        made = run(events, out, target=target, columns=columns)
+        terminal.print(f"spec written to {made.path}; target: {made.target}; columns:")
         for key, column in made.mapping.items():
             terminal.print(f"  {key}: {column}")
+        terminal.print(f"times are read as: {made.time_format}")
+        for note in made.notes:
+            terminal.note(note)
         terminal.print(f"next: whyrank ingest {events} --spec {made.path}")
 
 

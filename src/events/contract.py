@@ -55,7 +55,8 @@ class Fields:
         if found is None:
             raise DataError(
                 f"{self.where}: there is no column {name!r} (spec key {key}); "
-                f"{suggest(name, self.columns)}; map it in the spec"
+                f"{suggest(name, self.columns)}; map it in the spec "
+                "(`whyrank init FILE` drafts one)"
             )
         return found
 
@@ -155,11 +156,20 @@ def _event_name(fields: Fields, source: SourceSpec) -> str:
 def _value(fields: Fields, source: SourceSpec) -> str:
     if isinstance(source.value, Expression):
         expression = ExpressionSql(source.value.expression, fields.columns, "source.value")
-        return f"try({expression.sql(lambda name: f'try_cast({fields.sql(name)} as double)')})"
-    found = fields.sql(source.value)
+        return f"try({expression.sql(lambda name: _number(fields, name, source))})"
+    return _number(fields, source.value, source)
+
+
+def _number(fields: Fields, name: str, source: SourceSpec) -> str:
+    """Return a field as a number in SQL; null where it is none or the source lacks it."""
+    found = fields.sql(name)
     if found is None:
         return "cast(null as double)"
-    return found if fields.type(source.value) == "DOUBLE" else f"try_cast({found} as double)"
+    if fields.type(name) == "DOUBLE":
+        return found
+    if source.decimal == "," and fields.type(name) == "VARCHAR":
+        found = f"replace(replace({found}, '.', ''), ',', '.')"
+    return f"try_cast({found} as double)"
 
 
 def _value_given(fields: Fields, source: SourceSpec) -> str:

@@ -59,12 +59,13 @@ class Gap:
 
 @dataclass(frozen=True)
 class Distinct:
-    """Different values of `sql` over the events that meet `where`, in the window."""
+    """Values of `sql` over the events that meet `where`, in the window: how many, or which most."""
 
     feature: str
     where: str
     sql: str
     window: str
+    most_frequent: bool
 
 
 @dataclass(frozen=True)
@@ -179,11 +180,8 @@ class _Compiler:
             return f"({expression.sql(lambda name: f'({self._value(name)})')})"
         if feature.op == "attribute":
             return self._attribute(feature)
-        if feature.op == "distinct":
-            operand = self._operand(feature, "event")
-            window = _window(feature)
-            self._distincts.append(Distinct(feature.name, operand.where, operand.column, window))
-            return f"coalesce(v.{feature.name}, 0)"
+        if feature.op in {"distinct", "most_frequent"}:
+            return self._distinct(feature, most_frequent=feature.op == "most_frequent")
         if feature.op == "entity_rate":
             self._entity_rate(feature)
             return f"r_{feature.name}.rate"
@@ -215,6 +213,17 @@ class _Compiler:
         kind = SQL_TYPES[attribute.type]
         self._attributes.append(Attribute(feature.name, column, kind, attribute.static))
         return f"u.{feature.name}"
+
+    def _distinct(self, feature: FeatureSpec, *, most_frequent: bool) -> str:
+        if most_frequent and feature.type != "text":
+            raise SpecError(
+                f"features.{feature.name}.type: {feature.type!r}: operation 'most_frequent' gives "
+                'a text; write type = "text"'
+            )
+        on = self._operand(feature, "event")
+        window = _window(feature)
+        self._distincts.append(Distinct(feature.name, on.where, on.column, window, most_frequent))
+        return f"v.{feature.name}" if most_frequent else f"coalesce(v.{feature.name}, 0)"
 
     def _entity_rate(self, feature: FeatureSpec) -> None:
         operand = self._operand(feature, "event", with_gap=False)
@@ -265,7 +274,9 @@ class _Compiler:
         sql = ExpressionSql(feature.column, columns, what).sql(_event_text)
         if source == "session" or sql == "value":
             return sql
-        kind = "text" if feature.op in {"distinct", "entity_rate"} else feature.type
+        kind = (
+            "text" if feature.op in {"distinct", "most_frequent", "entity_rate"} else feature.type
+        )
         return sql if kind == "text" else f"try_cast({sql} as {SQL_TYPES[kind]})"
 
     def _check_keys(self, feature: FeatureSpec) -> None:

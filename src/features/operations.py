@@ -266,6 +266,12 @@ OTHER_OPERATIONS: dict[str, tuple[str, frozenset[str], frozenset[str]]] = {
         _COLUMN,
         _EVENT_KEYS,
     ),
+    "most_frequent": (
+        "value of a column that most events have; of equally frequent ones the one seen on the "
+        "later day, then the last in the alphabet; null when no event has one",
+        _COLUMN,
+        _EVENT_KEYS,
+    ),
     "attribute": (
         "the user's attribute known at as_of; null when none is",
         _COLUMN,

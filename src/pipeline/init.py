@@ -37,7 +37,10 @@ TARGET_WORDS = re.compile(
 )
 MOST_EVENTS = 40
 SAMPLE_ROWS = 200_000
+FITTING_SHARE = 0.9
 EPOCHS = ((1e8, 1e10, "epoch_s"), (1e11, 1e13, "epoch_ms"), (1e14, 1e16, "epoch_us"))
+DATE_PATTERNS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d", "%Y%m%d")
+CLOCK_PATTERNS = (" %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", "")
 
 
 @dataclass(frozen=True)
@@ -47,48 +50,64 @@ class Drafted:
     path: Path
     mapping: Mapping[str, str]
     target: str
+    time_format: str
+    notes: tuple[str, ...]
 
 
-def init(events: Path, out: Path, *, target: str | None = None) -> Drafted:
+def init(
+    events: Path,
+    out: Path,
+    *,
+    target: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Drafted:
     """Write a spec for a file of events: columns mapped by their names, events listed, and a
     first set of features and points to edit.
 
-    target: the event that counts as converted; guessed from the names when None.
+    target: the event that counts as converted; guessed from the names when None. columns: which
+    column holds what ("user_id", "event_time", "event_name"), for those not to be guessed.
 
-    Raises UsageError when `out` exists or no target can be guessed, DataError when the file has
-    no column that could be the user, the time or the event.
+    Raises UsageError when `out` exists, a column that was named is not there, or no target can be
+    guessed, DataError when no column could be the user, the time or the event.
     """
     if out.exists():
         raise UsageError(f"{out} exists already: name another file with --out")
     with duckdb.connect() as con, open_source(con, events) as opened:
-        names = list(opened.fields.columns) or _json_names(con, opened.relation)
-        mapping = _guess(names, str(events))
-        columns = {
-            key: opened.fields.sql(name) or quote_name(name) for key, name in mapping.items()
-        }
         con.execute(
-            f"create temp table sample as select cast({columns['event_name']} as varchar) as name, "
-            f"cast({columns['event_time']} as varchar) as time from {opened.relation} "
-            f"limit {SAMPLE_ROWS}"
+            f"create temp table rows as select * from {opened.relation} limit {SAMPLE_ROWS}"
+        )
+        names = list(opened.fields.columns) or _json_names(con)
+        mapping = _guess(names, columns or {}, str(events))
+        fields = {key: opened.fields.sql(name) or quote_name(name) for key, name in mapping.items()}
+        con.execute(
+            f"create temp table sample as select cast({fields['event_name']} as varchar) as name, "
+            f"cast({fields['event_time']} as varchar) as time from rows"
         )
         counted = con.execute(
             "select name, count(*) from sample where name <> '' group by name "
             f"order by count(*) desc, name limit {MOST_EVENTS}"
         ).fetchall()
-        found = con.execute("select any_value(time) from sample where time <> ''").fetchone()
+        time_format, notes = _time_format(con)
     chosen = _target([str(name) for name, _ in counted], target)
-    text = _draft(out, mapping, counted, chosen, _time_format(str(found[0] if found else "")))
+    text = _draft(out, mapping, counted, chosen, time_format)
     compile_features(parse_spec(text, str(out)))
     with replacing(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return Drafted(out, mapping, chosen)
+    return Drafted(out, mapping, chosen, time_format, notes)
 
 
-def _guess(names: Sequence[str], where: str) -> dict[str, str]:
+def _guess(names: Sequence[str], given: Mapping[str, str], where: str) -> dict[str, str]:
     """Match the contract's columns to a file's by their names; each is used once."""
+    for key, name in given.items():
+        if name not in names:
+            raise UsageError(
+                f"{where}: there is no column {name!r} ({key}); {suggest(name, names)}"
+            )
     plain = {re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_"): name for name in names}
-    mapping: dict[str, str] = {}
+    mapping = dict(given)
     for key, candidates in CANDIDATES.items():
+        if key in mapping:
+            continue
         for candidate in candidates:
             if candidate in plain and plain[candidate] not in mapping.values():
                 mapping[key] = plain[candidate]
@@ -96,15 +115,19 @@ def _guess(names: Sequence[str], where: str) -> dict[str, str]:
         if key in REQUIRED and key not in mapping:
             raise DataError(
                 f"{where}: no column looks like {key} (looked for {', '.join(candidates[:5])} …); "
-                f"the file has: {', '.join(names)}. Rename one, or write the spec by hand: "
-                "docs/guides/your-own-events.md"
+                f"the file has: {', '.join(names)}. Name it with --{key.replace('_', '-')}"
             )
     return mapping
 
 
-def _json_names(con: duckdb.DuckDBPyConnection, relation: str) -> list[str]:
-    found = con.execute(f"select json_keys(f0) from {relation} limit 1").fetchone()
-    return [str(name) for name in found[0]] if found else []
+def _json_names(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the keys of the objects in the sample, in the order in which they appear."""
+    found = con.execute(
+        "select key from (select unnest(json_keys(f0)) as key, line from rows"
+        " where reason is null and try(json_type(f0)) = 'OBJECT')"
+        " group by key order by min(line), key"
+    ).fetchall()
+    return [str(name) for (name,) in found]
 
 
 def _target(events: Sequence[str], target: str | None) -> str:
@@ -123,15 +146,35 @@ def _target(events: Sequence[str], target: str | None) -> str:
     )
 
 
-def _time_format(example: str) -> str:
-    try:
-        number = float(example)
-    except ValueError:
-        return "iso"
+def _time_format(con: duckdb.DuckDBPyConnection) -> tuple[str, tuple[str, ...]]:
+    """Return the format that reads the sample's times, and what there is to say about it.
+
+    A format will do when it reads nine in ten: single bad rows go to quarantine later.
+    """
+    patterns = [day + clock for day in DATE_PATTERNS for clock in CLOCK_PATTERNS]
+    tried = ", ".join(f"count(try_strptime(time, '{pattern}'))" for pattern in patterns)
+    found = con.execute(
+        "select count(*), mode(time), median(try_cast(time as double)),"
+        f" count(try_cast(time as timestamptz)), {tried} from sample where time <> ''"
+    ).fetchone()
+    rows, example, number, iso, *counts = found or (0, None, None, 0)
+    enough = FITTING_SHARE * rows
+    if iso >= enough:
+        return "iso", ()
     for low, high, name in EPOCHS:
-        if low <= number < high:
-            return name
-    return "iso"
+        if number is not None and low <= number < high:
+            return name, ()
+    best = max(counts)
+    fitting = [pattern for pattern, n in zip(patterns, counts, strict=True) if n == best]
+    if best < enough:
+        return "iso", (
+            f"times such as {example!r} are in no format that init knows: set time_format",
+        )
+    if len(fitting) > 1:
+        choices = " and ".join(fitting)
+        note = f"times such as {example!r} fit {choices}: the first was taken, see time_format"
+        return fitting[0], (note,)
+    return fitting[0], ()
 
 
 def _draft(

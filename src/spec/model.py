@@ -73,7 +73,7 @@ class SourceSpec(Part):
     """Which column of an events file is what, and how its times are written.
 
     A column that the file does not have is simply null, except for `user_id`, `event_time` and
-    `event_name`, which every row needs.
+    `event_name`, which every row needs. decimal "," reads 1.234,50 as 1234.5.
     """
 
     event_id: Text = "event_id"
@@ -90,6 +90,7 @@ class SourceSpec(Part):
     properties: Text | tuple[Text, ...] = "properties"
     time_format: Text = "iso"
     time_zone: Text = "UTC"
+    decimal: Literal[".", ","] = "."
     earliest: date = date(2000, 1, 1)
     unknown_events: Literal["quarantine", "keep"] = "quarantine"
 

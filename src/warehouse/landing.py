@@ -19,7 +19,7 @@ from pathlib import Path
 
 import duckdb
 
-from ..errors import WarehouseError
+from ..errors import DataError, WarehouseError
 from ..events.contract import EVENT_COLUMNS, Shape, shape_aliases, shape_events, shape_users
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
@@ -97,6 +97,15 @@ class LoadResult:
                 f"{self.file}: {self.accepted} accepted + {self.duplicates} duplicate + "
                 f"{self.quarantined} quarantined rows are not the {self.read} read: please report "
                 "this; nothing was loaded"
+            )
+
+    def refuse_if_nothing_fits(self) -> None:
+        """Raise DataError when every row was refused: then the spec, not the rows, is at fault."""
+        if self.read and self.quarantined == self.read:
+            reason = max(self.reasons, key=lambda text: self.reasons[text])
+            raise DataError(
+                f"{self.file}: none of its {self.read:,} rows fit the spec; most often: {reason}. "
+                "All are kept in quarantine; change [source] in the spec and load it again"
             )
 
     def __str__(self) -> str:

@@ -171,7 +171,7 @@ def test_a_reader_holds_no_build_up(home: Home) -> None:
     ) as reader:
         assert reader.stdout
         reader.stdout.readline()
-        for _ in range(5):
+        for _ in range(4):
             assert home.run("build", "--full").returncode == 0
         reader.communicate(b"go\n")
     assert reader.returncode == 0

@@ -71,6 +71,8 @@ device_3d: op="latest", type="text", column="device", window="3d"
 prop: op="latest", type="text", column="properties.color"
 devices: op="distinct", column="device"
 devices_3d: op="distinct", column="device", window="3d"
+favourite: op="most_frequent", type="text", column="device"
+favourite_2d: op="most_frequent", type="text", column="device", where="event_name <> 'buy'", window="2d"
 trips: op="count", events=["buy"], min_gap="1d"
 big: op="count", where="value > 10 and device = 'desk'"
 sessions: op="sessions"
@@ -208,6 +210,12 @@ def features_by_hand(log: list[Event], user: str, as_of: date) -> dict[str, obje
         known = [of(e) for e in events if of(e) is not None]
         return known[-1] if known else None
 
+    def favourite(events: list[Event]) -> str | None:
+        known = [(e.device, e.event_time.date()) for e in events if e.device is not None]
+        times = Counter(device for device, _ in known)
+        last = {device: max(day for d, day in known if d == device) for device in times}
+        return max(times, key=lambda d: (times[d], last[d], d), default=None)
+
     buys = named(mine, "buy")
     trips = sum(
         1
@@ -242,6 +250,8 @@ def features_by_hand(log: list[Event], user: str, as_of: date) -> dict[str, obje
         "prop": latest(mine, lambda e: e.color),
         "devices": len({e.device for e in mine} - {None}),
         "devices_3d": len({e.device for e in within(3)} - {None}),
+        "favourite": favourite(mine),
+        "favourite_2d": favourite([e for e in within(2) if e.event_name != "buy"]),
         "trips": trips,
         "big": sum(1 for e in mine if (e.value or 0) > 10 and e.device == "desk"),
         "sessions": len(closed),

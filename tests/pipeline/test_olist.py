@@ -81,3 +81,33 @@ def test_features_equal_pandas_on_the_files(run: tuple[str, Path], olist_folder:
     value = paid.groupby("order_id")["payment_value"].sum()
     spent = known.assign(v=known["order_id"].map(value)).groupby("customer_unique_id")["v"].sum()
     assert (rows["monetary"] - spent[rows.index]).abs().max() < 0.005
+
+
+def test_the_preferred_payment_is_that_of_most_orders(
+    run: tuple[str, Path], olist_folder: Path
+) -> None:
+    _, folder = run
+    rows = pd.read_csv(folder / "user_features.csv").set_index("user_id")
+    orders = pd.read_csv(
+        olist_folder / "olist_orders_dataset.csv", parse_dates=["order_purchase_timestamp"]
+    )
+    customers = pd.read_csv(olist_folder / "olist_customers_dataset.csv")
+    paid = pd.read_csv(olist_folder / "olist_order_payments_dataset.csv")
+    paid = paid[~((paid["payment_type"] == "not_defined") & (paid["payment_value"] == 0))]
+    by_type = paid.groupby(["order_id", "payment_type"], as_index=False)["payment_value"].sum()
+    ordered = by_type.sort_values(["payment_value", "payment_type"], ascending=[False, True])
+    of_order = ordered.drop_duplicates("order_id").set_index("order_id")["payment_type"]
+    known = orders.merge(customers, on="customer_id").assign(
+        day=lambda o: o["order_purchase_timestamp"].dt.date,
+        paid=lambda o: o["order_id"].map(of_order),
+    )
+    known = known[known["order_purchase_timestamp"] < pd.Timestamp("2018-06-01")]
+    counted = known.groupby(["customer_unique_id", "paid"], as_index=False).agg(
+        orders=("day", "size"), last=("day", "max")
+    )
+    best = counted.sort_values(["orders", "last", "paid"]).drop_duplicates(
+        "customer_unique_id", keep="last"
+    )
+    expected = best.set_index("customer_unique_id")["paid"].reindex(rows.index)
+    assert expected.nunique() == 4
+    pd.testing.assert_series_equal(rows["preferred_payment"], expected, check_names=False)

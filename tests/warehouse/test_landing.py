@@ -222,6 +222,22 @@ def test_values_may_be_computed_and_names_constant(con: duckdb.DuckDBPyConnectio
 
 
 @pytest.mark.parametrize(
+    ("written", "number"),
+    [("1.234,50", 1234.5), ("-0,5", -0.5), ("12", 12.0), ("1,2,3", None), ("1e3", 1000.0)],
+)
+def test_numbers_may_have_a_decimal_comma(
+    con: duckdb.DuckDBPyConnection, written: str, number: float | None
+) -> None:
+    source = SPEC.source.model_copy(update={"decimal": ","})
+    spec = SPEC.model_copy(update={"source": source})
+    row: dict[str, object] = {"user_id": "u", "event_time": GOOD, "event_name": "view"}
+    result = load_rows(con, [{**row, "value": written}], spec)
+    assert result.quarantined == (number is None)
+    found = con.execute("select value from tiny_landing.events").fetchall()
+    assert found == ([] if number is None else [(number,)])
+
+
+@pytest.mark.parametrize(
     ("rows", "reasons"),
     [
         ([("a", "u"), ("u", "v")], 1),

@@ -41,18 +41,37 @@ known as (
 <%- endif %>
 <%- if distincts %>,
 
-different as (
+by_value as (
     select
         d.user_id,
-        a.as_of
-        <%- for distinct in distincts %>,
-        count(distinct d.value) filter (where d.feature = '<< distinct.feature >>'<% if distinct.window != 'true' %> and << distinct.window >><% endif %>) as << distinct.feature >>
-        <%- endfor %>
+        a.as_of,
+        d.feature,
+        d.value,
+        sum(d.events) as events,
+        max(d.day) as last_day
     from {{ ref('user_day_values') }} as d
     inner join as_of_dates as a on d.day < a.as_of
     left join versions as k on d.user_id = k.user_id and d.version = k.version
-    where k.user_id is null or (k.known_from < a.as_of and k.known_until >= a.as_of)
-    group by d.user_id, a.as_of
+    where
+        (k.user_id is null or (k.known_from < a.as_of and k.known_until >= a.as_of))
+        and (
+            <%- for distinct in distincts %>
+            <% if not loop.first %>or <% endif %>(d.feature = '<< distinct.feature >>' and << distinct.window >>)
+            <%- endfor %>
+        )
+    group by d.user_id, a.as_of, d.feature, d.value
+),
+
+different as (
+    select
+        user_id,
+        as_of
+        <%- for distinct in distincts %>,
+        << 'arg_max(value, (events, last_day, value))' if distinct.most_frequent else 'count(*)' >>
+            filter (where feature = '<< distinct.feature >>') as << distinct.feature >>
+        <%- endfor %>
+    from by_value
+    group by user_id, as_of
 )
 <%- endif %>
 <%- if entity_rates %>,

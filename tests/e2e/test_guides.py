@@ -1,0 +1,78 @@
+"""The guides are followed to the letter: files written, commands run, outputs compared."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BLOCK = re.compile(r"^```(\w+)[ ]?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class Reader:
+    """Someone who does what a guide says, block by block.
+
+    `csv NAME`: save as NAME. `sh`: run. `text`: each line was printed by the commands before.
+    `diff NAME`: replace the lines with - by the lines with +. `python`: run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.printed = ""
+        self.done: list[str] = []
+
+    def follow(self, guide: str) -> None:
+        for kind, rest, body in BLOCK.findall(guide):
+            getattr(self, kind)(rest.strip(), body)
+            self.done.append(kind)
+
+    def csv(self, name: str, body: str) -> None:
+        (self.folder / name).write_text(body)
+
+    def sh(self, _: str, body: str) -> None:
+        self.printed = ""
+        for line in body.replace("\\\n", " ").splitlines():
+            program, *arguments = shlex.split(line)
+            assert program == "whyrank", line
+            self._run([sys.executable, "-m", "whyrank.cli", *arguments])
+
+    def python(self, _: str, body: str) -> None:
+        self.printed = ""
+        self._run([sys.executable, "-c", body])
+
+    def _run(self, command: list[str]) -> None:
+        env = {k: v for k, v in os.environ.items() if not k.startswith("WHYRANK_")}
+        ran = subprocess.run(
+            command, cwd=self.folder, env=env, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, (command, ran.stderr)
+        self.printed += ran.stdout + ran.stderr
+
+    def text(self, _: str, body: str) -> None:
+        shown = [line.rstrip() for line in self.printed.splitlines()]
+        for line in body.splitlines():
+            assert line.rstrip() in shown, f"{line!r} is not in:\n{self.printed}"
+
+    def diff(self, name: str, body: str) -> None:
+        lines = body.splitlines()
+        old = "".join(f"{line[1:]}\n" for line in lines if not line.startswith("+"))
+        new = "".join(f"{line[1:]}\n" for line in lines if not line.startswith("-"))
+        path = self.folder / name
+        text = path.read_text()
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
+        path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("guide", "kinds"),
+    [("your-own-events.md", {"csv", "sh", "text", "diff"}), ("from-python.md", {"python", "text"})],
+)
+def test_a_guide_can_be_followed(root: Path, tmp_path: Path, guide: str, kinds: set[str]) -> None:
+    reader = Reader(tmp_path)
+    reader.follow((root / "docs" / "guides" / guide).read_text())
+    assert set(reader.done) == kinds
