@@ -72,7 +72,7 @@ prop: op="latest", type="text", column="properties.color"
 devices: op="distinct", column="device"
 devices_3d: op="distinct", column="device", window="3d"
 favourite: op="most_frequent", type="text", column="device"
-favourite_2d: op="most_frequent", type="text", column="device", where="event_name <> 'buy'", window="2d"
+favourite_2d: op="most_frequent", type="text", column="device", where="value > 0", window="2d"
 trips: op="count", events=["buy"], min_gap="1d"
 big: op="count", where="value > 10 and device = 'desk'"
 sessions: op="sessions"
@@ -251,7 +251,7 @@ def features_by_hand(log: list[Event], user: str, as_of: date) -> dict[str, obje
         "devices": len({e.device for e in mine} - {None}),
         "devices_3d": len({e.device for e in within(3)} - {None}),
         "favourite": favourite(mine),
-        "favourite_2d": favourite([e for e in within(2) if e.event_name != "buy"]),
+        "favourite_2d": favourite([e for e in within(2) if (e.value or 0) > 0]),
         "trips": trips,
         "big": sum(1 for e in mine if (e.value or 0) > 10 and e.device == "desk"),
         "sessions": len(closed),
