@@ -123,7 +123,7 @@ def ingest(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Load events; rows that do not fit go whole to quarantine, with the reason."""
+    """Load events; rows that do not fit go to quarantine, whole."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from .errors import UsageError
         from .pipeline.connect import ingest_connector
@@ -169,7 +169,7 @@ def build(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Build sessions, user days and snapshots, and publish them to readers."""
+    """Build sessions, user days and snapshots, and publish them."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from .pipeline.build import build as run
         from .pipeline.export import export_features
@@ -280,7 +280,7 @@ def demo(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Generate or read events, build, test, score, and show the top of the list."""
+    """Generate or read events, build, score, show the top of the list."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from .pipeline.demo import demo as run
         from .pipeline.show import demo_lines
@@ -340,7 +340,7 @@ def doctor(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Check what is installed, reachable and stale; exit 1 when something is broken."""
+    """Check what is installed, reachable and stale (exit 1: broken)."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from .pipeline.doctor import doctor as run
 

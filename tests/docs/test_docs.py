@@ -1,0 +1,94 @@
+"""Documentation says what the code does: references, excerpts, links, keys."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from tests.docs.reference import cli_reference, with_operations
+from whyrank.spec.model import (
+    AttributeSpec,
+    EventSpec,
+    FeatureSpec,
+    PopulationSpec,
+    SessionSpec,
+    SourceSpec,
+    Spec,
+    TargetSpec,
+    UsersSpec,
+)
+from whyrank.spec.scorecard import BandsSpec, GroupSpec, TermSpec
+
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MODELS: list[type[BaseModel]] = [
+    AttributeSpec, BandsSpec, EventSpec, FeatureSpec, GroupSpec, PopulationSpec, SessionSpec,
+    SourceSpec, Spec, TargetSpec, TermSpec, UsersSpec,
+]  # fmt: skip
+
+
+def pages(root: Path) -> list[Path]:
+    folders = ("docs", "data", "experiments", "mlflow", "benchmarks")
+    found = [*root.glob("*.md"), *(p for name in folders for p in (root / name).rglob("*.md"))]
+    return sorted(found)
+
+
+def test_the_command_line_reference_is_what_help_prints(root: Path) -> None:
+    assert (root / "docs" / "cli.md").read_text() == cli_reference(), (
+        "run python -m tests.docs.reference"
+    )
+
+
+def test_the_table_of_operations_is_the_catalogue(root: Path) -> None:
+    page = (root / "docs" / "features.md").read_text()
+    assert page == with_operations(page), "run python -m tests.docs.reference"
+
+
+def test_links_lead_somewhere(root: Path) -> None:
+    links = [(page, link) for page in pages(root) for link in LINK.findall(page.read_text())]
+    assert len(links) > 30
+    broken = [(str(page), link) for page, link in links if not (page.parent / link).exists()]
+    assert broken == []
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_every_key_of_a_spec_is_documented(root: Path, model: type[BaseModel]) -> None:
+    page = (root / "docs" / "spec.md").read_text()
+    missing = [key for key in model.model_fields if not re.search(rf"[`\[.]{key}\b", page)]
+    parts = {"source", "events", "users", "sessions", "target", "population", "scorecard", "bands"}
+    assert set(missing) <= ({*parts, "features"} if model is Spec else set())
+
+
+def test_the_excerpts_of_the_readme_are_what_the_demo_prints(root: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "whyrank.cli"]
+    printed = ""
+    for words in (["demo"], ["explain", "u0000099"]):
+        done = subprocess.run(
+            [*command, *words], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        printed += done.stdout
+    shown = [line.rstrip() for line in printed.splitlines()]
+    blocks = TEXT.findall((root / "README.md").read_text())
+    assert len(blocks) == 2
+    for line in "".join(blocks).splitlines():
+        assert line.rstrip() in shown, line
+    readme = (root / "data" / "README.md").read_text()
+    for path in (tmp_path / "data").iterdir():
+        assert f"`{path.name}" in readme, f"data/README.md does not name {path.name}"
+
+
+def test_every_description_of_the_saas_score_is_its_points(root: Path) -> None:
+    """The README's account of the built-in scorecard names each term's points."""
+    from whyrank.spec.load import load_spec
+
+    text = (root / "README.md").read_text()
+    account = text[text.index("The built-in `saas` scorecard says") :].split("\n\n")[0]
+    points = sorted(abs(int(number)) for number in re.findall(r"(?<=[(-])\d+(?=[);])", account))
+    spec = load_spec("saas")
+    assert points == sorted(abs(int(term.points)) for term in spec.scorecard.terms)
+    assert f"Below {spec.bands.medium:g} is low, from {spec.bands.high:g} on high" in account
