@@ -84,7 +84,7 @@ def generate(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Write a synthetic world: events, users, and the truth behind them."""
+    """Write a synthetic world: events, users, the truth behind them."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from .pipeline.generate import generate as run
         from .spec.load import load_spec

@@ -34,14 +34,16 @@ def write_profile(project: Path, warehouse: Warehouse, schema: str) -> None:
         "path": str(warehouse.path.resolve()),
         "schema": schema,
         "threads": 1,
-        "settings": {
+        # Given at opening and not as settings, which dbt sets anew for each model: the folder of
+        # temporary files cannot be set again once it was used.
+        "config_options": {
             "memory_limit": memory_limit(),
             "temp_directory": str((warehouse.files / "spill").resolve()),
             "preserve_insertion_order": False,
-            "timezone": "UTC",
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         },
+        "settings": {"timezone": "UTC"},
     }
     profile = {"whyrank": {"target": "warehouse", "outputs": {"warehouse": target}}}
     project.mkdir(parents=True, exist_ok=True)
@@ -73,13 +75,21 @@ def run_dbt(
         if node.status in {"error", "fail", "runtime error"}:
             raise WarehouseError(
                 f"{'data test' if command == 'test' else 'model'} {node.name} failed: "
-                f"{translated_message(node.message)} (log: {log})"
+                f"{_reason(node.message)} (log: {log})"
             )
     if answer["error"]:
         raise WarehouseError(
-            f"dbt {command} failed: {translated_message(answer['error'])} (log: {log})"
+            f"dbt {command} failed: {_reason(answer['error'])} (log: {log})"
         )
     return results
+
+
+def _reason(message: str) -> str:
+    """Return what went wrong without dbt's own heading, which only repeats the model's name."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    if len(lines) > 1 and " Error in " in lines[0]:
+        lines = lines[1:]
+    return translated_message("\n".join(lines))
 
 
 def _environment(project: Path) -> dict[str, str]:

@@ -38,7 +38,8 @@ class Warehouse:
         want of space or permission on the way.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # DuckDB makes the folder it spills to, but not that folder's parents.
+            self.files.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WarehouseError(f"warehouse {self.path}: {error.strerror}") from None
         with translated(f"warehouse {self.path}"):

@@ -14,9 +14,9 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 BEGIN, END = "<!-- operations -->\n", "<!-- /operations -->"
 INTRO = """# The command line
 
-What `whyrank --help` and each command's `--help` print. `--spec` and `--warehouse` can be set in the
-environment as `WHYRANK_SPEC` and `WHYRANK_WAREHOUSE`; `WHYRANK_MEMORY` (3GiB unless set) says how
-much memory DuckDB may take before it spills to disk.
+What `whyrank --help` and each command's `--help` print. `--spec` and `--warehouse` can be set in
+the environment as `WHYRANK_SPEC` and `WHYRANK_WAREHOUSE`; `WHYRANK_MEMORY` (3GiB unless set) says
+how much memory DuckDB may take before it spills to disk.
 
 Results go to stdout; progress, notes and errors to stderr. Exit codes: 0 done, 1 something about
 data or warehouse that a line explains, 2 a wrong call, 130 interrupted.
