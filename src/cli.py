@@ -91,7 +91,10 @@ def generate(
 
         out.parent.mkdir(parents=True, exist_ok=True)
         terminal.say(f"generating {users:,} users")
-        made = run(load_spec(spec), out, users=users, seed=seed, start=start, days=days)
+        made = run(
+            load_spec(spec), out,
+            users=users, seed=seed, start=start, days=days, progress=terminal.progress,
+        )  # fmt: skip
         terminal.print(f"{made.n_events:,} events of {made.n_users:,} users in {made.events}")
         terminal.print(f"attributes in {made.users}; the truth behind them in {made.truth}")
 
@@ -132,8 +135,10 @@ def ingest(
         opened, store = _open(spec, warehouse)
         if connector is None:
             loads = run(
-                opened, store, events=events, users=users_file, aliases=aliases, say=terminal.say
-            )
+                opened, store,
+                events=events, users=users_file, aliases=aliases,
+                say=terminal.say, progress=terminal.progress,
+            )  # fmt: skip
         elif events is None or users_file or aliases:
             raise UsageError("--connector takes one folder and no other files")
         else:

@@ -25,6 +25,7 @@ class Terminal:
         self._quiet = quiet
         self._json = json_logs
         self._status: Status | None = None
+        self._message = ""
 
     def __enter__(self) -> Self:
         """Begin; nothing is shown until something is said."""
@@ -41,12 +42,18 @@ class Terminal:
 
     def say(self, message: str) -> None:
         """Tell what is going on now."""
+        self._message = message
         if self._json:
             self._log("info", message)
         elif not self._quiet and sys.stderr.isatty():
             self._spin(message)
         elif not self._quiet:
             sys.stderr.write(f"{message} …\n")
+
+    def progress(self, done: int, total: int) -> None:
+        """Tell people, but no log, how far what was said last has come."""
+        if self._status is not None and total:
+            self._status.update(f"{self._message} {min(done / total, 1.0):.0%}")
 
     def note(self, message: str) -> None:
         """Tell something worth knowing that is no error."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +81,20 @@ def test_options_come_from_the_environment_too(tmp_path: Path) -> None:
     broken = whyrank("doctor", cwd=tmp_path, WHYRANK_SPEC="olits")
     assert broken.returncode == 1
     assert "did you mean 'olist'" in broken.stdout
+
+
+def test_long_work_shows_on_a_terminal_how_far_it_is(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [*WHYRANK, "generate", "--users", "4000", "--out", "events.csv"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs) as run:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the terminal is gone when the process is
+            while part := os.read(ours, 65536):
+                shown += part
+    os.close(ours)
+    assert run.returncode == 0
+    percents = [int(found) for found in re.findall(rb"generating 4,000 users (\d+)%", shown)]
+    assert percents
+    assert percents == sorted(percents)
+    assert b"\x1b[?25h" in shown, "the cursor is back"

@@ -21,8 +21,11 @@ def ingest(
     aliases: Path | None = None,
     now: datetime | None = None,
     say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> list[LoadResult]:
     """Load files of events, users and aliases, each in a transaction of its own, in that order.
+
+    progress is called with the bytes read so far and in all, while a text file is read.
 
     Returns one result per file; each says where every row went. Raises UsageError when there is
     no file to load, DataError when one cannot be read, WarehouseError when it cannot be stored.
@@ -38,5 +41,5 @@ def ingest(
     with warehouse.connect() as con:
         for kind, path in given:
             say(f"loading {path}")
-            results.append(load(con, spec, path, kind=kind, now=now))
+            results.append(load(con, spec, path, kind=kind, now=now, progress=progress))
     return results

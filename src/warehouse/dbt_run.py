@@ -78,9 +78,7 @@ def run_dbt(
                 f"{_reason(node.message)} (log: {log})"
             )
     if answer["error"]:
-        raise WarehouseError(
-            f"dbt {command} failed: {_reason(answer['error'])} (log: {log})"
-        )
+        raise WarehouseError(f"dbt {command} failed: {_reason(answer['error'])} (log: {log})")
     return results
 
 

@@ -21,6 +21,7 @@ import duckdb
 
 from ..errors import DataError, WarehouseError
 from ..events.contract import EVENT_COLUMNS, Shape, shape_aliases, shape_events, shape_users
+from ..events.records.source import Progress
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from .identity import drop_known_rows, name_rows_without_id, refuse_chains
@@ -133,10 +134,12 @@ def load(
     *,
     kind: str = "events",
     now: datetime | None = None,
+    progress: Progress = lambda *_: None,
 ) -> LoadResult:
     """Load events, users or aliases from a file, or from a relation on the connection by name.
 
     `now` bounds event times (a day of slack for clocks that are ahead); the clock when None.
+    `progress` is called with the bytes read so far and in all, while a text file is read.
 
     Raises DataError when the source cannot be read or lacks a column, WarehouseError when it
     cannot be stored; then nothing of it is.
@@ -146,7 +149,7 @@ def load(
         schema = quote_name(landing_schema(spec))
         found = con.execute(f"select coalesce(max(load_id), 0) + 1 from {schema}.loads").fetchone()
         load_id = int(found[0]) if found else 1
-        with open_source(con, source) as opened:
+        with open_source(con, source, progress) as opened:
             shape = SHAPES[kind](spec, opened.fields)
             read = _insert(con, spec, kind, opened, shape, load_id, now)
         return _settle(con, schema, kind, str(source), load_id, read)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ..errors import DataError
 from ..events.contract import Fields
-from ..events.records.source import open_records
+from ..events.records.source import Progress, open_records
 from ..spec.expressions import quote_name, quote_text
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -39,8 +39,12 @@ class Opened:
 
 
 @contextmanager
-def open_source(con: duckdb.DuckDBPyConnection, source: Path | str) -> Iterator[Opened]:
+def open_source(
+    con: duckdb.DuckDBPyConnection, source: Path | str, progress: Progress = lambda *_: None
+) -> Iterator[Opened]:
     """Open a file by its suffix, or a relation already on the connection by its name.
+
+    progress: called with the bytes read so far and in all, while a text file is read.
 
     Raises DataError in one line when the file is missing, empty, no file, or not what its suffix
     says.
@@ -50,7 +54,7 @@ def open_source(con: duckdb.DuckDBPyConnection, source: Path | str) -> Iterator[
     elif source.name.lower().endswith(PARQUET_SUFFIXES):
         yield _parquet(con, source)
     else:
-        with open_records(source) as stream:
+        with open_records(source, progress=progress) as stream:
             reader = stream.reader()
             fields = stream.columns
             con.register("incoming", _renamed(reader))

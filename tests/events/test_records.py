@@ -218,3 +218,14 @@ def test_a_gzip_file_cut_off_is_an_error_and_not_a_short_file(tmp_path: Path) ->
     path = written(tmp_path / "t.csv.gz", data[: len(data) // 2])
     with pytest.raises(DataError, match="ends in the middle: was it cut off"):
         read(path, 64)
+
+
+def test_progress_rises_to_the_size_of_the_file(tmp_path: Path) -> None:
+    for name, pack in (("t.csv", bytes), ("t.csv.gz", gzip.compress)):
+        path = written(tmp_path / name, pack(b"x,y\n" + b"1,2\n" * 50_000))
+        seen: list[tuple[int, int]] = []
+        with open_records(path, batch_bytes=10_000, progress=lambda *at: seen.append(at)) as stream:
+            assert sum(batch.num_rows for batch in stream.reader()) == 50_000
+        assert len(seen) >= 20
+        assert seen == sorted(seen)
+        assert seen[-1] == (path.stat().st_size,) * 2

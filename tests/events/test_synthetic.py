@@ -122,6 +122,21 @@ def _cell(value: object) -> str:
     return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
+def test_logs_of_several_pieces_hold_the_same_rows_in_every_format(tmp_path: Path) -> None:
+    """More rows than one piece: where a piece ends must not show in any format."""
+    made = generate_saas(tmp_path / "w.parquet", users=3200, seed=4)
+    assert made.n_events > 2 * write.ROWS
+    text = generate_saas(tmp_path / "w.csv", users=3200, seed=4)
+    with duckdb.connect() as con:
+        con.execute("set timezone = 'UTC'")
+        columns = dict.fromkeys(pq.read_schema(made.events).names, "varchar")
+        columns |= {"event_time": "timestamptz", "value": "double"}
+        written = f"read_csv('{text.events}', columns = {columns}, header = true)"
+        for one, other in ((f"'{made.events}'", written), (written, f"'{made.events}'")):
+            found = con.execute(f"select count(*) from (from {one} except all from {other})")
+            assert found.fetchone() == (0,)
+
+
 def test_row_groups_do_not_depend_on_batches(world: Generated) -> None:
     """Every row group but the last has the full length."""
     meta = pq.ParquetFile(world.events).metadata

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,14 +28,20 @@ UTF8_BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 BATCH_BYTES = 16 << 20
 MAX_RECORD_BYTES = 1 << 20
+Progress = Callable[[int, int], None]
 
 
 def open_records(
-    path: Path, *, batch_bytes: int = BATCH_BYTES, max_record_bytes: int = MAX_RECORD_BYTES
+    path: Path,
+    *,
+    batch_bytes: int = BATCH_BYTES,
+    max_record_bytes: int = MAX_RECORD_BYTES,
+    progress: Progress = lambda *_: None,
 ) -> RecordStream:
     """Open a CSV or JSON-lines file, plain or gzip, by its suffix.
 
     batch_bytes: bytes read at a time. max_record_bytes: longer records are refused, whole.
+    progress: called with the bytes read so far and in all, as the file lies on disk.
 
     Raises DataError in one line when the file is missing, a folder, forbidden, empty, of another
     kind, not UTF-8 by its first bytes, or its header cannot be used.
@@ -55,7 +62,7 @@ def open_records(
         raise DataError(f"{path}: cannot be opened: {error.strerror}") from None
     try:
         form: Literal["csv", "jsonl"] = "csv" if name.endswith(CSV_SUFFIXES) else "jsonl"
-        return RecordStream(path, raw, form, batch_bytes, max_record_bytes)
+        return RecordStream(path, raw, form, batch_bytes, max_record_bytes, progress)
     except BaseException:
         raw.close()
         raise
@@ -77,6 +84,7 @@ class RecordStream:
         form: Literal["csv", "jsonl"],
         batch_bytes: int,
         max_record_bytes: int,
+        progress: Progress,
     ) -> None:
         self.format = form
         self.records_read = 0
@@ -84,6 +92,8 @@ class RecordStream:
         self._path = path
         self._raw = raw
         self._max = max_record_bytes
+        self._progress = progress
+        self._size = os.fstat(raw.fileno()).st_size
         packed = path.name.lower().endswith(".gz")
         self._file: IO[bytes] | gzip.GzipFile = gzip.GzipFile(fileobj=raw) if packed else raw
         first = self._begin(batch_bytes)
@@ -112,11 +122,6 @@ class RecordStream:
         """Close the file."""
         self._raw.close()
 
-    @property
-    def bytes_read(self) -> int:
-        """Bytes of the file read so far, as it lies on disk."""
-        return self._raw.tell()
-
     def reader(self) -> pa.RecordBatchReader:
         """Return the batches, to be read once."""
         return pa.RecordBatchReader.from_batches(schema_of(self.columns), self._batches())
@@ -126,6 +131,7 @@ class RecordStream:
             for chunk in self._chunks:
                 if len(chunk.starts):
                     self.records_read += len(chunk.starts)
+                    self._progress(self._raw.tell(), self._size)
                     yield batch_of(
                         chunk, self.columns, delimiter=self._delimiter, max_record=self._max
                     )

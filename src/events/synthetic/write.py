@@ -159,7 +159,8 @@ class TableFile:
             self._parquet.write_table(table, row_group_size=ROWS)
             return
         columns = [_iso(c) if pa.types.is_timestamp(c.type) else c for c in table.columns]
-        text = pa.Table.from_arrays(columns, names=table.column_names)
+        # In one chunk: behind an empty first chunk pyarrow 25 writes offsets in place of text.
+        text = pa.Table.from_arrays(columns, names=table.column_names).combine_chunks()
         sink = pa.BufferOutputStream()
         options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="none")
         pyarrow.csv.write_csv(text, sink, options)
