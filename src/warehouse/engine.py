@@ -98,8 +98,15 @@ def translated(what: str) -> Iterator[None]:
         yield
     except WhyrankError:
         raise
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
     except duckdb.Error as error:
         raise WarehouseError(f"{what}: {_advice(str(error))}") from error
+    except RuntimeError as error:
+        # What DuckDB makes of a signal that arrives while it runs a query.
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
     except OSError as error:
         raise WarehouseError(f"{what}: {error.strerror or error}") from error
 
