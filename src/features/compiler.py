@@ -139,6 +139,7 @@ class _Compiler:
         self._pending: list[str] = []
 
     def compiled(self) -> Compiled:
+        """Compile every feature of the spec, and its population."""
         for feature in self._spec.features:
             self._value(feature.name)
         columns = [self._feature_column(f) for f in self._spec.features]
