@@ -103,6 +103,7 @@ def render_project(spec: Spec, columns: Columns, as_of_dates: Sequence[date]) ->
         block_end_string="%>",
         comment_start_string="<#",
         comment_end_string="#>",
+        finalize=_inert,
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - the output is SQL; values are quoted where they are made
@@ -114,6 +115,11 @@ def render_project(spec: Spec, columns: Columns, as_of_dates: Sequence[date]) ->
         if needed is None or values[needed]:
             files[path] = environment.from_string(entry.read_text(encoding="utf-8")).render(values)
     return files
+
+
+def _inert(value: object) -> object:
+    """Keep dbt from running a spec's words: what reads {{ x }} in a spec is text and no macro."""
+    return str.replace(value, "{", "{{ '{' }}") if isinstance(value, str) else value
 
 
 def models_of(files: Mapping[str, str]) -> dict[str, str]:

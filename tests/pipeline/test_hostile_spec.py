@@ -1,0 +1,104 @@
+"""A spec is data: words of it that are code elsewhere (SQL, Jinja, YAML) stay words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from whyrank.pipeline.build import build
+from whyrank.pipeline.frames import features_of
+from whyrank.pipeline.ingest import ingest
+from whyrank.spec.load import parse_spec
+from whyrank.warehouse.engine import open_warehouse
+
+EVENTS = [
+    "{{ env_var('HOME') }}",
+    "{% raw %}",
+    "{# gone #}",
+    "<< spec >>",
+    "<% if %>",
+    'it\'s "it"\\',
+    "-- no",
+    "*/ no /*",
+    "$$ ${x} %s",
+    "null",
+    "{",
+    "日本 \u202e x",
+]
+# Reserved in SQL, or something else than text in YAML.
+FEATURES = ["order", "select", "group", "from", "end", "user", "null", "true", "yes", "on", "case"]
+
+
+def toml(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def hostile_spec() -> str:
+    parts = ['name = "table"\nversion = "1"\ndescription = "{{ x }} {% y"\n[events]']
+    parts += [
+        f"{toml(event)} = {{ description = {toml('is ' + event + ' {{ x }}')} }}"
+        for event in EVENTS
+    ]
+    parts.append(
+        f'[users.attributes]\nselect = {{ static = true, description = "{{% x" }}\n'
+        f'[target]\nevents = [{toml(EVENTS[0])}]\nhorizon = "5d"\ndescription = "{{{{ x }}}}"\n'
+        '[population]\nwhere = "\\"select\\" >= 0"\ndescription = "{% those"'
+    )
+    for name, event in zip(FEATURES, EVENTS, strict=False):
+        parts.append(
+            f'[[features]]\nname = "{name}"\nop = "count"\nevents = [{toml(event)}]\n'
+            f"description = {toml(event)}"
+        )
+    parts.append(
+        '[[features]]\nname = "when"\nop = "latest"\ntype = "text"\ncolumn = "device"\n'
+        "where = \"device <> '{{ 1 }}'\"\n"
+        'null = "{{ none }}"\ndescription = "d"\n'
+        '[[features]]\nname = "then"\nop = "most_frequent"\ntype = "text"\n'
+        'column = "properties.k"\ndescription = "d"\n'
+        '[[features]]\nname = "else"\nop = "attribute"\ntype = "text"\ncolumn = "select"\n'
+        'description = "d"\n'
+        '[[scorecard.terms]]\nname = "t"\nfeature = "order"\npoints = 100\n'
+        'transform = "linear"\ncap = 5\nreason = "{value} {{ x }}"\n'
+        "[bands]\nmedium = 20\nhigh = 60"
+    )
+    return "\n".join(parts)
+
+
+def test_words_that_are_code_elsewhere_are_words(tmp_path: Path) -> None:
+    spec = parse_spec(hostile_spec())
+    events = pd.DataFrame(
+        {
+            "user_id": [f"u{i % 3} {{{{ x }}}}" for i in range(len(EVENTS))],
+            "event_time": pd.date_range("2026-03-01", periods=len(EVENTS), freq="h"),
+            "event_name": EVENTS,
+            "device": ["{{ 1 }}", "{% x %}"] * (len(EVENTS) // 2),
+            "properties": ['{"k": "{{ v }}"}'] * len(EVENTS),
+        }
+    )
+    users = pd.DataFrame({"user_id": ["u0 {{ x }}"], "select": ["{{ y }}"]})
+    events.to_parquet(tmp_path / "e.parquet")
+    users.to_csv(tmp_path / "u.csv", index=False)
+
+    store = open_warehouse(f"duckdb:///{tmp_path}/w.duckdb")
+    loads = ingest(spec, store, events=tmp_path / "e.parquet", users=tmp_path / "u.csv")
+    assert [load.quarantined for load in loads] == [0, 0]
+    made = build(spec, store, check=True)
+    assert len(made.tests) > 40
+    rows = pq.read_table(made.published.snapshot()).to_pylist()
+    assert len(rows) == 3
+    for position, (name, event) in enumerate(zip(FEATURES, EVENTS, strict=False)):
+        who = f"u{position % 3} {{{{ x }}}}"
+        counted = {row["user_id"]: row[name] for row in rows}
+        assert counted == {
+            f"u{i} {{{{ x }}}}": int(f"u{i} {{{{ x }}}}" == who) for i in range(3)
+        }, event
+    by_user = {row["user_id"]: row for row in rows}
+    assert {row["when"] for row in rows} == {"{% x %}"}
+    assert {row["then"] for row in rows} == {"{{ v }}"}
+    assert by_user["u0 {{ x }}"]["else"] == "{{ y }}"
+    memory, refused = features_of(events, spec, users=users)
+    assert refused == {}
+    assert memory.to_pylist() == rows
