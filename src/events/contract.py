@@ -187,7 +187,10 @@ def _given(fields: Fields, name: str) -> str:
 
 def _properties(fields: Fields, source: SourceSpec) -> str:
     if isinstance(source.properties, str):
-        return fields.text(source.properties)
+        name = source.properties
+        if fields.sql(name) and fields.type(name).startswith(("STRUCT", "MAP")):
+            return f"cast(to_json({fields.sql(name)}) as varchar)"
+        return fields.text(name)
     pairs = []
     for name in source.properties:
         fields.required(name, "source.properties")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -273,6 +276,27 @@ def test_parquet_rows_name_their_row_and_keep_their_cells(
     ).fetchall()
     assert found[0][:3] == (str(path), 2, None)
     assert '"event_name":"view"' in found[0][3]
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.struct([("k", pa.string())]), pa.map_(pa.string(), pa.string())]
+)
+def test_parquet_properties_may_be_objects_of_their_own(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path, kind: pa.DataType
+) -> None:
+    items = {"k": "it's"} if pa.types.is_struct(kind) else [("k", "it's")]
+    table = pa.table(
+        {
+            "user_id": ["a", "b"],
+            "event_time": [datetime(2026, 3, 1)] * 2,
+            "event_name": ["view"] * 2,
+            "properties": pa.array([items, None], kind),
+        }
+    )
+    pq.write_table(table, tmp_path / "e.parquet")
+    assert load(con, SPEC, tmp_path / "e.parquet", now=NOW).accepted == 2
+    found = con.execute("select properties from tiny_landing.events order by user_id").fetchall()
+    assert [text and json.loads(text) for (text,) in found] == [{"k": "it's"}, None]
 
 
 def test_counts_that_do_not_add_up_are_refused() -> None:
