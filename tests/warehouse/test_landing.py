@@ -89,6 +89,20 @@ def test_a_bad_row_goes_whole_to_quarantine(
             assert value in raw
 
 
+def test_times_are_taken_from_earliest_to_a_day_ahead_of_the_clock(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    times = {
+        "1999-12-31T23:59:59.999999Z": False,
+        "2000-01-01T00:00:00Z": True,
+        "2026-06-02T00:00:00Z": True,
+        "2026-06-02T00:00:00.000001Z": False,
+    }
+    load_rows(con, [{"user_id": t, "event_time": t, "event_name": "view"} for t in times])
+    kept = {user for (user,) in con.execute("select user_id from tiny_landing.events").fetchall()}
+    assert kept == {time for time, fits in times.items() if fits}
+
+
 @pytest.mark.parametrize(
     ("written", "zone", "utc"),
     [
