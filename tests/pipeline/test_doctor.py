@@ -1,0 +1,79 @@
+"""doctor: says what is broken, stale or in doubt, and how to mend it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from whyrank.pipeline.build import build
+from whyrank.pipeline.doctor import doctor
+from whyrank.pipeline.ingest import ingest
+from whyrank.spec.load import parse_spec, spec_text
+from whyrank.spec.model import Spec
+from whyrank.warehouse.engine import open_warehouse
+
+
+def found(status: str, spec: str, url: str) -> list[str]:
+    return [finding.text for finding in doctor(spec, url) if finding.status == status]
+
+
+def write_log(path: Path, last: date, *, days: int, thin: int) -> None:
+    """Write 20 events a day up to `last`, of which the `thin` last days have one each."""
+    times = [
+        datetime(last.year, last.month, last.day, i) - timedelta(days=back)
+        for back in range(days)
+        for i in range(1 if back < thin else 20)
+    ]
+    rows = [(f"u{i % 7}", time, "page_view") for i, time in enumerate(times)]
+    rows.append(("", times[0], "page_view"))
+    pd.DataFrame(rows, columns=["user_id", "event_time", "event_name"]).to_csv(path, index=False)
+
+
+def test_a_sound_and_fresh_build_has_no_warning(saas: Spec, tmp_path: Path) -> None:
+    url = f"duckdb:///{tmp_path}/w.duckdb"
+    assert found("warning", "saas", url) == [
+        f"{tmp_path}/w.duckdb does not exist yet: run `whyrank ingest`",
+        f"nothing is built for spec 'saas' in {tmp_path}/w.duckdb: run `whyrank ingest` on your "
+        "events, then `whyrank build`",
+    ]
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    write_log(tmp_path / "e.csv", yesterday, days=40, thin=0)
+    ingest(saas, open_warehouse(url), events=tmp_path / "e.csv")
+    assert "something was loaded since the last build: run `whyrank build`" in found(
+        "warning", "saas", url
+    )
+    build(saas, open_warehouse(url))
+    assert found("warning", "saas", url) == ["1 rows in quarantine: user_id is missing"]
+    assert found("broken", "saas", url) == []
+    assert f"volume holds up to {yesterday}" in found("ok", "saas", url)
+
+
+@pytest.mark.parametrize("thin", [2, 3, 6])
+def test_a_tail_that_thins_out_is_found_from_three_days_on(
+    saas: Spec, tmp_path: Path, thin: int
+) -> None:
+    url, last = f"duckdb:///{tmp_path}/w.duckdb", date(2026, 3, 31)
+    write_log(tmp_path / "e.csv", last, days=40, thin=thin)
+    ingest(saas, open_warehouse(url), events=tmp_path / "e.csv")
+    build(saas, open_warehouse(url))
+    warnings = " ".join(found("warning", "saas", url))
+    assert "the newest event is from 2026-03-31" in warnings
+    first = last - timedelta(days=thin - 1)
+    assert (f"volume collapses from {first} on" in warnings) == (thin >= 3)
+    changed = spec_text("saas").replace("medium = 30", "medium = 31")
+    (tmp_path / "my.toml").write_text(changed)
+    assert parse_spec(changed) != saas
+    said = found("warning", str(tmp_path / "my.toml"), url)
+    assert "the spec changed since the last build: run `whyrank build`" in said
+
+
+def test_what_is_broken_says_so(tmp_path: Path) -> None:
+    (tmp_path / "w.duckdb").write_text("no database " * 1000)
+    assert found("broken", "saas", f"duckdb:///{tmp_path}/w.duckdb") == [
+        f"warehouse {tmp_path}/w.duckdb: is not a DuckDB database: name another file"
+    ]
+    assert "did you mean 'saas'" in found("broken", "sass", "duckdb:///x.duckdb")[0]
+    assert "is not a DuckDB URL" in found("broken", "saas", "postgres://x")[0]
