@@ -48,8 +48,8 @@ def group_by_score(score: ArrayLike, label: ArrayLike, weight: ArrayLike | None 
     weights = np.ones_like(scores) if weight is None else np.asarray(weight, dtype=np.float64)
     _check(scores, labels, weights)
     values, places = np.unique(-scores, return_inverse=True)
-    positives = _sum_by(places, weights * labels, len(values))
-    negatives = _sum_by(places, weights * (1 - labels), len(values))
+    positives = sum_by(places, weights * labels, len(values))
+    negatives = sum_by(places, weights * (1 - labels), len(values))
     if positives.sum() == 0 or negatives.sum() == 0:
         raise DataError(
             f"{positives.sum():g} positive and {negatives.sum():g} negative users: a ranking is "
@@ -58,7 +58,8 @@ def group_by_score(score: ArrayLike, label: ArrayLike, weight: ArrayLike | None 
     return Groups(positives, negatives)
 
 
-def _sum_by(places: NDArray[np.intp], weights: Floats, groups: int) -> Floats:
+def sum_by(places: NDArray[np.intp], weights: Floats, groups: int) -> Floats:
+    """Return the sum of weights at each place, shape (groups,)."""
     return np.bincount(places, weights=weights, minlength=groups).astype(np.float64)
 
 
@@ -180,6 +181,31 @@ def recall_at(
     0.5
     """
     return float(_recall(group_by_score(score, label, weight), _checked_k(k)))
+
+
+def ndcg_at(score: ArrayLike, label: ArrayLike, k: float) -> float:
+    """Return the discounted gain of the top k over the best possible (Järvelin & Kekäläinen 2002).
+
+    A positive at rank i gains 1 / log2(i + 1); users tied share the gains of their ranks.
+
+    >>> ndcg_at([3, 2, 1, 0], [1, 0, 0, 0], 2)
+    1.0
+    """
+    groups = group_by_score(score, label)
+    total = groups.sizes.sum()
+    places = int(np.ceil(_checked_k(k) * total - 1e-9)) if k < 1 else int(min(k, total))
+    gains = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, places + 2)))])
+    ends = np.cumsum(groups.sizes)
+    starts = ends - groups.sizes
+    within = gains[np.minimum(ends, places).astype(int)]
+    within = within - gains[np.minimum(starts, places).astype(int)]
+    gained = (groups.positives * _ratio(within, groups.sizes, empty=0.0)).sum()
+    return float(gained / gains[int(min(groups.positives.sum(), places))])
+
+
+def metrics_of_groups(groups: Groups, k: float) -> tuple[float, float, float]:
+    """Return ROC AUC, average precision and lift at k of counted groups."""
+    return float(_roc_auc(groups)), float(_average_precision(groups)), float(_lift(groups, k))
 
 
 def _checked_k(k: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,11 @@ class Snapshot:
             if not pc.all(inside).as_py():
                 table = table.filter(inside)
         return cls(table)
+
+    @classmethod
+    def stack(cls, snapshots: Sequence[Snapshot]) -> Snapshot:
+        """Return snapshots of the same features one under the other."""
+        return cls(pa.concat_tables([snapshot._table for snapshot in snapshots]))
 
     def __len__(self) -> int:
         """Return how many users there are."""

@@ -53,7 +53,7 @@ def evaluate(
     chosen = as_of or published.as_of_dates[-1]
     days = parse_days(horizon or spec.target.horizon)
     path = published.snapshot(chosen)
-    _check_horizon(spec, published, chosen, days)
+    check_horizon(spec, published, chosen, days)
     scorecard = Scorecard(spec.scorecard)
     snapshot = Snapshot.read(path, scorecard.features)
     labels = converted_within(published, snapshot, chosen, days)
@@ -78,10 +78,16 @@ def converted_within(
     return labels
 
 
-def _check_horizon(spec: Spec, published: Published, as_of: date, days: int) -> None:
-    end = as_of + timedelta(days=days)
+def known_until(spec: Spec, published: Published) -> date:
+    """Return the day before which outcomes are known: the log's end, or the spec's trust in it."""
     last = datetime.fromisoformat(published.info.last_event).date() + timedelta(days=1)
-    known = min(last, spec.trust_until) if spec.trust_until else last
+    return min(last, spec.trust_until) if spec.trust_until else last
+
+
+def check_horizon(spec: Spec, published: Published, as_of: date, days: int) -> None:
+    """Raise WarehouseError when the outcomes within days after as_of are not all known."""
+    end = as_of + timedelta(days=days)
+    known = known_until(spec, published)
     if end > known:
         raise WarehouseError(
             f"the outcomes of {as_of} + {days} days need the log until {end}, and it can be "

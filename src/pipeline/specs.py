@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
 from ..errors import SpecError
@@ -34,3 +36,17 @@ def spec_version(spec: Spec) -> str:
     True
     """
     return f"{spec.version}+{spec_digest(spec)}"
+
+
+def features_version(spec: Spec) -> str:
+    """Return twelve hex digits of what a learned scorer rests on: all but weights and bands.
+
+    Changing the scorecard's points leaves trained scorers valid; changing a feature does not.
+
+    >>> from whyrank.spec.load import load_spec
+    >>> len(features_version(load_spec("saas")))
+    12
+    """
+    parts = {"source", "events", "users", "sessions", "target", "population", "features"}
+    text = json.dumps(spec.model_dump(mode="json", include=parts), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -20,8 +20,9 @@ from pydantic import (
 )
 
 from .durations import parse_days, parse_duration
-from .references import check_references
+from .references import check_references, check_training
 from .scorecard import BandsSpec, ScorecardSpec
+from .training import TrainingSpec
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 
@@ -217,6 +218,7 @@ class Spec(Part):
     features: Annotated[tuple[FeatureSpec, ...], Field(min_length=1)]
     scorecard: ScorecardSpec
     bands: BandsSpec
+    training: TrainingSpec = TrainingSpec()
 
     @field_validator("trust_until", mode="before")
     @classmethod
@@ -235,6 +237,7 @@ class Spec(Part):
             scorecard=self.scorecard,
             reserved={*self.users.pass_through},
         )
+        check_training(self.training, [f.name for f in self.features])
         return self
 
     def feature(self, name: str) -> FeatureSpec:

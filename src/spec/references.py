@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .scorecard import ScorecardSpec
+    from .training import TrainingSpec
 
 RESERVED = frozenset({"user_id", "as_of", "in_population", "rank", "score", "label"})
 
@@ -79,3 +80,16 @@ def _check_terms(names: Sequence[str], scorecard: ScorecardSpec) -> None:
                 f"scorecard.terms.{term.name}: {term.feature!r} is not a feature; "
                 f"{suggest(term.feature, names)}"
             )
+
+
+def check_training(training: TrainingSpec, features: Sequence[str]) -> None:
+    """Raise ValueError for a feature that training names and the spec does not declare."""
+    for key, names in training.names().items():
+        for name in names:
+            if name not in features:
+                raise ValueError(
+                    f"training.{key}: {name!r} is not a feature; {suggest(name, features)}"
+                )
+    both = sorted(set(training.rising) & set(training.falling))
+    if both:
+        raise ValueError(f"training: {both[0]!r} is both rising and falling: choose one")

@@ -95,6 +95,7 @@ select
     f.order_id,
     f.items,
     f.freight_share,
+    f.main[1] as product_id,
     f.main[2] as seller_id,
     n.category,
     s.seller_state
@@ -115,6 +116,7 @@ select
         'order_id', o.order_id,
         'payment_type', p.payment_type,
         'instalments', p.instalments,
+        'city', o.city,
         'estimated_delivery', cast(cast(o.promised as date) as varchar)
     )
 from staged_dated as o
@@ -145,6 +147,7 @@ select
     json_object(
         'order_id', o.order_id,
         'category', c.category,
+        'product_id', c.product_id,
         'seller_id', c.seller_id,
         'seller_state', c.seller_state,
         'items', c.items,
@@ -187,9 +190,10 @@ where status in ('canceled', 'unavailable')
 """
 
 _KEPT = """
-select order_id || ':order_kept', user_id, purchased, 'order_kept', null, null, null
-from staged_dated
-where status not in ('canceled', 'unavailable')
+select o.order_id || ':order_kept', o.user_id, o.purchased, 'order_kept', p.paid, null, null
+from staged_dated as o
+left join staged_paid as p on o.order_id = p.order_id
+where o.status not in ('canceled', 'unavailable')
 """
 
 _REVIEWED = """

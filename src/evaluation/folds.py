@@ -1,0 +1,66 @@
+"""Rolling-origin folds: what a test's scorers may have learnt from, by date alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from ..errors import DataError
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One test and the snapshots that may train for it, oldest first.
+
+    Every training outcome is known at the test's as_of: train + horizon <= test (the embargo).
+    """
+
+    test: date
+    train: tuple[date, ...]
+
+    def __post_init__(self) -> None:
+        if not self.train or max(self.train) >= self.test:
+            raise DataError(f"fold of {self.test}: it needs training dates, all before the test")
+
+
+def rolling_folds(
+    last: date,
+    *,
+    horizon_days: int,
+    every_days: int,
+    snapshots: int,
+    folds: int,
+    first_event: date,
+) -> tuple[Fold, ...]:
+    """Return folds, oldest first; the last one tests as of `last`, the others a horizon apart.
+
+    A fold's latest training snapshot lies one horizon before its test, and the others `every_days`
+    apart before that, as far back as there are events. So the outcomes of no two tests overlap,
+    and each test's own outcomes are all that the next one adds. Fewer folds come back when the log
+    does not reach far enough.
+
+    Raises DataError when it does not reach far enough for a single one.
+
+    >>> found = rolling_folds(date(2018, 6, 1), horizon_days=60, every_days=30, snapshots=2,
+    ...                       folds=2, first_event=date(2017, 1, 1))
+    >>> [str(fold.test) for fold in found]
+    ['2018-04-02', '2018-06-01']
+    >>> [str(day) for day in found[1].train]
+    ['2018-03-03', '2018-04-02']
+    """
+    horizon, every = timedelta(days=horizon_days), timedelta(days=every_days)
+    found: list[Fold] = []
+    for place in range(folds):
+        test = last - place * horizon
+        days = [test - horizon - step * every for step in reversed(range(snapshots))]
+        known = tuple(day for day in days if day > first_event)
+        if not known:
+            break
+        found.append(Fold(test, known))
+    if not found:
+        raise DataError(
+            f"a test as of {last} over {horizon_days} days needs a training snapshot as of "
+            f"{last - horizon}, and the first event is of {first_event}: load older events, or "
+            "shorten the horizon"
+        )
+    return tuple(reversed(found))

@@ -1,0 +1,9 @@
+"""Learned scorers: estimators, imbalance, tuning, explanations, spend.
+
+encoding      a feature table as a matrix; categories by target encoding
+classifier    one scikit-learn classifier over the libraries that rank
+fitted        what a fit leaves behind: margins, contributions, safe files
+purchases     BG/NBD and Gamma-Gamma, the classic of repeat purchase
+learned       a fitted model behind the Scorer contract
+candidates    the catalogue: what is compared, and how each is fitted
+"""

@@ -1,0 +1,205 @@
+"""The catalogue of learned candidates, and how each becomes a scorer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, UsageError
+from ..scorer import FeatureTable, Floats
+from ..spec.references import suggest
+from .classifier import DEFAULTS, Imbalance, RankingClassifier
+from .encoding import Encoding, Matrix, fit_encoding
+from .fitted import Model
+from .learned import About, LearnedScorer, reference_of
+from .purchases import BetaGeometric, PurchaseModel, histories_of
+from .recency import RecencyModel
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to learn a ranking: a kind of model, and what is done about rare positives."""
+
+    kind: str
+    imbalance: Imbalance
+    description: str
+
+
+CANDIDATES: Mapping[str, Candidate] = {
+    "recency": Candidate("recency", "none", "one feature, the floor: who was here last"),
+    "bg_nbd": Candidate("bg_nbd", "none", "purchases in closed form (Fader, Hardie & Lee 2005)"),
+    "logistic": Candidate("logistic", "none", "logistic regression on scaled logarithms"),
+    "logistic_weights": Candidate("logistic", "weights", "the same, classes weighing the same"),
+    "logistic_smote": Candidate("logistic", "smote", "the same, positives oversampled"),
+    "forest": Candidate("forest", "none", "random forest (scikit-learn)"),
+    "boosting": Candidate("boosting", "none", "histogram gradient boosting (scikit-learn)"),
+    "xgboost": Candidate("xgboost", "none", "XGBoost"),
+    "xgboost_weights": Candidate("xgboost", "weights", "the same, classes weighing the same"),
+    "xgboost_smote": Candidate("xgboost", "smote", "the same, positives oversampled"),
+    "lightgbm": Candidate("lightgbm", "none", "LightGBM"),
+}
+RANK_AVERAGE = "rank_average"
+MEMBERS = ("logistic", "xgboost", "lightgbm")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Stacked snapshots to learn from: one row per user and as_of date, the latest date last.
+
+    users: who each row is, as integers, shape (n,). latest: rows of the latest date, bool (n,).
+    """
+
+    table: FeatureTable
+    labels: NDArray[np.bool_]
+    users: NDArray[np.int64]
+    latest: NDArray[np.bool_]
+
+    def check(self) -> None:
+        """Raise DataError when there is nothing to learn: no rows, or one class only."""
+        positives = int(self.labels.sum())
+        if positives in {0, len(self.labels)}:
+            what = "nobody reached" if positives == 0 else "everybody reached"
+            raise DataError(
+                f"{what} the target in the training snapshots ({len(self.labels):,} rows): a "
+                "scorer learns from both kinds; load more history, lengthen the horizon, or choose "
+                "a later --as-of"
+            )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a candidate may read and must respect; the same for every candidate of a run.
+
+    numbers, texts: features read, by type. rising, falling: the monotone ones. purchases: features
+    of repeats, days since the first and since the last purchase. about: the fixed part of it.
+    """
+
+    numbers: tuple[str, ...]
+    texts: tuple[str, ...]
+    rising: frozenset[str]
+    falling: frozenset[str]
+    recency: str | None
+    purchases: tuple[str, str, str] | None
+    about: About
+
+    def monotone(self) -> tuple[int, ...]:
+        """Return 1, -1 or 0 for each column; categories rise with what they are worth."""
+        signs = [(n in self.rising) - (n in self.falling) for n in self.numbers]
+        return (*signs, *(0 for _ in self.texts))
+
+
+def available(plan: Plan) -> list[str]:
+    """Return the candidates that a plan has the features for."""
+    missing = set()
+    if plan.recency is None:
+        missing.add("recency")
+    if plan.purchases is None:
+        missing.add("bg_nbd")
+    return [name for name in CANDIDATES if name not in missing]
+
+
+def check_names(names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise UsageError for a candidate that is not known, or that the spec cannot feed."""
+    for name in names:
+        if name in known:
+            continue
+        if name in CANDIDATES:
+            key = "recency" if name == "recency" else "purchases"
+            raise UsageError(
+                f"candidate {name!r} needs training.{key} in the spec: name the features there"
+            )
+        raise UsageError(f"candidate {name!r} is not known; {suggest(name, known)}")
+
+
+class Trainer:
+    """Fits candidates on one set of training data; what they share is computed once."""
+
+    def __init__(self, plan: Plan, data: TrainingData) -> None:
+        data.check()
+        self._plan = plan
+        self._data = data
+        self._shared: tuple[Encoding, Matrix] | None = None
+
+    def fit(self, name: str, params: Mapping[str, Any] | None = None) -> LearnedScorer:
+        """Fit a candidate; its calibrator is still the identity.
+
+        Raises DataError when there are positives or negatives only.
+        """
+        candidate = CANDIDATES[name]
+        if candidate.kind == "recency":
+            encoding: Encoding = Encoding((self._plan.recency or "",))
+            model: Model = RecencyModel()
+        elif candidate.kind == "bg_nbd":
+            encoding, model = self._purchases()
+        else:
+            encoding, model = self._classifier(candidate, params)
+        matrix = encoding.matrix(self._data.table)[self._data.latest]
+        return LearnedScorer(
+            encoding=encoding,
+            model=model,
+            reference=reference_of(model.margin(matrix)),
+            about=self._about(name, {**DEFAULTS.get(candidate.kind, {}), **(params or {})}),
+        )
+
+    def matrix(self) -> tuple[Encoding, Matrix]:
+        """Return the encoding of all features and the matrix to train on."""
+        if self._shared is None:
+            self._shared = fit_encoding(
+                self._data.table,
+                self._data.labels,
+                self._data.users,
+                numbers=self._plan.numbers,
+                texts=self._plan.texts,
+            )
+        return self._shared
+
+    def _classifier(
+        self, candidate: Candidate, params: Mapping[str, Any] | None
+    ) -> tuple[Encoding, Model]:
+        encoding, matrix = self.matrix()
+        fitted = RankingClassifier(
+            candidate.kind,
+            candidate.imbalance,
+            params,
+            self._plan.monotone(),
+            self._plan.about.seed,
+        ).fit(matrix, self._data.labels)
+        return encoding, fitted.model_
+
+    def _purchases(self) -> tuple[Encoding, Model]:
+        encoding = Encoding(self._plan.purchases or ())
+        matrix = encoding.matrix(self._data.table)[self._data.latest]
+        places = (0, 1, 2)
+        horizon = float(self._plan.about.horizon_days)
+        fitted = BetaGeometric(horizon).fit(np.column_stack(histories_of(matrix, places)))
+        params = (fitted.r_, fitted.alpha_, fitted.a_, fitted.b_)
+        return encoding, PurchaseModel(places, horizon, params)
+
+    def _about(self, name: str, params: Mapping[str, Any]) -> About:
+        about = self._plan.about
+        return About(
+            **{
+                **about.__dict__,
+                "candidate": name,
+                "params": dict(params),
+                "users": len(self._data.labels),
+                "positives": int(self._data.labels.sum()),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class RankAverage:
+    """Several scorers as one: the mean of their percentiles. It ranks, and cannot say why."""
+
+    members: tuple[LearnedScorer, ...]
+    name: str = RANK_AVERAGE
+
+    def margin(self, table: FeatureTable) -> Floats:
+        """Return mean percentiles, shape (n,), 0 to 100."""
+        found: Floats = np.mean([member.score(table) for member in self.members], axis=0)
+        return found

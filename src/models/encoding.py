@@ -1,0 +1,144 @@
+"""A feature table as a matrix of numbers, one column a feature; categories by target encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupKFold
+from sklearn.preprocessing import TargetEncoder
+
+from ..errors import DataError
+from ..scorer import FeatureTable
+
+Matrix = NDArray[np.float32]
+SMOOTHING = 200.0  # users of a category that count as much as the rest of the population
+_PARTS = 5
+
+
+@dataclass(frozen=True)
+class TextCodes:
+    """What each category of a text feature is worth: the smoothed share of positives in it.
+
+    A null has a worth of its own (the key ""); a category not seen in training is worth `other`,
+    the share of positives overall.
+    """
+
+    name: str
+    worth: Mapping[str, float]
+    other: float
+
+    def column(self, table: FeatureTable) -> Matrix:
+        """Return each user's worth, shape (n,)."""
+        codes, texts = table.texts(self.name)
+        worth = [self.worth.get(text, self.other) for text in texts]
+        worth.append(self.worth.get("", self.other))  # code -1, a null, takes the last one
+        return np.array(worth, dtype=np.float32)[codes]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Which features stand in which column: numbers first (null as NaN), then texts."""
+
+    numbers: tuple[str, ...]
+    texts: tuple[TextCodes, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features, in the order of the columns."""
+        return (*self.numbers, *(text.name for text in self.texts))
+
+    def matrix(self, table: FeatureTable) -> Matrix:
+        """Return the features as float32, shape (n, k).
+
+        Raises DataError naming a feature that the table does not have, or that is no number.
+        """
+        found = np.empty((len(table), len(self.names)), dtype=np.float32)
+        for place, name in enumerate(self.numbers):
+            found[:, place] = _numbers(table, name)
+        for place, text in enumerate(self.texts, start=len(self.numbers)):
+            found[:, place] = text.column(table)
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the encoding as JSON can hold it."""
+        texts = [{"name": t.name, "worth": dict(t.worth), "other": t.other} for t in self.texts]
+        return {"numbers": list(self.numbers), "texts": texts}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Encoding:
+        """Return the encoding that `to_dict` wrote."""
+        return cls(tuple(raw["numbers"]), tuple(TextCodes(**text) for text in raw["texts"]))
+
+
+def fit_encoding(
+    table: FeatureTable,
+    labels: NDArray[np.bool_],
+    users: NDArray[np.int64],
+    *,
+    numbers: Sequence[str],
+    texts: Sequence[str],
+    smoothing: float = SMOOTHING,
+) -> tuple[Encoding, Matrix]:
+    """Learn what categories are worth; return the encoding, and the matrix to train on.
+
+    users: who each row is, shape (n,): somebody is in several snapshots. In the matrix returned a
+    row's categories are worth what the *other* users' outcomes say (five parts, cut between
+    users), so that no row has seen its own label; `Encoding.matrix` uses everybody's.
+    """
+    codes = tuple(_fitted(table, name, labels, smoothing) for name in texts)
+    encoding = Encoding(tuple(numbers), codes)
+    matrix = encoding.matrix(table)
+    for place, name in enumerate(texts, start=len(numbers)):
+        matrix[:, place] = _from_others(table, name, labels, users, smoothing)
+    return encoding, matrix
+
+
+def _fitted(
+    table: FeatureTable, name: str, labels: NDArray[np.bool_], smoothing: float
+) -> TextCodes:
+    words = _words(table, name)
+    encoder = TargetEncoder(target_type="binary", smooth=smoothing).fit(words, labels)
+    worth = {
+        str(word): float(value)
+        for word, value in zip(encoder.categories_[0], encoder.encodings_[0], strict=True)
+    }
+    return TextCodes(name, worth, float(encoder.target_mean_))
+
+
+def _from_others(
+    table: FeatureTable,
+    name: str,
+    labels: NDArray[np.bool_],
+    users: NDArray[np.int64],
+    smoothing: float,
+) -> Matrix:
+    words = _words(table, name)
+    found = np.full(len(words), labels.mean(), dtype=np.float32)
+    parts = min(_PARTS, len(np.unique(users)))
+    if parts < 2:  # noqa: PLR2004 - one user has no others
+        return found
+    for rest, held in GroupKFold(parts).split(words, labels, users):
+        if labels[rest].any() and not labels[rest].all():
+            encoder = TargetEncoder(target_type="binary", smooth=smoothing)
+            encoder.fit(words[rest], labels[rest])
+            found[held] = encoder.transform(words[held])[:, 0]
+    return found
+
+
+def _words(table: FeatureTable, name: str) -> NDArray[np.object_]:
+    codes, texts = table.texts(name)
+    return np.array([*texts, ""], dtype=object)[codes][:, None]
+
+
+def _numbers(table: FeatureTable, name: str) -> NDArray[np.float64]:
+    try:
+        values = table.numbers(name)
+    except KeyError:
+        raise DataError(f"the table has no feature {name!r}, which the scorer reads") from None
+    except (TypeError, ValueError):
+        raise DataError(f"feature {name!r}: must hold numbers, and holds something else") from None
+    return values

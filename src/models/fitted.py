@@ -1,0 +1,200 @@
+"""What a fit leaves behind: margins, contributions, and files in the libraries' own safe formats.
+
+A margin is the uncalibrated log-odds of the target; users are ranked by it. No model is written or
+read as a pickle: boosters have formats of their own, linear models are numbers, and the rest goes
+through skops, which loads only types that are listed here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from ..errors import DataError
+from ..scorer import Floats
+from .encoding import Matrix
+
+_CHANCE = 1e-9  # a forest's share of 0 or 1 is kept this far from certainty
+_TRUSTED = (  # of scikit-learn, beyond what skops trusts by itself
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+)
+
+
+class Model(Protocol):
+    """A fitted model over a matrix of shape (n, k)."""
+
+    def margin(self, matrix: Matrix) -> Floats:
+        """Return log-odds, shape (n,)."""
+        ...
+
+    def contributions(self, matrix: Matrix) -> tuple[Floats, float] | None:
+        """Return what each column added, (n, k), and the base; None where that is not known."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the model to an existing folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class XgboostModel:
+    """An XGBoost booster; contributions are its own exact TreeSHAP (Lundberg et al. 2020)."""
+
+    booster: Any
+
+    def margin(self, matrix: Matrix) -> Floats:
+        """Return log-odds, shape (n,)."""
+        found = self.booster.inplace_predict(matrix, predict_type="margin", validate_features=False)
+        return np.asarray(found, dtype=np.float64)
+
+    def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
+        """Return TreeSHAP values, (n, k), and the expected margin."""
+        from xgboost import DMatrix
+
+        found = self.booster.predict(
+            DMatrix(matrix, nthread=-1), pred_contribs=True, validate_features=False
+        )
+        values = np.asarray(found, dtype=np.float64)
+        return values[:, :-1], float(values[0, -1]) if len(values) else 0.0
+
+    def save(self, folder: Path) -> None:
+        """Write booster.ubj."""
+        self.booster.save_model(folder / "booster.ubj")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read booster.ubj."""
+        from xgboost import Booster
+
+        return cls(Booster(model_file=folder / "booster.ubj"))
+
+
+@dataclass(frozen=True)
+class LightgbmModel:
+    """A LightGBM booster; contributions are its own TreeSHAP."""
+
+    booster: Any
+
+    def margin(self, matrix: Matrix) -> Floats:
+        """Return log-odds, shape (n,)."""
+        return np.asarray(self.booster.predict(matrix, raw_score=True), dtype=np.float64)
+
+    def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
+        """Return TreeSHAP values, (n, k), and the expected margin."""
+        values = np.asarray(self.booster.predict(matrix, pred_contrib=True), dtype=np.float64)
+        return values[:, :-1], float(values[0, -1]) if len(values) else 0.0
+
+    def save(self, folder: Path) -> None:
+        """Write booster.txt."""
+        self.booster.save_model(folder / "booster.txt")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read booster.txt."""
+        from lightgbm import Booster
+
+        return cls(Booster(model_file=folder / "booster.txt"))
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """A logistic regression on scaled logarithms: log-odds are a sum over columns, exactly.
+
+    A value x counts as slope · (sign(x) log(1 + |x|) - center), a null as what nulls are worth.
+    """
+
+    slope: Floats
+    center: Floats
+    null: Floats
+    base: float
+
+    def margin(self, matrix: Matrix) -> Floats:
+        """Return log-odds, shape (n,)."""
+        values: Floats = self.contributions(matrix)[0].sum(axis=1) + self.base
+        return values
+
+    def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
+        """Return each column's part of the log-odds, (n, k), and the base."""
+        values = self.slope * (signed_log(matrix) - self.center)
+        return np.where(np.isnan(values), self.null, values), self.base
+
+    def save(self, folder: Path) -> None:
+        """Write linear.json."""
+        raw = {
+            "slope": self.slope.tolist(),
+            "center": self.center.tolist(),
+            "null": self.null.tolist(),
+            "base": self.base,
+        }
+        (folder / "linear.json").write_text(json.dumps(raw), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read linear.json."""
+        raw = json.loads((folder / "linear.json").read_text(encoding="utf-8"))
+        slope, center, null = (np.array(raw[key]) for key in ("slope", "center", "null"))
+        return cls(slope, center, null, float(raw["base"]))
+
+
+@dataclass(frozen=True)
+class SklearnModel:
+    """A scikit-learn classifier without contributions of its own, kept by skops."""
+
+    estimator: Any
+
+    def margin(self, matrix: Matrix) -> Floats:
+        """Return log-odds, shape (n,)."""
+        chance = np.clip(self.estimator.predict_proba(matrix)[:, 1], _CHANCE, 1 - _CHANCE)
+        odds: Floats = np.log(chance / (1 - chance))
+        return odds
+
+    def contributions(self, matrix: Matrix) -> None:
+        """Return None: this library gives no exact contributions."""
+        del matrix
+
+    def save(self, folder: Path) -> None:
+        """Write estimator.skops."""
+        import skops.io
+
+        skops.io.dump(self.estimator, folder / "estimator.skops")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read estimator.skops; raises DataError when it holds a type that is not trusted."""
+        import skops.io
+
+        path = folder / "estimator.skops"
+        strange = sorted(set(skops.io.get_untrusted_types(file=path)) - set(_TRUSTED))
+        if strange:
+            raise DataError(f"{path}: holds the type {strange[0]}, which is not trusted")
+        return cls(skops.io.load(path, trusted=list(_TRUSTED)))
+
+
+def signed_log(matrix: Matrix) -> Floats:
+    """Return sign(x) log(1 + |x|): amounts spread over decades become comparable.
+
+    >>> signed_log(np.array([[0.0, -np.e + 1]], dtype=np.float32)).round(3).tolist()
+    [[0.0, -1.0]]
+    """
+    values = matrix.astype(np.float64)
+    return np.sign(values) * np.log1p(np.abs(values))
+
+
+def by_group(values: Floats, names: Sequence[str], groups: dict[str, Sequence[str]]) -> Floats:
+    """Return contributions summed over groups of columns, in the order of `groups`.
+
+    Correlated features share one influence; their sum says more than each by itself.
+
+    >>> by_group(np.array([[1.0, 2.0, 4.0]]), ["a", "b", "c"], {"ab": ["a", "b"], "c": ["c"]})
+    array([[3., 4.]])
+    """
+    places = {name: place for place, name in enumerate(names)}
+    return np.column_stack(
+        [values[:, [places[name] for name in members]].sum(axis=1) for members in groups.values()]
+    )

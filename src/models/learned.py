@@ -1,0 +1,187 @@
+"""A fitted model behind the Scorer contract: percentiles, calibrated chances, contributions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..scorer import Contributions, FeatureTable, Floats, Scale
+from .encoding import Encoding
+from .fitted import Model
+from .storage import load_model, save_model
+
+REFERENCE_SIZE = 10_000
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """From margins to chances of the target: 1 / (1 + exp(-(slope · margin + intercept))).
+
+    Platt's scaling (1999), fitted on outcomes of an earlier test, which no training label reaches.
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+    def probability(self, margin: Floats) -> Floats:
+        """Return chances, shape (n,)."""
+        return np.asarray(1 / (1 + np.exp(-(self.slope * margin + self.intercept))))
+
+
+def fit_calibrator(margin: Floats, labels: NDArray[np.bool_]) -> Calibrator:
+    """Fit slope and intercept by maximum likelihood; without both classes nothing is changed.
+
+    A slope that is not positive would turn the ranking round: then only the base rate is kept.
+
+    >>> rng = np.random.default_rng(0)
+    >>> margin = rng.normal(size=20_000)
+    >>> labels = rng.random(20_000) < 1 / (1 + np.exp(-(2 * margin - 1)))
+    >>> found = fit_calibrator(margin, labels)
+    >>> abs(found.slope - 2) < 0.1, abs(found.intercept + 1) < 0.1
+    (True, True)
+    """
+    if labels.all() or not labels.any():
+        return Calibrator()
+    base = float(np.log(labels.mean() / (1 - labels.mean())))
+    spread = float(margin.std())
+    if spread == 0:
+        return Calibrator(0.0, base)
+    from sklearn.linear_model import LogisticRegression
+
+    scaled = (margin - margin.mean()) / spread
+    fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(scaled[:, None], labels)
+    slope = float(fitted.coef_[0, 0]) / spread
+    if slope <= 0:
+        return Calibrator(0.0, base)
+    return Calibrator(slope, float(fitted.intercept_[0]) - slope * float(margin.mean()))
+
+
+@dataclass(frozen=True)
+class About:
+    """Where a scorer comes from: enough to say whether it fits a spec, and how it was made."""
+
+    candidate: str
+    spec: str
+    spec_version: str
+    features_version: str
+    known_until: str
+    snapshots: tuple[str, ...]
+    horizon_days: int
+    users: int
+    positives: int
+    seed: int
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class LearnedScorer:
+    """A learned scorer: its score is the percentile of its margin in a frozen population.
+
+    reference: sorted margins of that population (at most REFERENCE_SIZE of them). bands: the
+    percentiles from which a user counts as medium and as high: as many of the reference population
+    as the scorecard's bands make so.
+    """
+
+    encoding: Encoding
+    model: Model
+    reference: Floats
+    about: About
+    calibrator: Calibrator = Calibrator()
+    bands: tuple[float, float] = (70.0, 90.0)
+    scale: Scale = "log-odds"
+
+    @property
+    def name(self) -> str:
+        """The candidate's name, such as "xgboost"."""
+        return self.about.candidate
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features it reads."""
+        return self.encoding.names
+
+    def margin(self, table: FeatureTable) -> Floats:
+        """Return uncalibrated log-odds, shape (n,): what users are ranked by."""
+        return self.model.margin(self.encoding.matrix(table))
+
+    def score(self, table: FeatureTable) -> Floats:
+        """Return percentiles in the reference population, shape (n,), 0 to 100."""
+        return self.score_of(self.margin(table))
+
+    def score_of(self, margin: Floats) -> Floats:
+        """Return the percentiles of margins; a tie takes the middle of its range."""
+        below = np.searchsorted(self.reference, margin, side="left")
+        through = np.searchsorted(self.reference, margin, side="right")
+        return 50.0 * (below + through) / len(self.reference)
+
+    def probability(self, table: FeatureTable) -> Floats:
+        """Return calibrated chances of the target within the horizon, shape (n,)."""
+        return self.calibrator.probability(self.margin(table))
+
+    def contributions(self, table: FeatureTable) -> Contributions:
+        """Return what each feature added to the margin, in log-odds.
+
+        Raises DataError for a candidate whose library gives none: it cannot say why.
+        """
+        found = self.model.contributions(self.encoding.matrix(table))
+        if found is None:
+            raise DataError(f"scorer {self.name!r} ranks without reasons: it has no contributions")
+        values, base = found
+        return Contributions(self.encoding.names, values, base, self.scale)
+
+    @property
+    def explains(self) -> bool:
+        """Whether contributions are known; only then may it be champion."""
+        return self.model.contributions(np.zeros((1, len(self.features)), np.float32)) is not None
+
+    def calibrated(self, calibrator: Calibrator) -> LearnedScorer:
+        """Return the same scorer with another calibrator."""
+        return replace(self, calibrator=calibrator)
+
+    def save(self, folder: Path) -> None:
+        """Write a new folder: scorer.json, reference.npy and the model's own files."""
+        folder.mkdir(parents=True)
+        raw = {
+            "about": asdict(self.about),
+            "encoding": self.encoding.to_dict(),
+            "calibrator": asdict(self.calibrator),
+            "bands": list(self.bands),
+        }
+        (folder / "scorer.json").write_text(json.dumps(raw, indent=1), encoding="utf-8")
+        np.save(folder / "reference.npy", self.reference, allow_pickle=False)
+        (folder / "model").mkdir()
+        save_model(self.model, folder / "model")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; raises DataError when it is not there or not readable."""
+        try:
+            raw = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
+            reference = np.load(folder / "reference.npy", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder}: holds no saved scorer: {error}") from None
+        about = About(**{**raw["about"], "snapshots": tuple(raw["about"]["snapshots"])})
+        return cls(
+            encoding=Encoding.from_dict(raw["encoding"]),
+            model=load_model(folder / "model"),
+            reference=reference,
+            about=about,
+            calibrator=Calibrator(**raw["calibrator"]),
+            bands=(float(raw["bands"][0]), float(raw["bands"][1])),
+        )
+
+
+def reference_of(margin: Floats) -> Floats:
+    """Return sorted margins that stand for a population: all of them, or evenly spaced ones."""
+    ordered = np.sort(margin)
+    if len(ordered) <= REFERENCE_SIZE:
+        return ordered
+    places = (np.arange(REFERENCE_SIZE) + 0.5) * len(ordered) / REFERENCE_SIZE
+    return ordered[places.astype(np.int64)]

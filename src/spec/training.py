@@ -1,0 +1,70 @@
+"""The training part of a spec: which snapshots train and test, and what learned scorers read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from .durations import parse_days
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PurchasesSpec(_Part):
+    """Features that say how often and when somebody bought, for BG/NBD and Gamma-Gamma.
+
+    repeats: purchases after the first. first, last: days since the first and the last purchase.
+    value: what a purchase was worth, on average; without it nothing is said of spend.
+    """
+
+    repeats: str
+    first: str
+    last: str
+    value: str | None = None
+
+    def names(self) -> tuple[str, ...]:
+        """Return the features named."""
+        return tuple(n for n in (self.repeats, self.first, self.last, self.value) if n is not None)
+
+
+class TrainingSpec(_Part):
+    """How learned scorers are trained and tested.
+
+    every: days from one training snapshot to the next. snapshots: training snapshots per fold, the
+    latest one horizon before the fold's test. folds: tests, one horizon apart, the last as of the
+    test date. capacity: the share of the population that can be acted upon, at which precision and
+    recall are told. leave_out: features that learned scorers do not read. rising, falling:
+    features with which the chance of the target can only grow, or only shrink. recency: the
+    feature that ranks by itself as the floor, smaller is better. suspect_auc: an ROC AUC that is
+    too good to be true for this target, of a feature alone or of a scorer.
+    """
+
+    every: str = "30d"
+    snapshots: Annotated[int, Field(ge=1, le=60)] = 6
+    folds: Annotated[int, Field(ge=1, le=24)] = 3
+    capacity: Annotated[float, Field(gt=0, lt=1)] = 0.10
+    leave_out: tuple[str, ...] = ()
+    rising: tuple[str, ...] = ()
+    falling: tuple[str, ...] = ()
+    recency: str | None = None
+    suspect_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.98
+    purchases: PurchasesSpec | None = None
+
+    @field_validator("every")
+    @classmethod
+    def _whole_days(cls, text: str) -> str:
+        parse_days(text)
+        return text
+
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Return the features that each key names."""
+        return {
+            "leave_out": self.leave_out,
+            "rising": self.rising,
+            "falling": self.falling,
+            "recency": (self.recency,) if self.recency else (),
+            "purchases": self.purchases.names() if self.purchases else (),
+        }
