@@ -54,6 +54,15 @@ AsOfOption = Annotated[
 ]
 # Whether a file can be read or written is found out, and said, by the verb that opens it.
 OutOption = Annotated[Path, typer.Option("--out", help="The CSV file to write.", readable=False)]
+TrackingOption = Annotated[
+    Optional[str],
+    typer.Option(
+        "--tracking",
+        envvar="MLFLOW_TRACKING_URI",
+        metavar="URI",
+        help="MLflow's store; mlflow/mlflow.db here if left out.",
+    ),
+]
 SPEC = "saas"
 WAREHOUSE = "duckdb:///data/whyrank.duckdb"
 
@@ -266,6 +275,106 @@ def evaluate(
         terminal.say("evaluating")
         for line in evaluation_lines(run(opened, store, as_of=as_of, horizon=horizon, seed=seed)):
             terminal.print(line)
+
+
+@app.command(
+    epilog="Example: whyrank train --spec olist --as-of 2018-06-01 --horizon 60d --tune 20"
+)
+def train(
+    candidates: Annotated[
+        Optional[str],
+        typer.Option(metavar="NAMES", help="Names with commas between; all if left out."),
+    ] = None,
+    tune: Annotated[int, typer.Option(min=0, help="Trials of a search for parameters.")] = 0,
+    as_of: Annotated[
+        Optional[date],
+        typer.Option(
+            "--as-of", parser=_date, metavar="DATE", help="Last test; the latest that is known."
+        ),
+    ] = None,
+    horizon: Annotated[
+        Optional[str], typer.Option(help="Within how long, such as 60d; the spec's if left out.")
+    ] = None,
+    folds: Annotated[
+        Optional[int], typer.Option(min=1, help="Tests; the spec's if left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    tracking: TrackingOption = None,
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Fit learned scorers on past dates, compare them, log all to MLflow."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .pipeline.compare import compare_run
+        from .pipeline.show_comparison import comparison_lines
+        from .pipeline.train import train as run
+        from .tracking import open_store
+
+        opened, store = _open(spec, warehouse)
+        runs = open_store(tracking, note=terminal.note)
+        names = [name.strip() for name in candidates.split(",")] if candidates else None
+        made = run(
+            opened, store, runs,
+            as_of=as_of, horizon=horizon, candidates=names, tune=tune, folds=folds, seed=seed,
+            say=terminal.say, progress=terminal.progress,
+        )  # fmt: skip
+        found = compare_run(opened, runs, run=made.run)
+        for line in comparison_lines(found.raw, found.comparison):
+            terminal.print(line)
+        terminal.print("")
+        terminal.print(f"run {made.run} in {made.store}; next: whyrank compare --promote chosen")
+
+
+@app.command(epilog="Example: whyrank compare --spec olist --promote chosen")
+def compare(
+    run: Annotated[
+        Optional[str], typer.Option("--run", metavar="ID", help="A training; the latest.")
+    ] = None,
+    promote: Annotated[
+        Optional[str],
+        typer.Option(metavar="NAME", help="Make it champion: a scorer's name, or chosen."),
+    ] = None,
+    tracking: TrackingOption = None,
+    spec: SpecOption = SPEC,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Say which scorer ranks better, by how much, and how sure that is."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .pipeline.compare import compare_run
+        from .pipeline.show_comparison import comparison_lines
+        from .spec.load import load_spec
+        from .tracking import open_store
+
+        opened = load_spec(spec)
+        runs = open_store(tracking, note=terminal.note)
+        found = compare_run(opened, runs, run=run, promote_scorer=promote)
+        for line in comparison_lines(found.raw, found.comparison):
+            terminal.print(line)
+        if found.promoted is not None:
+            name, version = found.promoted
+            terminal.print("")
+            terminal.print(f"champion of {opened.name}: {name} (version {version})")
+
+
+@app.command(epilog="Example: whyrank ui --port 5000")
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
+    tracking: TrackingOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Open MLflow's user interface, on this machine only (127.0.0.1)."""
+    with reporting(Terminal(), debug=debug) as terminal:
+        from .pipeline.ui import serve_ui
+        from .tracking import open_store
+
+        store = open_store(tracking, note=terminal.note)
+        terminal.print(f"MLflow's runs at http://127.0.0.1:{port} (it takes a few seconds)")
+        raise typer.Exit(serve_ui(store, port))
 
 
 @app.command(epilog="Example: whyrank demo --users 200")

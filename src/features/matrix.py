@@ -56,7 +56,8 @@ class Snapshot:
     @classmethod
     def stack(cls, snapshots: Sequence[Snapshot]) -> Snapshot:
         """Return snapshots of the same features one under the other."""
-        return cls(pa.concat_tables([snapshot._table for snapshot in snapshots]))
+        tables = [snapshot._table for snapshot in snapshots]  # noqa: SLF001 - our own kind
+        return cls(pa.concat_tables(tables))
 
     def __len__(self) -> int:
         """Return how many users there are."""

@@ -34,7 +34,13 @@ _SMOTE_NEIGHBOURS = 5
 # Few positives and weak signals ask for shallow trees, strong shrinkage and many rows per leaf.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "logistic": {"C": 0.003},
-    "forest": {"n_estimators": 150, "max_depth": 8, "min_samples_leaf": 100, "max_features": 0.4},
+    "forest": {
+        "n_estimators": 150,
+        "max_depth": 8,
+        "min_samples_leaf": 100,
+        "max_features": 0.4,
+        "max_samples": 0.3,
+    },
     "boosting": {
         "max_iter": 150,
         "learning_rate": 0.04,
@@ -155,9 +161,7 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         )
         return matrix
 
-    def _fit_model(
-        self, matrix: Matrix, codes: NDArray[np.intp], weights: Floats | None
-    ) -> Model:
+    def _fit_model(self, matrix: Matrix, codes: NDArray[np.intp], weights: Floats | None) -> Model:
         if self.kind not in KINDS:
             raise UsageError(f"kind {self.kind!r}: choose one of {', '.join(KINDS)}")
         params = {**DEFAULTS[self.kind], **(self.params or {})}
@@ -178,9 +182,7 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         steps: list[tuple[str, Any]] = []
         if 1 < positives < ratio * (len(codes) - positives):
             neighbours = min(_SMOTE_NEIGHBOURS, positives - 1)
-            smote = SMOTE(
-                sampling_strategy=ratio, k_neighbors=neighbours, random_state=self.seed
-            )
+            smote = SMOTE(sampling_strategy=ratio, k_neighbors=neighbours, random_state=self.seed)
             steps.append(("smote", smote))
         inner = RankingClassifier(self.kind, "none", self.params, self.monotone, self.seed)
         pipeline = Pipeline([*steps, ("classifier", inner)])

@@ -143,9 +143,9 @@ def expected_purchases(
     ahead = 1 - ((alpha + age) / (alpha + age + horizon)) ** (r + x) * series
     left = np.zeros_like(x)
     again = x > 0
-    left[again] = (a / (b + x[again] - 1)) * (
-        (alpha + age[again]) / (alpha + t_x[again])
-    ) ** (r + x[again])
+    left[again] = (a / (b + x[again] - 1)) * ((alpha + age[again]) / (alpha + t_x[again])) ** (
+        r + x[again]
+    )
     found: Floats = (a + b + x - 1) / (a - 1) * ahead / (1 + left)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -63,7 +63,11 @@ def demo(
     if source is not None:
         raise UsageError(f"spec {spec.name!r} generates its own events: leave --input out")
     events = folder / "raw_events.csv"
-    _clear(spec, warehouse, events)
+    if not claim(spec, warehouse, [events, events.with_name("raw_events_users.csv")]):
+        raise UsageError(
+            f"warehouse {warehouse.path} holds events of spec {spec.name!r} that are not the "
+            "demo's: give the demo another --warehouse"
+        )
     say(f"generating {users:,} users")
     made = generate(spec, events, users=users, seed=seed)
     loads = ingest(spec, warehouse, events=made.events, users=made.users, say=say)
@@ -97,24 +101,25 @@ def _finish(
     return Demo(tuple(loads), ranking, features, measured)
 
 
-def _clear(spec: Spec, warehouse: Warehouse, events: Path) -> None:
-    """Drop an earlier demo's tables, and refuse to touch anybody else's."""
+def claim(spec: Spec, warehouse: Warehouse, files: Sequence[Path]) -> bool:
+    """Make room for a generated world: drop an earlier one, and touch nobody else's events.
+
+    files: what will be loaded. Returns False, and drops nothing, when events that were not
+    generated here are loaded.
+    """
     marker = warehouse.files / spec.name / "demo.json"
     with warehouse.connect() as con:
         create_landing(con, spec)
         landing = quote_name(landing_schema(spec))
-        files = {row[0] for row in con.execute(f"select file from {landing}.loads").fetchall()}
+        loaded = {row[0] for row in con.execute(f"select file from {landing}.loads").fetchall()}
         mine = set(json.loads(marker.read_text(encoding="utf-8"))) if marker.exists() else set()
-        if files - mine:
-            raise UsageError(
-                f"warehouse {warehouse.path} holds events of spec {spec.name!r} that are not the "
-                f"demo's ({min(files - mine)}): give the demo another --warehouse"
-            )
-        if files:
+        if loaded - mine:
+            return False
+        if loaded:
             con.execute(f"drop schema {landing} cascade")
-    written = [str(events), str(events.with_name("raw_events_users.csv"))]
     with replacing(marker) as temporary:
-        temporary.write_text(json.dumps(written), encoding="utf-8")
+        temporary.write_text(json.dumps([str(file) for file in files]), encoding="utf-8")
+    return True
 
 
 def story(reasons: tuple[Reason, ...], most: int = 3) -> str:

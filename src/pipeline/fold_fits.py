@@ -52,7 +52,7 @@ def run_key(course: Course, candidates: Sequence[str], params: Mapping[str, Any]
     told = {
         "plan": [str(course.plan.monotone()), *course.plan.numbers, *course.plan.texts],
         "about": asdict(course.plan.about),
-        "folds": [(str(fold.test), [str(day) for day in fold.train]) for fold in course.all_folds()],
+        "folds": [[str(day) for day in (fold.test, *fold.train)] for fold in course.all_folds()],
         "candidates": list(candidates),
         "params": {name: dict(found) for name, found in params.items()},
     }

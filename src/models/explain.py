@@ -1,0 +1,148 @@
+"""A learned scorer's contributions in words: only what moved the score, and stays when nudged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from ..scorer import FeatureTable, Floats, Reason
+from ..spec.model import FeatureSpec
+from .encoding import Matrix
+from .learned import LearnedScorer
+
+MOVED = 0.02  # of all that moved a score, in absolute log-odds: less is no reason
+NUDGES = 8
+NUDGE = 0.01  # of a feature's spread among the users explained
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Some users' contributions: values (n, k) in log-odds, in the order of `names`, and the base.
+
+    steady: bool (n, k): it moved the score, and kept its sign under every nudge.
+    """
+
+    names: tuple[str, ...]
+    values: Floats
+    base: float
+    steady: NDArray[np.bool_]
+
+
+def explain_rows(scorer: LearnedScorer, table: FeatureTable) -> Explained:
+    """Return contributions of a few users, and which of them are fit to be said.
+
+    Numbers are nudged by a hundredth of their spread among these users, NUDGES times, always the
+    same way for the same users. Raises DataError for a scorer without contributions.
+    """
+    found = scorer.contributions(table)
+    values = np.asarray(found.values, dtype=np.float64)
+    whole = np.abs(values).sum(axis=1, keepdims=True)
+    steady = np.abs(values) >= MOVED * np.maximum(whole, 1e-12)
+    matrix = scorer.encoding.matrix(table)
+    for nudged in _nudged(matrix, len(scorer.encoding.numbers)):
+        again = scorer.model.contributions(nudged)
+        if again is not None:
+            steady &= np.sign(again[0]) == np.sign(values)
+    return Explained(found.names, values, found.base, steady)
+
+
+def stability(scorer: LearnedScorer, table: FeatureTable, most: int = 3) -> float:
+    """Return how many of users' largest reasons stay among the largest when nudged, 0 to 1.
+
+    The mean overlap of the `most` largest contributions before and after, over users and nudges.
+    """
+    matrix = scorer.encoding.matrix(table)
+    values = np.asarray(scorer.contributions(table).values, dtype=np.float64)
+    first = _largest(values, most)
+    shares = []
+    for nudged in _nudged(matrix, len(scorer.encoding.numbers)):
+        again = scorer.model.contributions(nudged)
+        if again is not None:
+            shares.append((first & _largest(again[0], most)).sum(axis=1) / first.sum(axis=1))
+    return float(np.mean(shares))
+
+
+def model_reasons(
+    explained: Explained,
+    rows: Sequence[Mapping[str, object]],
+    features: Mapping[str, FeatureSpec],
+) -> list[list[Reason]]:
+    """Return each user's reasons, largest first, in log-odds.
+
+    rows: the same users' features, in the same order.
+    """
+    found = []
+    for row, values, steady in zip(rows, explained.values, explained.steady, strict=True):
+        order = np.argsort(-np.abs(values), kind="stable")
+        found.append(
+            [
+                Reason(name, in_words(features[name], row.get(name)), float(values[place]))
+                for place in order
+                if steady[place]
+                for name in [explained.names[place]]
+            ]
+        )
+    return found
+
+
+def in_words(feature: FeatureSpec, value: object) -> str:
+    """Say a feature and a user's value of it.
+
+    >>> rate = FeatureSpec(name="bounce_rate", op="session_share", unit="share", description="x")
+    >>> in_words(rate, 0.25), in_words(rate, None)
+    ('bounce rate 25%', 'bounce rate unknown')
+    >>> views = FeatureSpec(name="pricing_views", op="count", unit="views", description="x")
+    >>> in_words(views, 3)
+    'pricing views 3'
+    """
+    said = feature.name.replace("_", " ")
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return f"{said} unknown"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return f"{said} {value}"
+    if feature.unit == "share":
+        return f"{said} {100 * value:.3g}%"
+    number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+    return f"{said} {number}"
+
+
+def agreement(points: Mapping[str, float], moved: Mapping[str, float]) -> float | None:
+    """Return the rank correlation of two accounts of one user, by feature; -1 to 1.
+
+    points: a feature's points on the scorecard. moved: its log-odds in the model. A feature that
+    only one of them knows counts as zero in the other. None when either says nothing.
+
+    >>> agreement({"a": 30.0, "b": 5.0, "c": 0.0}, {"a": 1.2, "b": 0.1, "c": -0.3})
+    1.0
+    """
+    names = sorted({*points, *moved})
+    left = np.array([points.get(name, 0.0) for name in names])
+    right = np.array([moved.get(name, 0.0) for name in names])
+    if len(names) < 3 or np.ptp(left) == 0 or np.ptp(right) == 0:  # noqa: PLR2004 - no ranks in two
+        return None
+    return float(np.round(np.corrcoef(rankdata(left), rankdata(right))[0, 1], 6))
+
+
+def _nudged(matrix: Matrix, numbers: int) -> Sequence[Matrix]:
+    """Return copies of a matrix whose first columns, the numbers, are moved a little."""
+    rng = np.random.default_rng(20_180_601)
+    known = np.where(np.isnan(matrix[:, :numbers]), 0.0, matrix[:, :numbers])
+    spread = known.std(axis=0)
+    copies = []
+    for _ in range(NUDGES):
+        copy = matrix.copy()
+        step = rng.choice([-1.0, 1.0], size=copy[:, :numbers].shape)
+        copy[:, :numbers] += (NUDGE * spread * step).astype(np.float32)
+        copies.append(copy)
+    return copies
+
+
+def _largest(values: Floats, most: int) -> NDArray[np.bool_]:
+    order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :most]
+    found = np.zeros(values.shape, dtype=bool)
+    np.put_along_axis(found, order, True, axis=1)  # noqa: FBT003
+    return found

@@ -1,0 +1,170 @@
+"""From a training's results to what is logged of it: runs, metrics, tables, plots, models."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..evaluation.comparison import Comparison
+from ..evaluation.sentinels import Sentinel
+from ..models.candidates import RANK_AVERAGE
+from ..scoring.scorecard import Scorecard
+from ..serving import SavedScorecard, Served
+from ..spec.model import Spec
+from ..tracking import RunRecord, ScorerRecord, Store, log_run
+from .build import Say
+from .fold_fits import SCORECARD, Fits
+from .show_comparison import comparison_table
+from .training_data import Course
+
+_EXAMPLE = 5
+_STEPS = ("roc_auc", "average_precision", "lift", "brier", "log_loss", "calibration_error")
+
+
+def log_training(
+    store: Store,
+    spec: Spec,
+    course: Course,
+    fits: Fits,
+    comparison: Comparison,
+    sentinels: Sequence[Sentinel],
+    *,
+    key: str,
+    folder: Path,
+    say: Say,
+) -> str:
+    """Log a training to the store; return the id of its parent run."""
+    saved = folder / "scorecard"
+    if not saved.exists():
+        SavedScorecard(fits.calibrators[SCORECARD]).save(saved)
+    last = course.folds[-1].test.isoformat()
+    folders: dict[str, Path | None] = {
+        name: folder / f"test-{last}" / name for name in fits.scorers
+    }
+    for name, scorer in fits.scorers.items():
+        # The calibrated scorer takes the place of the one that fitting had left.
+        target = folder / "registered" / name
+        if not target.exists():
+            scorer.save(target)
+        folders[name] = target
+    folders |= {SCORECARD: saved, RANK_AVERAGE: None}
+    scorers = tuple(
+        _scorer_record(name, fits, comparison, folders[name]) for name in fits.scores[-1].margins
+    )
+    artifacts = folder / "logged"
+    _write_artifacts(artifacts, folder, comparison)
+    record = RunRecord(
+        spec=spec.name,
+        key=key,
+        title=f"{last} · {course.horizon_days} days",
+        params={
+            "test": last,
+            "tests": ", ".join(comparison.tests),
+            "horizon_days": course.horizon_days,
+            "snapshots": len(course.folds[-1].train),
+            "features": len(course.plan.numbers) + len(course.plan.texts),
+            "seed": course.plan.about.seed,
+        },
+        metrics=_parent_metrics(comparison, sentinels),
+        tags={
+            "spec_version": course.plan.about.spec_version,
+            "build": course.published.info.build_id,
+            "code": _code_version(),
+            "verdict": comparison.verdict(),
+            "sentinels": "passed" if all(s.passed for s in sentinels) else "FAILED",
+            "mlflow.note.content": _note(comparison, sentinels),
+        },
+        artifacts=artifacts,
+        spec_json=spec.model_dump_json(),
+        data=(str(course.published.folder), course.published.info.build_id[-32:]),
+        example=_example(spec, fits),
+        scorers=scorers,
+    )
+    return log_run(store, record, say=say)
+
+
+def _scorer_record(
+    name: str, fits: Fits, comparison: Comparison, folder: Path | None
+) -> ScorerRecord:
+    tested, pooled = comparison.tested[name], comparison.pooled[name]
+    points = comparison.folds[comparison.tests[-1]][name]
+    metrics = {
+        "roc_auc": tested["roc_auc"].value,
+        f"lift_at_{100 * comparison.capacity:g}pct": tested["lift"].value,
+        "average_precision": tested["average_precision"].value,
+        "brier": points["brier"],
+        "roc_auc_all_tests": pooled["roc_auc"].value,
+        "lift_all_tests": pooled["lift"].value,
+        "roc_auc_low": tested["roc_auc"].low,
+        "roc_auc_high": tested["roc_auc"].high,
+    }
+    by_test = {
+        f"by_test/{metric}": [comparison.folds[test][name][metric] for test in comparison.tests]
+        for metric in _STEPS
+    }
+    scorer = fits.scorers.get(name)
+    params: Mapping[str, Any] = scorer.about.params if scorer else {}
+    return ScorerRecord(name, {"scorer": name, **params}, metrics, by_test, folder)
+
+
+def _parent_metrics(comparison: Comparison, sentinels: Sequence[Sentinel]) -> dict[str, float]:
+    found = {"sentinels_failed": float(sum(not sentinel.passed for sentinel in sentinels))}
+    if comparison.chosen is not None:
+        for metric, short in (("roc_auc", "auc"), ("lift", "lift")):
+            d = comparison.difference("pooled", metric, comparison.chosen, comparison.reference)
+            found[f"chosen_minus_scorecard_{short}"] = d.value
+            found[f"chosen_minus_scorecard_{short}_low"] = d.family[0]
+            found[f"chosen_minus_scorecard_{short}_high"] = d.family[1]
+    return found
+
+
+def _write_artifacts(artifacts: Path, folder: Path, comparison: Comparison) -> None:
+    artifacts.mkdir(exist_ok=True)
+    text = (folder / "comparison.json").read_text(encoding="utf-8")
+    (artifacts / "comparison.json").write_text(text, encoding="utf-8")
+    table = "\n".join(comparison_table(comparison))
+    (artifacts / "comparison.txt").write_text(table + "\n", encoding="utf-8")
+
+
+def _note(comparison: Comparison, sentinels: Sequence[Sentinel]) -> str:
+    """Return what stands under the run's name in the UI: the verdict first, then the table."""
+    table = "\n".join(comparison_table(comparison))
+    checks = "\n".join(f"- {sentinel}" for sentinel in sentinels)
+    return f"**{comparison.verdict()}**\n\n```\n{table}\n```\n\nSentinels:\n\n{checks}\n"
+
+
+def _example(spec: Spec, fits: Fits) -> Any:
+    """Return a few users' features as a frame: numbers as floats, so that nulls fit."""
+    import pandas as pd
+
+    table = fits.parts[-1].table.take(np.arange(min(_EXAMPLE, len(fits.parts[-1].table))))
+    names = {name for scorer in fits.scorers.values() for name in scorer.features}
+    card = Served(spec, SavedScorecard(fits.calibrators[SCORECARD]))
+    names |= {*Scorecard(spec.scorecard).features, *card.features}
+    rows = table.rows()
+    columns = {}
+    for name in [feature.name for feature in spec.features if feature.name in names]:
+        values = [row.get(name) for row in rows]
+        if spec.feature(name).type == "text":
+            columns[name] = pd.Series(values, dtype="object")
+        else:
+            columns[name] = pd.Series(values, dtype="float64")
+    return pd.DataFrame(columns)
+
+
+def _code_version() -> str:
+    """Return whyrank's version, and the commit when it runs from a checkout."""
+    from .. import __version__
+
+    here = Path(__file__).resolve().parent
+    done = subprocess.run(  # noqa: S603 - fixed words
+        ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"{__version__}+{done.stdout.strip()}" if done.returncode == 0 else __version__

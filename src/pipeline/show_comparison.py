@@ -1,0 +1,76 @@
+"""A comparison as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..evaluation.comparison import Comparison
+
+_HEAD = (
+    "scorer",
+    "ROC AUC",
+    "lift",
+    "avg precision",
+    "Brier",
+    "calib. error",
+    "AUC minus scorecard",
+)
+
+
+def comparison_table(comparison: Comparison) -> Iterator[str]:
+    """Yield every scorer on the last test, best ROC AUC over all tests first."""
+    last = comparison.tests[-1]
+    n, positives = comparison.sizes[last]
+    yield (
+        f"test as of {last}: {n:,} users, {positives:,} positive; over {len(comparison.tests)} "
+        f"tests: {', '.join(comparison.tests)}"
+    )
+    yield ""
+    rows = [list(_HEAD)]
+    order = sorted(comparison.pooled, key=lambda s: -comparison.pooled[s]["roc_auc"].value)
+    for name in order:
+        tested, points = comparison.tested[name], comparison.folds[last][name]
+        rows.append(
+            [
+                name,
+                str(tested["roc_auc"]),
+                f"{tested['lift'].value:.2f} [{tested['lift'].low:.2f}, {tested['lift'].high:.2f}]",
+                f"{tested['average_precision'].value:.4f}",
+                f"{points['brier']:.5f}",
+                f"{points['calibration_error']:.4f}",
+                _against(comparison, name),
+            ]
+        )
+    widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        yield "  ".join(cells).rstrip()
+    yield ""
+    yield (
+        f"lift at {comparison.capacity:.0%} of users; intervals {comparison.level:.0%}, bootstrap "
+        f"over users, {comparison.n_boot:,} times; the last column over all tests, its intervals "
+        f"widened for {max(1, len(order) - 1)} comparisons (max-t)"
+    )
+
+
+def comparison_lines(raw: Mapping[str, object], comparison: Comparison) -> Iterator[str]:
+    """Yield the table, the verdict and the sentinels of a training."""
+    yield from comparison_table(comparison)
+    yield ""
+    yield comparison.verdict()
+    yield from comparison.notes
+    yield ""
+    sentinels = raw["sentinels"]
+    assert isinstance(sentinels, list)  # noqa: S101 - written by train
+    for sentinel in sentinels:
+        state = "passed" if sentinel["passed"] else "FAILED"
+        yield f"{state}  {sentinel['name']}: {sentinel['saw']}"
+
+
+def _against(comparison: Comparison, name: str) -> str:
+    if name == comparison.reference:
+        return ""
+    found = comparison.difference("pooled", "roc_auc", name, comparison.reference)
+    mark = "" if not found.detected else (" better" if found.value > 0 else " worse")
+    return f"{found.value:+.3f} [{found.family[0]:+.3f}, {found.family[1]:+.3f}]{mark}"

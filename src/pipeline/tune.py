@@ -1,0 +1,76 @@
+"""Tune candidates on the folds before the last test; never on the test itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from ..evaluation.folds import Fold
+from ..evaluation.ranking import roc_auc
+from ..models.candidates import CANDIDATES, Trainer
+from ..models.tuning import TUNED, tune
+from ..spec.model import Spec
+from .build import Say
+from .fold_fits import run_key
+from .training_data import Course, read_labelled, stack
+
+Params = Mapping[str, Any]
+
+
+def tuned_params(
+    spec: Spec,
+    course: Course,
+    candidates: Sequence[str],
+    *,
+    trials: int,
+    folder: Path,
+    say: Say,
+    progress: Callable[[int, int], None],
+) -> dict[str, dict[str, Any]]:
+    """Return better parameters for the candidates that have a search, by name.
+
+    trials: of each kind of model; 0 leaves the defaults. Raises DataError when there is only one
+    fold, and so nothing but the last test to tune on.
+    """
+    if trials == 0:
+        return {}
+    earlier = course.all_folds()[:-1]
+    if not earlier:
+        raise DataError(
+            "tuning needs a fold before the last test, and the log reaches back for one only: "
+            "leave --tune out, or load older events"
+        )
+    kinds = [kind for kind in TUNED if any(CANDIDATES[c].kind == kind for c in candidates)]
+    judged = [_Judge(spec, course, fold) for fold in earlier]
+    study = run_key(course, kinds, {})
+    found: dict[str, dict[str, Any]] = {}
+    for kind in kinds:
+        say(f"tuning {kind}")
+        judges = [judge.of(kind) for judge in judged]
+        best = tune(
+            kind, judges,
+            trials=trials, seed=course.plan.about.seed, store=folder / "tuning.db",
+            study=f"{study}-{kind}", progress=progress,
+        )  # fmt: skip
+        found |= {name: best for name in candidates if CANDIDATES[name].kind == kind}
+    return found
+
+
+class _Judge:
+    """One fold that parameters are judged on: its training data are read once."""
+
+    def __init__(self, spec: Spec, course: Course, fold: Fold) -> None:
+        parts = [read_labelled(spec, course, day) for day in fold.train]
+        self._trainer = Trainer(course.plan, stack(parts))
+        self._test = read_labelled(spec, course, fold.test)
+
+    def of(self, kind: str) -> Callable[[dict[str, Any]], float]:
+        """Return the function from parameters of a kind to the ROC AUC on this fold's test."""
+
+        def judge(params: dict[str, Any]) -> float:
+            margin = self._trainer.fit(kind, params).margin(self._test.table)
+            return roc_auc(margin, self._test.labels)
+
+        return judge

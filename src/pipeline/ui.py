@@ -1,0 +1,27 @@
+"""ui: MLflow's own user interface over a store, on loopback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from ..errors import UsageError
+from ..tracking import Store
+
+
+def serve_ui(store: Store, port: int) -> int:
+    """Run MLflow's server on 127.0.0.1 until it is stopped; return its exit code.
+
+    Raises UsageError when the store is a server already, or nothing is in it yet.
+    """
+    if store.uri.startswith(("http://", "https://")):
+        raise UsageError(f"the store is a server with an interface of its own: open {store.uri}")
+    if not store.exists:
+        raise UsageError("nothing is tracked here yet: run `whyrank train` first")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--backend-store-uri", store.uri, "--workers", "1"]
+    command += ["--default-artifact-root", (store.home / "artifacts").resolve().as_uri()]
+    try:
+        return subprocess.run(command, check=False).returncode  # noqa: S603 - fixed words
+    except KeyboardInterrupt:
+        return 0

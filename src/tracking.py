@@ -1,0 +1,366 @@
+"""MLflow: what was trained is logged here, registered here and found again here.
+
+This is the only module that imports mlflow. Runs are logged after they are done, from results
+kept on disk; so a server that cannot be reached costs nothing but its own copy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from importlib import metadata
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+from urllib.request import urlopen
+
+from .errors import UsageError, WhyrankError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pandas as pd
+
+HOME = Path("mlflow")
+CHAMPION = "champion"
+COMPARISON = "comparison.json"
+_PATIENCE = 5.0  # seconds until a server counts as unreachable
+_TOP_METRICS = 8
+
+
+class TrackingError(WhyrankError):
+    """The tracking store cannot be used, or does not hold what was asked for."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where runs are kept: a tracking URI, and whether that is the local default."""
+
+    uri: str
+    home: Path
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a file on this machine."""
+        return self.uri.startswith("sqlite:")
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything can be in it: a server, or a file that is there."""
+        return not self.local or Path(self.uri.removeprefix("sqlite:///")).exists()
+
+
+def open_store(
+    uri: str | None = None, *, home: Path = HOME, note: Callable[[str], None] = lambda _: None
+) -> Store:
+    """Return the store of a tracking URI, else of MLFLOW_TRACKING_URI, else the one in `home`.
+
+    A server that does not answer is replaced by the local store, and `note` says so: work goes on.
+    """
+    local = Store(f"sqlite:///{home / 'mlflow.db'}", home)
+    chosen = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not chosen:
+        return local
+    if not chosen.startswith(("http://", "https://")):
+        if not chosen.startswith(("sqlite:", "postgresql")):
+            raise UsageError(
+                f"tracking URI {_without_password(chosen)!r}: give http(s)://, postgresql:// or "
+                "sqlite:///; plain folders are no longer stores"
+            )
+        return Store(chosen, home)
+    try:
+        with urlopen(f"{chosen.rstrip('/')}/health", timeout=_PATIENCE):  # noqa: S310 - http(s) only
+            return Store(chosen, home)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        note(
+            f"the tracking server {_without_password(chosen)} cannot be reached ({reason}): runs "
+            f"are kept in {home / 'mlflow.db'} instead; run the same command again to send them"
+        )
+        return local
+
+
+@dataclass(frozen=True)
+class ScorerRecord:
+    """What is logged of one scorer: a child run, and a version of the registered model."""
+
+    name: str
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    by_test: Mapping[str, Sequence[float]]
+    folder: Path | None
+    artifacts: Path | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What is logged of one training: the parent run, its children, its tables and plots.
+
+    key: what the run depends on; a run of the same key is not logged twice. artifacts: a folder of
+    files. spec_json: the spec, as its models serialise it. data: where the snapshots are and their
+    digest.
+    """
+
+    spec: str
+    key: str
+    title: str
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    artifacts: Path
+    spec_json: str
+    data: tuple[str, str]
+    example: pd.DataFrame
+    scorers: tuple[ScorerRecord, ...]
+
+
+def log_run(store: Store, record: RunRecord, *, say: Callable[[str], None] = lambda _: None) -> str:
+    """Log a training: a parent run with a child per scorer, and register every scorer.
+
+    Returns the parent run's id. A finished run of the same key is found and left as it is.
+    """
+    with _using(store) as ml:
+        experiment = _experiment(store, ml, record.spec)
+        if found := _find(ml, experiment, f"tags.key = '{record.key}' and status = 'FINISHED'"):
+            return found
+        with ml.start_run(experiment_id=experiment, run_name=record.title) as parent:
+            ml.set_tags({**record.tags, "kind": "training", "spec": record.spec})
+            ml.log_params(dict(record.params))
+            ml.log_metrics(dict(record.metrics))
+            _log_data(ml, record)
+            for scorer in record.scorers:
+                say(f"logging {scorer.name}")
+                _log_scorer(ml, experiment, record, scorer)
+            ml.log_artifacts(str(record.artifacts))
+            # Last, so that a run that was cut off is logged again, whole.
+            ml.set_tag("key", record.key)
+            run_id: str = parent.info.run_id
+        return run_id
+
+
+def read_comparison(store: Store, spec: str, run: str | None = None) -> tuple[str, dict[str, Any]]:
+    """Return a training's run id and its comparison; the latest one's when `run` is None.
+
+    Raises TrackingError when there is none.
+    """
+    if not store.exists:
+        raise TrackingError(f"nothing is trained for spec {spec!r} yet: run `whyrank train`")
+    with _using(store) as ml:
+        chosen = run
+        if chosen is None:
+            experiment = _experiment(store, ml, spec)
+            chosen = _find(ml, experiment, "tags.kind = 'training' and status = 'FINISHED'")
+        if chosen is None:
+            raise TrackingError(f"nothing is trained for spec {spec!r} yet: run `whyrank train`")
+        try:
+            path = ml.artifacts.download_artifacts(run_id=chosen, artifact_path=COMPARISON)
+        except Exception as error:
+            raise TrackingError(
+                f"run {chosen!r} holds no comparison: name the id of a training's parent run, or "
+                "leave --run out for the latest"
+            ) from error
+        raw: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        return chosen, raw
+
+
+def promote(store: Store, spec: str, run: str, scorer: str) -> int:
+    """Make a scorer of a training the champion of its spec; return the version that it is.
+
+    Raises TrackingError when that run registered no such scorer.
+    """
+    with _using(store) as ml:
+        client = ml.MlflowClient()
+        for version in client.search_model_versions(f"name = '{registered(spec)}'"):
+            tags = version.tags or {}
+            if tags.get("scorer") == scorer and tags.get("training") == run:
+                client.set_registered_model_alias(registered(spec), CHAMPION, version.version)
+                return int(version.version)
+    raise TrackingError(f"run {run!r} registered no scorer {scorer!r}: see `whyrank compare`")
+
+
+def fetch_scorer(store: Store, spec: str, name: str) -> tuple[str, int, Path] | None:
+    """Return a registered scorer's name, version and folder; None when there is none.
+
+    name: "champion", a scorer's own name (its latest version), or models:/NAME/VERSION or @ALIAS.
+    """
+    if not store.exists:
+        return None
+    with _using(store) as ml:
+        version = _version(ml, spec, name)
+        if version is None:
+            return None
+        source = f"models:/{version.name}/{version.version}"
+        folder = ml.artifacts.download_artifacts(artifact_uri=f"{source}/artifacts/scorer")
+        scorer = str((version.tags or {}).get("scorer", "?"))
+        return scorer, int(version.version), Path(folder)
+
+
+def ranking_model() -> Any:
+    """Return the pyfunc that MLflow loads: frames of features in, scores with reasons out."""
+    from mlflow.pyfunc.model import PythonModel
+
+    from .serving import Served
+
+    class RankingModel(PythonModel):
+        """A saved scorer of whyrank."""
+
+        def load_context(self, context: Any) -> None:
+            """Read the scorer and its spec from the model's artifacts."""
+            files = context.artifacts
+            self.served = Served.load(Path(files["scorer"]), Path(files["spec"]))
+
+        def predict(
+            self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+        ) -> pd.DataFrame:
+            """Return score, label, probability and reasons."""
+            del context, params
+            return self.served.predict(model_input)
+
+    return RankingModel()
+
+
+def registered(spec: str) -> str:
+    """Return the name of a spec's registered model.
+
+    >>> registered("olist")
+    'whyrank-olist'
+    """
+    return f"whyrank-{spec}"
+
+
+def _version(ml: Any, spec: str, name: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    client = ml.MlflowClient()
+    try:
+        if name.startswith("models:/"):
+            model, _, version = name.removeprefix("models:/").partition("/")
+            if "@" in model:
+                return client.get_model_version_by_alias(*model.split("@", 1))
+            return client.get_model_version(model, version)
+        if name == CHAMPION:
+            return client.get_model_version_by_alias(registered(spec), CHAMPION)
+        versions = client.search_model_versions(f"name = '{registered(spec)}'")
+    except MlflowException as error:
+        if name.startswith("models:/"):
+            raise TrackingError(f"{name}: the registry has no such model version") from error
+        return None
+    fitting = [v for v in versions if (v.tags or {}).get("scorer") == name]
+    return max(fitting, key=lambda v: int(v.version), default=None)
+
+
+def _log_scorer(ml: Any, experiment: str, record: RunRecord, scorer: ScorerRecord) -> None:
+    if len(scorer.metrics) > _TOP_METRICS:
+        raise ValueError(f"{scorer.name}: {len(scorer.metrics)} metrics, above {_TOP_METRICS}")
+    with ml.start_run(experiment_id=experiment, run_name=scorer.name, nested=True) as child:
+        ml.set_tags({"kind": "scorer", "scorer": scorer.name, "spec": record.spec})
+        ml.log_params(dict(scorer.params))
+        ml.log_metrics(dict(scorer.metrics))
+        for name, values in scorer.by_test.items():
+            for step, measured in enumerate(values):
+                ml.log_metric(name, measured, step=step)
+        if scorer.artifacts is not None:
+            ml.log_artifacts(str(scorer.artifacts))
+        if scorer.folder is not None:
+            version = _log_model(ml, record, scorer, scorer.folder)
+            parent = ml.get_parent_run(child.info.run_id)
+            client = ml.MlflowClient()
+            for key, value in (
+                ("scorer", scorer.name),
+                ("training", parent.info.run_id if parent else ""),
+            ):
+                client.set_model_version_tag(registered(record.spec), version, key, value)
+
+
+def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord, folder: Path) -> str:
+    """Register a scorer as a pyfunc made from code: nothing of it is pickled."""
+    from mlflow.models import infer_signature
+
+    from .serving import MODEL_CODE, Served
+
+    with tempfile.TemporaryDirectory() as place:
+        code = Path(place) / "ranking_model.py"
+        code.write_text(MODEL_CODE, encoding="utf-8")
+        spec = Path(place) / "spec.json"
+        spec.write_text(record.spec_json, encoding="utf-8")
+        output = Served.load(folder, spec).predict(record.example)
+        with redirect_stderr(StringIO()):  # mlflow tells each registration there
+            info = ml.pyfunc.log_model(
+                name=scorer.name,
+                python_model=str(code),
+                artifacts={"scorer": str(folder), "spec": str(spec)},
+                signature=infer_signature(record.example, output),
+                input_example=record.example,
+                pip_requirements=[f"whyrank=={metadata.version('whyrank')}"],
+                registered_model_name=registered(record.spec),
+            )
+    return str(info.registered_model_version)
+
+
+def _log_data(ml: Any, record: RunRecord) -> None:
+    from mlflow.data.pandas_dataset import from_pandas
+
+    source, digest = record.data
+    name = f"{record.spec} snapshots"
+    data = from_pandas(record.example, source=source, name=name, digest=digest)
+    ml.log_input(data, "training")
+
+
+def _experiment(store: Store, ml: Any, spec: str) -> str:
+    name = f"whyrank {spec}"
+    found = ml.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    place = (store.home / "artifacts").resolve().as_uri() if store.local else None
+    return str(ml.create_experiment(name, artifact_location=place))
+
+
+def _find(ml: Any, experiment: str, query: str) -> str | None:
+    runs = ml.MlflowClient().search_runs([experiment], query, max_results=1)
+    return str(runs[0].info.run_id) if runs else None
+
+
+@contextmanager
+def _using(store: Store) -> Iterator[Any]:
+    """Point mlflow at a store for a while, quietly; its errors become ours."""
+    import logging
+
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow.exceptions import MlflowException
+
+    import mlflow as ml
+
+    if store.local:
+        store.home.mkdir(parents=True, exist_ok=True)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    before = ml.get_tracking_uri(), ml.get_registry_uri()
+    ml.set_tracking_uri(store.uri)
+    ml.set_registry_uri(store.uri)
+    try:
+        yield ml
+    except MlflowException as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise TrackingError(f"tracking store {_without_password(store.uri)}: {first}") from error
+    finally:
+        ml.set_tracking_uri(before[0])
+        ml.set_registry_uri(before[1])
+
+
+def _without_password(uri: str) -> str:
+    """Return a URI that can be shown.
+
+    >>> _without_password("postgresql://ana:secret@db/runs")
+    'postgresql://ana:***@db/runs'
+    """
+    parts = urlparse(uri)
+    if not parts.password:
+        return uri
+    return uri.replace(f":{parts.password}@", ":***@", 1)
