@@ -63,6 +63,12 @@ TrackingOption = Annotated[
         help="MLflow's store; mlflow/mlflow.db here if left out.",
     ),
 ]
+ScorerOption = Annotated[
+    str,
+    typer.Option(
+        "--scorer", help="champion, scorecard, a learned scorer's name, or models:/NAME/VERSION."
+    ),
+]
 SPEC = "saas"
 WAREHOUSE = "duckdb:///data/whyrank.duckdb"
 
@@ -210,6 +216,8 @@ def score(
     population: Annotated[
         str, typer.Option("--population", help="Whom to rank: spec or all.")
     ] = "spec",
+    scorer: ScorerOption = "champion",
+    tracking: TrackingOption = None,
     spec: SpecOption = SPEC,
     warehouse: WarehouseOption = WAREHOUSE,
     quiet: QuietOption = False,
@@ -221,12 +229,17 @@ def score(
         from .errors import UsageError
         from .pipeline.score import score as run
         from .pipeline.show import ranking_lines, stale
+        from .tracking import open_store
 
         if population not in {"spec", "all"}:
             raise UsageError(f"--population {population!r}: write spec or all")
         opened, store = _open(spec, warehouse)
         terminal.say("scoring")
-        made = run(opened, store, as_of=as_of, top=top, out=out, everyone=population == "all")
+        made = run(
+            opened, store,
+            as_of=as_of, top=top, out=out, everyone=population == "all",
+            scorer=scorer, store=open_store(tracking, note=terminal.note),
+        )  # fmt: skip
         for line in ranking_lines(made, most=10):
             terminal.print(line)
         if age := stale(made.last_event):
@@ -237,6 +250,8 @@ def score(
 def explain(
     user_id: Annotated[str, typer.Argument(help="The user.")],
     as_of: AsOfOption = None,
+    scorer: ScorerOption = "champion",
+    tracking: TrackingOption = None,
     spec: SpecOption = SPEC,
     warehouse: WarehouseOption = WAREHOUSE,
     quiet: QuietOption = False,
@@ -247,9 +262,12 @@ def explain(
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from .pipeline.score import explain as run
         from .pipeline.show import explanation_lines
+        from .tracking import open_store
 
         opened, store = _open(spec, warehouse)
-        for line in explanation_lines(run(opened, store, user_id, as_of=as_of)):
+        runs = open_store(tracking, note=terminal.note)
+        found = run(opened, store, user_id, as_of=as_of, scorer=scorer, store=runs)
+        for line in explanation_lines(found):
             terminal.print(line)
 
 

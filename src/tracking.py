@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
@@ -288,12 +289,14 @@ def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord, folder: Path) -
         code.write_text(MODEL_CODE, encoding="utf-8")
         spec = Path(place) / "spec.json"
         spec.write_text(record.spec_json, encoding="utf-8")
-        output = Served.load(folder, spec).predict(record.example)
+        saved = Path(place) / "scorer"  # its name in the registry, by which it is found again
+        shutil.copytree(folder, saved)
+        output = Served.load(saved, spec).predict(record.example)
         with redirect_stderr(StringIO()):  # mlflow tells each registration there
             info = ml.pyfunc.log_model(
                 name=scorer.name,
                 python_model=str(code),
-                artifacts={"scorer": str(folder), "spec": str(spec)},
+                artifacts={"scorer": str(saved), "spec": str(spec)},
                 signature=infer_signature(record.example, output),
                 input_example=record.example,
                 pip_requirements=[f"whyrank=={metadata.version('whyrank')}"],

@@ -12,24 +12,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import WarehouseError
-from ..features.matrix import Snapshot
-from ..scorer import Integers
-from ..scoring.ranking import (
-    LABELS,
-    RankedUser,
-    band_codes,
-    order_by_score,
-    write_all_scores,
-    write_top_users,
-)
-from ..scoring.reasons import places, scorecard_reasons
-from ..scoring.scorecard import Scorecard
+from ..scoring.ranking import LABELS, RankedUser, write_all_scores, write_top_users
 from ..spec.model import Spec
 from ..spec.references import suggest
 from ..spec.scorecard import HUNDREDTHS
+from ..tracking import CHAMPION, Store, open_store
 from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published, read_published
+from .scorers import choose_scorer
 from .specs import spec_version
+from .standing import account, stand
 
 
 @dataclass(frozen=True)
@@ -42,6 +34,7 @@ class Ranking:
     as_of: date
     last_event: str
     run_id: str
+    scorer: str
     top_users: Path
     all_scores: Path
 
@@ -54,6 +47,7 @@ class Explanation:
     population: int
     in_population: bool
     as_of: date
+    scorer: str
     features: Mapping[str, object]
 
 
@@ -65,116 +59,102 @@ def score(
     top: int = 20,
     out: Path = Path("data/top_users.csv"),
     everyone: bool = False,
+    scorer: str = CHAMPION,
+    store: Store | None = None,
 ) -> Ranking:
     """Rank the spec's population as of a date; write the top as CSV and all scores as Parquet.
 
     as_of: a date that was built; the latest one when None. everyone: rank all users, not only the
-    spec's population. `all_scores.parquet` is written beside `out`.
+    spec's population. scorer: champion (the scorecard while there is none), scorecard, a learned
+    scorer's name or models:/…; store: where learned ones are found, the default store when None.
+    `all_scores.parquet` is written beside `out`.
 
-    Raises WarehouseError when that date is not built, or the spec changed since.
+    Raises WarehouseError when that date is not built, or the spec changed since; UsageError for a
+    scorer that is not registered, or was trained on other features.
     """
     published = read_published(warehouse, spec.name)
-    snapshot, hundredths = _scored(spec, published, as_of, everyone=everyone)
-    order = order_by_score(hundredths)
-    codes = band_codes(hundredths, spec.bands)
-    users = _ranked(spec, snapshot, hundredths, codes, order[:top], range(1, top + 1))
-    chosen = as_of or published.as_of_dates[-1]
+    chosen = choose_scorer(spec, scorer, store or open_store())
+    standing = stand(spec, published, chosen, as_of, everyone=everyone)
+    order = standing.order()
+    users = account(spec, standing, order[:top], range(1, top + 1))
+    day = as_of or published.as_of_dates[-1]
     all_scores = out.parent / "all_scores.parquet"
-    write_all_scores(all_scores, snapshot.user_ids, hundredths, order, spec.bands)
+    beside = {}
+    if standing.probability is not None:
+        beside["probability"] = standing.probability
+        beside["scorecard_score"] = standing.hundredths / HUNDREDTHS
+    write_all_scores(
+        all_scores, standing.snapshot.user_ids, order,
+        score=standing.score, codes=standing.codes, beside=beside,
+    )  # fmt: skip
     stamps = {
-        "as_of": chosen.isoformat(),
+        "as_of": day.isoformat(),
         "run_id": published.info.build_id,
-        "scorer": Scorecard.name,
+        "scorer": chosen.stamp,
         "spec_version": spec_version(spec),
     }
     details = _details(published, spec.users.pass_through, [user.user_id for user in users])
     write_top_users(
         out, users, stamps=stamps, details=details, pass_through=spec.users.pass_through
     )
-    counts = np.bincount(codes, minlength=len(LABELS))
+    counts = np.bincount(standing.codes, minlength=len(LABELS))
     return Ranking(
         users=tuple(users),
-        population=len(snapshot),
+        population=len(standing.snapshot),
         labels=dict(zip(LABELS, (int(n) for n in counts), strict=True)),
-        as_of=chosen,
+        as_of=day,
         last_event=published.info.last_event,
         run_id=published.info.build_id,
+        scorer=chosen.stamp,
         top_users=out,
         all_scores=all_scores,
     )
 
 
 def explain(
-    spec: Spec, warehouse: Warehouse, user_id: str, *, as_of: date | None = None
+    spec: Spec,
+    warehouse: Warehouse,
+    user_id: str,
+    *,
+    as_of: date | None = None,
+    scorer: str = CHAMPION,
+    store: Store | None = None,
 ) -> Explanation:
     """Say where one user stands as of a date and what every part of the score was worth.
 
-    A user outside the population is explained too, with the rank they would have.
+    A user outside the population is explained too, with the rank they would have. With a learned
+    scorer its log-odds stand beside the scorecard's points.
 
     Raises WarehouseError when the date is not built or there is no such user in it.
     """
     published = read_published(warehouse, spec.name)
-    snapshot, hundredths = _scored(spec, published, as_of, everyone=True)
-    found = pc.index(snapshot.user_ids, user_id).as_py()
+    chosen = choose_scorer(spec, scorer, store or open_store())
+    standing = stand(spec, published, chosen, as_of, everyone=True)
+    ids = standing.snapshot.user_ids
+    found = pc.index(ids, user_id).as_py()
     if found < 0:
-        chosen = as_of or published.as_of_dates[-1]
-        near = pc.starts_with(snapshot.user_ids, user_id[:3])
-        known = snapshot.user_ids.filter(near).slice(0, 2000).to_pylist()
+        day = as_of or published.as_of_dates[-1]
+        near = pc.starts_with(ids, user_id[:3])
+        known = ids.filter(near).slice(0, 2000).to_pylist()
         hint = suggest(user_id, known).replace("none are declared", "")
         raise WarehouseError(
-            f"no user {user_id!r} has an event before {chosen}"
+            f"no user {user_id!r} has an event before {day}"
             + (f"; {hint}" if hint.startswith("did") else "")
         )
-    inside = snapshot.numbers("in_population") > 0
-    better = inside & (hundredths > hundredths[found])
-    tied_before = inside[:found] & (hundredths[:found] == hundredths[found])
+    inside = standing.snapshot.numbers("in_population") > 0
+    key = standing.rank_by
+    better = inside & (key > key[found])
+    tied_before = inside[:found] & (key[:found] == key[found])
     rank = int(better.sum() + tied_before.sum()) + 1
-    row = np.array([found])
-    (user,) = _ranked(spec, snapshot, hundredths, band_codes(hundredths, spec.bands), row, [rank])
-    features = _all_features(spec, published, as_of, user_id)
+    (user,) = account(spec, standing, np.array([found]), [rank])
     return Explanation(
         user,
         int(inside.sum()),
         bool(inside[found]),
         as_of or published.as_of_dates[-1],
-        features,
+        chosen.stamp,
+        _all_features(spec, published, as_of, user_id),
     )
-
-
-def _scored(
-    spec: Spec, published: Published, as_of: date | None, *, everyone: bool
-) -> tuple[Snapshot, Integers]:
-    scorecard = Scorecard(spec.scorecard)
-    others = sorted(set().union(*(places(term.reason) for term in spec.scorecard.terms)))
-    features = tuple(dict.fromkeys((*scorecard.features, *others)))
-    snapshot = Snapshot.read(published.snapshot(as_of), features, population_only=not everyone)
-    return snapshot, scorecard.score_hundredths(snapshot)
-
-
-def _ranked(
-    spec: Spec,
-    snapshot: Snapshot,
-    hundredths: Integers,
-    codes: Integers,
-    rows: Integers,
-    ranks: Sequence[int] | range,
-) -> list[RankedUser]:
-    """Explain the users at these rows, and only those."""
-    part = snapshot.take(rows)
-    features = part.rows()
-    reasons = scorecard_reasons(
-        spec.scorecard, Scorecard(spec.scorecard).contributions(part), features
-    )
-    return [
-        RankedUser(
-            rank=rank,
-            user_id=str(values["user_id"]),
-            score=float(hundredths[row]) / HUNDREDTHS,
-            label=LABELS[int(codes[row])],
-            reasons=tuple(why),
-        )
-        for rank, row, values, why in zip(ranks, rows, features, reasons, strict=False)
-    ]
 
 
 def _details(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 from ..scorer import signed
+from ..scoring.ranking import RankedUser
 from .demo import Demo
 from .evaluate import Evaluation
 from .score import Explanation, Ranking
@@ -19,14 +20,16 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
     labels = ", ".join(
         f"{count:,} {label}" for label, count in reversed(list(ranking.labels.items()))
     )
-    yield f"{ranking.population:,} users ranked as of {ranking.as_of}: {labels}"
+    by = "" if ranking.scorer == "scorecard" else f" by {ranking.scorer}"
+    yield f"{ranking.population:,} users ranked as of {ranking.as_of}{by}: {labels}"
     yield ""
     shown = ranking.users[:most]
     width = max([len("user"), *(len(user.user_id) for user in shown)])
     yield f"{'rank':>4}  {'user':<{width}}  {'score':>6}  {'label':<6}  why (largest reasons first)"
     for user in shown:
-        why = "; ".join(str(reason) for reason in user.reasons[:SHORT_REASONS])
-        more = len(user.reasons) - SHORT_REASONS
+        reasons = user.model_reasons or user.reasons
+        why = "; ".join(str(reason) for reason in reasons[:SHORT_REASONS])
+        more = len(reasons) - SHORT_REASONS
         tail = f"; and {more} more" if more > 0 else ""
         yield (
             f"{user.rank:>4}  {user.user_id:<{width}}  {user.score:>6.2f}  {user.label:<6}  "
@@ -43,18 +46,35 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     standing = f"rank {user.rank:,} of {explanation.population:,}"
     if not explanation.in_population:
         standing = f"not in the ranked population (would be {standing})"
-    yield f"{user.user_id}: {user.score:.2f} points, {user.label}, {standing}"
+    if user.probability is None:
+        yield f"{user.user_id}: {user.score:.2f} points, {user.label}, {standing}"
+    else:
+        yield (
+            f"{user.user_id}: {user.score:.2f} of 100 by {explanation.scorer}, {user.label}, "
+            f"{standing}; chance {user.probability:.2%}"
+        )
     yield f"as of {explanation.as_of}"
     yield ""
+    if user.probability is not None:
+        yield from _side_by_side(user)
+        yield ""
     for reason in user.reasons:
         yield f"{signed(reason.amount):>8}  {reason.text}"
     yield f"{'-' * 8:>8}"
-    yield f"{user.score:>8.2f}  points in all"
+    yield f"{user.scorecard_score:>8.2f}  points in all"
     yield ""
     yield "features"
     width = max(len(name) for name in explanation.features)
     for name, value in explanation.features.items():
         yield f"  {name:<{width}}  {_value(value)}"
+
+
+def _side_by_side(user: RankedUser) -> Iterator[str]:
+    """Yield what moved a learned score, in log-odds, and how far the scorecard agrees."""
+    for reason in user.model_reasons:
+        yield f"{signed(reason.amount):>8}  {reason.text}"
+    agreed = "nothing to compare" if user.agreement is None else f"{user.agreement:+.2f}"
+    yield f"log-odds of the model, largest first; rank agreement with the points below: {agreed}"
 
 
 def evaluation_lines(evaluation: Evaluation) -> Iterator[str]:

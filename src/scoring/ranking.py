@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..files import replacing
-from ..scorer import Integers, Reason
+from ..scorer import Floats, Integers, Reason
 from ..spec.scorecard import HUNDREDTHS, BandsSpec
 
 LABELS = ("low", "medium", "high")
@@ -36,13 +36,22 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @dataclass(frozen=True)
 class RankedUser:
-    """One exported row: a user, where they stand and why."""
+    """One exported row: a user, where they stand and why.
+
+    score: of the scorer that ranks. reasons: the scorecard's, in points. What follows is for a
+    learned scorer beside it: model_reasons in log-odds, agreement the rank correlation of both
+    accounts.
+    """
 
     rank: int
     user_id: str
     score: float
     label: str
     reasons: tuple[Reason, ...]
+    scorecard_score: float
+    probability: float | None = None
+    model_reasons: tuple[Reason, ...] = ()
+    agreement: float | None = None
 
 
 def order_by_score(hundredths: Integers) -> Integers:
@@ -68,19 +77,27 @@ def band_codes(hundredths: Integers, bands: BandsSpec) -> Integers:
 
 
 def write_all_scores(
-    path: Path, user_ids: pa.ChunkedArray, hundredths: Integers, order: Integers, bands: BandsSpec
+    path: Path,
+    user_ids: pa.ChunkedArray,
+    order: Integers,
+    *,
+    score: Floats,
+    codes: Integers,
+    beside: Mapping[str, Floats],
 ) -> None:
-    """Write rank, user_id, score (points) and label of every user, best first, as Parquet."""
-    ranked = hundredths[order]
-    labels = pa.DictionaryArray.from_arrays(
-        pa.array(band_codes(ranked, bands).astype(np.int8)), pa.array(LABELS)
-    )
+    """Write rank, user_id, score and label of every user, best first, as Parquet.
+
+    score, codes (bands, as positions in LABELS) and what stands beside them are in the order of
+    user_ids; `order` says who comes first.
+    """
+    labels = pa.DictionaryArray.from_arrays(pa.array(codes[order].astype(np.int8)), LABELS)
     table = pa.table(
         {
             "rank": np.arange(1, len(order) + 1, dtype=np.int32),
             "user_id": user_ids.take(pa.array(order)),
-            "score": ranked / HUNDREDTHS,
+            "score": score[order],
             "label": labels,
+            **{name: values[order] for name, values in beside.items()},
         }
     )
     with replacing(path) as temporary:
@@ -109,8 +126,11 @@ def write_top_users(
                 "user_id": inert(user.user_id),
                 "score": f"{user.score:.2f}",
                 "label": user.label,
-                "scorecard_score": f"{user.score:.2f}",
+                "scorecard_score": f"{user.scorecard_score:.2f}",
+                "probability": "" if user.probability is None else f"{user.probability:.6f}",
                 "scorecard_reasons": inert("; ".join(str(reason) for reason in user.reasons)),
+                "model_reasons": inert("; ".join(str(reason) for reason in user.model_reasons)),
+                "agreement": "" if user.agreement is None else f"{user.agreement:.3f}",
                 **{name: inert(value) for name, value in stamps.items()},
             }
             passed = details.get(user.user_id, {})

@@ -18,6 +18,7 @@ from whyrank.scorer import Reason
 from whyrank.scoring.ranking import (
     LEADING,
     RankedUser,
+    band_codes,
     inert,
     order_by_score,
     write_all_scores,
@@ -38,7 +39,10 @@ def test_order_is_by_score_then_by_place(scores: list[int]) -> None:
 def test_all_scores_hold_everyone_once_best_first(tmp_path: Path) -> None:
     scores = np.array([3000, 10_000, 2999, 6000, 3000])
     ids = pa.chunked_array([["a", "b"], ["c", "d", "e"]])
-    write_all_scores(tmp_path / "all.parquet", ids, scores, order_by_score(scores), BANDS)
+    write_all_scores(
+        tmp_path / "all.parquet", ids, order_by_score(scores),
+        score=scores / 100, codes=band_codes(scores, BANDS), beside={"probability": scores / 1e5},
+    )  # fmt: skip
     rows = pq.read_table(tmp_path / "all.parquet").to_pylist()
     assert [(r["rank"], r["user_id"], r["score"], r["label"]) for r in rows] == [
         (1, "b", 100.0, "high"),
@@ -47,12 +51,16 @@ def test_all_scores_hold_everyone_once_best_first(tmp_path: Path) -> None:
         (4, "e", 30.0, "medium"),
         (5, "c", 29.99, "low"),
     ]
+    assert [r["probability"] for r in rows] == [0.1, 0.06, 0.03, 0.03, 0.02999]
 
 
 def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> None:
     users = [
-        RankedUser(1, "=cmd|' /C calc'!A0", 61.5, "high", (Reason("a", '-1 said, "so"', 61.5),)),
-        RankedUser(2, "ünï", 10.0, "low", ()),
+        RankedUser(
+            1, "=cmd|' /C calc'!A0", 97.25, "high", (Reason("a", '-1 said, "so"', 61.5),), 61.5,
+            probability=0.0125, model_reasons=(Reason("b", "=b 3", -0.5),), agreement=-0.25,
+        ),
+        RankedUser(2, "ünï", 10.0, "low", (), 10.0),
     ]
     details = {"ünï": {"email": "@SUM(A1)", "owner": None}}
     out = tmp_path / "deep" / "top.csv"
@@ -63,7 +71,10 @@ def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> No
     assert rows[0]["user_id"] == "'=cmd|' /C calc'!A0"
     assert rows[0]["scorecard_reasons"] == '\'-1 said, "so", +61.5'
     assert rows[1]["email"] == "'@SUM(A1)"
-    assert [row["score"] for row in rows] == ["61.50", "10.00"]
+    assert [row["score"] for row in rows] == ["97.25", "10.00"]
+    assert [row["scorecard_score"] for row in rows] == ["61.50", "10.00"]
+    beside = [(row["probability"], row["model_reasons"], row["agreement"]) for row in rows]
+    assert beside == [("0.012500", "'=b 3, -0.5", "-0.250"), ("", "", "")]
     assert {row["run_id"] for row in rows} == {"r"}
 
 
