@@ -31,15 +31,26 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.fixture(scope="session")
-def olist_folder() -> Path:
-    """The full Olist data set; it must be there in CI."""
-    folder = SHARED / "olist"
+def _shared(name: str) -> Path:
+    """Return a folder of shared data; it must be there in CI, and a test without it is skipped."""
+    folder = SHARED / name
     if not folder.is_dir():
         if os.environ.get("CI"):
             pytest.fail(f"{folder} must be there in CI")
-        pytest.skip("the Olist data set is not beside the checkout")
+        pytest.skip(f"the {name} data set is not beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def olist_folder() -> Path:
+    """The full Olist data set."""
+    return _shared("olist")
+
+
+@pytest.fixture(scope="session")
+def cdnow_folder() -> Path:
+    """The summary of the CDNOW cohort."""
+    return _shared("cdnow")
 
 
 @pytest.fixture(scope="session")

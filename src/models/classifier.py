@@ -225,6 +225,8 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         params: dict[str, Any],
     ) -> SklearnModel:
         params["min_samples_leaf"] = _leaf(params["min_samples_leaf"], len(codes))
+        if len(codes) < _FEW:
+            params["max_samples"] = None
         forest = RandomForestClassifier(n_jobs=-1, random_state=self.seed, **params)
         forest.fit(matrix, codes, sample_weight=weights)
         forest.n_jobs = 1  # what is saved does not depend on this machine
@@ -244,7 +246,9 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
             monotonic_cst=None if self.monotone is None else list(self.monotone),
             **params,
         )
-        return SklearnModel(boosting.fit(matrix, codes, sample_weight=weights))
+        # A column of nulls only has no bins to cut it into.
+        known = np.where(np.isnan(matrix).all(axis=0), np.float32(0), matrix)
+        return SklearnModel(boosting.fit(known, codes, sample_weight=weights))
 
     def _fit_xgboost(
         self,
@@ -281,6 +285,7 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         return LightgbmModel(booster.booster_)
 
 
+_FEW = 10_000  # rows, of which each tree of a forest sees all
 _HUGE = 1e30  # XGBoost sums squares in 32 bits
 
 

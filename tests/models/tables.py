@@ -1,0 +1,55 @@
+"""Small feature tables with a planted truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from whyrank.features.matrix import Snapshot
+from whyrank.models.candidates import Plan, TrainingData
+from whyrank.models.learned import About
+
+ABOUT = About("", "toy", "1+x", "f", "2026-01-01", ("2025-12-01",), 30, 0, 0, 0, {})
+
+
+def plan(**changes: object) -> Plan:
+    known: dict[str, object] = {
+        "numbers": ("views", "days", "noise"),
+        "texts": ("device",),
+        "rising": frozenset(),
+        "falling": frozenset(),
+        "recency": "days",
+        "purchases": None,
+        "about": ABOUT,
+    }
+    return Plan(**{**known, **changes})  # type: ignore[arg-type]
+
+
+def toy(n: int = 4000, seed: int = 0, *, nulls: float = 0.05) -> tuple[Snapshot, np.ndarray]:
+    """Users whose chance rises with views, falls with days and depends on the device."""
+    rng = np.random.default_rng(seed)
+    views = rng.poisson(4, n).astype(float)
+    days = rng.integers(0, 60, n).astype(float)
+    device = rng.choice(["web", "ios", "android"], n, p=[0.6, 0.3, 0.1])
+    lift = np.select([device == "ios", device == "android"], [0.8, -0.8], 0.0)
+    chance = 1 / (1 + np.exp(-(-3.5 + 0.3 * views - 0.02 * days + lift)))
+    labels = rng.random(n) < chance
+    views[rng.random(n) < nulls] = np.nan
+    table = pa.table(
+        {
+            "user_id": [f"u{i:06d}" for i in range(n)],
+            "in_population": np.ones(n, dtype=bool),
+            "views": pa.array(views, from_pandas=True),
+            "days": days,
+            "noise": rng.normal(size=n),
+            "device": pa.array(device).take(pa.array(np.arange(n))),
+        }
+    )
+    return Snapshot(table), labels
+
+
+def data(n: int = 4000, seed: int = 0) -> TrainingData:
+    table, labels = toy(n, seed)
+    users = np.arange(len(table)) // 2  # everybody stands there twice
+    latest = np.arange(len(table)) >= len(table) // 2
+    return TrainingData(table, labels, users, latest)

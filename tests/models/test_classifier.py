@@ -1,0 +1,172 @@
+"""The classifier: scikit-learn's own checks, additivity, Shapley values by brute force, files."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shap
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from whyrank.errors import DataError, UsageError
+from whyrank.models.classifier import KINDS, RankingClassifier
+from whyrank.models.fitted import SklearnModel, by_group
+from whyrank.models.storage import load_model, save_model
+
+QUICK = {
+    "logistic": {},
+    "forest": {"n_estimators": 5},
+    "boosting": {"max_iter": 10},
+    "xgboost": {"n_estimators": 10},
+    "lightgbm": {"n_estimators": 10},
+}
+EXPLAINED = ("logistic", "xgboost", "lightgbm")
+
+
+def world(n: int = 1500, k: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    matrix = rng.normal(size=(n, k)).astype(np.float32)
+    margin = matrix[:, 0] - 0.7 * matrix[:, 1] * (matrix[:, 2] > 0) - 1.5
+    labels = rng.random(n) < 1 / (1 + np.exp(-margin))
+    matrix[rng.random(matrix.shape) < 0.05] = np.nan
+    return matrix, labels
+
+
+@parametrize_with_checks([RankingClassifier(kind, params=QUICK[kind]) for kind in KINDS])
+def test_scikit_learn_finds_a_proper_estimator(estimator: RankingClassifier, check: object) -> None:
+    check(estimator)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("imbalance", ["none", "weights", "smote"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_saved_scores_and_explains_the_same(
+    kind: str, imbalance: str, tmp_path: Path
+) -> None:
+    matrix, labels = world()
+    model = RankingClassifier(kind, imbalance, QUICK[kind]).fit(matrix, labels).model_  # type: ignore[arg-type]
+    save_model(model, tmp_path)
+    again = load_model(tmp_path)
+    assert np.array_equal(model.margin(matrix), again.margin(matrix))
+    before, after = model.contributions(matrix), again.contributions(matrix)
+    assert (before is None) == (after is None) == (kind not in EXPLAINED)
+    if before is not None and after is not None:
+        assert np.array_equal(before[0], after[0])
+    assert not [p for p in tmp_path.rglob("*") if p.suffix in {".pkl", ".pickle", ".joblib"}]
+
+
+@pytest.mark.parametrize("imbalance", ["none", "weights", "smote"])
+@pytest.mark.parametrize("kind", EXPLAINED)
+def test_contributions_and_base_sum_to_the_log_odds(kind: str, imbalance: str) -> None:
+    matrix, labels = world()
+    fitted = RankingClassifier(kind, imbalance).fit(matrix, labels)  # type: ignore[arg-type]
+    values, base = fitted.contributions(matrix)  # type: ignore[misc]
+    away = np.abs(values.sum(axis=1) + base - fitted.decision_function(matrix))
+    assert (away <= 1e-5 * np.maximum(1, np.abs(values).sum(axis=1))).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(kind: str) -> None:
+    matrix, labels = world()
+    first, same, other = (
+        RankingClassifier(kind, params=QUICK[kind], seed=seed).fit(matrix, labels)
+        for seed in (1, 1, 2)
+    )
+    margin = first.decision_function(matrix)
+    assert np.array_equal(margin, same.decision_function(matrix))
+    if kind in {"forest", "xgboost", "lightgbm"}:  # the others draw nothing
+        assert not np.array_equal(margin, other.decision_function(matrix))
+
+
+def test_tree_shap_equals_shapley_values_counted_out() -> None:
+    """On stumps over a background: every coalition of three features, by brute force.
+
+    Path-dependent TreeSHAP weighs an absent feature's branches by training cover; on independent
+    binary features with every cell equally filled, that is the mean over the background.
+    """
+    cells = np.array(list(itertools.product([0, 1], repeat=3)), dtype=np.float32)
+    rng = np.random.default_rng(1)
+    matrix = np.repeat(cells, 400, axis=0)
+    margin = 1.2 * matrix[:, 0] - 0.8 * matrix[:, 1] * matrix[:, 2] - 0.5
+    labels = rng.random(len(matrix)) < 1 / (1 + np.exp(-margin))
+    params = {"n_estimators": 1, "max_depth": 3, "min_child_weight": 0.0, "subsample": 1.0,
+              "colsample_bytree": 1.0, "learning_rate": 1.0, "reg_lambda": 0.0,
+              "base_score": 0.5}  # fmt: skip
+    fitted = RankingClassifier("xgboost", params=params).fit(matrix, labels)
+    values, base = fitted.contributions(cells)  # type: ignore[misc]
+    scores = {tuple(c): m for c, m in zip(cells, fitted.decision_function(cells), strict=True)}
+
+    def worth(row: np.ndarray, known: tuple[int, ...]) -> float:
+        fits = [m for c, m in scores.items() if all(c[i] == row[i] for i in known)]
+        return float(np.mean(fits))
+
+    for row, found in zip(cells, values, strict=True):
+        for feature in range(3):
+            others = [i for i in range(3) if i != feature]
+            total = 0.0
+            for size in range(3):
+                weight = math.factorial(size) * math.factorial(2 - size) / math.factorial(3)
+                for known in itertools.combinations(others, size):
+                    total += weight * (worth(row, (*known, feature)) - worth(row, known))
+            assert found[feature] == pytest.approx(total, abs=1e-5)
+    assert base == pytest.approx(np.mean(list(scores.values())), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["xgboost", "lightgbm"])
+def test_contributions_equal_the_shap_librarys(kind: str) -> None:
+    matrix, labels = world(800)
+    fitted = RankingClassifier(kind, params=QUICK[kind]).fit(matrix, labels)
+    values, base = fitted.contributions(matrix[:50])  # type: ignore[misc]
+    oracle = shap.TreeExplainer(fitted.model_.booster)(matrix[:50])  # type: ignore[attr-defined]
+    assert np.allclose(values, oracle.values, atol=1e-5)
+    assert np.allclose(base, oracle.base_values, atol=1e-5)
+
+
+def test_linear_contributions_equal_the_shap_librarys_on_scaled_logarithms() -> None:
+    rng = np.random.default_rng(2)
+    matrix = rng.gamma(2, 3, size=(900, 3)).astype(np.float32)
+    labels = rng.random(900) < 1 / (1 + np.exp(-(0.3 * matrix[:, 0] - 3)))
+    model = RankingClassifier("logistic", params={"C": 1.0}).fit(matrix, labels).model_
+    values, base = model.contributions(matrix)  # type: ignore[misc]
+    logs = np.log1p(matrix.astype(np.float64))
+    linear = (model.slope, float(model.base - (model.slope * model.center).sum()))  # type: ignore[attr-defined]
+    masker = shap.maskers.Independent(logs, max_samples=len(logs))
+    oracle = shap.LinearExplainer(linear, masker)(logs)
+    assert np.allclose(values, oracle.values, atol=1e-4)
+    assert np.allclose(base, oracle.base_values, atol=1e-4)
+
+
+def test_monotone_columns_never_turn() -> None:
+    matrix, labels = world()
+    grid = np.repeat(np.nan_to_num(matrix[:1]), 50, axis=0)
+    grid[:, 1] = np.linspace(-3, 3, 50)
+    for kind in ("boosting", "xgboost", "lightgbm"):
+        fitted = RankingClassifier(kind, monotone=[0, 1, 0, 0]).fit(matrix, labels)
+        assert (np.diff(fitted.decision_function(grid)) >= -1e-6).all()
+
+
+def test_grouped_contributions_keep_the_sum() -> None:
+    values = np.arange(12.0).reshape(3, 4)
+    grouped = by_group(values, list("abcd"), {"ac": ["a", "c"], "bd": ["b", "d"]})
+    assert np.array_equal(grouped.sum(axis=1), values.sum(axis=1))
+
+
+def test_one_class_null_columns_and_unknown_kinds(tmp_path: Path) -> None:
+    matrix, labels = world(200)
+    with pytest.raises(ValueError, match="all labels are one class"):
+        RankingClassifier().fit(matrix, np.ones(200))
+    with pytest.raises(UsageError, match="kind 'catboost': choose one of logistic"):
+        RankingClassifier("catboost").fit(matrix, labels)
+    matrix[:, 2] = np.nan
+    matrix[:, 3] = 7.0
+    for kind in KINDS:
+        for imbalance in ("none", "smote"):
+            fitted = RankingClassifier(kind, imbalance, QUICK[kind]).fit(matrix, labels)  # type: ignore[arg-type]
+            assert np.isfinite(fitted.decision_function(matrix)).all()
+    with pytest.raises(DataError, match="holds no saved model"):
+        load_model(tmp_path)
+    SklearnModel(np.float64).save(tmp_path)
+    with pytest.raises(DataError, match="not trusted"):
+        SklearnModel.load(tmp_path)

@@ -1,0 +1,171 @@
+"""Learned scorers: the Scorer contract, target encoding, calibration, what can go wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.models.tables import data, plan, toy
+from whyrank.errors import DataError, UsageError
+from whyrank.features.matrix import Snapshot
+from whyrank.models.candidates import (
+    CANDIDATES,
+    RankAverage,
+    Trainer,
+    TrainingData,
+    available,
+    check_names,
+)
+from whyrank.models.encoding import fit_encoding
+from whyrank.models.explain import agreement, explain_rows, stability
+from whyrank.models.learned import Calibrator, LearnedScorer, fit_calibrator
+
+LEARNED = [name for name in CANDIDATES if name != "bg_nbd"]
+
+
+@pytest.fixture(scope="module")
+def trainer() -> Trainer:
+    return Trainer(plan(), data())
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_every_candidate_keeps_the_scorer_contract(
+    name: str, trainer: Trainer, tmp_path: Path
+) -> None:
+    scorer = trainer.fit(name).calibrated(Calibrator(0.9, -0.1))
+    table, labels = toy(2000, seed=5)
+    margin, score, chance = scorer.margin(table), scorer.score(table), scorer.probability(table)
+    assert margin.shape == score.shape == chance.shape == (2000,)
+    assert ((score >= 0) & (score <= 100)).all()
+    assert ((chance > 0) & (chance < 1)).all()
+    # A percentile and a chance put users in the order of the margin.
+    order = np.argsort(margin)
+    assert (np.diff(score[order]) >= 0).all()
+    assert (np.diff(chance[order]) >= 0).all()
+    assert margin[labels].mean() > margin[~labels].mean()
+    scorer.save(tmp_path / "kept")
+    again = LearnedScorer.load(tmp_path / "kept")
+    assert again.about == scorer.about
+    assert np.array_equal(again.score(table), score)
+    assert np.array_equal(again.probability(table), chance)
+    if scorer.explains:
+        found = again.contributions(table)
+        away = np.abs(found.values.sum(axis=1) + found.base - margin)
+        assert found.names == scorer.features
+        assert (away <= 1e-5 * np.maximum(1, np.abs(found.values).sum(axis=1))).all()
+    else:
+        with pytest.raises(DataError, match="no contributions"):
+            scorer.contributions(table)
+
+
+def test_scores_are_percentiles_of_the_reference_population(trainer: Trainer) -> None:
+    scorer = trainer.fit("xgboost")
+    table = data().table.take(np.flatnonzero(data().latest))  # type: ignore[attr-defined]
+    margin = scorer.margin(table)
+    score = scorer.score(table)
+    for place in (0, 17, 900):
+        below, tied = (margin < margin[place]).sum(), (margin == margin[place]).sum()
+        assert score[place] == pytest.approx(100 * (below + tied / 2) / len(margin))
+
+
+def test_a_category_is_worth_what_other_users_did() -> None:
+    """With one user per category, own labels would give everything away; others' give nothing."""
+    n = 400
+    labels = np.arange(n) % 2 == 0
+    table = Snapshot(pa.table({"name": [f"n{i // 2}" for i in range(n)]}))
+    users = np.arange(n) // 2
+    own = np.repeat(np.random.default_rng(0).random(n // 2) < 0.5, 2)
+    encoding, matrix = fit_encoding(
+        table, own, users, numbers=(), texts=("name",), smoothing=1.0
+    )
+    assert np.corrcoef(encoding.matrix(table)[:, 0], own)[0, 1] > 0.9
+    assert abs(np.corrcoef(matrix[:, 0], own)[0, 1]) < 0.5
+    assert labels.any()
+
+
+def test_smoothed_worth_is_the_formula_and_unseen_and_null_have_one() -> None:
+    words = ["a"] * 30 + ["b"] * 10 + [None] * 10
+    labels = np.array([True] * 15 + [False] * 15 + [True] * 8 + [False] * 2 + [False] * 10)
+    table = Snapshot(pa.table({"word": words}))
+    encoding, _ = fit_encoding(
+        table, labels, np.arange(50), numbers=(), texts=("word",), smoothing=20.0
+    )
+    mean = labels.mean()
+    asked = Snapshot(pa.table({"word": pa.array(["a", "b", None, "never seen"])}))
+    expected = [(15 + 20 * mean) / 50, (8 + 20 * mean) / 30, (0 + 20 * mean) / 30, mean]
+    assert encoding.matrix(asked)[:, 0].tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_calibration_recovers_the_true_rate_after_weights_and_smote() -> None:
+    train = data(6000, seed=1)
+    fitted = Trainer(plan(), train)
+    table, labels = toy(20_000, seed=2)
+    test, came = toy(20_000, seed=3)
+    band = 4 * np.sqrt(came.mean() * (1 - came.mean()) / len(came)) + 4 * np.sqrt(
+        labels.mean() / len(labels)
+    )
+    for name in ("xgboost", "xgboost_weights", "xgboost_smote", "logistic_weights"):
+        scorer = fitted.fit(name)
+        if name != "xgboost":
+            assert abs(scorer.probability(test).mean() - came.mean()) > band
+        calibrated = scorer.calibrated(fit_calibrator(scorer.margin(table), labels))
+        assert calibrated.probability(test).mean() == pytest.approx(came.mean(), abs=band)
+
+
+def test_a_calibrator_never_turns_the_ranking_round() -> None:
+    margin = np.linspace(-2, 2, 400)
+    upside_down = fit_calibrator(margin, margin < 0)
+    assert upside_down.slope == 0
+    assert upside_down.probability(margin) == pytest.approx(0.5, abs=1e-9)
+    assert fit_calibrator(margin, np.ones(400, bool)) == Calibrator()
+
+
+def test_the_rank_average_is_the_mean_percentile(trainer: Trainer) -> None:
+    members = (trainer.fit("logistic"), trainer.fit("xgboost"))
+    table, _ = toy(100, seed=9)
+    expected = (members[0].score(table) + members[1].score(table)) / 2
+    assert np.allclose(RankAverage(members).margin(table), expected)
+
+
+def test_reasons_moved_the_score_and_stay_when_nudged(trainer: Trainer) -> None:
+    table, _ = toy(300, seed=4)
+    for name, least in (("logistic", 0.97), ("xgboost", 0.85), ("lightgbm", 0.85)):
+        scorer = trainer.fit(name)
+        explained = explain_rows(scorer, table)
+        share = np.abs(explained.values) / np.abs(explained.values).sum(axis=1, keepdims=True)
+        assert not explained.steady[share < 0.02].any()
+        assert explained.steady.sum(axis=1).min() >= 1
+        assert stability(scorer, table, most=2) >= least
+
+
+def test_agreement_is_a_rank_correlation_over_all_features() -> None:
+    assert agreement({"a": 3.0, "b": 2.0, "c": 1.0}, {"a": 1.0, "b": 2.0, "c": 3.0}) == -1.0
+    assert agreement({"a": 3.0}, {"b": 1.0}) is None
+    assert agreement({"a": 0.0, "b": 0.0, "c": 0.0}, {"a": 1.0, "b": 2.0, "c": 3.0}) is None
+    # a: 3, 2; b: 1, 3; c (not in the model): 2, 1 -> ranks correlate at -0.5
+    assert agreement({"a": 9.0, "b": -1.0, "c": 4.0}, {"a": 0.5, "b": 0.9}) == -0.5
+
+
+def test_what_cannot_be_learnt_from_is_said() -> None:
+    table, labels = toy(200)
+    rows = np.arange(200)
+    for all_of_them, words in ((False, "nobody reached"), (True, "everybody reached")):
+        one = np.full(200, all_of_them)
+        with pytest.raises(DataError, match=words):
+            Trainer(plan(), TrainingData(table, one, rows, labels))
+    with pytest.raises(DataError, match="no feature 'visits'"):
+        Trainer(plan(numbers=("visits",)), data(200)).fit("logistic")
+    with pytest.raises(DataError, match="'device': must hold numbers"):
+        Trainer(plan(numbers=("device",), texts=()), data(200)).fit("logistic")
+    known = available(plan(recency=None))
+    assert "recency" not in known
+    assert "bg_nbd" not in known
+    with pytest.raises(UsageError, match=r"'recency' needs training\.recency"):
+        check_names(["recency"], known)
+    with pytest.raises(UsageError, match="did you mean 'xgboost'"):
+        check_names(["xgbost"], known)
+    with pytest.raises(DataError, match="holds no saved scorer"):
+        LearnedScorer.load(Path("/nowhere"))
