@@ -379,14 +379,56 @@ def compare(
             terminal.print(f"champion of {opened.name}: {name} (version {version})")
 
 
+@app.command(epilog="Example: whyrank calibrate --against outcome --apply my_saas.toml")
+def calibrate(
+    against: Annotated[
+        str, typer.Option("--against", help="outcome (what came) or importance (SHAP).")
+    ] = "outcome",
+    apply: Annotated[
+        Optional[Path],
+        typer.Option("--apply", metavar="FILE", help="Write the new spec there.", readable=False),
+    ] = None,
+    as_of: Annotated[
+        Optional[date],
+        typer.Option(
+            "--as-of", parser=_date, metavar="DATE", help="Date to try it on; the latest known."
+        ),
+    ] = None,
+    horizon: Annotated[
+        Optional[str], typer.Option(help="Within how long, such as 60d; the spec's if left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Propose the scorecard's points from data; the spec changes only by --apply."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .pipeline.calibrate import calibrate as run
+        from .pipeline.calibrate import calibration_lines
+
+        opened, store = _open(spec, warehouse)
+        made = run(
+            opened, store,
+            source=spec, against=against, as_of=as_of, horizon=horizon, apply_to=apply, seed=seed,
+            say=terminal.say,
+        )  # fmt: skip
+        for line in calibration_lines(made):
+            terminal.print(line)
+
+
 @app.command(epilog="Example: whyrank ui --port 5000")
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
     tracking: TrackingOption = None,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Open MLflow's user interface, on this machine only (127.0.0.1)."""
-    with reporting(Terminal(), debug=debug) as terminal:
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from .pipeline.ui import serve_ui
         from .tracking import open_store
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -140,10 +140,6 @@ class LearnedScorer:
     def explains(self) -> bool:
         """Whether contributions are known; only then may it be champion."""
         return self.model.contributions(np.zeros((1, len(self.features)), np.float32)) is not None
-
-    def calibrated(self, calibrator: Calibrator) -> LearnedScorer:
-        """Return the same scorer with another calibrator."""
-        return replace(self, calibrator=calibrator)
 
     def save(self, folder: Path) -> None:
         """Write a new folder: scorer.json, reference.npy and the model's own files."""

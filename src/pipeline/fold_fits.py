@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..evaluation.folds import Fold
 from ..models.candidates import MEMBERS, RANK_AVERAGE, RankAverage, Trainer
 from ..models.learned import Calibrator, LearnedScorer, fit_calibrator
 from ..scorer import Floats
+from ..scoring.ranking import LABELS, band_codes
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from .build import Say
@@ -100,8 +101,13 @@ def fit_folds(
             )
         )
     last = course.folds[-1]
+    bands = _bands(spec, fits[-1].part)
     scorers = {
-        name: LearnedScorer.load(_kept(folder, last, name)).calibrated(calibrators[name])
+        name: replace(
+            LearnedScorer.load(_kept(folder, last, name)),
+            calibrator=calibrators[name],
+            bands=bands,
+        )
         for name in candidates
     }
     return Fits(tuple(scores), tuple(fit.part for fit in tests), scorers, calibrators)
@@ -145,6 +151,13 @@ def _calibrator(name: str, before: FoldFit | None, fit: FoldFit) -> Calibrator:
         return Calibrator(0.0, -4.0)
     del fit
     return Calibrator()
+
+
+def _bands(spec: Spec, part: Labelled) -> tuple[float, float]:
+    """Return the percentiles that make as many users medium and high as the scorecard does."""
+    hundredths = Scorecard(spec.scorecard).score_hundredths(part.table)
+    codes = band_codes(hundredths, spec.bands)
+    return float(100 * (codes < 1).mean()), float(100 * (codes < len(LABELS) - 1).mean())
 
 
 def _threshold(before: FoldFit | None, name: str, capacity: float) -> float | None:

@@ -25,7 +25,9 @@ from whyrank.evaluation.ranking import (
 from whyrank.evaluation.sentinels import future_events, pure_noise, shuffled_labels, too_good
 
 
-def fold(seed: int, signal: dict[str, float], n: int = 4000, name: str = "2026-01-01") -> FoldScores:
+def fold(
+    seed: int, signal: dict[str, float], n: int = 4000, name: str = "2026-01-01"
+) -> FoldScores:
     """A test on which each scorer sees the same signal, more or less of it."""
     rng = np.random.default_rng(seed)
     truth = rng.normal(size=n)
@@ -135,9 +137,9 @@ def test_pooled_replicates_draw_a_user_once_for_all_tests() -> None:
 
 def test_thresholds_of_the_test_before_are_told_on_this_one() -> None:
     found = fold(5, {"scorecard": 1.0})
-    told = compare(
-        [found], reference="scorecard", n_boot=20, rng=np.random.default_rng(0)
-    ).folds[found.name]["scorecard"]
+    told = compare([found], reference="scorecard", n_boot=20, rng=np.random.default_rng(0)).folds[
+        found.name
+    ]["scorecard"]
     flagged = found.margins["scorecard"] >= 1.0
     assert told["flagged_share"] == flagged.mean()
     assert told["threshold_precision"] == found.labels[flagged].mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import date, timedelta
 
 import pytest
@@ -38,7 +39,7 @@ def test_no_training_outcome_reaches_past_its_test(
         assert list(fold.train) == sorted(set(fold.train))
         assert min(fold.train) > first_event
         assert len(fold.train) <= snapshots
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in itertools.pairwise(found):
         assert before.test + timedelta(days=horizon) == after.test
 
 

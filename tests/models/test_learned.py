@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def trainer() -> Trainer:
 def test_every_candidate_keeps_the_scorer_contract(
     name: str, trainer: Trainer, tmp_path: Path
 ) -> None:
-    scorer = trainer.fit(name).calibrated(Calibrator(0.9, -0.1))
+    scorer = replace(trainer.fit(name), calibrator=Calibrator(0.9, -0.1))
     table, labels = toy(2000, seed=5)
     margin, score, chance = scorer.margin(table), scorer.score(table), scorer.probability(table)
     assert margin.shape == score.shape == chance.shape == (2000,)
@@ -78,9 +79,7 @@ def test_a_category_is_worth_what_other_users_did() -> None:
     table = Snapshot(pa.table({"name": [f"n{i // 2}" for i in range(n)]}))
     users = np.arange(n) // 2
     own = np.repeat(np.random.default_rng(0).random(n // 2) < 0.5, 2)
-    encoding, matrix = fit_encoding(
-        table, own, users, numbers=(), texts=("name",), smoothing=1.0
-    )
+    encoding, matrix = fit_encoding(table, own, users, numbers=(), texts=("name",), smoothing=1.0)
     assert np.corrcoef(encoding.matrix(table)[:, 0], own)[0, 1] > 0.9
     assert abs(np.corrcoef(matrix[:, 0], own)[0, 1]) < 0.5
     assert labels.any()
@@ -111,7 +110,7 @@ def test_calibration_recovers_the_true_rate_after_weights_and_smote() -> None:
         scorer = fitted.fit(name)
         if name != "xgboost":
             assert abs(scorer.probability(test).mean() - came.mean()) > band
-        calibrated = scorer.calibrated(fit_calibrator(scorer.margin(table), labels))
+        calibrated = replace(scorer, calibrator=fit_calibrator(scorer.margin(table), labels))
         assert calibrated.probability(test).mean() == pytest.approx(came.mean(), abs=band)
 
 

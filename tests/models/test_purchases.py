@@ -96,7 +96,7 @@ def test_expected_purchases_are_continuous_where_the_formula_divides_by_zero() -
 def test_gamma_gamma_recovers_what_purchases_are_worth() -> None:
     rng = np.random.default_rng(6)
     n, p, q, v = 4000, 6.0, 4.0, 15.0
-    own = 1 / rng.gamma(q, 1 / v, n)  # a customer's scale: rate ν ~ gamma(q, v)
+    own = 1 / rng.gamma(q, 1 / v, n)  # a customer's scale: its rate is gamma(q, v)
     count = rng.integers(1, 8, n)
     mean = rng.gamma(p * count, own) / count
     worth = p * own
@@ -104,7 +104,9 @@ def test_gamma_gamma_recovers_what_purchases_are_worth() -> None:
     assert found.mean() == pytest.approx(worth.mean(), rel=0.03)
     shrunk = np.mean((found - worth) ** 2)
     assert shrunk < 0.9 * np.mean((mean - worth) ** 2)
-    assert GammaGamma().fit([[1, 5.0], [2, 9.0], [3, 4.0]]).predict([[0, np.nan]])[0] == pytest.approx(6.0)
+    assert GammaGamma().fit([[1, 5.0], [2, 9.0], [3, 4.0]]).predict([[0, np.nan]])[
+        0
+    ] == pytest.approx(6.0)
 
 
 def test_columns_of_days_become_histories(tmp_path: Path) -> None:

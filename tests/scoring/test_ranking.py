@@ -57,8 +57,15 @@ def test_all_scores_hold_everyone_once_best_first(tmp_path: Path) -> None:
 def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> None:
     users = [
         RankedUser(
-            1, "=cmd|' /C calc'!A0", 97.25, "high", (Reason("a", '-1 said, "so"', 61.5),), 61.5,
-            probability=0.0125, model_reasons=(Reason("b", "=b 3", -0.5),), agreement=-0.25,
+            1,
+            "=cmd|' /C calc'!A0",
+            97.25,
+            "high",
+            (Reason("a", '-1 said, "so"', 61.5),),
+            61.5,
+            probability=0.0125,
+            model_reasons=(Reason("b", "=b 3", -0.5),),
+            agreement=-0.25,
         ),
         RankedUser(2, "ünï", 10.0, "low", (), 10.0),
     ]

@@ -1,0 +1,169 @@
+"""calibrate: propose points for the scorecard from data, and write a new spec only when asked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import UsageError
+from ..evaluation.comparison import Comparison, FoldScores, compare
+from ..files import replacing
+from ..models.classifier import RankingClassifier
+from ..models.learned import fit_calibrator
+from ..scorer import Floats
+from ..scoring.calibration import (
+    Against,
+    WeightCalibration,
+    calibrate_to_importance,
+    calibrate_to_outcome,
+    term_shares,
+)
+from ..scoring.scorecard import Scorecard
+from ..spec.load import spec_text
+from ..spec.model import Spec
+from ..spec.rewrite import with_points
+from ..warehouse.engine import Warehouse
+from .build import Say
+from .fold_fits import SCORECARD
+from .training_data import Labelled, check_positives, read_labelled, set_course, user_codes
+
+CALIBRATED = "calibrated"
+MODEL = "xgboost on terms"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A proposal, how it ranks a later date it has not seen, and the spec it would make.
+
+    diff: the change of the spec's text, as lines. text: the new spec. written: where, if applied.
+    """
+
+    calibration: WeightCalibration
+    comparison: Comparison
+    trained: tuple[date, ...]
+    diff: tuple[str, ...]
+    text: str
+    written: Path | None
+
+
+def calibrate(
+    spec: Spec,
+    warehouse: Warehouse,
+    *,
+    source: str | Path,
+    against: str = "outcome",
+    as_of: date | None = None,
+    horizon: str | None = None,
+    apply_to: Path | None = None,
+    n_boot: int = 1000,
+    seed: int = 0,
+    say: Say = lambda _: None,
+) -> Calibration:
+    """Propose whole points learnt before a date, and rank that date with old and new ones.
+
+    source: the spec's name or file, whose text is rewritten. against: outcome (a logistic fit of
+    the scorecard's own terms, their signs kept) or importance (XGBoost's mean |SHAP| of the same
+    terms). apply_to: a new file for the calibrated spec; nothing is written when None, and no file
+    is ever replaced.
+
+    Raises UsageError for another `against` or a file that exists already.
+    """
+    if against not in {"outcome", "importance"}:
+        raise UsageError(f"against {against!r}: write outcome or importance")
+    if apply_to is not None and apply_to.exists():
+        raise UsageError(f"{apply_to} exists already: name a new file, none is ever replaced")
+    course = set_course(spec, warehouse, as_of=as_of, horizon=horizon, folds=1, seed=seed, say=say)
+    fold = course.folds[-1]
+    train = [read_labelled(spec, course, day) for day in fold.train]
+    test = read_labelled(spec, course, fold.test)
+    check_positives(fold, test)
+    say("calibrating")
+    table = np.concatenate([term_shares(spec.scorecard, part.table) for part in train])
+    labels = np.concatenate([part.labels for part in train])
+    # Free of monotone constraints: a sign that the data contradict must be able to show.
+    model = RankingClassifier("xgboost", seed=seed).fit(table, labels)
+    values = model.contributions(table)
+    assert values is not None  # noqa: S101 - XGBoost has contributions
+    kind: Against = "outcome" if against == "outcome" else "importance"
+    if kind == "outcome":
+        importance = np.abs(values[0]).mean(axis=0)
+        found = calibrate_to_outcome(spec.scorecard, table, labels, importance)
+    else:
+        found = calibrate_to_importance(spec.scorecard, table, values[0])
+    margins = {
+        SCORECARD: Scorecard(spec.scorecard).score(test.table),
+        CALIBRATED: Scorecard(found.proposed).score(test.table),
+        MODEL: model.decision_function(term_shares(spec.scorecard, test.table)),
+    }
+    comparison = _compare(margins, test, n_boot=n_boot, seed=seed, capacity=spec.training.capacity)
+    before = spec_text(source)
+    points = {term.name: term.new for term in found.terms}
+    caps = {name: new for name, (_, new) in found.caps.items()}
+    after = with_points(before, points, caps, f"{spec.version}-calibrated")
+    diff = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), str(source), "calibrated", lineterm="", n=0
+    )
+    if apply_to is not None:
+        with replacing(apply_to) as temporary:
+            temporary.write_text(after, encoding="utf-8")
+    return Calibration(found, comparison, fold.train, tuple(diff), after, apply_to)
+
+
+def calibration_lines(made: Calibration) -> Iterator[str]:
+    """Yield the terms before and after, how both rank a later date, and the spec's diff."""
+    comparison = made.comparison
+    test = comparison.tests[-1]
+    n, positives = comparison.sizes[test]
+    yield (
+        f"against {made.calibration.against}: learnt from {len(made.trained)} snapshots until "
+        f"{made.trained[-1]}, tried on {test}: {n:,} users, {positives:,} positive"
+    )
+    yield ""
+    rows: list[Sequence[str]] = [("term", "points", "new", "model", "scorecard", "data say")]
+    for term in made.calibration.terms:
+        said = "the other sign: kept, look at it" if term.contradicted else ""
+        rows.append(
+            (
+                term.name, f"{term.old:g}", f"{term.new:g}", f"{term.importance:.1%}",
+                f"{term.own:.1%}", said,
+            )
+        )  # fmt: skip
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [c.rjust(w) for c, w in zip(row[1:5], widths[1:5], strict=True)]
+        yield "  ".join([*cells, row[5]]).rstrip()
+    yield ""
+    yield "model: share of XGBoost's mean |SHAP|; scorecard: of the points' own mean |contribution|"
+    yield ""
+    for name in (SCORECARD, CALIBRATED, MODEL):
+        tested = comparison.tested[name]
+        yield f"{name:<17} ROC AUC {tested['roc_auc']}, lift {tested['lift']}"
+    yield comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD).words()
+    yield ""
+    yield from made.diff or ["the points stay as they are"]
+    yield ""
+    if made.written is None:
+        yield "nothing is written: review the diff, then --apply FILE"
+    else:
+        yield f"calibrated spec written to {made.written}: review it, then pass it with --spec"
+
+
+def _compare(
+    margins: dict[str, Floats], test: Labelled, *, n_boot: int, seed: int, capacity: float
+) -> Comparison:
+    (users,) = user_codes([test.table.user_ids])
+    chances = {
+        name: fit_calibrator(margin, test.labels).probability(margin)
+        for name, margin in margins.items()
+    }
+    scores = FoldScores(
+        test.as_of.isoformat(), users, test.labels, margins, chances, dict.fromkeys(margins)
+    )
+    rng = np.random.default_rng(seed)
+    return compare([scores], reference=SCORECARD, capacity=capacity, n_boot=n_boot, rng=rng)
