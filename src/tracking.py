@@ -7,9 +7,11 @@ kept on disk; so a server that cannot be reached costs nothing but its own copy.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -331,30 +333,37 @@ def _find(ml: Any, experiment: str, query: str) -> str | None:
 @contextmanager
 def _using(store: Store) -> Iterator[Any]:
     """Point mlflow at a store for a while, quietly; its errors become ours."""
-    import logging
-
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from mlflow.exceptions import MlflowException
-
-    import mlflow as ml
-
-    if store.local:
-        store.home.mkdir(parents=True, exist_ok=True)
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    before = ml.get_tracking_uri(), ml.get_registry_uri()
-    ml.set_tracking_uri(store.uri)
-    ml.set_registry_uri(store.uri)
-    try:
-        yield ml
-    except MlflowException as error:
-        first = (str(error).splitlines() or [""])[0]
-        raise TrackingError(f"tracking store {_without_password(store.uri)}: {first}") from error
-    finally:
-        ml.set_tracking_uri(before[0])
-        ml.set_registry_uri(before[1])
+    # mlflow writes the URI that it is given into the environment, where it would outlive us.
+    kept = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of mlflow and what it imports: nothing to act upon
+        from mlflow.exceptions import MlflowException
+
+        import mlflow as ml
+
+        if store.local:
+            store.home.mkdir(parents=True, exist_ok=True)
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        before = ml.get_tracking_uri(), ml.get_registry_uri()
+        ml.set_tracking_uri(store.uri)
+        ml.set_registry_uri(store.uri)
+        try:
+            yield ml
+        except MlflowException as error:
+            first = (str(error).splitlines() or [""])[0]
+            where = _without_password(store.uri)
+            raise TrackingError(f"tracking store {where}: {first}") from error
+        finally:
+            ml.set_tracking_uri(before[0])
+            ml.set_registry_uri(before[1])
+            for name, value in kept.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
 
 
 def _without_password(uri: str) -> str:

@@ -3,7 +3,10 @@
 encoding      a feature table as a matrix; categories by target encoding
 classifier    one scikit-learn classifier over the libraries that rank
 fitted        what a fit leaves behind: margins, contributions, safe files
-purchases     BG/NBD and Gamma-Gamma, the classic of repeat purchase
+storage       every kind of fitted model on disk
+purchases     BG/NBD and Gamma-Gamma, the classic of repeat purchase; purchase_fits fits them
+recency       the floor
 learned       a fitted model behind the Scorer contract
 candidates    the catalogue: what is compared, and how each is fitted
+explain       contributions in words; tuning a search for better parameters
 """

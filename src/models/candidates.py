@@ -16,7 +16,8 @@ from .classifier import DEFAULTS, Imbalance, RankingClassifier
 from .encoding import Encoding, Matrix, fit_encoding
 from .fitted import Model
 from .learned import About, LearnedScorer, reference_of
-from .purchases import BetaGeometric, PurchaseModel, histories_of
+from .purchase_fits import BetaGeometric
+from .purchases import PurchaseModel, histories_of
 from .recency import RecencyModel
 
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold
-from sklearn.preprocessing import TargetEncoder
 
 from ..errors import DataError
 from ..scorer import FeatureTable
@@ -100,6 +98,8 @@ def fit_encoding(
 def _fitted(
     table: FeatureTable, name: str, labels: NDArray[np.bool_], smoothing: float
 ) -> TextCodes:
+    from sklearn.preprocessing import TargetEncoder
+
     words = _words(table, name)
     encoder = TargetEncoder(target_type="binary", smooth=smoothing).fit(words, labels)
     worth = {
@@ -116,6 +116,9 @@ def _from_others(
     users: NDArray[np.int64],
     smoothing: float,
 ) -> Matrix:
+    from sklearn.model_selection import GroupKFold
+    from sklearn.preprocessing import TargetEncoder
+
     words = _words(table, name)
     found = np.full(len(words), labels.mean(), dtype=np.float32)
     parts = min(_PARTS, len(np.unique(users)))

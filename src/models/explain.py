@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from ..scorer import FeatureTable, Floats, Reason
 from ..spec.model import FeatureSpec
@@ -16,7 +15,7 @@ from .learned import LearnedScorer
 
 MOVED = 0.02  # of all that moved a score, in absolute log-odds: less is no reason
 NUDGES = 8
-NUDGE = 0.01  # of a feature's spread among the users explained
+NUDGE = 0.01  # of a value; whole numbers are counts or days, and have no near neighbours
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class Explained:
 def explain_rows(scorer: LearnedScorer, table: FeatureTable) -> Explained:
     """Return contributions of a few users, and which of them are fit to be said.
 
-    Numbers are nudged by a hundredth of their spread among these users, NUDGES times, always the
-    same way for the same users. Raises DataError for a scorer without contributions.
+    Values that are no whole numbers are nudged by a hundredth of themselves, NUDGES times, always
+    the same way; so a user's reasons do not depend on who else is explained. Raises DataError for a scorer without contributions.
     """
     found = scorer.contributions(table)
     values = np.asarray(found.values, dtype=np.float64)
@@ -119,6 +118,8 @@ def agreement(points: Mapping[str, float], moved: Mapping[str, float]) -> float 
     >>> agreement({"a": 30.0, "b": 5.0, "c": 0.0}, {"a": 1.2, "b": 0.1, "c": -0.3})
     1.0
     """
+    from scipy.stats import rankdata
+
     names = sorted({*points, *moved})
     left = np.array([points.get(name, 0.0) for name in names])
     right = np.array([moved.get(name, 0.0) for name in names])
@@ -130,13 +131,13 @@ def agreement(points: Mapping[str, float], moved: Mapping[str, float]) -> float 
 def _nudged(matrix: Matrix, numbers: int) -> Sequence[Matrix]:
     """Return copies of a matrix whose first columns, the numbers, are moved a little."""
     rng = np.random.default_rng(20_180_601)
-    known = np.where(np.isnan(matrix[:, :numbers]), 0.0, matrix[:, :numbers])
-    spread = known.std(axis=0)
+    values = np.nan_to_num(matrix[:, :numbers])
+    step = np.where(values == np.round(values), 0.0, NUDGE * values)
     copies = []
     for _ in range(NUDGES):
+        signs = rng.choice([-1.0, 1.0], size=numbers)  # of a column, the same for every user
         copy = matrix.copy()
-        step = rng.choice([-1.0, 1.0], size=copy[:, :numbers].shape)
-        copy[:, :numbers] += (NUDGE * spread * step).astype(np.float32)
+        copy[:, :numbers] += (step * signs).astype(np.float32)
         copies.append(copy)
     return copies
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..models.learned import LearnedScorer
+from ..scoring.scorecard import Scorecard
 from ..serving import SavedScorecard, load_scorer
 from ..spec.model import Spec
 from ..tracking import CHAMPION, Store, fetch_scorer
-from .fold_fits import SCORECARD
 from .specs import features_version
+
+SCORECARD = Scorecard.name
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,13 @@ from whyrank.spec.model import (
     UsersSpec,
 )
 from whyrank.spec.scorecard import BandsSpec, GroupSpec, TermSpec
+from whyrank.spec.training import PurchasesSpec, TrainingSpec
 
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MODELS: list[type[BaseModel]] = [
     AttributeSpec, BandsSpec, EventSpec, FeatureSpec, GroupSpec, PopulationSpec, SessionSpec,
-    SourceSpec, Spec, TargetSpec, TermSpec, UsersSpec,
+    PurchasesSpec, SourceSpec, Spec, TargetSpec, TermSpec, TrainingSpec, UsersSpec,
 ]  # fmt: skip
 
 
@@ -60,7 +61,17 @@ def test_links_lead_somewhere(root: Path) -> None:
 def test_every_key_of_a_spec_is_documented(root: Path, model: type[BaseModel]) -> None:
     page = (root / "docs" / "spec.md").read_text()
     missing = [key for key in model.model_fields if not re.search(rf"[`\[.]{key}\b", page)]
-    parts = {"source", "events", "users", "sessions", "target", "population", "scorecard", "bands"}
+    parts = {
+        "source",
+        "events",
+        "users",
+        "sessions",
+        "target",
+        "population",
+        "scorecard",
+        "bands",
+        "training",
+    }
     assert set(missing) <= ({*parts, "features"} if model is Spec else set())
 
 

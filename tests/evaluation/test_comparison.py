@@ -183,12 +183,31 @@ def test_shuffled_labels_pass_honest_fits_and_catch_one_that_knows_the_truth() -
     assert honest.passed, str(honest)
 
     def leaking(matrix: np.ndarray, labels: np.ndarray) -> object:
-        del labels
-        return linear_fit(matrix, train[1])  # the labels come in by another way
+        del matrix, labels
+        return linear_fit(train[0], train[1])  # the labels come in by another way
 
     caught = shuffled_labels(leaking, train, test[:2], rng=rng)  # type: ignore[arg-type]
     assert not caught.passed
     assert str(caught).startswith("FAILED  shuffled labels: mean ROC AUC 0.7")
+
+
+def test_shuffled_labels_rank_nothing_even_where_positives_are_rare_and_lie_apart() -> None:
+    """Conversions in a thin corner, 2% of users: fits of unbalanced labels would be off 0.5."""
+    from whyrank.models.classifier import RankingClassifier
+
+    rng = np.random.default_rng(7)
+    matrix = rng.exponential(size=(4000, 3)).astype(np.float32) ** 2
+    labels = rng.random(4000) < np.clip(matrix[:, 0] / 60, 0, 0.9)
+
+    def fit(rows: np.ndarray, mixed: np.ndarray) -> object:
+        model = RankingClassifier("xgboost", params={"n_estimators": 30, "learning_rate": 0.1})
+        return model.fit(rows, mixed).decision_function
+
+    found = shuffled_labels(
+        fit, (matrix[:2000], labels[:2000], np.arange(2000) % 2),  # type: ignore[arg-type]
+        (matrix[2000:], labels[2000:]), rng=rng, times=25,
+    )  # fmt: skip
+    assert found.passed, str(found)
 
 
 def test_noise_passes_apart_and_catches_overlapping_outcomes() -> None:

@@ -156,6 +156,7 @@ def test_what_was_bought_comes_with_the_shipping(real: Read) -> None:
     count = items.groupby("order_id").size().reindex(shipped.index)
     for found, expected in (
         (shipped["category"], category),
+        (shipped["product_id"], main["product_id"]),
         (shipped["seller_id"], main["seller_id"]),
         (shipped["seller_state"], main["seller_id"].map(sellers)),
     ):
@@ -213,9 +214,12 @@ def test_a_cancellation_is_known_a_month_after_everything_else_about_the_order(r
     assert (cancelled["event_time"] - own.max(axis=1) == pd.Timedelta(days=30)).all()
 
 
-def test_the_label_event_carries_nothing_but_its_time(real: Read) -> None:
+def test_the_label_event_carries_its_time_and_what_was_paid(real: Read) -> None:
     kept = real.events[real.events["event_name"] == "order_kept"]
-    assert kept[["value", "geo", "properties"]].isna().all(axis=None)
+    assert kept[["geo", "properties"]].isna().all(axis=None)
+    paid = real.of("order_purchased")["value"]
+    orders = kept["event_id"].str.removesuffix(":order_kept")
+    assert kept["value"].tolist() == pytest.approx(paid.loc[orders].tolist(), nan_ok=True)
 
 
 def test_missing_items_do_not_foretell_a_cancellation_once_shipped(full: Read) -> None:

@@ -138,6 +138,9 @@ def test_reasons_moved_the_score_and_stay_when_nudged(trainer: Trainer) -> None:
         assert not explained.steady[share < 0.02].any()
         assert explained.steady.sum(axis=1).min() >= 1
         assert stability(scorer, table, most=2) >= least
+        # Whoever else is explained, a user's reasons are the same.
+        alone = explain_rows(scorer, table.take(np.array([7])))
+        assert np.array_equal(alone.steady[0], explained.steady[7])
 
 
 def test_agreement_is_a_rank_correlation_over_all_features() -> None:

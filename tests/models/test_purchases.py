@@ -12,14 +12,8 @@ from scipy.special import beta as beta_function
 from scipy.stats import gamma as gamma_law
 
 from whyrank.errors import DataError
-from whyrank.models.purchases import (
-    BetaGeometric,
-    GammaGamma,
-    PurchaseModel,
-    _log_likelihood,
-    expected_purchases,
-    histories_of,
-)
+from whyrank.models.purchase_fits import BetaGeometric, GammaGamma, _log_likelihood
+from whyrank.models.purchases import PurchaseModel, expected_purchases, histories_of
 from whyrank.models.storage import load_model, save_model
 
 CDNOW = (0.243, 4.414, 0.793, 2.426)  # Fader, Hardie & Lee 2005, section 5

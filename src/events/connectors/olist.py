@@ -13,7 +13,7 @@ what the shop knew at its time; that is what the rules below are for.
   days after the date promised; negative is early).
 - order_cancelled, when it is surely known (below); order_id, status (canceled or unavailable).
 - review, at the customer's answer; value: the score, 1 to 5; order_id.
-- order_kept, at the purchase; nothing else, as it is for labels only (below).
+- order_kept, at the purchase: what was paid; for labels only (below).
 
 Every row of the orders file gives exactly one order_purchased. What an event could betray:
 

@@ -1,0 +1,365 @@
+"""Training end to end on a small generated world: folds, resuming, registry, serving."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+
+from whyrank.errors import DataError, SpecError, UsageError
+from whyrank.features.matrix import Snapshot
+from whyrank.pipeline.build import build
+from whyrank.pipeline.calibrate import calibrate, calibration_lines
+from whyrank.pipeline.compare import champion_of, compare_run
+from whyrank.pipeline.generate import generate
+from whyrank.pipeline.ingest import ingest
+from whyrank.pipeline.score import explain, score
+from whyrank.pipeline.show import explanation_lines
+from whyrank.pipeline.train import Training, train
+from whyrank.pipeline.training_data import read_labelled, set_course, stack
+from whyrank.serving import Served
+from whyrank.spec.load import load_spec, spec_text
+from whyrank.spec.model import Spec
+from whyrank.tracking import Store, TrackingError, fetch_scorer, open_store, registered
+from whyrank.warehouse.engine import Warehouse, open_warehouse
+from whyrank.warehouse.published import read_published
+
+pytestmark = pytest.mark.xdist_group("train")
+CANDIDATES = ["recency", "logistic", "xgboost", "forest"]
+
+
+@dataclass(frozen=True)
+class World:
+    """A built warehouse with a training in it."""
+
+    spec: Spec
+    warehouse: Warehouse
+    store: Store
+    training: Training
+    folder: Path
+
+
+def train_here(world: World | None, spec: Spec, warehouse: Warehouse, store: Store, **more: object):
+    said: list[str] = []
+    known = {"candidates": CANDIDATES, "folds": 1, "n_boot": 60, **more}
+    made = train(spec, warehouse, store, say=said.append, **known)  # type: ignore[arg-type]
+    return made, said
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("training")
+    spec = load_spec("saas")
+    warehouse = open_warehouse(f"duckdb:///{folder}/w.duckdb")
+    made = generate(spec, folder / "events.parquet", users=4000, seed=3, days=150)
+    ingest(spec, warehouse, events=made.events, users=made.users)
+    build(spec, warehouse)
+    store = open_store(home=folder / "mlflow")
+    training, _ = train_here(None, spec, warehouse, store)
+    return World(spec, warehouse, store, training, folder)
+
+
+def test_no_label_reaches_past_the_test_and_snapshots_are_the_published_ones(world: World) -> None:
+    course = world.training.course
+    horizon = timedelta(days=course.horizon_days)
+    outcomes = read_published(world.warehouse, "saas")
+    for fold in course.all_folds():
+        assert max(fold.train) + horizon <= fold.test
+    fold = course.folds[-1]
+    parts = [read_labelled(world.spec, course, day) for day in fold.train]
+    data = stack(parts)
+    assert data.labels.sum() == sum(part.labels.sum() for part in parts)
+    assert data.latest.sum() == len(parts[-1].labels)
+    # By hand, from the log: who signed up and booked within the horizon of the latest snapshot.
+    import duckdb
+
+    start = fold.train[-1]
+    found = duckdb.sql(
+        f"""
+        with firsts as (
+            select user_id, event_name, min(event_time) as t
+            from read_parquet('{world.folder}/events.parquet')
+            where event_name in ('signup', 'calendar_booking') group by all
+        )
+        select user_id from firsts group by user_id
+        having count(*) = 2 and max(t) >= '{start}' and max(t) < '{start + horizon}'
+        """
+    ).fetchall()
+    expected = {row[0] for row in found}
+    ids = np.array(parts[-1].table.user_ids.to_pylist())
+    assert set(ids[parts[-1].labels]) == expected & set(ids)
+    assert expected
+    assert outcomes.as_of_dates[-1] >= fold.test
+
+
+def test_the_sentinels_pass_and_the_comparison_reads_back(world: World) -> None:
+    assert [s.name for s in world.training.sentinels if not s.passed] == []
+    assert len(world.training.sentinels) == 4
+    read = compare_run(world.spec, world.store)
+    assert read.run == world.training.run
+    assert read.comparison == world.training.comparison
+    assert set(read.comparison.tested) == {"scorecard", "rank_average", *CANDIDATES}
+    assert read.comparison.chosen in {"logistic", "xgboost"}
+    for name in ("logistic", "xgboost"):
+        assert read.comparison.difference("tested", "roc_auc", name, "recency").value > 0
+
+
+def test_a_killed_training_resumes_with_what_it_had_and_ends_the_same(
+    world: World, tmp_path: Path
+) -> None:
+    shutil.copytree(world.folder, tmp_path / "copy")
+    warehouse = open_warehouse(f"duckdb:///{tmp_path}/copy/w.duckdb")
+    store = open_store(home=tmp_path / "mlflow")
+    fits = tmp_path / "copy" / world.training.folder.relative_to(world.folder)
+    last = world.training.course.folds[-1].test
+    # As a kill leaves it: one fit half written, one not begun, nothing compared.
+    shutil.rmtree(fits / f"test-{last}" / "xgboost")
+    (fits / f"test-{last}" / ".xgboost.part").mkdir()
+    (fits / f"test-{last}" / ".xgboost.part" / "scorer.json").write_text("{")
+    (fits / "comparison.json").unlink()
+    made, said = train_here(world, world.spec, warehouse, store)
+    assert [line for line in said if "fitting" in line] == [f"test {last}: fitting xgboost"]
+    assert made.comparison == world.training.comparison
+    again, said = train_here(world, world.spec, warehouse, store)
+    assert [line for line in said if "fitting" in line or "logging " in line] == []
+    assert again.run == made.run
+
+
+def test_scores_and_reasons_of_a_champion(world: World) -> None:
+    read = compare_run(world.spec, world.store, promote_scorer="xgboost")
+    assert read.promoted is not None
+    out = world.folder / "out" / "top_users.csv"
+    made = score(world.spec, world.warehouse, store=world.store, top=30, out=out)
+    assert made.scorer == f"xgboost v{read.promoted[1]}"
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    scores = [float(row["score"]) for row in rows]
+    chances = [float(row["probability"]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    assert chances == sorted(chances, reverse=True)
+    assert all(row["model_reasons"] and row["scorecard_reasons"] for row in rows)
+    assert all(-1 <= float(row["agreement"]) <= 1 for row in rows if row["agreement"])
+    shares = {label: count / made.population for label, count in made.labels.items()}
+    card = score(
+        world.spec, world.warehouse, store=world.store, scorer="scorecard", top=30, out=out
+    )
+    assert card.scorer == "scorecard"
+    for label, count in card.labels.items():
+        assert shares[label] == pytest.approx(count / card.population, abs=0.08)
+    one = explain(world.spec, world.warehouse, rows[0]["user_id"], store=world.store)
+    assert (one.user.rank, one.user.score) == (1, pytest.approx(scores[0], abs=0.005))
+    assert str(one.user.model_reasons[0]) == rows[0]["model_reasons"].split("; ")[0]
+    text = "\n".join(explanation_lines(one))
+    assert "log-odds of the model" in text
+    assert "points in all" in text
+
+
+def test_explaining_looks_at_the_exported_rows_only(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    taken = Snapshot.take
+
+    def counted(self: Snapshot, rows: np.ndarray) -> Snapshot:
+        sizes.append(len(rows))
+        return taken(self, rows)
+
+    monkeypatch.setattr(Snapshot, "take", counted)
+    score(
+        world.spec, world.warehouse, store=world.store, scorer="xgboost", top=7,
+        out=world.folder / "seven.csv",
+    )  # fmt: skip
+    assert sizes == [7]
+
+
+def test_only_what_can_explain_itself_and_did_not_leak_is_promoted(world: World) -> None:
+    with pytest.raises(UsageError, match="'forest' cannot say why"):
+        compare_run(world.spec, world.store, promote_scorer="forest")
+    with pytest.raises(UsageError, match="'catboost' is not in this training"):
+        compare_run(world.spec, world.store, promote_scorer="catboost")
+    from whyrank.pipeline.compare import _refuse_unfit
+
+    leaked = {"sentinels": [{"name": "pure noise", "passed": False, "saw": "0.7"}]}
+    with pytest.raises(UsageError, match=r"'pure noise' failed \(0\.7\): no champion"):
+        _refuse_unfit(leaked, world.training.comparison, "xgboost")
+    # Without a detectable gain the scorecard stays.
+    comparison = world.training.comparison
+    flat = tuple(replace(d, family=(-1.0, 1.0)) for d in comparison.differences["pooled"])
+    unsure = replace(comparison, differences={**comparison.differences, "pooled": flat})
+    assert champion_of(unsure) == "scorecard"
+
+
+def test_a_scorer_of_other_features_or_none_is_refused(world: World) -> None:
+    features = (*world.spec.features[1:],)
+    changed = world.spec.model_copy(update={"features": features})
+    with pytest.raises(UsageError, match=r"'xgboost' \(version \d+\) was trained on spec saas"):
+        score(changed, world.warehouse, scorer="xgboost", store=world.store)
+    with pytest.raises(UsageError, match="no scorer 'lightgbm' is registered"):
+        score(world.spec, world.warehouse, scorer="lightgbm", store=world.store)
+    with pytest.raises(TrackingError, match="no such model version"):
+        fetch_scorer(world.store, "saas", "models:/nothing/1")
+    # Other points leave a learned scorer as good as it was.
+    other = world.spec.model_copy(update={"version": "2"})
+    made = score(
+        other, world.warehouse, scorer="xgboost", store=world.store, out=world.folder / "o.csv"
+    )
+    assert made.scorer.startswith("xgboost")
+
+
+def test_a_server_that_does_not_answer_is_said_and_replaced(tmp_path: Path) -> None:
+    notes: list[str] = []
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    uri = f"http://ana:secret@127.0.0.1:{port}"
+    store = open_store(uri, home=tmp_path, note=notes.append)
+    assert store == open_store(home=tmp_path)
+    assert "cannot be reached" in notes[0]
+    assert "secret" not in notes[0]
+    with pytest.raises(UsageError, match="plain folders are no longer stores"):
+        open_store("file:///tmp/runs")
+    with pytest.raises(TrackingError, match="nothing is trained for spec 'saas' yet"):
+        compare_run(load_spec("saas"), store)
+
+
+def test_what_cannot_be_trained_is_said(world: World) -> None:
+    spec, warehouse, store = world.spec, world.warehouse, world.store
+    with pytest.raises(UsageError, match="did you mean 'xgboost'"):
+        train_here(world, spec, warehouse, store, candidates=["xgbost"])
+    with pytest.raises(UsageError, match=r"'bg_nbd' needs training\.purchases in the spec"):
+        train_here(world, spec, warehouse, store, candidates=["bg_nbd"])
+    with pytest.raises(DataError, match="at least 10 of each class are needed"):
+        train_here(world, spec, warehouse, store, as_of=date(2026, 1, 5), horizon="2d")
+    with pytest.raises(DataError, match="load older events, or shorten the horizon"):
+        train_here(world, spec, warehouse, store, as_of=date(2026, 1, 20), horizon="30d")
+
+
+def test_an_attribute_without_a_date_is_refused(world: World, tmp_path: Path) -> None:
+    shutil.copytree(world.folder, tmp_path / "copy")
+    warehouse = open_warehouse(f"duckdb:///{tmp_path}/copy/w.duckdb")
+    undated = tmp_path / "users.csv"
+    undated.write_text("user_id,account_balance\nu0000001,500\n", encoding="utf-8")
+    ingest(world.spec, warehouse, users=undated)
+    with pytest.raises(SpecError, match=r"account_balance: 1 rows of users give this attribute"):
+        set_course(world.spec, warehouse)
+
+
+@pytest.mark.parametrize("against", ["outcome", "importance"])
+def test_calibration_proposes_a_spec_that_a_person_reviews(
+    world: World, against: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "mine.toml"
+    made = calibrate(
+        world.spec, world.warehouse, source="saas", against=against, apply_to=target, n_boot=40
+    )
+    proposed = load_spec(target)
+    assert proposed.scorecard == made.calibration.proposed
+    assert proposed.version == "1-calibrated"
+    assert proposed.features == world.spec.features
+    for old, new in zip(world.spec.scorecard.terms, proposed.scorecard.terms, strict=True):
+        assert np.sign(old.points) == np.sign(new.points)
+        assert new.points == int(new.points)
+        assert old.model_copy(update={"points": new.points}) == new
+    removed = {line[1:] for line in made.diff[2:] if line.startswith("-")}
+    assert removed
+    assert removed <= set(spec_text("saas").splitlines())
+    assert any("calibrated spec written to" in line for line in calibration_lines(made))
+    with pytest.raises(UsageError, match="exists already"):
+        calibrate(world.spec, world.warehouse, source="saas", apply_to=target)
+    with pytest.raises(UsageError, match="write outcome or importance"):
+        calibrate(world.spec, world.warehouse, source="saas", against="luck")
+
+
+@pytest.fixture
+def served(world: World) -> Iterator[str]:
+    """A real `mlflow models serve` of the registered xgboost, on a free port."""
+    found = fetch_scorer(world.store, "saas", "xgboost")
+    assert found is not None
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": world.store.uri,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    command = [
+        sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local",
+        "--model-uri", f"models:/{registered('saas')}/{found[1]}", "--port", str(port),
+    ]  # fmt: skip
+    log = (world.folder / "serve.log").open("w")
+    process = subprocess.Popen(
+        command, env=env, stdout=log, stderr=log, start_new_session=True, cwd=world.folder
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            assert process.poll() is None, (world.folder / "serve.log").read_text()[-3000:]
+            assert time.monotonic() < deadline, (world.folder / "serve.log").read_text()[-3000:]
+            try:
+                urlopen(f"{url}/ping", timeout=2).close()
+                break
+            except (URLError, OSError):
+                process_tick()
+        yield url
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(timeout=30)
+        log.close()
+
+
+def process_tick() -> None:
+    """Give the server's start some time: the loop above waits for an answer, not for a time."""
+    time.sleep(0.2)
+
+
+def test_a_model_server_answers_with_reasons(world: World, served: str) -> None:
+    course = world.training.course
+    part = read_labelled(world.spec, course, course.folds[-1].test)
+    found = fetch_scorer(world.store, "saas", "xgboost")
+    assert found is not None
+    spec_file = world.folder / "spec.json"
+    spec_file.write_text(world.spec.model_dump_json(), encoding="utf-8")
+    local = Served.load(found[2], spec_file)
+    rows = part.table.take(np.arange(3)).rows()
+    asked = [
+        {
+            name: float(row[name]) if isinstance(row[name], (int, float)) else row[name]  # type: ignore[arg-type]
+            for name in local.features
+        }
+        for row in rows
+    ]
+    body = json.dumps({"dataframe_records": asked}).encode()
+    request = Request(
+        f"{served}/invocations", data=body, headers={"Content-Type": "application/json"}
+    )
+    with urlopen(request, timeout=60) as answer:
+        predictions = json.load(answer)["predictions"]
+    import pandas as pd
+
+    expected = local.predict(pd.DataFrame(asked))
+    assert [p["reasons"] for p in predictions] == expected["reasons"].tolist()
+    assert [p["label"] for p in predictions] == expected["label"].tolist()
+    assert np.allclose([p["score"] for p in predictions], expected["score"])
+    assert all(p["reasons"] for p in predictions)
+    with pytest.raises(DataError, match="the frame has no column"):
+        local.predict(pd.DataFrame({"views": [1.0]}))
+    wrong = pd.DataFrame([{**asked[0], local.features[0]: "many"}])
+    with pytest.raises(DataError, match="'many' is not a number"):
+        local.predict(wrong)
