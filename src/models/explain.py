@@ -35,7 +35,9 @@ def explain_rows(scorer: LearnedScorer, table: FeatureTable) -> Explained:
     """Return contributions of a few users, and which of them are fit to be said.
 
     Values that are no whole numbers are nudged by a hundredth of themselves, NUDGES times, always
-    the same way; so a user's reasons do not depend on who else is explained. Raises DataError for a scorer without contributions.
+    the same way; so a user's reasons do not depend on who else is explained.
+
+    Raises DataError for a scorer without contributions.
     """
     found = scorer.contributions(table)
     values = np.asarray(found.values, dtype=np.float64)
