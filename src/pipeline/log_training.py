@@ -12,12 +12,14 @@ import numpy as np
 from ..evaluation.comparison import Comparison
 from ..evaluation.sentinels import Sentinel
 from ..models.candidates import RANK_AVERAGE
+from ..models.spend import SpendScorer
 from ..scoring.scorecard import Scorecard
 from ..serving import SavedScorecard, Served
 from ..spec.model import Spec
 from ..tracking import RunRecord, ScorerRecord, Store, log_run
 from .build import Say
 from .fold_fits import SCORECARD, Fits
+from .scorers import SPEND_FOLDER
 from .show_comparison import comparison_table
 from .training_data import Course
 
@@ -35,6 +37,7 @@ def log_training(
     *,
     key: str,
     folder: Path,
+    spend: SpendScorer | None,
     say: Say,
 ) -> str:
     """Log a training to the store; return the id of its parent run."""
@@ -50,6 +53,8 @@ def log_training(
         target = folder / "registered" / name
         if not target.exists():
             scorer.save(target)
+            if spend is not None:
+                spend.save(target / SPEND_FOLDER)
         folders[name] = target
     folders |= {SCORECARD: saved, RANK_AVERAGE: None}
     scorers = tuple(

@@ -12,7 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import WarehouseError
-from ..scoring.ranking import LABELS, RankedUser, write_all_scores, write_top_users
+from ..scoring.ranking import (
+    LABELS,
+    RankedUser,
+    write_all_scores,
+    write_propensities,
+    write_top_users,
+)
 from ..spec.model import Spec
 from ..spec.references import suggest
 from ..spec.scorecard import HUNDREDTHS
@@ -37,6 +43,7 @@ class Ranking:
     scorer: str
     top_users: Path
     all_scores: Path
+    propensities: Path | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,8 @@ def score(
     as_of: a date that was built; the latest one when None. everyone: rank all users, not only the
     spec's population. scorer: champion (the scorecard while there is none), scorecard, a learned
     scorer's name or models:/…; store: where learned ones are found, the default store when None.
-    `all_scores.parquet` is written beside `out`.
+    `all_scores.parquet` is written beside `out`, and for a learned scorer
+    `user_propensity_scores.csv`: every user's chance, expected spend, decile and band.
 
     Raises WarehouseError when that date is not built, or the spec changed since; UsageError for a
     scorer that is not registered, or was trained on other features.
@@ -93,6 +101,14 @@ def score(
         "scorer": chosen.stamp,
         "spec_version": spec_version(spec),
     }
+    propensities = None
+    if standing.probability is not None:
+        propensities = out.parent / "user_propensity_scores.csv"
+        write_propensities(
+            propensities, standing.snapshot.user_ids, order,
+            probability=standing.probability, expected_spend=standing.expected_spend,
+            codes=standing.codes, stamps={key: stamps[key] for key in ("as_of", "scorer")},
+        )  # fmt: skip
     details = _details(published, spec.users.pass_through, [user.user_id for user in users])
     write_top_users(
         out, users, stamps=stamps, details=details, pass_through=spec.users.pass_through
@@ -108,6 +124,7 @@ def score(
         scorer=chosen.stamp,
         top_users=out,
         all_scores=all_scores,
+        propensities=propensities,
     )
 
 

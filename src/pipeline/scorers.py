@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 from ..models.learned import LearnedScorer
+from ..models.spend import SpendScorer
 from ..scoring.scorecard import Scorecard
 from ..serving import SavedScorecard, load_scorer
 from ..spec.model import Spec
@@ -13,15 +14,20 @@ from ..tracking import CHAMPION, Store, fetch_scorer
 from .specs import features_version
 
 SCORECARD = Scorecard.name
+SPEND_FOLDER = "spend"
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A scorer to rank by: learned is None for the scorecard. version: in the registry, else 0."""
+    """A scorer to rank by: learned is None for the scorecard.
+
+    version: in the registry, else 0. spend: what expects spend beside it, where that was trained.
+    """
 
     name: str
     learned: LearnedScorer | None
     version: int = 0
+    spend: SpendScorer | None = None
 
     @property
     def stamp(self) -> str:
@@ -58,4 +64,5 @@ def choose_scorer(spec: Spec, name: str, store: Store) -> Chosen:
             f"{about.spec_version}, and the features of {spec.name!r} have changed since: run "
             "`whyrank train` again, or score with --scorer scorecard"
         )
-    return Chosen(scorer_name, scorer, version)
+    spend = folder / SPEND_FOLDER
+    return Chosen(scorer_name, scorer, version, SpendScorer.load(spend) if spend.exists() else None)

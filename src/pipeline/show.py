@@ -38,6 +38,8 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
     yield ""
     yield f"top {len(ranking.users)} with all reasons: {ranking.top_users}"
     yield f"every score: {ranking.all_scores}"
+    if ranking.propensities is not None:
+        yield f"every chance and expected spend: {ranking.propensities}"
 
 
 def explanation_lines(explanation: Explanation) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..evaluation.comparison import Comparison
 
@@ -54,18 +55,33 @@ def comparison_table(comparison: Comparison) -> Iterator[str]:
     )
 
 
-def comparison_lines(raw: Mapping[str, object], comparison: Comparison) -> Iterator[str]:
+def comparison_lines(raw: Mapping[str, Any], comparison: Comparison) -> Iterator[str]:
     """Yield the table, the verdict and the sentinels of a training."""
     yield from comparison_table(comparison)
     yield ""
     yield comparison.verdict()
     yield from comparison.notes
     yield ""
+    yield from _spend_lines(raw.get("spend"))
     sentinels = raw["sentinels"]
-    assert isinstance(sentinels, list)  # noqa: S101 - written by train
     for sentinel in sentinels:
         state = "passed" if sentinel["passed"] else "FAILED"
         yield f"{state}  {sentinel['name']}: {sentinel['saw']}"
+
+
+def _spend_lines(spend: Any) -> Iterator[str]:
+    if not spend:
+        return
+    yield f"expected spend ({spend['chosen']} is used, chosen on the tests before the last)"
+    head = f"{'test':<10}  {'way':<8}  {'Gini':>6}"
+    yield f"{head}  {'top tenth brought':>17}  {'total / actual':>14}"
+    for test, found in spend["reports"].items():
+        for name, report in found.items():
+            yield (
+                f"{test:<10}  {name:<8}  {report['gini']:>6.3f}  {report['top_decile']:>17.1%}  "
+                f"{report['total_ratio']:>14.2f}"
+            )
+    yield ""
 
 
 def _against(comparison: Comparison, name: str) -> str:

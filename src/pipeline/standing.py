@@ -28,7 +28,8 @@ class Standing:
 
     rank_by: what users are ordered by, the highest first: points in hundredths, or a learned
     scorer's margin. score: 0 to 100. codes: bands as positions in LABELS. hundredths: the
-    scorecard's points. probability: of the target, None for the scorecard.
+    scorecard's points. probability: of the target, None for the scorecard. expected_spend: within
+    the horizon, None where that was not trained.
     """
 
     chosen: Chosen
@@ -38,6 +39,7 @@ class Standing:
     codes: Integers
     hundredths: Integers
     probability: Floats | None
+    expected_spend: Floats | None = None
 
     def order(self) -> NDArray[np.int64]:
         """Return positions from first to last; ties keep the order of user_id."""
@@ -54,7 +56,11 @@ def stand(
     scorecard = Scorecard(spec.scorecard)
     said = sorted(set().union(*(places(term.reason) for term in spec.scorecard.terms)))
     learned = chosen.learned
-    read = dict.fromkeys((*scorecard.features, *said, *(learned.features if learned else ())))
+    also = (
+        *(learned.features if learned else ()),
+        *(chosen.spend.features if chosen.spend else ()),
+    )
+    read = dict.fromkeys((*scorecard.features, *said, *also))
     snapshot = Snapshot.read(published.snapshot(as_of), tuple(read), population_only=not everyone)
     hundredths = scorecard.score_hundredths(snapshot)
     if learned is None:
@@ -70,6 +76,7 @@ def stand(
         codes=percentile_codes(learned, margin),
         hundredths=hundredths,
         probability=learned.calibrator.probability(margin),
+        expected_spend=chosen.spend.expected(snapshot) if chosen.spend else None,
     )
 
 

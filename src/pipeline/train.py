@@ -23,6 +23,7 @@ from .build import Say
 from .fold_fits import SCORECARD, fit_folds, run_key
 from .leakage import watch
 from .log_training import log_training
+from .spend_folds import fit_spend_folds
 from .training_data import Course, set_course
 from .training_world import make_world_if_needed
 from .tune import tuned_params
@@ -99,14 +100,18 @@ def train(
         n_boot=n_boot,
         rng=np.random.default_rng(seed),
     )
+    spend = fit_spend_folds(spec, course, fits, say=say)
     say("watching for leaks")
     sentinels = watch(spec, warehouse, course, fits, seed=seed)
     raw = result_dict(course, comparison, sentinels) | {"explains": explains}
+    if spend is not None:
+        raw["spend"] = spend.to_dict()
     _keep(folder / "comparison.json", raw)
     say("logging")
     run = log_training(
-        store, spec, course, fits, comparison, sentinels, key=key, folder=folder, say=say
-    )
+        store, spec, course, fits, comparison, sentinels,
+        key=key, folder=folder, spend=spend.chosen if spend else None, say=say,
+    )  # fmt: skip
     return Training(run, store.uri, folder, course, comparison, sentinels)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from ..files import replacing
@@ -102,6 +104,42 @@ def write_all_scores(
     )
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", use_dictionary=["label", "score"])
+
+
+def write_propensities(
+    path: Path,
+    user_ids: pa.ChunkedArray,
+    order: Integers,
+    *,
+    probability: Floats,
+    expected_spend: Floats | None,
+    codes: Integers,
+    stamps: Mapping[str, str],
+) -> None:
+    """Write every user's chance, expected spend, decile (1 the best tenth) and band as CSV.
+
+    Best first by `order`; the other arrays are in the order of user_ids. Without expected spend
+    its column is empty. An id that a spreadsheet would run as a formula gets an apostrophe.
+    """
+    n = len(order)
+    ids = pc.replace_substring_regex(user_ids.take(pa.array(order)), r"^( *[=+\-@\t\r\n])", r"'\1")
+    spend = pa.nulls(n, pa.float64())
+    if expected_spend is not None:
+        spend = pa.array(np.round(expected_spend[order], 2))
+    table = pa.table(
+        {
+            "user_id": ids,
+            "probability": np.round(probability[order], 6),
+            "expected_spend": spend,
+            "decile": (np.arange(n) * 10 // max(n, 1) + 1).astype(np.int8),
+            "band": pa.DictionaryArray.from_arrays(
+                pa.array(codes[order].astype(np.int8)), LABELS
+            ).dictionary_decode(),
+            **{name: pa.repeat(inert(value), n) for name, value in stamps.items()},
+        }
+    )
+    with replacing(path) as temporary:
+        pacsv.write_csv(table, temporary, pacsv.WriteOptions(quoting_style="needed"))
 
 
 def write_top_users(

@@ -1,0 +1,95 @@
+"""Expected spend on every fold: fitted, recalibrated on the test before, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ..evaluation.folds import Fold
+from ..evaluation.spend import SpendReport, spend_report
+from ..models.candidates import Trainer
+from ..models.learned import LearnedScorer, fit_calibrator
+from ..models.spend import SpendScorer, choose_spender, fit_spend, spenders_of
+from ..scorer import Floats
+from ..spec.model import Spec
+from .build import Say
+from .fold_fits import Fits
+from .training_data import Course, Labelled, read_labelled, stack
+
+_CHANCES = ("xgboost", "lightgbm", "logistic")  # whose chances the hurdle takes, first there is
+
+
+@dataclass(frozen=True)
+class SpendFits:
+    """What was found of spend: reports by test and way, and the chosen way, ready to be used."""
+
+    reports: Mapping[str, Mapping[str, SpendReport]]
+    chosen: SpendScorer
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the reports as JSON can hold them."""
+        reports = {
+            test: {name: asdict(report) for name, report in found.items()}
+            for test, found in self.reports.items()
+        }
+        return {"chosen": self.chosen.name, "reports": reports}
+
+
+def fit_spend_folds(spec: Spec, course: Course, fits: Fits, *, say: Say) -> SpendFits | None:
+    """Fit every way to expect spend on every fold; None where outcomes carry no value.
+
+    A fold's totals are set right on the test before it, whose outcomes are all known by then. The
+    way to use is chosen by the Gini on the tests before the last.
+    """
+    bought = spec.training.purchases
+    chance_name = next((name for name in _CHANCES if name in fits.scorers), None)
+    if bought is None or bought.value is None or chance_name is None:
+        return None
+    if not any((part.spend > 0).any() for part in fits.parts):
+        return None
+    reports: dict[str, dict[str, SpendReport]] = {}
+    before: dict[str, tuple[Floats, Floats]] = {}
+    scorers: dict[str, SpendScorer] = {}
+    for fold in course.all_folds():
+        say(f"test {fold.test}: expecting spend")
+        test = read_labelled(spec, course, fold.test)
+        raw = _fit_fold(spec, course, fold, chance_name, bought.value)
+        scorers = {
+            name: scorer.recalibrated(*before[name]) if name in before else scorer
+            for name, scorer in raw.items()
+        }
+        if fold in course.folds and (test.spend > 0).any():
+            reports[fold.test.isoformat()] = {
+                name: spend_report(scorer.expected(test.table), test.spend)
+                for name, scorer in scorers.items()
+            }
+        before = {name: (scorer.expected(test.table), test.spend) for name, scorer in raw.items()}
+    tests = list(reports)
+    earlier = tests[:-1] or tests
+    ginis = [(n, float(np.mean([reports[t][n].gini for t in earlier]))) for n in scorers]
+    return SpendFits(reports, scorers[choose_spender(ginis)])
+
+
+def _fit_fold(
+    spec: Spec, course: Course, fold: Fold, chance_name: str, value: str
+) -> dict[str, SpendScorer]:
+    parts = [read_labelled(spec, course, day) for day in fold.train]
+    data = stack(parts)
+    spend = np.concatenate([part.spend for part in parts])
+    trainer = Trainer(course.plan, data)
+    chance = _calibrated_in_sample(trainer.fit(chance_name), parts[-1])
+    return {
+        name: fit_spend(name, course.plan, data, spend, trainer=trainer, chance=chance, value=value)
+        for name in spenders_of(course.plan)
+    }
+
+
+def _calibrated_in_sample(scorer: LearnedScorer, part: Labelled) -> LearnedScorer:
+    """Return the scorer with chances of the right size; the fold before sets totals right."""
+    from dataclasses import replace
+
+    calibrator = fit_calibrator(scorer.margin(part.table), part.labels)
+    return replace(scorer, calibrator=calibrator)
