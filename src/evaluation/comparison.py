@@ -128,10 +128,15 @@ class Comparison:
             return f"nothing was chosen: no learned scorer can say why; {self.reference} stays"
         pooled = self.difference("pooled", "roc_auc", self.chosen, self.reference)
         lift = self.difference("pooled", "lift", self.chosen, self.reference)
+        how = (
+            "the best on the tests before the last"
+            if len(self.tests) > 1
+            else "the best of them on this very test"
+        )
+        over = f"over {len(self.tests)} tests" if len(self.tests) > 1 else "on one test"
         return (
-            f"{self.chosen}, the best on the tests before the last, against {self.reference}, over "
-            f"{len(self.tests)} tests: by ROC AUC {pooled.words()}; by lift at {self.capacity:.0%} "
-            f"{lift.words()}"
+            f"{self.chosen}, {how}, against {self.reference}, {over}: by ROC AUC {pooled.words()}; "
+            f"by lift at {self.capacity:.0%} {lift.words()}"
         )
 
 

@@ -19,6 +19,7 @@ from ..spec.model import Spec
 from ..tracking import RunRecord, ScorerRecord, Store, log_run
 from .build import Say
 from .fold_fits import SCORECARD, Fits
+from .plots import draw_training
 from .scorers import SPEND_FOLDER
 from .show_comparison import comparison_table
 from .training_data import Course
@@ -62,6 +63,8 @@ def log_training(
     )
     artifacts = folder / "logged"
     _write_artifacts(artifacts, folder, comparison)
+    say("drawing")
+    draw_training(spec, fits, comparison, artifacts / "plots")
     record = RunRecord(
         spec=spec.name,
         key=key,

@@ -1,0 +1,142 @@
+"""Figures of a comparison: rankings, probabilities, what moved scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..evaluation.chances import calibration_bins
+from ..files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+# Colours that most colour-blind people tell apart (Okabe & Ito 2008); the scorecard is black.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_MOST = 5
+_GREY = "#999999"
+
+
+def ranking_figure(
+    path: Path,
+    title: str,
+    labels: Bools,
+    margins: Mapping[str, Floats],
+    chances: Mapping[str, Floats],
+    *,
+    reference: str = "scorecard",
+) -> None:
+    """Write ROC, precision and recall, gain, and reliability of a few scorers as one PNG.
+
+    labels: bool (n,). margins, chances: by scorer, (n,) each, drawn in their order.
+    """
+    figure, axes = _figure(2, 2, (11, 9))
+    shown = list(margins)[:_MOST]
+    colours = dict(zip([n for n in shown if n != reference], _COLOURS, strict=False))
+    colours[reference] = "black"
+    for name in shown:
+        ranked = labels[np.argsort(-margins[name], kind="stable")]
+        found = np.cumsum(ranked)
+        seen = np.arange(1, len(ranked) + 1)
+        recall, share = found / found[-1], seen / len(ranked)
+        false = (seen - found) / max(1, len(ranked) - found[-1])
+        style: dict[str, Any] = {"color": colours[name], "label": name, "linewidth": 1.6}
+        axes[0].plot(false, recall, **style)
+        few = max(10, len(ranked) // 1000)  # before that precision is a handful of users
+        axes[1].plot(recall[few:], (found / seen)[few:], **style)
+        axes[2].plot(100 * share, 100 * recall, **style)
+        said, came, _ = calibration_bins(chances[name], labels)
+        axes[3].plot(100 * said, 100 * came, marker="o", markersize=4, **style)
+    base = labels.mean()
+    axes[0].plot([0, 1], [0, 1], color=_GREY, linestyle=":")
+    axes[1].axhline(base, color=_GREY, linestyle=":")
+    axes[2].plot([0, 100], [0, 100], color=_GREY, linestyle=":")
+    top = max(axes[3].get_xlim()[1], axes[3].get_ylim()[1])
+    axes[3].plot([0, top], [0, top], color=_GREY, linestyle=":")
+    _named(axes[0], "ROC", "share of the others ranked above", "share of converters")
+    _named(axes[1], "Precision and recall", "recall", "precision")
+    _named(axes[2], "Gain", "best ranked users, %", "converters among them, %")
+    _named(axes[3], "Reliability (tenths of users)", "said, %", "came, %")
+    axes[2].legend(frameon=False, loc="lower right")
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def importance_figure(
+    path: Path, title: str, names: Sequence[str], bars: Mapping[str, Floats]
+) -> None:
+    """Write horizontal bars of shares by term or feature, a colour for each account, as PNG."""
+    figure, (axis,) = _figure(1, 1, (9, 0.45 * len(names) * max(1, len(bars) / 2) + 1.6))
+    height = 0.8 / len(bars)
+    place = np.arange(len(names))
+    for i, (name, shares) in enumerate(bars.items()):
+        colour = "black" if i == 0 else _COLOURS[(i - 1) % len(_COLOURS)]
+        axis.barh(place + i * height, 100 * shares, height, label=name, color=colour)
+    axis.set_yticks(place + 0.4 - height / 2, [name.replace("_", " ") for name in names])
+    axis.invert_yaxis()
+    axis.legend(frameon=False, loc="lower right")
+    _named(axis, title, "share, %", "")
+    _save(figure, path)
+
+
+def agreement_figure(path: Path, title: str, points: Floats, margin: Floats) -> None:
+    """Write each user's points against the model's log-odds as PNG: dense places are darker."""
+    figure, (axis,) = _figure(1, 1, (7, 6))
+    drawn = axis.hexbin(points, margin, gridsize=45, bins="log", cmap="Blues", mincnt=1)
+    figure.colorbar(drawn, ax=axis, label="users")
+    _named(axis, title, "scorecard, points", "model, log-odds")
+    _save(figure, path)
+
+
+def beeswarm_figure(
+    path: Path, title: str, names: Sequence[str], values: Floats, data: Floats, base: float
+) -> None:
+    """Write the shap library's beeswarm of contributions, (n, k), as PNG."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # shap's own, of newer matplotlib and numpy
+        import matplotlib as mpl
+
+        mpl.use("Agg")
+        import matplotlib.pyplot as plt
+        import shap
+
+        said = [name.replace("_", " ") for name in names]
+        explained = shap.Explanation(
+            values=values, base_values=np.full(len(values), base), data=data, feature_names=said
+        )
+        shap.plots.beeswarm(explained, show=False, max_display=14)
+        plt.title(title)
+        plt.xlabel("log-odds added to the score")
+        figure = plt.gcf()
+        figure.set_size_inches(9, 6)
+        _save(figure, path)
+        plt.close(figure)
+
+
+def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, [axis for row in axes for axis in row]
+
+
+def _named(axis: Axes, title: str, x: str, y: str) -> None:
+    axis.set_title(title, fontsize=11)
+    axis.set_xlabel(x)
+    axis.set_ylabel(y)
+    axis.spines[["top", "right"]].set_visible(b=False)
+
+
+def _save(figure: Any, path: Path) -> None:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120, bbox_inches="tight")
