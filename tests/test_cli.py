@@ -47,6 +47,16 @@ def test_help_is_plain_has_an_example_and_loads_nothing_heavy(command: str | Non
         assert f"Example: whyrank {command}" in " ".join(done.stdout.split())
 
 
+def test_scoring_by_points_loads_no_learning_library() -> None:
+    code = (
+        "import sys, whyrank.pipeline.score\n"
+        "learning = ('sklearn', 'scipy', 'pandas', 'xgboost', 'mlflow', 'shap', 'matplotlib')\n"
+        "print([name for name in learning if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_takes_quiet_json_logs_and_debug(command: str) -> None:
     text = whyrank(command, "--help").stdout

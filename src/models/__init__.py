@@ -8,5 +8,6 @@ purchases     BG/NBD and Gamma-Gamma, the classic of repeat purchase; purchase_f
 recency       the floor
 learned       a fitted model behind the Scorer contract
 candidates    the catalogue: what is compared, and how each is fitted
+spend         expected spend, three ways; spend_fits fits them
 explain       contributions in words; tuning a search for better parameters
 """

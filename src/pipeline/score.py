@@ -27,7 +27,7 @@ from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published, read_published
 from .scorers import choose_scorer
 from .specs import spec_version
-from .standing import account, stand
+from .standing import account, disagreements, stand
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def score(
     spec's population. scorer: champion (the scorecard while there is none), scorecard, a learned
     scorer's name or models:/…; store: where learned ones are found, the default store when None.
     `all_scores.parquet` is written beside `out`, and for a learned scorer
-    `user_propensity_scores.csv`: every user's chance, expected spend, decile and band.
+    `user_propensity_scores.csv` (every user's chance, expected spend, decile and band) and
+    `disagreements.csv` (whom the scorecard puts elsewhere, both accounts side by side).
 
     Raises WarehouseError when that date is not built, or the spec changed since; UsageError for a
     scorer that is not registered, or was trained on other features.
@@ -109,6 +110,16 @@ def score(
             probability=standing.probability, expected_spend=standing.expected_spend,
             codes=standing.codes, stamps={key: stamps[key] for key in ("as_of", "scorer")},
         )  # fmt: skip
+        apart = disagreements(standing, top)
+        ranks = np.empty(len(order), dtype=np.int64)
+        ranks[order] = np.arange(1, len(order) + 1)
+        write_top_users(
+            out.parent / "disagreements.csv",
+            account(spec, standing, apart, ranks[apart].tolist()),
+            stamps=stamps,
+            details={},
+            pass_through=(),
+        )
     details = _details(published, spec.users.pass_through, [user.user_id for user in users])
     write_top_users(
         out, users, stamps=stamps, details=details, pass_through=spec.users.pass_through

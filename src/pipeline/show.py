@@ -40,6 +40,8 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
     yield f"every score: {ranking.all_scores}"
     if ranking.propensities is not None:
         yield f"every chance and expected spend: {ranking.propensities}"
+        apart = ranking.propensities.with_name("disagreements.csv")
+        yield f"whom the scorecard puts elsewhere, and why: {apart}"
 
 
 def explanation_lines(explanation: Explanation) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from ..evaluation.folds import Fold
 from ..evaluation.spend import SpendReport, spend_report
 from ..models.candidates import Trainer
 from ..models.learned import LearnedScorer, fit_calibrator
-from ..models.spend import SpendScorer, choose_spender, fit_spend, spenders_of
+from ..models.spend import SpendScorer
+from ..models.spend_fits import choose_spender, fit_spend, spenders_of
 from ..scorer import Floats
 from ..spec.model import Spec
 from .build import Say
@@ -89,7 +90,5 @@ def _fit_fold(
 
 def _calibrated_in_sample(scorer: LearnedScorer, part: Labelled) -> LearnedScorer:
     """Return the scorer with chances of the right size; the fold before sets totals right."""
-    from dataclasses import replace
-
     calibrator = fit_calibrator(scorer.margin(part.table), part.labels)
     return replace(scorer, calibrator=calibrator)

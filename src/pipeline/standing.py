@@ -80,6 +80,23 @@ def stand(
     )
 
 
+def disagreements(standing: Standing, most: int) -> NDArray[np.int64]:
+    """Return positions of users whom scorecard and scorer put furthest apart, widest gap first.
+
+    The gap is between their shares of users ranked below, ties in the middle.
+    """
+    model, points = _share_below(standing.rank_by), _share_below(standing.hundredths)
+    return np.argsort(-np.abs(model - points), kind="stable")[:most]
+
+
+def _share_below(values: Integers | Floats) -> Floats:
+    ordered = np.sort(values)
+    below = np.searchsorted(ordered, values, side="left")
+    through = np.searchsorted(ordered, values, side="right")
+    shares: Floats = (below + through) / (2 * len(values))
+    return shares
+
+
 def account(
     spec: Spec, standing: Standing, rows: Integers, ranks: Sequence[int] | range
 ) -> list[RankedUser]:

@@ -32,12 +32,17 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(home: Home, *arguments: object) -> subprocess.Popen[bytes]:
     """Start whyrank as the leader of its own process group."""
     words = [*COMMAND, *(str(word) for word in arguments)]
+    # A shell's background job ignores SIGINT, and so would all that the tests start from it.
     return subprocess.Popen(
         words, cwd=home.folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=_hear_interrupts,  # noqa: PLW1509 - no threads here
     )  # fmt: skip
 
 

@@ -154,6 +154,20 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
     assert all(row["model_reasons"] and row["scorecard_reasons"] for row in rows)
     assert all(-1 <= float(row["agreement"]) <= 1 for row in rows if row["agreement"])
     shares = {label: count / made.population for label, count in made.labels.items()}
+    with out.with_name("user_propensity_scores.csv").open(encoding="utf-8") as file:
+        everyone = list(csv.DictReader(file))
+    assert len(everyone) == made.population
+    assert [row["user_id"] for row in everyone[:30]] == [row["user_id"] for row in rows]
+    deciles = [int(row["decile"]) for row in everyone]
+    assert deciles == sorted(deciles)
+    assert set(deciles) == set(range(1, 11))
+    assert [row["band"] for row in everyone].count("high") == made.labels["high"]
+    with out.with_name("disagreements.csv").open(encoding="utf-8", newline="") as file:
+        apart = list(csv.DictReader(file))
+    assert all(row["model_reasons"] or row["scorecard_reasons"] for row in apart)
+    agreed = np.mean([float(r["agreement"]) for r in rows if r["agreement"]])
+    gaps = [float(r["agreement"]) for r in apart if r["agreement"]]
+    assert np.mean(gaps) < agreed
     card = score(
         world.spec, world.warehouse, store=world.store, scorer="scorecard", top=30, out=out
     )
@@ -183,7 +197,7 @@ def test_explaining_looks_at_the_exported_rows_only(
         world.spec, world.warehouse, store=world.store, scorer="xgboost", top=7,
         out=world.folder / "seven.csv",
     )  # fmt: skip
-    assert sizes == [7]
+    assert sizes == [7, 7]  # the top of the list, and those on whom the two disagree
 
 
 def test_only_what_can_explain_itself_and_did_not_leak_is_promoted(world: World) -> None:

@@ -1,0 +1,110 @@
+"""Expected spend: its measures by brute force, its three ways on planted spend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.models.tables import ABOUT
+from whyrank.errors import DataError
+from whyrank.evaluation.spend import spend_report
+from whyrank.features.matrix import Snapshot
+from whyrank.models.candidates import Plan, Trainer, TrainingData
+from whyrank.models.learned import fit_calibrator
+from whyrank.models.spend import SPENDERS, SpendScorer
+from whyrank.models.spend_fits import choose_spender, fit_spend, spenders_of
+
+PLAN = Plan(
+    ("repeats", "first", "last", "value"), (), frozenset(), frozenset(), None,
+    ("repeats", "first", "last"), replace(ABOUT, horizon_days=60),
+)  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9)), min_size=2, max_size=30),
+    st.randoms(use_true_random=False),
+)
+def test_gini_is_the_mean_over_pairs_and_knows_no_order_of_rows(
+    users: list[tuple[int, int]], random: object
+) -> None:
+    expected = np.array([float(e) for e, _ in users])
+    actual = np.array([float(a) for _, a in users])
+    if actual.sum() == 0 or np.ptp(actual) == 0:
+        return
+    found = spend_report(expected, actual).gini
+
+    # The area is the mean over pairs of who is put first, weighed by what they brought.
+    def area(by: np.ndarray) -> float:
+        first = np.sign(by[:, None] - by[None, :])
+        return float((first * actual[:, None]).sum())
+
+    assert found == pytest.approx(area(expected) / area(actual), abs=1e-9)
+    order = list(range(len(users)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    assert spend_report(expected[order], actual[order]).gini == pytest.approx(found, abs=1e-9)
+
+
+def customers(n: int, rng: np.random.Generator) -> tuple[Snapshot, np.ndarray]:
+    """Customers whose rate and purse differ; what they spend in the 60 days that follow."""
+    rate = rng.gamma(0.6, 1 / 90, n)
+    purse = rng.gamma(4, 20, n)
+    first = rng.integers(30, 400, n)
+    repeats = rng.poisson(rate * first)
+    last = np.where(repeats > 0, (first * rng.random(n) / (repeats + 1)).astype(int), first)
+    value = purse * rng.gamma(5, 1 / 5, n)
+    count = rng.poisson(rate * 60)
+    spend = np.array(
+        [rng.gamma(5 * c, p / 5) if c else 0.0 for c, p in zip(count, purse, strict=True)]
+    )
+    columns = {"repeats": repeats, "first": first, "last": last, "value": value}
+    return Snapshot(pa.table({k: v.astype(float) for k, v in columns.items()})), spend
+
+
+@pytest.mark.parametrize("name", SPENDERS)
+def test_planted_spend_is_foreseen_and_what_is_saved_says_the_same(
+    name: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(2)
+    (table, spend), (earlier, came) = customers(6000, rng), customers(6000, rng)
+    test, actual = customers(6000, rng)
+    rows = np.arange(6000)
+    data = TrainingData(table, spend > 0, rows, rows >= 0)
+    trainer = Trainer(PLAN, data)
+    chance = trainer.fit("xgboost")
+    chance = replace(chance, calibrator=fit_calibrator(chance.margin(earlier), came > 0))
+    fitted = fit_spend(name, PLAN, data, spend, trainer=trainer, chance=chance, value="value")
+    scorer = fitted.recalibrated(fitted.expected(earlier), came)
+    found = spend_report(scorer.expected(test), actual)
+    error = np.sqrt(actual.var() / len(actual) + came.var() / len(came)) / actual.mean()
+    assert found.total_ratio == pytest.approx(1.0, abs=4 * error)
+    assert found.gini > 0.3
+    assert found.top_decile > 0.2
+    assert (scorer.expected(test) >= 0).all()
+    scorer.save(tmp_path / "spend")
+    again = SpendScorer.load(tmp_path / "spend")
+    assert again.features == scorer.features
+    assert np.array_equal(again.expected(test), scorer.expected(test))
+
+
+def test_what_cannot_be_expected_is_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    table, spend = customers(300, rng)
+    rows = np.arange(300)
+    data = TrainingData(table, spend > 0, rows, rows >= 0)
+    trainer = Trainer(PLAN, data)
+    with pytest.raises(DataError, match="nobody spent anything in the training"):
+        fit_spend("tweedie", PLAN, data, 0 * spend, trainer=trainer, chance=None, value="value")
+    with pytest.raises(DataError, match="needs a scorer with calibrated chances"):
+        fit_spend("hurdle", PLAN, data, spend, trainer=trainer, chance=None, value="value")
+    with pytest.raises(DataError, match="spend cannot be measured"):
+        spend_report(spend, 0 * spend)
+    with pytest.raises(DataError, match="no saved spend scorer"):
+        SpendScorer.load(tmp_path)
+    assert spenders_of(replace(PLAN, purchases=None)) == ["tweedie", "hurdle"]
+    assert choose_spender([("tweedie", 0.2), ("hurdle", 0.3)]) == "hurdle"
