@@ -38,10 +38,10 @@ def verdict(seed: int, *, linear: bool) -> Comparison:
     table, labels = world(60_000, rng, linear=linear)
     rows = np.arange(60_000)
     scorer = Trainer(PLAN, TrainingData(table, labels, rows, rows >= 0)).fit("xgboost")
-    test, came = world(4000, rng, linear=linear)
+    test, came = world(1500, rng, linear=linear)
     margins = {"scorecard": Scorecard(CARD).score(test), "xgboost": scorer.margin(test)}
     chances = {name: 1 / (1 + np.exp(-m)) for name, m in margins.items()}
-    fold = FoldScores("t", np.arange(4000), came, margins, chances, dict.fromkeys(margins))
+    fold = FoldScores("t", np.arange(1500), came, margins, chances, dict.fromkeys(margins))
     return compare([fold], reference="scorecard", eligible=["xgboost"], n_boot=200, rng=rng)
 
 
