@@ -34,6 +34,10 @@ CHAMPION = "champion"
 COMPARISON = "comparison.json"
 _PATIENCE = 5.0  # seconds until a server counts as unreachable
 _TOP_METRICS = 8
+_HOW = (
+    "A run per training, named after its last test; its description begins with the verdict. "
+    "Below it a run per scorer: roc_auc and lift on the last test, …_all_tests over all of them."
+)
 
 
 class TrackingError(WhyrankError):
@@ -322,7 +326,9 @@ def _experiment(store: Store, ml: Any, spec: str) -> str:
     if found is not None:
         return str(found.experiment_id)
     place = (store.home / "artifacts").resolve().as_uri() if store.local else None
-    return str(ml.create_experiment(name, artifact_location=place))
+    # The kind makes the UI open with models' metrics and not with tools for language models.
+    tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": _HOW}
+    return str(ml.create_experiment(name, artifact_location=place, tags=tags))
 
 
 def _find(ml: Any, experiment: str, query: str) -> str | None:
