@@ -38,8 +38,8 @@ class FoldScores:
 
     name: of the test, its as_of. users: integers that name users across tests, (n,). labels: bool
     (n,). margins: what each scorer ranks by, (n,) each. chances: calibrated probabilities, (n,)
-    each. thresholds: the margin of each scorer at which the capacity was reached in the test
-    before, None where there was none.
+    each, for those that have them. thresholds: the margin of each scorer at which the capacity
+    was reached in the test before, None where there was none.
     """
 
     name: str
@@ -193,7 +193,7 @@ def compare(
 
 
 def _metrics(fold: FoldScores, name: str, capacity: float) -> dict[str, float]:
-    margin, labels, chance = fold.margins[name], fold.labels, fold.chances[name]
+    margin, labels = fold.margins[name], fold.labels
     found = {
         "roc_auc": roc_auc(margin, labels),
         "average_precision": average_precision(margin, labels),
@@ -202,12 +202,14 @@ def _metrics(fold: FoldScores, name: str, capacity: float) -> dict[str, float]:
         "lift_at_20pct": lift_at(margin, labels, 0.20),
         "precision": precision_at(margin, labels, capacity),
         "ndcg": ndcg_at(margin, labels, capacity),
-        "brier": brier(chance, labels),
-        "log_loss": log_loss(chance, labels),
-        "calibration_error": calibration_error(chance, labels),
-        "mean_probability": float(chance.mean()),
         "base_rate": float(labels.mean()),
     }
+    chance = fold.chances.get(name)
+    if chance is not None:
+        found["brier"] = brier(chance, labels)
+        found["log_loss"] = log_loss(chance, labels)
+        found["calibration_error"] = calibration_error(chance, labels)
+        found["mean_probability"] = float(chance.mean())
     threshold = fold.thresholds.get(name)
     if threshold is not None:
         flagged = margin >= threshold

@@ -69,21 +69,21 @@ def shuffled_labels(
 
 def pure_noise(
     fit: Fit,
-    train: tuple[Matrix, Bools, NDArray[np.int64]],
-    test: tuple[Matrix, Bools, NDArray[np.int64]],
+    train: tuple[Bools, NDArray[np.int64]],
+    test: tuple[Bools, NDArray[np.int64]],
     *,
     rng: np.random.Generator,
 ) -> Sentinel:
     """Learn from noise that sticks to users alone: it must not rank the test.
 
-    train, test: matrix (its rows only), labels, and who each row is. Somebody has the same noise
+    train, test: labels, and who each row is. Somebody has the same noise
     in every snapshot; so where a test's outcomes are also training outcomes, remembering people
     ranks them.
     """
-    people = int(max(train[2].max(), test[2].max())) + 1
+    people = int(max(train[1].max(), test[1].max())) + 1
     noise = rng.normal(size=(people, NOISE_COLUMNS)).astype(np.float32)
-    auc = roc_auc(fit(noise[train[2]], train[1])(noise[test[2]]), test[1])
-    error = _chance_error(test[1])
+    auc = roc_auc(fit(noise[train[1]], train[0])(noise[test[1]]), test[0])
+    error = _chance_error(test[0])
     return Sentinel(
         "pure noise",
         abs(auc - 0.5) <= _TIMES * error,

@@ -88,7 +88,7 @@ class Plan:
     about: About
 
     def monotone(self) -> tuple[int, ...]:
-        """Return 1, -1 or 0 for each column; categories rise with what they are worth."""
+        """Return 1, -1 or 0 for each column; categories are free."""
         signs = [(n in self.rising) - (n in self.falling) for n in self.numbers]
         return (*signs, *(0 for _ in self.texts))
 

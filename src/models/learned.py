@@ -86,7 +86,7 @@ class LearnedScorer:
 
     reference: sorted margins of that population (at most REFERENCE_SIZE of them). bands: the
     percentiles from which a user counts as medium and as high: as many of the reference population
-    as the scorecard's bands make so.
+    as the scorecard makes so.
     """
 
     encoding: Encoding

@@ -14,7 +14,6 @@ from ..errors import UsageError
 from ..evaluation.comparison import Comparison, FoldScores, compare
 from ..files import replacing
 from ..models.classifier import RankingClassifier
-from ..models.learned import fit_calibrator
 from ..scorer import Floats
 from ..scoring.calibration import (
     Against,
@@ -29,8 +28,8 @@ from ..spec.model import Spec
 from ..spec.rewrite import with_points
 from ..warehouse.engine import Warehouse
 from .build import Say
-from .fold_fits import SCORECARD
-from .training_data import Labelled, check_positives, read_labelled, set_course, user_codes
+from .scorers import SCORECARD
+from .training_data import Labelled, check_positives, read_labelled, set_course
 
 CALIBRATED = "calibrated"
 MODEL = "xgboost on terms"
@@ -157,13 +156,9 @@ def calibration_lines(made: Calibration) -> Iterator[str]:
 def _compare(
     margins: dict[str, Floats], test: Labelled, *, n_boot: int, seed: int, capacity: float
 ) -> Comparison:
-    (users,) = user_codes([test.table.user_ids])
-    chances = {
-        name: fit_calibrator(margin, test.labels).probability(margin)
-        for name, margin in margins.items()
-    }
+    users = np.arange(len(test.labels))
     scores = FoldScores(
-        test.as_of.isoformat(), users, test.labels, margins, chances, dict.fromkeys(margins)
+        test.as_of.isoformat(), users, test.labels, margins, {}, dict.fromkeys(margins)
     )
     rng = np.random.default_rng(seed)
     return compare([scores], reference=SCORECARD, capacity=capacity, n_boot=n_boot, rng=rng)

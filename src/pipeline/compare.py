@@ -10,7 +10,7 @@ from ..errors import UsageError
 from ..evaluation.comparison import Comparison, from_dict
 from ..spec.model import Spec
 from ..tracking import Store, promote, read_comparison
-from .fold_fits import SCORECARD
+from .scorers import SCORECARD
 
 
 @dataclass(frozen=True)

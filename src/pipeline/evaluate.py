@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -67,15 +68,20 @@ def converted_within(
     published: Published, snapshot: Snapshot, as_of: date, days: int
 ) -> NDArray[np.bool_]:
     """Return whether each user reached the target in [as_of, as_of + days), shape (n,)."""
-    start = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC).replace(tzinfo=None)
-    outcomes = pq.read_table(
-        published.table("outcomes"),
-        columns=["user_id"],
-        filters=[("event_time", ">=", start), ("event_time", "<", start + timedelta(days=days))],
-    )
+    outcomes = outcomes_within(published, as_of, days)
     inside = pc.is_in(snapshot.user_ids, value_set=outcomes.column("user_id").combine_chunks())
     labels: NDArray[np.bool_] = inside.to_numpy().astype(bool)
     return labels
+
+
+def outcomes_within(published: Published, as_of: date, days: int) -> pa.Table:
+    """Return user_id and value of the outcomes in [as_of, as_of + days)."""
+    start = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC).replace(tzinfo=None)
+    return pq.read_table(
+        published.table("outcomes"),
+        columns=["user_id", "value"],
+        filters=[("event_time", ">=", start), ("event_time", "<", start + timedelta(days=days))],
+    )
 
 
 def known_until(spec: Spec, published: Published) -> date:

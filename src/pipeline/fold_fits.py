@@ -7,10 +7,12 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..evaluation.comparison import FoldScores
 from ..evaluation.folds import Fold
@@ -21,26 +23,33 @@ from ..scoring.ranking import LABELS, band_codes
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from .build import Say
+from .scorers import SCORECARD
 from .training_data import Course, Labelled, check_positives, read_labelled, stack, user_codes
 
-SCORECARD = Scorecard.name
+# Of those that fit; XGBoost goes by two names, and its version comes with the fits it made.
+_LIBRARIES = ("whyrank", "scikit-learn", "lightgbm", "imbalanced-learn")
 
 
 @dataclass(frozen=True)
 class FoldFit:
-    """One fold, fitted: the test's users and outcomes, each scorer's margins and thresholds."""
+    """One fold, fitted: the test's users and outcomes, the learned scorers, all margins."""
 
     fold: Fold
     part: Labelled
+    scorers: Mapping[str, LearnedScorer]
     margins: Mapping[str, Floats]
 
 
 @dataclass(frozen=True)
 class Fits:
-    """All folds, fitted: what a comparison needs, and the last fold's calibrated scorers."""
+    """All folds, fitted: what a comparison needs, and the last fold's calibrated scorers.
+
+    by_fold: every fold's calibrated scorers, the warm-up's first.
+    """
 
     scores: tuple[FoldScores, ...]
     parts: tuple[Labelled, ...]
+    by_fold: tuple[Mapping[str, LearnedScorer], ...]
     scorers: Mapping[str, LearnedScorer]
     calibrators: Mapping[str, Calibrator]
 
@@ -48,7 +57,7 @@ class Fits:
 def run_key(course: Course, candidates: Sequence[str], params: Mapping[str, Any]) -> str:
     """Return twelve hex digits of everything that fits depend on: data, dates, candidates, seed.
 
-    The data count by the bytes of their snapshots, so the same key means the same result.
+    The data count by the bytes of their snapshots and outcomes, and libraries by their versions.
     """
     told = {
         "plan": [str(course.plan.monotone()), *course.plan.numbers, *course.plan.texts],
@@ -57,10 +66,12 @@ def run_key(course: Course, candidates: Sequence[str], params: Mapping[str, Any]
         "candidates": list(candidates),
         "params": {name: dict(found) for name, found in params.items()},
     }
+    told["libraries"] = {name: metadata.version(name) for name in _LIBRARIES}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
     days = {day for fold in course.all_folds() for day in (*fold.train, fold.test)}
-    for day in sorted(days):
-        with course.published.snapshot(day).open("rb") as file:
+    snapshots = [course.published.snapshot(day) for day in sorted(days)]
+    for path in (course.published.table("outcomes"), *snapshots):
+        with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]
 
@@ -83,34 +94,40 @@ def fit_folds(
         for fold in course.all_folds()
     ]
     tests = fits[1:] if course.warm_up else fits
-    earlier: list[FoldFit | None] = [*fits[:-1]] if course.warm_up else [None, *fits[:-1]]
-    codes = user_codes([fit.part.table.user_ids for fit in tests])
-    scores = []
+    codes = iter(user_codes([fit.part.table.user_ids for fit in tests]))
+    scores, by_fold = [], []
     calibrators: dict[str, Calibrator] = {}
-    for fit, before, users in zip(tests, earlier, codes, strict=True):
-        check_positives(fit.fold, fit.part)
+    before: FoldFit | None = None
+    for fit in fits:
         calibrators = {name: _calibrator(name, before, fit) for name in fit.margins}
-        scores.append(
-            FoldScores(
-                name=fit.fold.test.isoformat(),
-                users=users,
-                labels=fit.part.labels,
-                margins=fit.margins,
-                chances={n: calibrators[n].probability(m) for n, m in fit.margins.items()},
-                thresholds={n: _threshold(before, n, spec.training.capacity) for n in fit.margins},
-            )
+        by_fold.append(
+            {n: replace(scorer, calibrator=calibrators[n]) for n, scorer in fit.scorers.items()}
         )
-    last = course.folds[-1]
-    bands = _bands(spec, fits[-1].part)
-    scorers = {
-        name: replace(
-            LearnedScorer.load(_kept(folder, last, name)),
-            calibrator=calibrators[name],
-            bands=bands,
-        )
-        for name in candidates
-    }
-    return Fits(tuple(scores), tuple(fit.part for fit in tests), scorers, calibrators)
+        if fit.fold in course.folds:
+            check_positives(fit.fold, fit.part)
+            scores.append(_fold_scores(fit, before, calibrators, next(codes), spec))
+        before = fit
+    bands = _bands(spec, read_labelled(spec, course, course.folds[-1].train[-1]))
+    scorers = {name: replace(scorer, bands=bands) for name, scorer in by_fold[-1].items()}
+    parts = tuple(fit.part for fit in tests)
+    return Fits(tuple(scores), parts, tuple(by_fold), scorers, calibrators)
+
+
+def _fold_scores(
+    fit: FoldFit,
+    before: FoldFit | None,
+    calibrators: Mapping[str, Calibrator],
+    users: NDArray[np.int64],
+    spec: Spec,
+) -> FoldScores:
+    return FoldScores(
+        name=fit.fold.test.isoformat(),
+        users=users,
+        labels=fit.part.labels,
+        margins=fit.margins,
+        chances={name: calibrators[name].probability(m) for name, m in fit.margins.items()},
+        thresholds={n: _threshold(before, n, spec.training.capacity) for n in fit.margins},
+    )
 
 
 def _fit_fold(
@@ -140,17 +157,16 @@ def _fit_fold(
     members = tuple(scorers[name] for name in MEMBERS if name in scorers)
     if len(members) > 1:
         margins[RANK_AVERAGE] = RankAverage(members).margin(part.table)
-    return FoldFit(fold, part, margins)
+    return FoldFit(fold, part, scorers, margins)
 
 
 def _calibrator(name: str, before: FoldFit | None, fit: FoldFit) -> Calibrator:
-    """Fit on the test before; without one, a margin that is no log-odds gets the base rate."""
-    if before is not None and name in before.margins:
+    """Fit on the test before; without one, everybody gets the training data's base rate."""
+    if before is not None:
         return fit_calibrator(before.margins[name], before.part.labels)
-    if name in {SCORECARD, RANK_AVERAGE, "recency"}:
-        return Calibrator(0.0, -4.0)
-    del fit
-    return Calibrator()
+    about = next(iter(fit.scorers.values())).about
+    share = about.positives / about.users
+    return Calibrator(0.0, float(np.log(share / (1 - share))))
 
 
 def _bands(spec: Spec, part: Labelled) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from ..evaluation.sentinels import (
 )
 from ..features.compiler import compile_features
 from ..models.classifier import RankingClassifier
-from ..models.encoding import Matrix
+from ..models.encoding import Encoding, Matrix
 from ..scorer import Floats
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
@@ -27,7 +27,7 @@ from ..warehouse.engine import Warehouse
 from ..warehouse.landing import create_landing
 from ..warehouse.project import landing_schema, marts_schema, render_project
 from .fold_fits import Fits
-from .training_data import Course, Labelled, read_labelled, user_codes
+from .training_data import Course, read_labelled, user_codes
 
 Bools = NDArray[np.bool_]
 _QUICK = {"n_estimators": 60, "learning_rate": 0.1}
@@ -43,18 +43,14 @@ def watch(
     rng = np.random.default_rng([seed, 1])
     labels = np.concatenate([part.labels for part in train])
     day = np.repeat(np.arange(len(train)), [len(part.labels) for part in train])
-    matrix = np.concatenate([_numbers(part, course) for part in train])
+    numbers = Encoding(course.plan.numbers)
+    matrix = np.concatenate([numbers.matrix(part.table) for part in train])
     *users, tested = user_codes([part.table.user_ids for part in (*train, test)])
     return (
         shuffled_labels(
-            _fit, (matrix, labels, day), (_numbers(test, course), test.labels), rng=rng
+            _fit, (matrix, labels, day), (numbers.matrix(test.table), test.labels), rng=rng
         ),
-        pure_noise(
-            _fit,
-            (matrix, labels, np.concatenate(users)),
-            (_numbers(test, course), test.labels, tested),
-            rng=rng,
-        ),
+        pure_noise(_fit, (labels, np.concatenate(users)), (test.labels, tested), rng=rng),
         too_good(
             {name: test.table.numbers(name) for name in course.plan.numbers},
             fits.scores[-1].margins,
@@ -103,8 +99,3 @@ def _fit(matrix: Matrix, labels: Bools) -> Callable[[Matrix], Floats]:
         return fitted.decision_function(other)
 
     return margin
-
-
-def _numbers(part: Labelled, course: Course) -> Matrix:
-    columns = [part.table.numbers(name) for name in course.plan.numbers]
-    return np.column_stack(columns).astype(np.float32)

@@ -11,16 +11,16 @@ import numpy as np
 
 from ..evaluation.comparison import Comparison
 from ..evaluation.sentinels import Sentinel
-from ..models.candidates import RANK_AVERAGE
+from ..models.candidates import CANDIDATES, MEMBERS, RANK_AVERAGE
 from ..models.spend import SpendScorer
 from ..scoring.scorecard import Scorecard
 from ..serving import SavedScorecard, Served
 from ..spec.model import Spec
 from ..tracking import RunRecord, ScorerRecord, Store, log_run
 from .build import Say
-from .fold_fits import SCORECARD, Fits
+from .fold_fits import Fits
 from .plots import draw_training
-from .scorers import SPEND_FOLDER
+from .scorers import SCORECARD, SPEND_FOLDER
 from .show_comparison import comparison_table
 from .training_data import Course
 
@@ -88,7 +88,7 @@ def log_training(
         },
         artifacts=artifacts,
         spec_json=spec.model_dump_json(),
-        data=(str(course.published.folder), course.published.info.build_id[-32:]),
+        data=(str(course.published.folder), key),
         example=_example(spec, fits),
         scorers=scorers,
     )
@@ -116,7 +116,15 @@ def _scorer_record(
     }
     scorer = fits.scorers.get(name)
     params: Mapping[str, Any] = scorer.about.params if scorer else {}
-    return ScorerRecord(name, {"scorer": name, **params}, metrics, by_test, folder)
+    return ScorerRecord(
+        name, {"scorer": name, "what": _what(name), **params}, metrics, by_test, folder
+    )
+
+
+def _what(name: str) -> str:
+    """Say what a scorer is, in a few words."""
+    known = {SCORECARD: "the spec's points", RANK_AVERAGE: f"mean percentile of {MEMBERS}"}
+    return known.get(name) or CANDIDATES[name].description
 
 
 def _parent_metrics(comparison: Comparison, sentinels: Sequence[Sentinel]) -> dict[str, float]:

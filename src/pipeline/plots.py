@@ -17,7 +17,8 @@ from ..reports.figures import (
 from ..scorer import Floats
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
-from .fold_fits import SCORECARD, Fits
+from .fold_fits import Fits
+from .scorers import SCORECARD
 
 _SHOWN = 1500  # users in a beeswarm
 _BEST = 4  # scorers drawn beside the scorecard

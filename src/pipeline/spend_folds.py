@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,14 @@ import numpy as np
 from ..evaluation.folds import Fold
 from ..evaluation.spend import SpendReport, spend_report
 from ..models.candidates import Trainer
-from ..models.learned import LearnedScorer, fit_calibrator
+from ..models.learned import LearnedScorer
 from ..models.spend import SpendScorer
 from ..models.spend_fits import choose_spender, fit_spend, spenders_of
 from ..scorer import Floats
 from ..spec.model import Spec
 from .build import Say
 from .fold_fits import Fits
-from .training_data import Course, Labelled, read_labelled, stack
+from .training_data import Course, read_labelled, stack
 
 _CHANCES = ("xgboost", "lightgbm", "logistic")  # whose chances the hurdle takes, first there is
 
@@ -54,10 +54,10 @@ def fit_spend_folds(spec: Spec, course: Course, fits: Fits, *, say: Say) -> Spen
     reports: dict[str, dict[str, SpendReport]] = {}
     before: dict[str, tuple[Floats, Floats]] = {}
     scorers: dict[str, SpendScorer] = {}
-    for fold in course.all_folds():
+    for fold, fitted in zip(course.all_folds(), fits.by_fold, strict=True):
         say(f"test {fold.test}: expecting spend")
         test = read_labelled(spec, course, fold.test)
-        raw = _fit_fold(spec, course, fold, chance_name, bought.value)
+        raw = _fit_fold(spec, course, fold, fitted[chance_name], bought.value)
         scorers = {
             name: scorer.recalibrated(*before[name]) if name in before else scorer
             for name, scorer in raw.items()
@@ -75,20 +75,13 @@ def fit_spend_folds(spec: Spec, course: Course, fits: Fits, *, say: Say) -> Spen
 
 
 def _fit_fold(
-    spec: Spec, course: Course, fold: Fold, chance_name: str, value: str
+    spec: Spec, course: Course, fold: Fold, chance: LearnedScorer, value: str
 ) -> dict[str, SpendScorer]:
     parts = [read_labelled(spec, course, day) for day in fold.train]
     data = stack(parts)
     spend = np.concatenate([part.spend for part in parts])
     trainer = Trainer(course.plan, data)
-    chance = _calibrated_in_sample(trainer.fit(chance_name), parts[-1])
     return {
         name: fit_spend(name, course.plan, data, spend, trainer=trainer, chance=chance, value=value)
         for name in spenders_of(course.plan)
     }
-
-
-def _calibrated_in_sample(scorer: LearnedScorer, part: Labelled) -> LearnedScorer:
-    """Return the scorer with chances of the right size; the fold before sets totals right."""
-    calibrator = fit_calibrator(scorer.margin(part.table), part.labels)
-    return replace(scorer, calibrator=calibrator)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..features.matrix import Snapshot
 from ..models.explain import Explained, agreement, explain_rows, model_reasons
 from ..scorer import Contributions, Floats, Integers
-from ..scoring.ranking import LABELS, RankedUser, band_codes
+from ..scoring.ranking import LABELS, RankedUser, band_codes, order_by_score
 from ..scoring.reasons import places, scorecard_reasons
 from ..scoring.scorecard import Scorecard
 from ..serving import percentile_codes
@@ -44,8 +44,7 @@ class Standing:
     def order(self) -> NDArray[np.int64]:
         """Return positions from first to last; ties keep the order of user_id."""
         if self.chosen.learned is None:
-            # Points fit 16 bits, for which a stable sort is a radix sort: linear in the users.
-            return np.argsort(-self.hundredths.astype(np.int16), kind="stable")
+            return order_by_score(self.hundredths)
         return np.argsort(-self.rank_by, kind="stable")
 
 

@@ -15,14 +15,15 @@ from ..errors import UsageError
 from ..evaluation.comparison import Comparison, compare, to_dict
 from ..evaluation.sentinels import Sentinel
 from ..files import replacing
-from ..models.candidates import CANDIDATES, RANK_AVERAGE, available, check_names
+from ..models.candidates import available, check_names
 from ..spec.model import Spec
 from ..tracking import Store
 from ..warehouse.engine import Warehouse
 from .build import Say
-from .fold_fits import SCORECARD, fit_folds, run_key
+from .fold_fits import fit_folds, run_key
 from .leakage import watch
 from .log_training import log_training
+from .scorers import SCORECARD
 from .spend_folds import fit_spend_folds
 from .training_data import Course, set_course
 from .training_world import make_world_if_needed
@@ -126,17 +127,6 @@ def result_dict(
         "spec": course.plan.about.spec,
         "spec_version": course.plan.about.spec_version,
         "train": {str(f.test): [str(day) for day in f.train] for f in course.folds},
-        "descriptions": descriptions(),
-    }
-
-
-def descriptions() -> Mapping[str, str]:
-    """Return what each scorer is, in a few words."""
-    found = {name: candidate.description for name, candidate in CANDIDATES.items()}
-    return {
-        SCORECARD: "the spec's points",
-        **found,
-        RANK_AVERAGE: "mean percentile of logistic, xgboost and lightgbm",
     }
 
 

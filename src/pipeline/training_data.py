@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ from ..warehouse.engine import Warehouse
 from ..warehouse.project import landing_schema
 from ..warehouse.published import Published, read_published
 from .build import Say, build
-from .evaluate import check_horizon, converted_within, known_until
+from .evaluate import check_horizon, converted_within, known_until, outcomes_within
 from .specs import features_version, spec_version
 
 MIN_POSITIVES = 10
@@ -149,13 +149,7 @@ def check_positives(fold: Fold, part: Labelled) -> None:
 
 
 def _spend(course: Course, table: Snapshot, as_of: date) -> Floats:
-    start = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC).replace(tzinfo=None)
-    end = start + timedelta(days=course.horizon_days)
-    outcomes = pq.read_table(
-        course.published.table("outcomes"),
-        columns=["user_id", "value"],
-        filters=[("event_time", ">=", start), ("event_time", "<", end)],
-    )
+    outcomes = outcomes_within(course.published, as_of, course.horizon_days)
     summed = outcomes.group_by("user_id").aggregate([("value", "sum")])
     place = pc.index_in(table.user_ids, value_set=summed.column("user_id").combine_chunks())
     values = summed.column("value_sum").take(place)

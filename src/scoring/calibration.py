@@ -29,16 +29,15 @@ _RIDGE = 1e-4
 class TermCalibration:
     """One term before and after.
 
-    effect: what the data say of it: its coefficient in an unconstrained logistic fit (outcome), or
-    the slope of its SHAP values (importance). importance: its share of XGBoost's mean |SHAP|, 0 to
-    1; own: its share of the scorecard's own mean |contribution|, before. contradicted: the data
-    give it the other sign.
+    importance: its share of XGBoost's mean |SHAP|, 0 to
+    1; own: its share of the scorecard's own mean |contribution|, before. contradicted: the
+    data give it the other sign, in an unconstrained logistic fit (outcome) or by the slope of its
+    SHAP values (importance).
     """
 
     name: str
     old: float
     new: float
-    effect: float
     importance: float
     own: float
     contradicted: bool
@@ -74,18 +73,18 @@ def calibrate_to_outcome(
     sign = _signs(spec)
     free = _logistic(table, labels, None)
     bound = _logistic(table, labels, sign)
-    return _proposal("outcome", spec, table, bound, free, importance, contradicted=free * sign < 0)
+    return _proposal("outcome", spec, table, bound, importance, contradicted=free * sign < 0)
 
 
 def calibrate_to_importance(
-    spec: ScorecardSpec, table: Floats, values: Floats, *, step: float = 1.0
+    spec: ScorecardSpec, table: Floats, values: Floats
 ) -> WeightCalibration:
     """Propose points whose own mean |contribution| has the shares of a model's mean |SHAP|.
 
     table: the terms' shares, (n, k). values: the model's SHAP values of the same terms, (n, k).
-    step: how far to go from the old points, 0 to 1. A term's own mean |contribution| is its points
-    times the mean distance of its share from the average one; so points are importance over that
-    distance, not importance itself: a rare term that decides is worth much.
+    A term's own mean |contribution| is its points times the mean distance of its share from the
+    average one; so points are importance over that distance, not importance itself: a rare term
+    that decides is worth much.
     """
     sign = _signs(spec)
     importance = np.abs(values).mean(axis=0)
@@ -94,11 +93,9 @@ def calibrate_to_importance(
         [_slope(table[:, place], values[:, place]) for place in range(len(spec.terms))]
     )
     target = np.divide(importance, spread, out=np.zeros_like(spread), where=spread > 0) * sign
-    old = np.array([term.points for term in spec.terms])
-    scaled = target * np.abs(old).sum() / max(float(np.abs(target).sum()), 1e-12)
     wrong = slope * sign < 0
-    wanted = np.where(wrong, 0.0, (1 - step) * old + step * scaled)
-    return _proposal("importance", spec, table, wanted, slope, importance, contradicted=wrong)
+    wanted = np.where(wrong, 0.0, target)
+    return _proposal("importance", spec, table, wanted, importance, contradicted=wrong)
 
 
 def _proposal(
@@ -106,7 +103,6 @@ def _proposal(
     spec: ScorecardSpec,
     table: Floats,
     wanted: Floats,
-    effect: Floats,
     importance: Floats,
     *,
     contradicted: NDArray[np.bool_],
@@ -120,7 +116,6 @@ def _proposal(
             name=term.name,
             old=term.points,
             new=new.points,
-            effect=float(effect[place]),
             importance=float(importance[place] / max(importance.sum(), 1e-12)),
             own=float(own[place] / max(own.sum(), 1e-12)),
             contradicted=bool(contradicted[place]),

@@ -211,16 +211,16 @@ def test_shuffled_labels_rank_nothing_even_where_positives_are_rare_and_lie_apar
 
 
 def test_noise_passes_apart_and_catches_overlapping_outcomes() -> None:
-    matrix, labels, _ = split(3, n=4000)
+    _, labels, _ = split(3, n=4000)
     people = np.arange(4000)
     rng = np.random.default_rng(0)
     apart = pure_noise(
-        memory_fit, (matrix[:2000], labels[:2000], people[:2000]),  # type: ignore[arg-type]
-        (matrix[2000:], labels[2000:], people[2000:]), rng=rng,
+        memory_fit, (labels[:2000], people[:2000]),  # type: ignore[arg-type]
+        (labels[2000:], people[2000:]), rng=rng,
     )  # fmt: skip
     assert apart.passed, str(apart)
     overlapping = pure_noise(
-        memory_fit, (matrix, labels, people), (matrix, labels, people), rng=rng  # type: ignore[arg-type]
+        memory_fit, (labels, people), (labels, people), rng=rng  # type: ignore[arg-type]
     )  # fmt: skip
     assert not overlapping.passed
 

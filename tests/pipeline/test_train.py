@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -53,7 +54,7 @@ class World:
     folder: Path
 
 
-def train_here(world: World | None, spec: Spec, warehouse: Warehouse, store: Store, **more: object):
+def train_here(spec: Spec, warehouse: Warehouse, store: Store, **more: object):
     said: list[str] = []
     known = {"candidates": CANDIDATES, "folds": 1, "n_boot": 60, **more}
     made = train(spec, warehouse, store, say=said.append, **known)  # type: ignore[arg-type]
@@ -69,7 +70,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     ingest(spec, warehouse, events=made.events, users=made.users)
     build(spec, warehouse)
     store = open_store(home=folder / "mlflow")
-    training, _ = train_here(None, spec, warehouse, store)
+    training, _ = train_here(spec, warehouse, store)
     return World(spec, warehouse, store, training, folder)
 
 
@@ -131,10 +132,10 @@ def test_a_killed_training_resumes_with_what_it_had_and_ends_the_same(
     (fits / f"test-{last}" / ".xgboost.part").mkdir()
     (fits / f"test-{last}" / ".xgboost.part" / "scorer.json").write_text("{")
     (fits / "comparison.json").unlink()
-    made, said = train_here(world, world.spec, warehouse, store)
+    made, said = train_here(world.spec, warehouse, store)
     assert [line for line in said if "fitting" in line] == [f"test {last}: fitting xgboost"]
     assert made.comparison == world.training.comparison
-    again, said = train_here(world, world.spec, warehouse, store)
+    again, said = train_here(world.spec, warehouse, store)
     assert [line for line in said if "fitting" in line or "logging " in line] == []
     assert again.run == made.run
 
@@ -253,13 +254,13 @@ def test_a_server_that_does_not_answer_is_said_and_replaced(tmp_path: Path) -> N
 def test_what_cannot_be_trained_is_said(world: World) -> None:
     spec, warehouse, store = world.spec, world.warehouse, world.store
     with pytest.raises(UsageError, match="did you mean 'xgboost'"):
-        train_here(world, spec, warehouse, store, candidates=["xgbost"])
+        train_here(spec, warehouse, store, candidates=["xgbost"])
     with pytest.raises(UsageError, match=r"'bg_nbd' needs training\.purchases in the spec"):
-        train_here(world, spec, warehouse, store, candidates=["bg_nbd"])
+        train_here(spec, warehouse, store, candidates=["bg_nbd"])
     with pytest.raises(DataError, match="at least 10 of each class are needed"):
-        train_here(world, spec, warehouse, store, as_of=date(2026, 1, 5), horizon="2d")
+        train_here(spec, warehouse, store, as_of=date(2026, 1, 5), horizon="2d")
     with pytest.raises(DataError, match="load older events, or shorten the horizon"):
-        train_here(world, spec, warehouse, store, as_of=date(2026, 1, 20), horizon="30d")
+        train_here(spec, warehouse, store, as_of=date(2026, 1, 20), horizon="30d")
 
 
 def test_an_attribute_without_a_date_is_refused(world: World, tmp_path: Path) -> None:
@@ -330,17 +331,13 @@ def served(world: World) -> Iterator[str]:
                 urlopen(f"{url}/ping", timeout=2).close()
                 break
             except (URLError, OSError):
-                process_tick()
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.2)
         yield url
     finally:
         os.killpg(process.pid, 15)
         process.wait(timeout=30)
         log.close()
-
-
-def process_tick() -> None:
-    """Give the server's start some time: the loop above waits for an answer, not for a time."""
-    time.sleep(0.2)
 
 
 def test_a_model_server_answers_with_reasons(world: World, served: str) -> None:
