@@ -16,12 +16,14 @@ from ..spec.expressions import ExpressionSql, quote_text
 from ..spec.model import FeatureSpec, Spec
 from ..spec.references import suggest
 from .operations import (
+    ENTITY_OPERATIONS,
     OPERATIONS,
     OTHER_OPERATIONS,
     Operand,
     Operation,
     Source,
     State,
+    exact,
     given_keys,
 )
 
@@ -69,13 +71,18 @@ class Distinct:
 
 
 @dataclass(frozen=True)
-class EntityRate:
-    """How often users with the same entity went on to an outcome within `days` days."""
+class Entity:
+    """What all users' occurrences of a user's latest entity say: how many, and a mean over them.
+
+    outcome: what has to follow within `days` days for a rate; amount: what to average for a mean;
+    both None for a mere count. Only a rate has a window to wait for (else days = 0).
+    """
 
     feature: str
     where: str
     entity: str
-    outcome: str
+    outcome: str | None
+    amount: str | None
     days: int
     after_microseconds: int
     smoothing: float
@@ -101,7 +108,7 @@ class Compiled:
     features: tuple[Column, ...]
     gaps: tuple[Gap, ...]
     distincts: tuple[Distinct, ...]
-    entity_rates: tuple[EntityRate, ...]
+    entities: tuple[Entity, ...]
     attributes: tuple[Attribute, ...]
     population: str
 
@@ -132,7 +139,7 @@ class _Compiler:
         self._merged: list[Column] = []
         self._gaps: dict[str, Gap] = {}
         self._distincts: list[Distinct] = []
-        self._rates: list[EntityRate] = []
+        self._entities: list[Entity] = []
         self._attributes: list[Attribute] = []
         self._values: dict[str, str] = {}
         self._names = [feature.name for feature in spec.features]
@@ -151,7 +158,7 @@ class _Compiler:
             features=tuple(columns),
             gaps=tuple(self._gaps.values()),
             distincts=tuple(self._distincts),
-            entity_rates=tuple(self._rates),
+            entities=tuple(self._entities),
             attributes=tuple(self._attributes),
             population=where.sql(lambda name: f"f.{name}"),
         )
@@ -183,9 +190,9 @@ class _Compiler:
             return self._attribute(feature)
         if feature.op in {"distinct", "most_frequent"}:
             return self._distinct(feature, most_frequent=feature.op == "most_frequent")
-        if feature.op == "entity_rate":
-            self._entity_rate(feature)
-            return f"r_{feature.name}.rate"
+        if feature.op in ENTITY_OPERATIONS:
+            self._entity(feature)
+            return f"e_{feature.name}.value"
         self._merge(feature, OPERATIONS[feature.op])
         return f"m.{feature.name}"
 
@@ -226,17 +233,17 @@ class _Compiler:
         self._distincts.append(Distinct(feature.name, on.where, on.column, window, most_frequent))
         return f"v.{feature.name}" if most_frequent else f"coalesce(v.{feature.name}, 0)"
 
-    def _entity_rate(self, feature: FeatureSpec) -> None:
+    def _entity(self, feature: FeatureSpec) -> None:
         operand = self._operand(feature, "event", with_gap=False)
-        days = parse_days(feature.within or "1d")
         after = parse_duration(feature.min_gap) if feature.min_gap else timedelta(0)
-        self._rates.append(
-            EntityRate(
+        self._entities.append(
+            Entity(
                 feature=feature.name,
                 where=operand.where,
                 entity=operand.column,
-                outcome=_names_in(feature.outcome),
-                days=days,
+                outcome=_names_in(feature.outcome) if feature.outcome else None,
+                amount=self._amount(feature),
+                days=parse_days(feature.within) if feature.within else 0,
                 after_microseconds=max(1, int(after.total_seconds() * 1_000_000)),
                 smoothing=feature.smoothing,
             )
@@ -246,6 +253,12 @@ class _Compiler:
         sql = latest.finish({"latest": state}, "true")
         name = f"entity_of_{feature.name}"
         self._merged.append(Column(name, sql, f"Latest entity for {feature.name}."))
+
+    def _amount(self, feature: FeatureSpec) -> str | None:
+        if feature.of is None:
+            return None
+        what = f"features.{feature.name}.of"
+        return exact(ExpressionSql(feature.of, EVENT_COLUMNS, what).sql(_event_text))
 
     def _operand(self, feature: FeatureSpec, source: Source, *, with_gap: bool = True) -> Operand:
         where = self._where(feature, source)
@@ -275,9 +288,8 @@ class _Compiler:
         sql = ExpressionSql(feature.column, columns, what).sql(_event_text)
         if source == "session" or sql == "value":
             return sql
-        kind = (
-            "text" if feature.op in {"distinct", "most_frequent", "entity_rate"} else feature.type
-        )
+        as_text = {"distinct", "most_frequent", *ENTITY_OPERATIONS}
+        kind = "text" if feature.op in as_text else feature.type
         return sql if kind == "text" else f"try_cast({sql} as {SQL_TYPES[kind]})"
 
     def _check_keys(self, feature: FeatureSpec) -> None:

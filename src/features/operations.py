@@ -74,7 +74,7 @@ def _total(column: str, window: str, kind: str = "bigint") -> str:
     return f"cast(coalesce(sum({column}){_filter(window)}, 0) as {kind})"
 
 
-def _exact(column: str) -> str:
+def exact(column: str) -> str:
     """Write a column so that its total does not depend on the order of adding.
 
     Sums of doubles differ in the last digits with every plan and engine; millionths as integers
@@ -85,14 +85,14 @@ def _exact(column: str) -> str:
 
 def _sum_states(source: Source) -> Callable[[Operand], tuple[State, ...]]:
     def states(on: Operand) -> tuple[State, ...]:
-        return (State("sum", f"sum({_exact(on.column)}){_filter(on.where)}", source, "null"),)
+        return (State("sum", f"sum({exact(on.column)}){_filter(on.where)}", source, "null"),)
 
     return states
 
 
 def _mean_states(source: Source) -> Callable[[Operand], tuple[State, ...]]:
     def states(on: Operand) -> tuple[State, ...]:
-        counted = State("n_sum", f"count({_exact(on.column)}){_filter(on.where)}", source, "0")
+        counted = State("n_sum", f"count({exact(on.column)}){_filter(on.where)}", source, "0")
         return (*_sum_states(source)(on), counted)
 
     return states
@@ -288,9 +288,24 @@ OTHER_OPERATIONS: dict[str, tuple[str, frozenset[str], frozenset[str]]] = {
         frozenset({"column", "outcome", "within"}),
         frozenset({"events", "where", "min_gap", "smoothing"}),
     ),
+    "entity_mean": (
+        "mean of a second column (`of`) over all users' events with the user's latest entity (a "
+        "column), smoothed toward the overall mean",
+        frozenset({"column", "of"}),
+        frozenset({"events", "where", "smoothing"}),
+    ),
+    "entity_count": (
+        "how often the user's latest entity (a column) occurred so far, with all users; null "
+        "without an entity",
+        _COLUMN,
+        frozenset({"events", "where"}),
+    ),
 }
+ENTITY_OPERATIONS = frozenset({"entity_rate", "entity_mean", "entity_count"})
 
-KEYS = frozenset({"events", "where", "column", "window", "min_gap", "sql", "outcome", "within"})
+KEYS = frozenset(
+    {"events", "where", "column", "window", "min_gap", "sql", "outcome", "within", "of"}
+)
 
 
 def given_keys(feature: FeatureSpec) -> frozenset[str]:

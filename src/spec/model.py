@@ -192,6 +192,7 @@ class FeatureSpec(Part):
     events: tuple[Text, ...] = ()
     where: Text | None = None
     column: Text | None = None
+    of: Text | None = None
     window: Days | None = None
     min_gap: Duration | None = None
     null: float | str | None = None

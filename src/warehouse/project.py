@@ -21,7 +21,7 @@ from ..spec.durations import parse_duration
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 
-OPTIONAL_MODELS = {"user_day_values": "distincts", "entity_days": "entity_rates"}
+OPTIONAL_MODELS = {"user_day_values": "distincts", "entity_days": "entities"}
 SNAPSHOT_MODEL = "user_features"
 
 
@@ -59,8 +59,8 @@ class Columns(Protocol):
         ...
 
     @property
-    def entity_rates(self) -> Sequence[Any]:
-        """Rates by entity."""
+    def entities(self) -> Sequence[Any]:
+        """What is known of entities: counts and rates over all users."""
         ...
 
     @property
@@ -200,7 +200,7 @@ def _values(spec: Spec, columns: Columns, as_of_dates: Sequence[date]) -> dict[s
         "features": columns.features,
         "gaps": columns.gaps,
         "distincts": columns.distincts,
-        "entity_rates": columns.entity_rates,
+        "entities": columns.entities,
         "attributes": [
             {
                 "feature": attribute.feature,

@@ -85,6 +85,9 @@ plan: op="attribute", type="text", column="plan", null="none"
 country: op="attribute", type="text", column="country"
 per_view: op="expression", sql="spent / nullif(views, 0) + coalesce(least, 0)"
 rate: op="entity_rate", events=["click"], column="device", outcome=["buy"], within="2d", smoothing=4
+worth: op="entity_mean", events=["click"], column="device", of="value", smoothing=3
+seen: op="entity_count", events=["view"], column="properties.color"
+seen_big: op="entity_count", column="device", where="value > 10"
 """
 
 
@@ -261,8 +264,40 @@ def features_by_hand(log: list[Event], user: str, as_of: date) -> dict[str, obje
         "spam": float(sum(s.events for s in spam)),
         "length": sum(s.seconds for s in closed) / len(closed) if closed else None,
         "per_view": spent / views + (least or 0) if views else None,
+        "worth": _worth_by_hand(log, latest(named(mine, "click"), lambda e: e.device), midnight),
+        "seen": _seen_by_hand(named(log, "view"), named(mine, "view"), "color", midnight),
+        "seen_big": _seen_by_hand(
+            *([e for e in some if (e.value or 0) > 10] for some in (log, mine)), "device", midnight
+        ),
         "rate": _rate_by_hand(log, latest(named(mine, "click"), lambda e: e.device), midnight),
     }
+
+
+def _seen_by_hand(
+    everyone: list[Event], mine: list[Event], column: str, midnight: datetime
+) -> int | None:
+    """How many events of all users before midnight have what the user's latest one has."""
+    known = [getattr(e, column) for e in mine if getattr(e, column) is not None]
+    if not known:
+        return None
+    return sum(getattr(e, column) == known[-1] for e in everyone if e.event_time < midnight)
+
+
+def _worth_by_hand(log: list[Event], device: str | None, midnight: datetime) -> float | None:
+    """The mean value of clicks on a device, drawn toward the overall mean (weight 3)."""
+    known = [
+        e
+        for e in log
+        if e.event_name == "click"
+        and e.device is not None
+        and e.value is not None
+        and e.event_time < midnight
+    ]
+    if not known:
+        return None
+    overall = sum(e.value or 0 for e in known) / len(known)
+    like = [e.value or 0 for e in known if e.device == device]
+    return (sum(like) + 3 * overall) / (len(like) + 3)
 
 
 def _rate_by_hand(log: list[Event], entity: str | None, midnight: datetime) -> float | None:

@@ -75,7 +75,7 @@ def test_label_only_events_never_reach_features() -> None:
     spec = load_spec("olist")
     compiled = compile_features(spec)
     sql = " ".join(c.sql for c in (*compiled.event_states, *compiled.merged, *compiled.features))
-    assert "order_kept" not in sql + " ".join(rate.outcome for rate in compiled.entity_rates)
+    assert "order_kept" not in sql + " ".join(e.outcome or "" for e in compiled.entities)
 
 
 @pytest.mark.parametrize(

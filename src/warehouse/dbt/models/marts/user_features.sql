@@ -74,15 +74,15 @@ different as (
     group by user_id, as_of
 )
 <%- endif %>
-<%- if entity_rates %>,
+<%- if entities %>,
 
 entity_totals as (
     select
         e.feature,
         e.entity,
         a.as_of,
-        sum(e.trials) as trials,
-        sum(e.successes) as successes
+        sum(e.occurrences) as occurrences,
+        sum(e.total) as total
     from {{ ref('entity_days') }} as e
     inner join as_of_dates as a on e.close_day < a.as_of
     group by e.feature, e.entity, a.as_of
@@ -92,24 +92,30 @@ overall as (
     select
         feature,
         as_of,
-        cast(sum(successes) as double) / sum(trials) as rate
+        cast(sum(total) as double) / sum(occurrences) as mean
     from entity_totals
     group by feature, as_of
 )
-<%- for rate in entity_rates %>,
+<%- for e in entities %>,
 
-rate_<< rate.feature >> as (
+entity_<< e.feature >> as (
     select
         m.user_id,
         m.as_of,
-        (coalesce(t.successes, 0) + << rate.smoothing >> * o.rate)
-        / (coalesce(t.trials, 0) + << rate.smoothing >>) as rate
+        <%- if e.outcome or e.amount %>
+        (coalesce(cast(t.total as double), 0) + << e.smoothing >> * o.mean)
+        / (coalesce(t.occurrences, 0) + << e.smoothing >>) as value
+        <%- else %>
+        cast(t.occurrences as double) as value
+        <%- endif %>
     from merged as m
-    inner join overall as o on m.as_of = o.as_of and o.feature = '<< rate.feature >>'
+    <%- if e.outcome or e.amount %>
+    inner join overall as o on m.as_of = o.as_of and o.feature = '<< e.feature >>'
+    <%- endif %>
     left join entity_totals as t
         on m.as_of = t.as_of
-        and t.feature = '<< rate.feature >>'
-        and m.entity_of_<< rate.feature >> = t.entity
+        and t.feature = '<< e.feature >>'
+        and m.entity_of_<< e.feature >> = t.entity
 )
 <%- endfor %>
 <%- endif %>,
@@ -128,9 +134,9 @@ features as (
     <%- if distincts %>
     left join different as v on m.user_id = v.user_id and m.as_of = v.as_of
     <%- endif %>
-    <%- for rate in entity_rates %>
-    left join rate_<< rate.feature >> as r_<< rate.feature >>
-        on m.user_id = r_<< rate.feature >>.user_id and m.as_of = r_<< rate.feature >>.as_of
+    <%- for e in entities %>
+    left join entity_<< e.feature >> as e_<< e.feature >>
+        on m.user_id = e_<< e.feature >>.user_id and m.as_of = e_<< e.feature >>.as_of
     <%- endfor %>
 )
 
