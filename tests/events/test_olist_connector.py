@@ -162,6 +162,7 @@ def test_what_was_bought_comes_with_the_shipping(real: Read) -> None:
     ):
         assert found.fillna("-").tolist() == expected.fillna("-").tolist()
     assert np.allclose(shipped["freight_share"], share, atol=1e-6, equal_nan=True)
+    assert np.allclose(shipped["price"], main["price"], equal_nan=True)
     assert np.allclose(shipped["items"], count, equal_nan=True)
 
 

@@ -7,8 +7,8 @@ what the shop knew at its time; that is what the rules below are for.
   one that paid most; ties by name), instalments (the most), estimated_delivery (date promised).
 - order_approved, at the approval of the payment; order_id.
 - order_shipped, at the handing over to the carrier; order_id, category, seller_id and seller_state
-  (of the dearest item; ties by item number), items (how many), freight_share (of price and
-  freight).
+  (of the dearest item; ties by item number), product_id and price of the same, items (how many),
+  freight_share (of price and freight).
 - order_delivered, at the delivery; order_id, delivery_days (since the purchase), late_days (whole
   days after the date promised; negative is early).
 - order_cancelled, when it is surely known (below); order_id, status (canceled or unavailable).

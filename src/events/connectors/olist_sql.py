@@ -84,6 +84,7 @@ filled as (
     select
         order_id,
         count(*) as items,
+        max(price) as price,
         cast(sum(freight_value) as double)
             / nullif(cast(sum(price) + sum(freight_value) as double), 0) as freight_share,
         arg_min((product_id, seller_id), (-price, order_item_id)) as main
@@ -94,6 +95,7 @@ filled as (
 select
     f.order_id,
     f.items,
+    f.price,
     f.freight_share,
     f.main[1] as product_id,
     f.main[2] as seller_id,
@@ -151,6 +153,7 @@ select
         'seller_id', c.seller_id,
         'seller_state', c.seller_state,
         'items', c.items,
+        'price', c.price,
         'freight_share', round(c.freight_share, 6)
     )
 from staged_dated as o
