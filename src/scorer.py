@@ -94,6 +94,23 @@ class Reason:
         return f"{self.text}, {signed(self.amount)}"
 
 
+@dataclass(frozen=True)
+class Influence:
+    """What one feature, or a group of correlated ones, did to one user by both accounts.
+
+    values: the user's values in words. points, log_odds: None where that account does not read
+    it. reason: the scorecard's words, empty where it gave no points. steady: whether the model's
+    part is large and stable enough to be given as a reason.
+    """
+
+    part: str
+    values: str
+    points: float | None
+    reason: str
+    log_odds: float | None
+    steady: bool
+
+
 def signed(amount: float) -> str:
     """Write points with a sign and no needless decimals.
 

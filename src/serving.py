@@ -102,7 +102,9 @@ class Served:
             chance = self.scorer.calibrator.probability(margin)
             features = {feature.name: feature for feature in self.spec.features}
             why = (
-                model_reasons(explain_rows(self.scorer, table), rows, features)
+                model_reasons(
+                    explain_rows(self.scorer, table, self.spec.training.groups), rows, features
+                )
                 if self.scorer.explains
                 else [[] for _ in rows]
             )

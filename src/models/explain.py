@@ -20,35 +20,73 @@ NUDGE = 0.01  # of a value; whole numbers are counts or days, and have no near n
 
 @dataclass(frozen=True)
 class Explained:
-    """Some users' contributions: values (n, k) in log-odds, in the order of `names`, and the base.
+    """Some users' contributions: values (n, k) in log-odds, in the order of `parts`, and the base.
 
-    steady: bool (n, k): it moved the score, and kept its sign under every nudge.
+    parts: what is explained, a group of features or one in none, and its features. steady: bool
+    (n, k): it moved the score, and kept its sign under every nudge.
     """
 
-    names: tuple[str, ...]
+    parts: Mapping[str, tuple[str, ...]]
     values: Floats
     base: float
     steady: NDArray[np.bool_]
 
 
-def explain_rows(scorer: LearnedScorer, table: FeatureTable) -> Explained:
+def explain_rows(
+    scorer: LearnedScorer, table: FeatureTable, groups: Mapping[str, Sequence[str]]
+) -> Explained:
     """Return contributions of a few users, and which of them are fit to be said.
 
+    groups: features whose contributions are added up, since correlated features share one
+    influence and their sum says more than each by itself; features in none stand for themselves.
     Values that are no whole numbers are nudged by a hundredth of themselves, NUDGES times, always
     the same way; so a user's reasons do not depend on who else is explained.
 
     Raises DataError for a scorer without contributions.
     """
     found = scorer.contributions(table)
-    values = np.asarray(found.values, dtype=np.float64)
+    parts = parts_of(found.names, groups)
+    values = by_part(np.asarray(found.values, dtype=np.float64), found.names, parts)
     whole = np.abs(values).sum(axis=1, keepdims=True)
     steady = np.abs(values) >= MOVED * np.maximum(whole, 1e-12)
     matrix = scorer.encoding.matrix(table)
     for nudged in _nudged(matrix, len(scorer.encoding.numbers)):
         again = scorer.model.contributions(nudged)
         if again is not None:
-            steady &= np.sign(again[0]) == np.sign(values)
-    return Explained(found.names, values, found.base, steady)
+            steady &= np.sign(by_part(again[0], found.names, parts)) == np.sign(values)
+    return Explained(parts, values, found.base, steady)
+
+
+def parts_of(
+    names: Sequence[str], groups: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Return what a scorer's features are explained as: groups, and features in none.
+
+    A group stands where its first feature stands; features that the scorer does not read are left
+    out of it.
+
+    >>> parts_of(["a", "b", "c"], {"outer": ["c", "a", "z"]})
+    {'outer': ('a', 'c'), 'b': ('b',)}
+    """
+    home = {member: group for group, members in groups.items() for member in members}
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        part = home.get(name, name)
+        found[part] = (*found.get(part, ()), name)
+    return found
+
+
+def by_part(values: Floats, names: Sequence[str], parts: Mapping[str, Sequence[str]]) -> Floats:
+    """Return contributions (n, features) added up by part, shape (n, parts).
+
+    >>> by_part(np.array([[1.0, 2.0, 4.0]]), ["a", "b", "c"], {"ab": ["a", "b"], "c": ["c"]})
+    array([[3., 4.]])
+    """
+    places = {name: place for place, name in enumerate(names)}
+    found: Floats = np.column_stack(
+        [values[:, [places[name] for name in members]].sum(axis=1) for members in parts.values()]
+    )
+    return found
 
 
 def stability(scorer: LearnedScorer, table: FeatureTable, most: int = 3) -> float:
@@ -76,18 +114,30 @@ def model_reasons(
 
     rows: the same users' features, in the same order.
     """
+    names = list(explained.parts)
     found = []
     for row, values, steady in zip(rows, explained.values, explained.steady, strict=True):
         order = np.argsort(-np.abs(values), kind="stable")
         found.append(
             [
-                Reason(name, in_words(features[name], row.get(name)), float(values[place]))
+                Reason(part, part_in_words(part, members, features, row), float(values[place]))
                 for place in order
                 if steady[place]
-                for name in [explained.names[place]]
+                for part, members in [(names[place], explained.parts[names[place]])]
             ]
         )
     return found
+
+
+def part_in_words(
+    part: str,
+    members: Sequence[str],
+    features: Mapping[str, FeatureSpec],
+    row: Mapping[str, object],
+) -> str:
+    """Say a part and a user's values of its features; a group is named before them."""
+    said = ", ".join(in_words(features[name], row.get(name)) for name in members)
+    return said if tuple(members) == (part,) else f"{part.replace('_', ' ')} ({said})"
 
 
 def in_words(feature: FeatureSpec, value: object) -> str:

@@ -8,7 +8,6 @@ through skops, which loads only types that are listed here.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -184,17 +183,3 @@ def signed_log(matrix: Matrix) -> Floats:
     """
     values = matrix.astype(np.float64)
     return np.sign(values) * np.log1p(np.abs(values))
-
-
-def by_group(values: Floats, names: Sequence[str], groups: dict[str, Sequence[str]]) -> Floats:
-    """Return contributions summed over groups of columns, in the order of `groups`.
-
-    Correlated features share one influence; their sum says more than each by itself.
-
-    >>> by_group(np.array([[1.0, 2.0, 4.0]]), ["a", "b", "c"], {"ab": ["a", "b"], "c": ["c"]})
-    array([[3., 4.]])
-    """
-    places = {name: place for place, name in enumerate(names)}
-    return np.column_stack(
-        [values[:, [places[name] for name in members]].sum(axis=1) for members in groups.values()]
-    )

@@ -12,10 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import WarehouseError
+from ..scorer import Integers
 from ..scoring.ranking import (
     LABELS,
     RankedUser,
     write_all_scores,
+    write_influences,
     write_propensities,
     write_top_users,
 )
@@ -27,7 +29,12 @@ from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published, read_published
 from .scorers import choose_scorer
 from .specs import spec_version
-from .standing import account, disagreements, stand
+from .standing import Standing, account, disagreements, stand
+
+ALL_SCORES = "all_scores.parquet"
+PROPENSITIES = "user_propensity_scores.csv"
+REASONS = "reasons.csv"
+DISAGREEMENTS = "disagreements.csv"
 
 
 @dataclass(frozen=True)
@@ -75,8 +82,9 @@ def score(
     spec's population. scorer: champion (the scorecard while there is none), scorecard, a learned
     scorer's name or models:/…; store: where learned ones are found, the default store when None.
     `all_scores.parquet` is written beside `out`, and for a learned scorer
-    `user_propensity_scores.csv` (every user's chance, expected spend, decile and band) and
-    `disagreements.csv` (whom the scorecard puts elsewhere, both accounts side by side).
+    `user_propensity_scores.csv` (every user's chance, expected spend, decile and band),
+    `reasons.csv` (the exported users, both accounts feature by feature) and `disagreements.csv`
+    (whom the scorecard puts elsewhere, both accounts in words).
 
     Raises WarehouseError when that date is not built, or the spec changed since; UsageError for a
     scorer that is not registered, or was trained on other features.
@@ -84,42 +92,18 @@ def score(
     published = read_published(warehouse, spec.name)
     chosen = choose_scorer(spec, scorer, store or open_store())
     standing = stand(spec, published, chosen, as_of, everyone=everyone)
-    order = standing.order()
-    users = account(spec, standing, order[:top], range(1, top + 1))
     day = as_of or published.as_of_dates[-1]
-    all_scores = out.parent / "all_scores.parquet"
-    beside = {}
-    if standing.probability is not None:
-        beside["probability"] = standing.probability
-        beside["scorecard_score"] = standing.hundredths / HUNDREDTHS
-    write_all_scores(
-        all_scores, standing.snapshot.user_ids, order,
-        score=standing.score, codes=standing.codes, beside=beside,
-    )  # fmt: skip
     stamps = {
         "as_of": day.isoformat(),
         "run_id": published.info.build_id,
         "scorer": chosen.stamp,
         "spec_version": spec_version(spec),
     }
-    propensities = None
-    if standing.probability is not None:
-        propensities = out.parent / "user_propensity_scores.csv"
-        write_propensities(
-            propensities, standing.snapshot.user_ids, order,
-            probability=standing.probability, expected_spend=standing.expected_spend,
-            codes=standing.codes, stamps={key: stamps[key] for key in ("as_of", "scorer")},
-        )  # fmt: skip
-        apart = disagreements(standing, top)
-        ranks = np.empty(len(order), dtype=np.int64)
-        ranks[order] = np.arange(1, len(order) + 1)
-        write_top_users(
-            out.parent / "disagreements.csv",
-            account(spec, standing, apart, ranks[apart].tolist()),
-            stamps=stamps,
-            details={},
-            pass_through=(),
-        )
+    order = standing.order()
+    users = account(spec, standing, order[:top], range(1, top + 1))
+    _write_everyone(out, standing, order, stamps)
+    if chosen.learned is not None:
+        _write_both_accounts(out, spec, standing, order, users, stamps)
     details = _details(published, spec.users.pass_through, [user.user_id for user in users])
     write_top_users(
         out, users, stamps=stamps, details=details, pass_through=spec.users.pass_through
@@ -134,8 +118,51 @@ def score(
         run_id=published.info.build_id,
         scorer=chosen.stamp,
         top_users=out,
-        all_scores=all_scores,
-        propensities=propensities,
+        all_scores=out.parent / ALL_SCORES,
+        propensities=None if standing.probability is None else out.parent / PROPENSITIES,
+    )
+
+
+def _write_everyone(
+    out: Path, standing: Standing, order: Integers, stamps: Mapping[str, str]
+) -> None:
+    """Write every user's score beside `out`, and a learned scorer's chances and spend."""
+    beside = {}
+    if standing.probability is not None:
+        beside["probability"] = standing.probability
+        beside["scorecard_score"] = standing.hundredths / HUNDREDTHS
+    write_all_scores(
+        out.parent / ALL_SCORES, standing.snapshot.user_ids, order,
+        score=standing.score, codes=standing.codes, beside=beside,
+    )  # fmt: skip
+    if standing.probability is not None:
+        write_propensities(
+            out.parent / PROPENSITIES, standing.snapshot.user_ids, order,
+            probability=standing.probability, expected_spend=standing.expected_spend,
+            codes=standing.codes, stamps={key: stamps[key] for key in ("as_of", "scorer")},
+        )  # fmt: skip
+
+
+def _write_both_accounts(
+    out: Path,
+    spec: Spec,
+    standing: Standing,
+    order: Integers,
+    users: Sequence[RankedUser],
+    stamps: Mapping[str, str],
+) -> None:
+    """Write the exported users' table by feature, and whom the two scorers put furthest apart."""
+    by_feature = {key: stamps[key] for key in ("as_of", "scorer")}
+    write_influences(out.parent / REASONS, users, stamps=by_feature)
+    apart = disagreements(standing, len(users))
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(1, len(order) + 1)
+    write_top_users(
+        out.parent / DISAGREEMENTS,
+        account(spec, standing, apart, ranks[apart].tolist()),
+        stamps=stamps,
+        details={},
+        pass_through=(),
     )
 
 

@@ -9,10 +9,11 @@ from ..scorer import signed
 from ..scoring.ranking import RankedUser
 from .demo import Demo
 from .evaluate import Evaluation
-from .score import Explanation, Ranking
+from .score import DISAGREEMENTS, REASONS, Explanation, Ranking
 
 STALE_DAYS = 7
 SHORT_REASONS = 3
+_WIDEST = 60
 
 
 def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
@@ -40,7 +41,9 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
     yield f"every score: {ranking.all_scores}"
     if ranking.propensities is not None:
         yield f"every chance and expected spend: {ranking.propensities}"
-        apart = ranking.propensities.with_name("disagreements.csv")
+        by_feature = ranking.propensities.with_name(REASONS)
+        yield f"the top users feature by feature, model beside points: {by_feature}"
+        apart = ranking.propensities.with_name(DISAGREEMENTS)
         yield f"whom the scorecard puts elsewhere, and why: {apart}"
 
 
@@ -59,13 +62,13 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
         )
     yield f"as of {explanation.as_of}"
     yield ""
-    if user.probability is not None:
+    if user.influences:
         yield from _side_by_side(user)
-        yield ""
-    for reason in user.reasons:
-        yield f"{signed(reason.amount):>8}  {reason.text}"
-    yield f"{'-' * 8:>8}"
-    yield f"{user.scorecard_score:>8.2f}  points in all"
+    else:
+        for reason in user.reasons:
+            yield f"{signed(reason.amount):>8}  {reason.text}"
+        yield f"{'-' * 8:>8}"
+        yield f"{user.scorecard_score:>8.2f}  points in all"
     yield ""
     yield "features"
     width = max(len(name) for name in explanation.features)
@@ -74,11 +77,22 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
 
 
 def _side_by_side(user: RankedUser) -> Iterator[str]:
-    """Yield what moved a learned score, in log-odds, and how far the scorecard agrees."""
-    for reason in user.model_reasons:
-        yield f"{signed(reason.amount):>8}  {reason.text}"
+    """Yield both accounts feature by feature, what moved the model most first."""
+    said = [(line, line.values or line.reason) for line in user.influences]
+    width = min(_WIDEST, max(len("what"), *(len(text) for _, text in said)))
+    yield f"{'log-odds':>8}   {'points':>6}  {'what':<{width}}  what the points are for"
+    for line, text in said:
+        log_odds = "-" if line.log_odds is None else f"{line.log_odds:+.2f}"
+        mark = " " if line.steady or line.log_odds is None else "~"
+        points = "-" if line.points is None else signed(line.points) if line.points else "0"
+        reason = line.reason if line.values else ""
+        yield f"{log_odds:>8}{mark}  {points:>6}  {text:<{width}}  {reason}".rstrip()
+    yield f"{'':>8}   {'-' * 6}"
+    yield f"{'':>8}   {user.scorecard_score:>6.2f}  points in all"
     agreed = "nothing to compare" if user.agreement is None else f"{user.agreement:+.2f}"
-    yield f"log-odds of the model, largest first; rank agreement with the points below: {agreed}"
+    yield f"rank agreement of the two: {agreed}"
+    if any(line.log_odds is not None and not line.steady for line in user.influences):
+        yield "~ too small, or too unsteady when values are nudged, to be given as a reason"
 
 
 def evaluation_lines(evaluation: Evaluation) -> Iterator[str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..features.matrix import Snapshot
-from ..models.explain import Explained, agreement, explain_rows, model_reasons
-from ..scorer import Contributions, Floats, Integers
+from ..models.explain import agreement, explain_rows, model_reasons
+from ..scorer import Floats, Integers
 from ..scoring.ranking import LABELS, RankedUser, band_codes, order_by_score
 from ..scoring.reasons import places, scorecard_reasons
 from ..scoring.scorecard import Scorecard
@@ -19,6 +19,7 @@ from ..serving import percentile_codes
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
 from ..warehouse.published import Published
+from .influences import influences, points_by_part
 from .scorers import Chosen
 
 
@@ -104,46 +105,36 @@ def account(
     features = part.rows()
     contributions = Scorecard(spec.scorecard).contributions(part)
     points = scorecard_reasons(spec.scorecard, contributions, features)
+    users = [
+        RankedUser(
+            rank=rank,
+            user_id=str(features[place]["user_id"]),
+            score=float(standing.score[row]),
+            label=LABELS[int(standing.codes[row])],
+            reasons=tuple(points[place]),
+            scorecard_score=float(standing.hundredths[row]) / HUNDREDTHS,
+            probability=_at(standing.probability, row),
+        )
+        for place, (rank, row) in enumerate(zip(ranks, rows, strict=False))
+    ]
     learned = standing.chosen.learned
-    explained = explain_rows(learned, part) if learned is not None and learned.explains else None
+    if learned is None or not learned.explains:
+        return users
+    explained = explain_rows(learned, part, spec.training.groups)
     by_name = {feature.name: feature for feature in spec.features}
-    moved = (
-        model_reasons(explained, features, by_name) if explained is not None else [[] for _ in rows]
-    )
-    users = []
-    for place, (rank, row) in enumerate(zip(ranks, rows, strict=False)):
-        users.append(
-            RankedUser(
-                rank=rank,
-                user_id=str(features[place]["user_id"]),
-                score=float(standing.score[row]),
-                label=LABELS[int(standing.codes[row])],
-                reasons=tuple(points[place]),
-                scorecard_score=float(standing.hundredths[row]) / HUNDREDTHS,
-                probability=_at(standing.probability, row),
-                model_reasons=tuple(moved[place]),
-                agreement=_agreement(spec, contributions, explained, place),
-            )
+    moved = model_reasons(explained, features, by_name)
+    for place, user in enumerate(users):
+        by_part = points_by_part(spec, contributions, explained.parts, place)
+        log_odds = dict(zip(explained.parts, explained.values[place].tolist(), strict=True))
+        users[place] = replace(
+            user,
+            model_reasons=tuple(moved[place]),
+            agreement=agreement(by_part, log_odds),
+            influences=influences(
+                spec, contributions, user.reasons, explained, features[place], place
+            ),
         )
     return users
-
-
-def points_by_feature(spec: Spec, contributions: Contributions, place: int) -> dict[str, float]:
-    """Return one user's points by feature: a feature's terms together, caps left aside."""
-    found: dict[str, float] = {}
-    for column, term in enumerate(spec.scorecard.terms):
-        points = float(contributions.values[place, column]) / HUNDREDTHS
-        found[term.feature] = found.get(term.feature, 0.0) + points
-    return found
-
-
-def _agreement(
-    spec: Spec, contributions: Contributions, explained: Explained | None, place: int
-) -> float | None:
-    if explained is None:
-        return None
-    moved = dict(zip(explained.names, explained.values[place].tolist(), strict=True))
-    return agreement(points_by_feature(spec, contributions, place), moved)
 
 
 def _at(values: Floats | None, row: np.int64) -> float | None:

@@ -14,7 +14,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from ..files import replacing
-from ..scorer import Floats, Integers, Reason
+from ..scorer import Floats, Influence, Integers, Reason
 from ..spec.scorecard import HUNDREDTHS, BandsSpec
 
 LABELS = ("low", "medium", "high")
@@ -33,6 +33,16 @@ LEADING = (
     "scorer",
     "spec_version",
 )
+_BY_FEATURE = (
+    "rank",
+    "user_id",
+    "feature",
+    "value",
+    "log_odds",
+    "points",
+    "is_model_reason",
+    "points_reason",
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -42,7 +52,7 @@ class RankedUser:
 
     score: of the scorer that ranks. reasons: the scorecard's, in points. What follows is for a
     learned scorer beside it: model_reasons in log-odds, agreement the rank correlation of both
-    accounts.
+    accounts, influences the whole of both, feature by feature.
     """
 
     rank: int
@@ -54,6 +64,7 @@ class RankedUser:
     probability: float | None = None
     model_reasons: tuple[Reason, ...] = ()
     agreement: float | None = None
+    influences: tuple[Influence, ...] = ()
 
 
 def order_by_score(hundredths: Integers) -> Integers:
@@ -174,6 +185,32 @@ def write_top_users(
             passed = details.get(user.user_id, {})
             extra = [inert(passed.get(name) or "") for name in pass_through]
             writer.writerow([*(row.get(name, "") for name in LEADING), *extra, ""])
+
+
+def write_influences(path: Path, users: Sequence[RankedUser], *, stamps: Mapping[str, str]) -> None:
+    """Write both accounts of every user as CSV, a line for each feature or group of them.
+
+    is_model_reason: yes where the model's part is large and steady enough to be given as a
+    reason. A cell is empty where an account does not read the feature. Formulas are inert.
+    """
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*_BY_FEATURE, *stamps])
+        for user in users:
+            for line in user.influences:
+                writer.writerow(
+                    [
+                        user.rank,
+                        inert(user.user_id),
+                        line.part,
+                        inert(line.values),
+                        "" if line.log_odds is None else f"{line.log_odds:.6f}",
+                        "" if line.points is None else f"{line.points:.2f}",
+                        "" if line.log_odds is None else "yes" if line.steady else "no",
+                        inert(line.reason),
+                        *(inert(value) for value in stamps.values()),
+                    ]
+                )
 
 
 def inert(text: str) -> str:

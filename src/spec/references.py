@@ -93,3 +93,10 @@ def check_training(training: TrainingSpec, features: Sequence[str]) -> None:
     both = sorted(set(training.rising) & set(training.falling))
     if both:
         raise ValueError(f"training: {both[0]!r} is both rising and falling: choose one")
+    grouped = [name for members in training.groups.values() for name in members]
+    for name in grouped:
+        if grouped.count(name) > 1:
+            raise ValueError(f"training.groups: {name!r} is in two groups, or twice in one")
+    for name in training.groups:
+        if name in features:
+            raise ValueError(f"training.groups: {name!r} is a feature: give the group another name")

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from .durations import parse_days
 
+_GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,7 +41,8 @@ class TrainingSpec(_Part):
     recall are told. leave_out: features that learned scorers do not read. rising, falling:
     features with which the chance of the target can only grow, or only shrink. recency: the
     feature that ranks by itself as the floor, smaller is better. suspect_auc: an ROC AUC that is
-    too good to be true for this target, of a feature alone or of a scorer.
+    too good to be true for this target, of a feature alone or of a scorer. groups: features that
+    share one influence, because they are correlated, and are explained together.
     """
 
     every: str = "30d"
@@ -52,6 +55,7 @@ class TrainingSpec(_Part):
     recency: str | None = None
     suspect_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.98
     purchases: PurchasesSpec | None = None
+    groups: dict[_GroupName, Annotated[tuple[str, ...], Field(min_length=2)]] = {}
 
     @field_validator("every")
     @classmethod
@@ -67,4 +71,5 @@ class TrainingSpec(_Part):
             "falling": self.falling,
             "recency": (self.recency,) if self.recency else (),
             "purchases": self.purchases.names() if self.purchases else (),
+            **{f"groups.{name}": members for name, members in self.groups.items()},
         }

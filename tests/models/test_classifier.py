@@ -14,7 +14,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from whyrank.errors import DataError, UsageError
 from whyrank.models.classifier import KINDS, RankingClassifier
-from whyrank.models.fitted import SklearnModel, by_group
+from whyrank.models.explain import by_part
+from whyrank.models.fitted import SklearnModel
 from whyrank.models.storage import load_model, save_model
 
 QUICK = {
@@ -150,7 +151,7 @@ def test_monotone_columns_never_turn() -> None:
 
 def test_grouped_contributions_keep_the_sum() -> None:
     values = np.arange(12.0).reshape(3, 4)
-    grouped = by_group(values, list("abcd"), {"ac": ["a", "c"], "bd": ["b", "d"]})
+    grouped = by_part(values, list("abcd"), {"ac": ["a", "c"], "bd": ["b", "d"]})
     assert np.array_equal(grouped.sum(axis=1), values.sum(axis=1))
 
 

@@ -131,14 +131,25 @@ def test_reasons_moved_the_score_and_stay_when_nudged(trainer: Trainer) -> None:
     table, _ = toy(300, seed=4)
     for name, least in (("logistic", 0.97), ("xgboost", 0.85), ("lightgbm", 0.85)):
         scorer = trainer.fit(name)
-        explained = explain_rows(scorer, table)
+        explained = explain_rows(scorer, table, {})
         share = np.abs(explained.values) / np.abs(explained.values).sum(axis=1, keepdims=True)
         assert not explained.steady[share < 0.02].any()
         assert explained.steady.sum(axis=1).min() >= 1
         assert stability(scorer, table, most=2) >= least
         # Whoever else is explained, a user's reasons are the same.
-        alone = explain_rows(scorer, table.take(np.array([7])))
+        alone = explain_rows(scorer, table.take(np.array([7])), {})
         assert np.array_equal(alone.steady[0], explained.steady[7])
+
+
+def test_grouped_features_are_explained_by_their_sum(trainer: Trainer) -> None:
+    table, _ = toy(50, seed=4)
+    scorer = trainer.fit("xgboost")
+    alone = explain_rows(scorer, table, {})
+    names = list(alone.parts)
+    grouped = explain_rows(scorer, table, {"pair": names[1:3], "absent": ["no_such_feature"]})
+    assert list(grouped.parts) == [names[0], "pair", *names[3:]]
+    assert np.allclose(grouped.values[:, 1], alone.values[:, 1] + alone.values[:, 2])
+    assert np.allclose(grouped.values.sum(axis=1), alone.values.sum(axis=1))
 
 
 def test_agreement_is_a_rank_correlation_over_all_features() -> None:

@@ -29,6 +29,7 @@ from whyrank.pipeline.compare import champion_of, compare_run
 from whyrank.pipeline.generate import generate
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.score import explain, score
+from whyrank.pipeline.scorers import choose_scorer
 from whyrank.pipeline.show import explanation_lines
 from whyrank.pipeline.train import Training, train
 from whyrank.pipeline.training_data import read_labelled, set_course, stack
@@ -179,8 +180,36 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
     assert (one.user.rank, one.user.score) == (1, pytest.approx(scores[0], abs=0.005))
     assert str(one.user.model_reasons[0]) == rows[0]["model_reasons"].split("; ")[0]
     text = "\n".join(explanation_lines(one))
-    assert "log-odds of the model" in text
+    assert "rank agreement of the two" in text
     assert "points in all" in text
+
+
+def test_both_accounts_feature_by_feature_add_up(world: World) -> None:
+    scorer = choose_scorer(world.spec, "xgboost", world.store).learned
+    assert scorer is not None
+    spec, groups = world.spec, world.spec.training.groups
+    assert groups
+    out = world.folder / "grouped" / "top_users.csv"
+    made = score(spec, world.warehouse, store=world.store, scorer="xgboost", top=25, out=out)
+    with out.with_name("reasons.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    table = Snapshot.read(
+        read_published(world.warehouse, spec.name).snapshot(made.as_of), scorer.features
+    )
+    ids = table.user_ids.to_pylist()
+    base = scorer.contributions(table.take(np.array([0]))).base
+    for user in made.users:
+        mine = [line for line in lines if line["user_id"] == user.user_id]
+        points = sum(float(line["points"]) for line in mine if line["points"])
+        assert points == pytest.approx(user.scorecard_score, abs=1e-6)
+        margin = scorer.margin(table.take(np.array([ids.index(user.user_id)])))[0]
+        moved = sum(float(line["log_odds"]) for line in mine if line["log_odds"])
+        assert base + moved == pytest.approx(margin, abs=1e-4)
+        told = [line["feature"] for line in mine if line["is_model_reason"] == "yes"]
+        assert told == [reason.part for reason in user.model_reasons]
+    names = {line["feature"] for line in lines}
+    assert {name for name, members in groups.items() if members} <= names
+    assert not names & {member for members in groups.values() for member in members}
 
 
 def test_explaining_looks_at_the_exported_rows_only(

@@ -1,0 +1,88 @@
+"""One table for a user: every feature, what it was worth on the scorecard and in the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..models.explain import Explained, part_in_words
+from ..scorer import Contributions, Influence, Reason
+from ..spec.model import Spec
+from ..spec.scorecard import HUNDREDTHS
+
+
+def influences(
+    spec: Spec,
+    contributions: Contributions,
+    reasons: Sequence[Reason],
+    explained: Explained,
+    row: Mapping[str, object],
+    place: int,
+) -> tuple[Influence, ...]:
+    """Return what moved one user by either account, what moved the model most first.
+
+    contributions, explained: of several users, of whom this one is at `place`. reasons: this
+    user's on the scorecard. row: this user's features. Points add up to the score: a cap on a
+    group of terms, which belongs to no feature, has a line of its own.
+    """
+    by_name = {feature.name: feature for feature in spec.features}
+    points = points_by_part(spec, contributions, explained.parts, place)
+    texts = _texts_by_part(spec, reasons, explained.parts)
+    moved = dict(zip(explained.parts, explained.values[place].tolist(), strict=True))
+    steady = dict(zip(explained.parts, explained.steady[place].tolist(), strict=True))
+    found = []
+    for part in dict.fromkeys([*moved, *points]):
+        members = explained.parts.get(part, (part,))
+        known = [name for name in members if name in by_name and name in row]
+        values = part_in_words(part, known, by_name, row) if known else ""
+        found.append(
+            Influence(
+                part=part,
+                values=values,
+                points=points.get(part),
+                reason="; ".join(texts.get(part, ())),
+                log_odds=moved.get(part),
+                steady=bool(steady.get(part, False)),
+            )
+        )
+    return tuple(sorted(found, key=lambda i: (-abs(i.log_odds or 0), -abs(i.points or 0))))
+
+
+def points_by_part(
+    spec: Spec,
+    contributions: Contributions,
+    parts: Mapping[str, Sequence[str]],
+    place: int,
+) -> dict[str, float]:
+    """Return one user's points by part: all terms on its features together.
+
+    A feature that the model does not read stands for itself, and so does what is no term (the cap
+    of a group of terms, the limits 0 and 100) if it took anything.
+    """
+    home = _homes(parts)
+    terms = {term.name: term.feature for term in spec.scorecard.terms}
+    found: dict[str, float] = {}
+    for name, value in zip(contributions.names, contributions.values[place], strict=True):
+        if name not in terms and value == 0:
+            continue
+        feature = terms.get(name, name)
+        part = home.get(feature, feature)
+        found[part] = found.get(part, 0.0) + float(value) / HUNDREDTHS
+    return {part: float(np.round(value, 2)) for part, value in found.items()}
+
+
+def _texts_by_part(
+    spec: Spec, reasons: Sequence[Reason], parts: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    home = _homes(parts)
+    terms = {term.name: term.feature for term in spec.scorecard.terms}
+    found: dict[str, list[str]] = {}
+    for reason in reasons:
+        feature = terms.get(reason.part, reason.part)
+        found.setdefault(home.get(feature, feature), []).append(reason.text)
+    return found
+
+
+def _homes(parts: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    return {name: part for part, members in parts.items() for name in members}
