@@ -510,6 +510,7 @@ def init(
 def doctor(
     spec: SpecOption = SPEC,
     warehouse: WarehouseOption = WAREHOUSE,
+    tracking: TrackingOption = None,
     quiet: QuietOption = False,
     json_logs: JsonOption = False,
     debug: DebugOption = False,
@@ -518,7 +519,7 @@ def doctor(
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from .pipeline.doctor import doctor as run
 
-        findings = run(spec, warehouse)
+        findings = run(spec, warehouse, tracking)
         for finding in findings:
             terminal.print(str(finding))
         if any(finding.status == "broken" for finding in findings):

@@ -29,5 +29,9 @@ class DataError(WhyrankError):
     """Input data cannot be read at all (single bad rows go to quarantine instead)."""
 
 
+class InstallError(WhyrankError):
+    """A library that is needed is not there, or cannot be loaded on this machine."""
+
+
 class WarehouseError(WhyrankError):
     """The warehouse cannot be opened, built or read."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 from urllib.request import urlopen
 
-from .errors import UsageError, WhyrankError
+from .errors import InstallError, UsageError, WhyrankError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +34,7 @@ CHAMPION = "champion"
 COMPARISON = "comparison.json"
 _PATIENCE = 5.0  # seconds until a server counts as unreachable
 _TOP_METRICS = 8
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # no such model, no such alias
 _HOW = (
     "A run per training, named after its last test; its description begins with the verdict. "
     "Below it a run per scorer: roc_auc and lift on the last test, …_all_tests over all of them."
@@ -256,6 +257,8 @@ def _version(ml: Any, spec: str, name: str) -> Any:
     except MlflowException as error:
         if name.startswith("models:/"):
             raise TrackingError(f"{name}: the registry has no such model version") from error
+        if error.error_code not in _ABSENT:
+            raise
         return None
     fitting = [v for v in versions if (v.tags or {}).get("scorer") == name]
     return max(fitting, key=lambda v: int(v.version), default=None)
@@ -347,6 +350,7 @@ def _using(store: Store) -> Iterator[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of mlflow and what it imports: nothing to act upon
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         import mlflow as ml
 
@@ -363,6 +367,18 @@ def _using(store: Store) -> Iterator[Any]:
             first = (str(error).splitlines() or [""])[0]
             where = _without_password(store.uri)
             raise TrackingError(f"tracking store {where}: {first}") from error
+        except SQLAlchemyError as error:
+            where = _without_password(store.uri)
+            first = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise TrackingError(
+                f"tracking store {where} cannot be read: {first}; mend it, move it away, or name "
+                "another by --tracking"
+            ) from error
+        except ModuleNotFoundError as error:
+            raise InstallError(
+                f"tracking store {_without_password(store.uri)}: its driver {error.name!r} is not "
+                "installed; for postgresql:// install psycopg2-binary, or name a tracking server"
+            ) from error
         finally:
             ml.set_tracking_uri(before[0])
             ml.set_registry_uri(before[1])

@@ -22,6 +22,7 @@ from .fitted import (
     Model,
     SklearnModel,
     XgboostModel,
+    lightgbm,
     signed_log,
 )
 from .storage import ScaledModel
@@ -273,12 +274,10 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         weights: Floats | None,
         params: dict[str, Any],
     ) -> LightgbmModel:
-        from lightgbm import LGBMClassifier
-
         if self.monotone is not None:
             params["monotone_constraints"] = list(self.monotone)
         params["min_child_samples"] = _leaf(params["min_child_samples"], len(codes))
-        booster = LGBMClassifier(
+        booster = lightgbm().LGBMClassifier(
             random_state=self.seed, deterministic=True, force_row_wise=True, verbose=-1, **params
         )
         booster.fit(matrix, codes, sample_weight=weights)

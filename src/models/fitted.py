@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, InstallError
 from ..scorer import Floats
 from .encoding import Matrix
 
@@ -96,9 +96,22 @@ class LightgbmModel:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read booster.txt."""
-        from lightgbm import Booster
+        return cls(lightgbm().Booster(model_file=folder / "booster.txt"))
 
-        return cls(Booster(model_file=folder / "booster.txt"))
+
+def lightgbm() -> Any:
+    """Return the module lightgbm.
+
+    Raises InstallError where the system lacks OpenMP, which its wheel does not bring along.
+    """
+    try:
+        import lightgbm as found
+    except OSError as error:
+        raise InstallError(
+            f"LightGBM cannot be loaded ({error}): install OpenMP (`apt-get install libgomp1`, "
+            "`brew install libomp`), or leave lightgbm out by --candidates"
+        ) from error
+    return found
 
 
 @dataclass(frozen=True)

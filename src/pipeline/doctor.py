@@ -14,15 +14,29 @@ from typing import Literal
 import pyarrow.parquet as pq
 
 from ..errors import WhyrankError
+from ..models.fitted import lightgbm
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
+from ..tracking import CHAMPION, open_store
 from ..warehouse.engine import Warehouse, open_warehouse
 from ..warehouse.project import landing_schema
 from ..warehouse.published import Published, read_published
+from .scorers import choose_scorer
 from .show import stale
 from .specs import checked_spec, spec_version
 
-PACKAGES = ("duckdb", "dbt-core", "dbt-duckdb", "pyarrow", "numpy", "pandas", "pydantic")
+PACKAGES = (
+    "duckdb",
+    "dbt-core",
+    "dbt-duckdb",
+    "pyarrow",
+    "numpy",
+    "pandas",
+    "pydantic",
+    "scikit-learn",
+    "shap",
+    "mlflow",
+)
 Status = Literal["ok", "warning", "broken"]
 USUAL_DAYS = 28
 HALF_YEAR_DAYS = 182
@@ -41,13 +55,14 @@ class Finding:
         return f"{self.status:<8} {self.text}"
 
 
-def doctor(spec: str, warehouse: str) -> list[Finding]:
-    """Look at the installation, the spec, the warehouse and the published build.
+def doctor(spec: str, warehouse: str, tracking: str | None = None) -> list[Finding]:
+    """Look at the installation, the spec, the warehouse, the published build and the champion.
 
     Raises nothing for what it finds: a finding says what is broken and how to mend it.
     """
     findings = [Finding("ok", f"Python {platform.python_version()} at {sys.prefix}")]
     findings += [_package(name) for name in PACKAGES]
+    findings += _tried(lightgbm, "LightGBM and its OpenMP load")
     opened: list[Spec] = []
     stores: list[Warehouse] = []
     findings += _tried(lambda: opened.append(checked_spec(spec)), f"spec {spec} is sound")
@@ -57,6 +72,8 @@ def doctor(spec: str, warehouse: str) -> list[Finding]:
     if opened and stores:
         findings += _warehouse(opened[0], stores[0])
         findings += _published(opened[0], stores[0])
+    if opened:
+        findings += _champion(opened[0], tracking)
     return findings
 
 
@@ -146,6 +163,21 @@ def _published(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:
     if age := stale(info.last_event):
         yield Finding("warning", age)
     yield from _volume(spec, published)
+
+
+def _champion(spec: Spec, tracking: str | None) -> Iterator[Finding]:
+    notes: list[str] = []
+    try:
+        store = open_store(tracking, note=notes.append)
+        yield from (Finding("warning", note) for note in notes)
+        if not store.exists:
+            yield Finding("ok", "no training yet: the scorecard ranks; see `whyrank train`")
+            return
+        chosen = choose_scorer(spec, CHAMPION, store)
+    except WhyrankError as error:
+        yield Finding("broken", str(error))
+        return
+    yield Finding("ok", f"the champion of spec {spec.name!r} is {chosen.stamp}")
 
 
 def _volume(spec: Spec, published: Published) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published, read_published
 from .scorers import choose_scorer
 from .specs import spec_version
-from .standing import Standing, account, disagreements, stand
+from .standing import Standing, account, disagreements, read_features, stand
 
 ALL_SCORES = "all_scores.parquet"
 PROPENSITIES = "user_propensity_scores.csv"
@@ -91,7 +91,8 @@ def score(
     """
     published = read_published(warehouse, spec.name)
     chosen = choose_scorer(spec, scorer, store or open_store())
-    standing = stand(spec, published, chosen, as_of, everyone=everyone)
+    features = read_features(spec, published, chosen, as_of, everyone=everyone)
+    standing = stand(spec, features, chosen)
     day = as_of or published.as_of_dates[-1]
     stamps = {
         "as_of": day.isoformat(),
@@ -184,7 +185,8 @@ def explain(
     """
     published = read_published(warehouse, spec.name)
     chosen = choose_scorer(spec, scorer, store or open_store())
-    standing = stand(spec, published, chosen, as_of, everyone=True)
+    features = read_features(spec, published, chosen, as_of, everyone=True)
+    standing = stand(spec, features, chosen)
     ids = standing.snapshot.user_ids
     found = pc.index(ids, user_id).as_py()
     if found < 0:

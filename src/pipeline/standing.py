@@ -49,20 +49,27 @@ class Standing:
         return np.argsort(-self.rank_by, kind="stable")
 
 
-def stand(
+def read_features(
     spec: Spec, published: Published, chosen: Chosen, as_of: date | None, *, everyone: bool
-) -> Standing:
-    """Score a snapshot; raises WarehouseError when the date or a feature is not built."""
-    scorecard = Scorecard(spec.scorecard)
+) -> Snapshot:
+    """Read what scorecard and scorer need of a snapshot.
+
+    Raises WarehouseError when the date or a feature is not built.
+    """
     said = sorted(set().union(*(places(term.reason) for term in spec.scorecard.terms)))
     learned = chosen.learned
     also = (
         *(learned.features if learned else ()),
         *(chosen.spend.features if chosen.spend else ()),
     )
-    read = dict.fromkeys((*scorecard.features, *said, *also))
-    snapshot = Snapshot.read(published.snapshot(as_of), tuple(read), population_only=not everyone)
-    hundredths = scorecard.score_hundredths(snapshot)
+    read = dict.fromkeys((*Scorecard(spec.scorecard).features, *said, *also))
+    return Snapshot.read(published.snapshot(as_of), tuple(read), population_only=not everyone)
+
+
+def stand(spec: Spec, snapshot: Snapshot, chosen: Chosen) -> Standing:
+    """Score everybody in a snapshot."""
+    learned = chosen.learned
+    hundredths = Scorecard(spec.scorecard).score_hundredths(snapshot)
     if learned is None:
         codes = band_codes(hundredths, spec.bands)
         score = hundredths / HUNDREDTHS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from whyrank.pipeline.ingest import ingest
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
 from whyrank.warehouse.engine import open_warehouse
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep away from the runs of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 def found(status: str, spec: str, url: str) -> list[str]:
@@ -49,6 +57,38 @@ def test_a_sound_and_fresh_build_has_no_warning(saas: Spec, tmp_path: Path) -> N
     assert found("warning", "saas", url) == ["1 rows in quarantine: user_id is missing"]
     assert found("broken", "saas", url) == []
     assert f"volume holds up to {yesterday}" in found("ok", "saas", url)
+
+
+def test_the_champion_and_what_stands_in_its_way(
+    saas: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"duckdb:///{tmp_path}/w.duckdb"
+    assert "no training yet: the scorecard ranks; see `whyrank train`" in found("ok", "saas", url)
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow" / "mlflow.db").write_text("no database, but long enough to be read as one")
+    assert any("mlflow.db" in text for text in found("broken", "saas", url))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    assert any("cannot be reached" in text for text in found("warning", "saas", url))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "ftp://runs")
+    assert any("'ftp://runs'" in text for text in found("broken", "saas", url))
+
+
+def test_a_missing_library_is_named_with_its_fix(
+    saas: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoOpenMP:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "lightgbm":
+                raise OSError("libgomp.so.1: cannot open shared object file")
+            if name == "psycopg2":
+                raise ModuleNotFoundError("No module named 'psycopg2'", name="psycopg2")
+
+    monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [NoOpenMP(), *sys.meta_path])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ana:secret@127.0.0.1:9/runs")
+    broken = found("broken", "saas", f"duckdb:///{tmp_path}/w.duckdb")
+    assert any("libgomp1" in text for text in broken)
+    assert any("psycopg2-binary" in text and "secret" not in text for text in broken)
 
 
 @pytest.mark.parametrize("thin", [2, 3, 6])
