@@ -250,6 +250,10 @@ def score(
 def explain(
     user_id: Annotated[str, typer.Argument(help="The user.")],
     as_of: AsOfOption = None,
+    plot: Annotated[
+        Optional[Path],
+        typer.Option(metavar="FILE", help="Draw a learned scorer's reasons (PNG).", readable=False),
+    ] = None,
     scorer: ScorerOption = "champion",
     tracking: TrackingOption = None,
     spec: SpecOption = SPEC,
@@ -260,6 +264,7 @@ def explain(
 ) -> None:
     """Say why one user stands where they stand."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from .pipeline.plots import draw_user
         from .pipeline.score import explain as run
         from .pipeline.show import explanation_lines
         from .tracking import open_store
@@ -269,6 +274,9 @@ def explain(
         found = run(opened, store, user_id, as_of=as_of, scorer=scorer, store=runs)
         for line in explanation_lines(found):
             terminal.print(line)
+        if plot is not None:
+            draw_user(found, plot)
+            terminal.print(f"drawn: {plot}")
 
 
 @app.command(epilog="Example: whyrank evaluate --as-of 2026-03-01 --horizon 30d")
@@ -398,6 +406,7 @@ def calibrate(
         Optional[str], typer.Option(help="Within how long, such as 60d; the spec's if left out.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    tracking: TrackingOption = None,
     spec: SpecOption = SPEC,
     warehouse: WarehouseOption = WAREHOUSE,
     quiet: QuietOption = False,
@@ -408,6 +417,8 @@ def calibrate(
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from .pipeline.calibrate import calibrate as run
         from .pipeline.calibrate import calibration_lines
+        from .pipeline.log_calibration import log_calibration
+        from .tracking import open_store
 
         opened, store = _open(spec, warehouse)
         made = run(
@@ -417,6 +428,9 @@ def calibrate(
         )  # fmt: skip
         for line in calibration_lines(made):
             terminal.print(line)
+        runs = open_store(tracking, note=terminal.note)
+        logged = log_calibration(runs, opened, made, {"horizon": horizon or "", "seed": seed})
+        terminal.print(f"table, plot and diff: run {logged} in {runs.shown}")
 
 
 @app.command(epilog="Example: whyrank ui --port 5000")

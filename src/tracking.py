@@ -58,6 +58,11 @@ class Store:
         return self.uri.startswith("sqlite:")
 
     @property
+    def shown(self) -> str:
+        """The URI as it may be printed: without a password."""
+        return _without_password(self.uri)
+
+    @property
     def exists(self) -> bool:
         """Whether anything can be in it: a server, or a file that is there."""
         return not self.local or Path(self.uri.removeprefix("sqlite:///")).exists()
@@ -149,6 +154,34 @@ def log_run(store: Store, record: RunRecord, *, say: Callable[[str], None] = lam
             ml.set_tag("key", record.key)
             run_id: str = parent.info.run_id
         return run_id
+
+
+def log_result(
+    store: Store,
+    spec: str,
+    title: str,
+    *,
+    kind: str,
+    note: str,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    artifacts: Path,
+) -> str:
+    """Log what is no training in the spec's experiment, as one run; return its id.
+
+    kind: what it is, a tag. note: the description that is shown. artifacts: a folder of files.
+    """
+    with (
+        _using(store) as ml,
+        ml.start_run(
+            experiment_id=_experiment(store, ml, spec), run_name=title, description=note
+        ) as run,
+    ):
+        ml.set_tags({"kind": kind, "spec": spec})
+        ml.log_params(dict(params))
+        ml.log_metrics(dict(metrics))
+        ml.log_artifacts(str(artifacts))
+        return str(run.info.run_id)
 
 
 def read_comparison(store: Store, spec: str, run: str | None = None) -> tuple[str, dict[str, Any]]:

@@ -15,8 +15,8 @@ from .learned import LearnedScorer
 from .purchases import histories_of
 from .spend import SPENDERS, SpendScorer
 
-_POWER = 1.5  # between Poisson (1) and gamma (2): compound sums of few amounts
-_CLIP = 0.99  # of own means among users: beyond it one order would tell the tale
+_POWER = 1.2  # between Poisson (1) and gamma (2): compound sums of few amounts
+_CLIP = 0.95  # quantile of amounts beyond which a few orders would tell the tale
 _TREES = 200
 
 
@@ -72,7 +72,8 @@ def _tweedie(
         reg_lambda=10,
         tree_method="hist",
         random_state=plan.about.seed,
-    ).fit(matrix, spend)
+        monotone_constraints=plan.monotone(),
+    ).fit(matrix, _clipped(spend))
     return SpendScorer("tweedie", encoding, horizon, model=XgboostModel(fitted.get_booster()))
 
 
@@ -84,12 +85,18 @@ def _hurdle(
     clip = float(np.nanquantile(own, _CLIP))
     bought = spend > 0
     known = np.nan_to_num(np.minimum(own[bought], clip))
-    paid = np.minimum(spend[bought], np.quantile(spend[bought], _CLIP))
+    paid = _clipped(spend)[bought]
     away = known - known.mean()
     slope = float((away * paid).sum() / max(float((away**2).sum()), 1e-12))
     slope = min(max(slope, 0.0), 1.0)
     start = float(paid.mean() - slope * known.mean())
     return SpendScorer("hurdle", encoding, horizon, chance=chance, worth=(start, slope, clip))
+
+
+def _clipped(spend: Floats) -> Floats:
+    """Return spend, the highest amounts of those who bought cut off; totals are set right later."""
+    clipped: Floats = np.minimum(spend, np.quantile(spend[spend > 0], _CLIP))
+    return clipped
 
 
 def _purchases(plan: Plan, data: TrainingData, value: str, horizon: float) -> SpendScorer:

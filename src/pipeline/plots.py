@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import UsageError
 from ..evaluation.comparison import Comparison
 from ..features.matrix import Snapshot
 from ..reports.figures import (
@@ -13,11 +14,13 @@ from ..reports.figures import (
     beeswarm_figure,
     importance_figure,
     ranking_figure,
+    waterfall_figure,
 )
 from ..scorer import Floats
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from .fold_fits import Fits
+from .score import Explanation
 from .scorers import SCORECARD
 
 _SHOWN = 1500  # users in a beeswarm
@@ -72,6 +75,27 @@ def draw_training(spec: Spec, fits: Fits, comparison: Comparison, folder: Path) 
             "scorecard: mean |points| from average": _column(names, points),
             f"{name}: mean |SHAP|": _column(names, _share(moved)),
         },
+    )
+
+
+def draw_user(explanation: Explanation, path: Path) -> None:
+    """Write the waterfall of one user's contributions in log-odds.
+
+    Raises UsageError when the scorer has none: points are a table already.
+    """
+    user = explanation.user
+    moved = [line for line in user.influences if line.log_odds is not None]
+    if user.base is None or not moved:
+        raise UsageError(
+            f"--plot draws the log-odds of a learned scorer, and {explanation.scorer} has none: "
+            "leave it out, or name another by --scorer"
+        )
+    waterfall_figure(
+        path,
+        f"{user.user_id}: {user.score:.2f} of 100 by {explanation.scorer}, {explanation.as_of}",
+        [line.values for line in moved],
+        np.array([line.log_odds for line in moved], dtype=np.float64),
+        user.base,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,10 @@ from ..models.candidates import Trainer
 from ..models.learned import LearnedScorer
 from ..models.spend import SpendScorer
 from ..models.spend_fits import choose_spender, fit_spend, spenders_of
-from ..scorer import Floats
 from ..spec.model import Spec
 from .build import Say
 from .fold_fits import Fits
-from .training_data import Course, read_labelled, stack
+from .training_data import Course, Labelled, read_labelled, stack
 
 _CHANCES = ("xgboost", "lightgbm", "logistic")  # whose chances the hurdle takes, first there is
 
@@ -52,26 +51,44 @@ def fit_spend_folds(spec: Spec, course: Course, fits: Fits, *, say: Say) -> Spen
     if not any((part.spend > 0).any() for part in fits.parts):
         return None
     reports: dict[str, dict[str, SpendReport]] = {}
-    before: dict[str, tuple[Floats, Floats]] = {}
+    before: tuple[Mapping[str, SpendScorer], Labelled] | None = None
     scorers: dict[str, SpendScorer] = {}
     for fold, fitted in zip(course.all_folds(), fits.by_fold, strict=True):
         say(f"test {fold.test}: expecting spend")
         test = read_labelled(spec, course, fold.test)
         raw = _fit_fold(spec, course, fold, fitted[chance_name], bought.value)
-        scorers = {
-            name: scorer.recalibrated(*before[name]) if name in before else scorer
-            for name, scorer in raw.items()
-        }
+        scorers = _recalibrated(raw, before)
         if fold in course.folds and (test.spend > 0).any():
             reports[fold.test.isoformat()] = {
                 name: spend_report(scorer.expected(test.table), test.spend)
                 for name, scorer in scorers.items()
             }
-        before = {name: (scorer.expected(test.table), test.spend) for name, scorer in raw.items()}
+        before = raw, test
     tests = list(reports)
     earlier = tests[:-1] or tests
     ginis = [(n, float(np.mean([reports[t][n].gini for t in earlier]))) for n in scorers]
     return SpendFits(reports, scorers[choose_spender(ginis)])
+
+
+def _recalibrated(
+    raw: Mapping[str, SpendScorer], before: tuple[Mapping[str, SpendScorer], Labelled] | None
+) -> dict[str, SpendScorer]:
+    """Set totals right by what the fits of the test before expected there, and what came.
+
+    The hurdle's chances are calibrated on that test already, so its expectation there is taken
+    with the very calibration that it has now: else the drift of the base rate would count twice.
+    """
+    if before is None:
+        return dict(raw)
+    earlier, test = before
+    found = {}
+    for name, scorer in raw.items():
+        past = earlier[name]
+        if past.chance is not None and scorer.chance is not None:
+            chance = replace(past.chance, calibrator=scorer.chance.calibrator)
+            past = replace(past, chance=chance)
+        found[name] = scorer.recalibrated(past.expected(test.table), test.spend)
+    return found
 
 
 def _fit_fold(

@@ -137,6 +137,7 @@ def account(
             user,
             model_reasons=tuple(moved[place]),
             agreement=agreement(by_part, log_odds),
+            base=explained.base,
             influences=influences(
                 spec, contributions, user.reasons, explained, features[place], place
             ),

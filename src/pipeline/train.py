@@ -113,7 +113,7 @@ def train(
         store, spec, course, fits, comparison, sentinels,
         key=key, folder=folder, spend=spend.chosen if spend else None, say=say,
     )  # fmt: skip
-    return Training(run, store.uri, folder, course, comparison, sentinels)
+    return Training(run, store.shown, folder, course, comparison, sentinels)
 
 
 def result_dict(

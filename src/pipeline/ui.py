@@ -15,7 +15,7 @@ def serve_ui(store: Store, port: int) -> int:
     Raises UsageError when the store is a server already, or nothing is in it yet.
     """
     if store.uri.startswith(("http://", "https://")):
-        raise UsageError(f"the store is a server with an interface of its own: open {store.uri}")
+        raise UsageError(f"the store is a server with an interface of its own: open {store.shown}")
     if not store.exists:
         raise UsageError("nothing is tracked here yet: run `whyrank train` first")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]

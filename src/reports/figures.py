@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import textwrap
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,8 +102,38 @@ def beeswarm_figure(
     path: Path, title: str, names: Sequence[str], values: Floats, data: Floats, base: float
 ) -> None:
     """Write the shap library's beeswarm of contributions, (n, k), as PNG."""
-    import warnings
+    with _shap_drawing() as (shap, plt):
+        said = [name.replace("_", " ") for name in names]
+        explained = shap.Explanation(
+            values=values, base_values=np.full(len(values), base), data=data, feature_names=said
+        )
+        shap.plots.beeswarm(explained, show=False, max_display=14)
+        plt.title(title)
+        plt.xlabel("log-odds added to the score")
+        plt.gcf().set_size_inches(9, 6)
+        _save(plt.gcf(), path)
 
+
+def waterfall_figure(
+    path: Path, title: str, said: Sequence[str], values: Floats, base: float
+) -> None:
+    """Write the shap library's waterfall of one user's contributions, (k,), as PNG.
+
+    said: each contribution in words.
+    """
+    with _shap_drawing() as (shap, plt):
+        explained = shap.Explanation(
+            values=values, base_values=base, feature_names=[textwrap.fill(t, 48) for t in said]
+        )
+        shap.plots.waterfall(explained, show=False, max_display=12)
+        plt.title(title, pad=28)
+        plt.gcf().set_size_inches(10, 7)
+        _save(plt.gcf(), path)
+
+
+@contextmanager
+def _shap_drawing() -> Iterator[tuple[Any, Any]]:
+    """Yield the modules shap and pyplot, without a screen; figures are closed after it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # shap's own, of newer matplotlib and numpy
         import matplotlib as mpl
@@ -109,17 +142,11 @@ def beeswarm_figure(
         import matplotlib.pyplot as plt
         import shap
 
-        said = [name.replace("_", " ") for name in names]
-        explained = shap.Explanation(
-            values=values, base_values=np.full(len(values), base), data=data, feature_names=said
-        )
-        shap.plots.beeswarm(explained, show=False, max_display=14)
-        plt.title(title)
-        plt.xlabel("log-odds added to the score")
-        figure = plt.gcf()
-        figure.set_size_inches(9, 6)
-        _save(figure, path)
-        plt.close(figure)
+        plt.figure()
+        try:
+            yield shap, plt
+        finally:
+            plt.close("all")
 
 
 def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:

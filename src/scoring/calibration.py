@@ -29,10 +29,9 @@ _RIDGE = 1e-4
 class TermCalibration:
     """One term before and after.
 
-    importance: its share of XGBoost's mean |SHAP|, 0 to
-    1; own: its share of the scorecard's own mean |contribution|, before. contradicted: the
-    data give it the other sign, in an unconstrained logistic fit (outcome) or by the slope of its
-    SHAP values (importance).
+    importance: its share of XGBoost's mean |SHAP|, 0 to 1; own: its share of the scorecard's own
+    mean |contribution|, before. contradicted: the data give it the other sign, in an unconstrained
+    logistic fit (outcome) or by the slope of its SHAP values (importance).
     """
 
     name: str

@@ -52,7 +52,8 @@ class RankedUser:
 
     score: of the scorer that ranks. reasons: the scorecard's, in points. What follows is for a
     learned scorer beside it: model_reasons in log-odds, agreement the rank correlation of both
-    accounts, influences the whole of both, feature by feature.
+    accounts, influences the whole of both, feature by feature, base the log-odds of a user of
+    whom nothing is known.
     """
 
     rank: int
@@ -65,6 +66,7 @@ class RankedUser:
     model_reasons: tuple[Reason, ...] = ()
     agreement: float | None = None
     influences: tuple[Influence, ...] = ()
+    base: float | None = None
 
 
 def order_by_score(hundredths: Integers) -> Integers:

@@ -21,6 +21,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
+from mlflow.artifacts import download_artifacts
 from whyrank.errors import DataError, SpecError, UsageError
 from whyrank.features.matrix import Snapshot
 from whyrank.pipeline.build import build
@@ -28,6 +29,8 @@ from whyrank.pipeline.calibrate import calibrate, calibration_lines
 from whyrank.pipeline.compare import champion_of, compare_run
 from whyrank.pipeline.generate import generate
 from whyrank.pipeline.ingest import ingest
+from whyrank.pipeline.log_calibration import log_calibration
+from whyrank.pipeline.plots import draw_user
 from whyrank.pipeline.score import explain, score
 from whyrank.pipeline.scorers import choose_scorer
 from whyrank.pipeline.show import explanation_lines
@@ -36,7 +39,14 @@ from whyrank.pipeline.training_data import read_labelled, set_course, stack
 from whyrank.serving import Served
 from whyrank.spec.load import load_spec, spec_text
 from whyrank.spec.model import Spec
-from whyrank.tracking import Store, TrackingError, fetch_scorer, open_store, registered
+from whyrank.tracking import (
+    Store,
+    TrackingError,
+    fetch_scorer,
+    open_store,
+    read_comparison,
+    registered,
+)
 from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.published import read_published
 
@@ -181,6 +191,13 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
     assert str(one.user.model_reasons[0]) == rows[0]["model_reasons"].split("; ")[0]
     text = "\n".join(explanation_lines(one))
     assert "rank agreement of the two" in text
+    draw_user(one, world.folder / "why.png")
+    assert (world.folder / "why.png").read_bytes().startswith(b"\x89PNG")
+    by_points = explain(
+        world.spec, world.warehouse, rows[0]["user_id"], store=world.store, scorer="scorecard"
+    )
+    with pytest.raises(UsageError, match="--plot draws the log-odds"):
+        draw_user(by_points, world.folder / "never.png")
     assert "points in all" in text
 
 
@@ -304,7 +321,7 @@ def test_an_attribute_without_a_date_is_refused(world: World, tmp_path: Path) ->
 
 @pytest.mark.parametrize("against", ["outcome", "importance"])
 def test_calibration_proposes_a_spec_that_a_person_reviews(
-    world: World, against: str, tmp_path: Path
+    world: World, against: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "mine.toml"
     made = calibrate(
@@ -322,6 +339,20 @@ def test_calibration_proposes_a_spec_that_a_person_reviews(
     assert removed
     assert removed <= set(spec_text("saas").splitlines())
     assert any("calibrated spec written to" in line for line in calibration_lines(made))
+    logged = log_calibration(world.store, world.spec, made, {"seed": 0})
+    run, raw = read_comparison(world.store, "saas")
+    assert (run != logged, bool(raw["sentinels"])) == (True, True)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", world.store.uri)
+    weights = Path(download_artifacts(run_id=logged, artifact_path="weights.csv"))
+    with weights.open(encoding="utf-8", newline="") as file:
+        rows = {row["term"]: row for row in csv.DictReader(file)}
+    assert {name: float(row["proposed"]) for name, row in rows.items()} == {
+        term.name: term.points for term in proposed.scorecard.terms
+    }
+    assert sum(float(row["model_share"]) for row in rows.values()) == pytest.approx(1, abs=1e-3)
+    drawn = Path(download_artifacts(run_id=logged, artifact_path="weights.png"))
+    assert drawn.read_bytes().startswith(b"\x89PNG")
+    assert load_spec(download_artifacts(run_id=logged, artifact_path="calibrated.toml")) == proposed
     with pytest.raises(UsageError, match="exists already"):
         calibrate(world.spec, world.warehouse, source="saas", apply_to=target)
     with pytest.raises(UsageError, match="write outcome or importance"):
