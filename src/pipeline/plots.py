@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import UsageError
 from ..evaluation.comparison import Comparison
 from ..features.matrix import Snapshot
+from ..models.explain import in_words
 from ..reports.figures import (
     agreement_figure,
     beeswarm_figure,
@@ -55,6 +56,15 @@ def draw_training(spec: Spec, fits: Fits, comparison: Comparison, folder: Path) 
     data = scorer.encoding.matrix(part).astype(np.float64)
     beeswarm_figure(
         folder / "shap.png", f"{name}: what moved scores", found.names, values, data, found.base
+    )
+    first = table.take(np.array([int(np.argmax(test.margins[name]))]))
+    row = first.rows()[0]
+    waterfall_figure(
+        folder / "waterfall_first.png",
+        f"{name}: why {row['user_id']} came first",
+        [in_words(spec.feature(feature), row.get(feature)) for feature in found.names],
+        np.asarray(scorer.contributions(first).values[0], dtype=np.float64),
+        found.base,
     )
     agreement_figure(
         folder / "points_and_model.png",

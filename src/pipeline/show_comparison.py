@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..evaluation.comparison import Comparison
 
+_FLOORS = ("bg_nbd", "recency")
 _HEAD = (
     "scorer",
     "ROC AUC",
@@ -53,6 +54,7 @@ def comparison_table(comparison: Comparison) -> Iterator[str]:
         f"over users, {comparison.n_boot:,} times; the last column over all tests, its intervals "
         f"widened for {max(1, len(order) - 1)} comparisons (max-t)"
     )
+    yield from _threshold_lines(comparison, order)
 
 
 def comparison_lines(raw: Mapping[str, Any], comparison: Comparison) -> Iterator[str]:
@@ -60,6 +62,7 @@ def comparison_lines(raw: Mapping[str, Any], comparison: Comparison) -> Iterator
     yield from comparison_table(comparison)
     yield ""
     yield comparison.verdict()
+    yield from _floor_lines(comparison)
     yield from comparison.notes
     yield ""
     yield from _spend_lines(raw.get("spend"))
@@ -67,6 +70,34 @@ def comparison_lines(raw: Mapping[str, Any], comparison: Comparison) -> Iterator
     for sentinel in sentinels:
         state = "passed" if sentinel["passed"] else "FAILED"
         yield f"{state}  {sentinel['name']}: {sentinel['saw']}"
+
+
+def _threshold_lines(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
+    """Yield what acting from a fixed threshold on would have caught on the last test."""
+    last = comparison.folds[comparison.tests[-1]]
+    rows = [(name, last[name]) for name in order if "flagged_share" in last[name]]
+    if not rows:
+        return
+    width = max(len(name) for name, _ in rows)
+    yield ""
+    yield (
+        f"acting from the score on that {comparison.capacity:.0%} of users had on the test before: "
+        "share acted on, of whom reached the target, share of all who did"
+    )
+    for name, point in rows:
+        yield (
+            f"{name:<{width}}  {point['flagged_share']:>6.1%}  precision "
+            f"{point['threshold_precision']:>7.2%}  recall {point['threshold_recall']:>6.1%}"
+        )
+
+
+def _floor_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield how the chosen scorer stands against the simplest ones, in ROC AUC."""
+    for floor in _FLOORS:
+        if comparison.chosen not in {None, floor} and floor in comparison.pooled:
+            assert comparison.chosen is not None  # noqa: S101 - said above
+            found = comparison.difference("pooled", "roc_auc", comparison.chosen, floor)
+            yield f"against {floor}, over the same tests: by ROC AUC {found.words()}"
 
 
 def _spend_lines(spend: Any) -> Iterator[str]:
