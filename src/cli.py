@@ -443,11 +443,13 @@ def ui(
 ) -> None:
     """Open MLflow's user interface, on this machine only (127.0.0.1)."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
-        from .pipeline.ui import serve_ui
+        from .pipeline.ui import serve_ui, view_lines
         from .tracking import open_store
 
         store = open_store(tracking, note=terminal.note)
         terminal.print(f"MLflow's runs at http://127.0.0.1:{port} (it takes a few seconds)")
+        for line in view_lines(store, port):
+            terminal.print(line)
         raise typer.Exit(serve_ui(store, port))
 
 

@@ -34,6 +34,7 @@ CHAMPION = "champion"
 COMPARISON = "comparison.json"
 _PATIENCE = 5.0  # seconds until a server counts as unreachable
 _TOP_METRICS = 8
+_SHARED, _VIEW = "mlflow.sharedViewState", "whyrank"
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # no such model, no such alias
 _HOW = (
     "A run per training, named after its last test; its description begins with the verdict. "
@@ -116,7 +117,7 @@ class RunRecord:
 
     key: what the run depends on; a run of the same key is not logged twice. artifacts: a folder of
     files. spec_json: the spec, as its models serialise it. data: where the snapshots are and their
-    digest.
+    digest. columns: the scorers' metrics that a person looks at first, ordered by the first.
     """
 
     spec: str
@@ -130,6 +131,7 @@ class RunRecord:
     data: tuple[str, str]
     example: pd.DataFrame
     scorers: tuple[ScorerRecord, ...]
+    columns: tuple[str, ...]
 
 
 def log_run(store: Store, record: RunRecord, *, say: Callable[[str], None] = lambda _: None) -> str:
@@ -148,8 +150,10 @@ def log_run(store: Store, record: RunRecord, *, say: Callable[[str], None] = lam
             _log_data(ml, record)
             for scorer in record.scorers:
                 say(f"logging {scorer.name}")
-                _log_scorer(ml, experiment, record, scorer)
+                _log_scorer(ml, experiment, record, scorer, parent.info.run_id)
             ml.log_artifacts(str(record.artifacts))
+            view = json.dumps(_view(record.columns, parent.info.run_id))
+            ml.MlflowClient().set_experiment_tag(experiment, f"{_SHARED}.{_VIEW}", view)
             # Last, so that a run that was cut off is logged again, whole.
             ml.set_tag("key", record.key)
             run_id: str = parent.info.run_id
@@ -297,11 +301,46 @@ def _version(ml: Any, spec: str, name: str) -> Any:
     return max(fitting, key=lambda v: int(v.version), default=None)
 
 
-def _log_scorer(ml: Any, experiment: str, record: RunRecord, scorer: ScorerRecord) -> None:
+def views(store: Store) -> list[tuple[str, str]]:
+    """Return every spec's experiment and, under the UI's address, its table of the last training.
+
+    The table is a shared view of MLflow's: the last training's scorers, best first, with the few
+    columns that matter.
+    """
+    with _using(store) as ml:
+        return [
+            (found.name, f"#/experiments/{found.experiment_id}/runs?viewStateShareKey={_VIEW}")
+            for found in ml.search_experiments(order_by=["name"])
+            if f"{_SHARED}.{_VIEW}" in found.tags
+        ]
+
+
+def _view(columns: Sequence[str], training: str) -> dict[str, Any]:
+    """Return the state of MLflow's table of runs: which runs, which columns, which order."""
+    return {
+        "searchFilter": f"tags.training = '{training}'",
+        "orderByKey": f"metrics.`{columns[0]}`",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "modelVersionFilter": "All Runs",
+        "datasetsFilter": [],
+        "selectedColumns": [f"metrics.`{name}`" for name in columns],
+        "runsExpanded": {},
+        "runsPinned": [],
+        "runsHidden": [],
+    }
+
+
+def _log_scorer(
+    ml: Any, experiment: str, record: RunRecord, scorer: ScorerRecord, training: str
+) -> None:
     if len(scorer.metrics) > _TOP_METRICS:
         raise ValueError(f"{scorer.name}: {len(scorer.metrics)} metrics, above {_TOP_METRICS}")
-    with ml.start_run(experiment_id=experiment, run_name=scorer.name, nested=True) as child:
-        ml.set_tags({"kind": "scorer", "scorer": scorer.name, "spec": record.spec})
+    with ml.start_run(experiment_id=experiment, run_name=scorer.name, nested=True):
+        ml.set_tags(
+            {"kind": "scorer", "scorer": scorer.name, "spec": record.spec, "training": training}
+        )
         ml.log_params(dict(scorer.params))
         ml.log_metrics(dict(scorer.metrics))
         for name, values in scorer.by_test.items():
@@ -311,12 +350,8 @@ def _log_scorer(ml: Any, experiment: str, record: RunRecord, scorer: ScorerRecor
             ml.log_artifacts(str(scorer.artifacts))
         if scorer.folder is not None:
             version = _log_model(ml, record, scorer, scorer.folder)
-            parent = ml.get_parent_run(child.info.run_id)
             client = ml.MlflowClient()
-            for key, value in (
-                ("scorer", scorer.name),
-                ("training", parent.info.run_id if parent else ""),
-            ):
+            for key, value in (("scorer", scorer.name), ("training", training)):
                 client.set_model_version_tag(registered(record.spec), version, key, value)
 
 

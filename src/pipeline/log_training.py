@@ -78,6 +78,14 @@ def log_training(
             "seed": course.plan.about.seed,
         },
         metrics=_parent_metrics(comparison, sentinels),
+        columns=(
+            "roc_auc_all_tests",
+            "lift_all_tests",
+            "roc_auc",
+            "roc_auc_low",
+            "roc_auc_high",
+            _lift_name(comparison),
+        ),
         tags={
             "spec_version": course.plan.about.spec_version,
             "build": course.published.info.build_id,
@@ -102,7 +110,7 @@ def _scorer_record(
     points = comparison.folds[comparison.tests[-1]][name]
     metrics = {
         "roc_auc": tested["roc_auc"].value,
-        f"lift_at_{100 * comparison.capacity:g}pct": tested["lift"].value,
+        _lift_name(comparison): tested["lift"].value,
         "average_precision": tested["average_precision"].value,
         "brier": points["brier"],
         "roc_auc_all_tests": pooled["roc_auc"].value,
@@ -119,6 +127,11 @@ def _scorer_record(
     return ScorerRecord(
         name, {"scorer": name, "what": _what(name), **params}, metrics, by_test, folder
     )
+
+
+def _lift_name(comparison: Comparison) -> str:
+    """Return the lift's name; MLflow refuses a per cent sign."""
+    return f"lift_at_{100 * comparison.capacity:g}pct"
 
 
 def _what(name: str) -> str:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 from ..errors import UsageError
-from ..tracking import Store
+from ..tracking import Store, views
+
+
+def view_lines(store: Store, port: int) -> Iterator[str]:
+    """Yield where the UI answers which scorer of a spec's last training ranks better."""
+    if not store.exists or store.uri.startswith(("http://", "https://")):
+        return
+    for name, path in views(store):
+        yield f"  {name}, who ranks better: http://127.0.0.1:{port}/{path}"
 
 
 def serve_ui(store: Store, port: int) -> int:

@@ -21,6 +21,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
+from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from whyrank.errors import DataError, SpecError, UsageError
 from whyrank.features.matrix import Snapshot
@@ -36,6 +37,7 @@ from whyrank.pipeline.scorers import choose_scorer
 from whyrank.pipeline.show import explanation_lines
 from whyrank.pipeline.train import Training, train
 from whyrank.pipeline.training_data import read_labelled, set_course, stack
+from whyrank.pipeline.ui import view_lines
 from whyrank.serving import Served
 from whyrank.spec.load import load_spec, spec_text
 from whyrank.spec.model import Spec
@@ -201,6 +203,24 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
     assert "points in all" in text
 
 
+def test_the_ui_opens_on_the_last_training_best_scorer_first(world: World) -> None:
+    (line,) = view_lines(world.store, 5000)
+    assert line.startswith("  whyrank saas, who ranks better: http://127.0.0.1:5000/#/experiments/")
+    number = line.split("/experiments/")[1].split("/")[0]
+    client = MlflowClient(world.store.uri)
+    key = line.split("viewStateShareKey=")[1]
+    tags = client.get_experiment(number).tags
+    view = json.loads(tags[f"mlflow.sharedViewState.{key}"])
+    assert len(tags[f"mlflow.sharedViewState.{key}"]) < 5000  # what MLflow keeps of a tag
+    order = [f"{view['orderByKey']} DESC"]
+    runs = client.search_runs([number], view["searchFilter"], order_by=order)
+    aucs = [run.data.metrics["roc_auc_all_tests"] for run in runs]
+    assert aucs == sorted(aucs, reverse=True)
+    assert {run.info.run_name for run in runs} == {"scorecard", "rank_average", *CANDIDATES}
+    for run in runs:
+        assert {name.split("`")[1] for name in view["selectedColumns"]} <= set(run.data.metrics)
+
+
 def test_both_accounts_feature_by_feature_add_up(world: World) -> None:
     scorer = choose_scorer(world.spec, "xgboost", world.store).learned
     assert scorer is not None
@@ -321,7 +341,7 @@ def test_an_attribute_without_a_date_is_refused(world: World, tmp_path: Path) ->
 
 @pytest.mark.parametrize("against", ["outcome", "importance"])
 def test_calibration_proposes_a_spec_that_a_person_reviews(
-    world: World, against: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, against: str, tmp_path: Path
 ) -> None:
     target = tmp_path / "mine.toml"
     made = calibrate(
@@ -342,17 +362,20 @@ def test_calibration_proposes_a_spec_that_a_person_reviews(
     logged = log_calibration(world.store, world.spec, made, {"seed": 0})
     run, raw = read_comparison(world.store, "saas")
     assert (run != logged, bool(raw["sentinels"])) == (True, True)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", world.store.uri)
-    weights = Path(download_artifacts(run_id=logged, artifact_path="weights.csv"))
+
+    def kept(name: str) -> Path:
+        uri = world.store.uri
+        return Path(download_artifacts(run_id=logged, artifact_path=name, tracking_uri=uri))
+
+    weights = kept("weights.csv")
     with weights.open(encoding="utf-8", newline="") as file:
         rows = {row["term"]: row for row in csv.DictReader(file)}
     assert {name: float(row["proposed"]) for name, row in rows.items()} == {
         term.name: term.points for term in proposed.scorecard.terms
     }
     assert sum(float(row["model_share"]) for row in rows.values()) == pytest.approx(1, abs=1e-3)
-    drawn = Path(download_artifacts(run_id=logged, artifact_path="weights.png"))
-    assert drawn.read_bytes().startswith(b"\x89PNG")
-    assert load_spec(download_artifacts(run_id=logged, artifact_path="calibrated.toml")) == proposed
+    assert kept("weights.png").read_bytes().startswith(b"\x89PNG")
+    assert load_spec(kept("calibrated.toml")) == proposed
     with pytest.raises(UsageError, match="exists already"):
         calibrate(world.spec, world.warehouse, source="saas", apply_to=target)
     with pytest.raises(UsageError, match="write outcome or importance"):
