@@ -192,7 +192,13 @@ class _Compiler:
             return self._distinct(feature, most_frequent=feature.op == "most_frequent")
         if feature.op in ENTITY_OPERATIONS:
             self._entity(feature)
-            return f"e_{feature.name}.value"
+            known = f"e_{feature.name}.value"
+            # An entity never seen before leaves nothing but the overall mean to lean on.
+            return (
+                known
+                if feature.op == "entity_count"
+                else f"coalesce({known}, o_{feature.name}.mean)"
+            )
         self._merge(feature, OPERATIONS[feature.op])
         return f"m.{feature.name}"
 

@@ -100,22 +100,21 @@ overall as (
 
 entity_<< e.feature >> as (
     select
-        m.user_id,
-        m.as_of,
+        t.as_of,
+        t.entity,
         <%- if e.outcome or e.amount %>
-        (coalesce(cast(t.total as double), 0) + << e.smoothing >> * o.mean)
-        / (coalesce(t.occurrences, 0) + << e.smoothing >>) as value
+        (cast(t.total as double) + << e.smoothing >> * o.mean)
+        / (t.occurrences + << e.smoothing >>) as value
         <%- else %>
         cast(t.occurrences as double) as value
         <%- endif %>
-    from merged as m
-    <%- if e.outcome or e.amount %>
-    inner join overall as o on m.as_of = o.as_of and o.feature = '<< e.feature >>'
-    <%- endif %>
-    left join entity_totals as t
-        on m.as_of = t.as_of
-        and t.feature = '<< e.feature >>'
-        and m.entity_of_<< e.feature >> = t.entity
+    from entity_totals as t
+    inner join overall as o on t.feature = o.feature and t.as_of = o.as_of
+    where t.feature = '<< e.feature >>'
+),
+
+overall_<< e.feature >> as (
+    select as_of, mean from overall where feature = '<< e.feature >>'
 )
 <%- endfor %>
 <%- endif %>,
@@ -136,7 +135,10 @@ features as (
     <%- endif %>
     <%- for e in entities %>
     left join entity_<< e.feature >> as e_<< e.feature >>
-        on m.user_id = e_<< e.feature >>.user_id and m.as_of = e_<< e.feature >>.as_of
+        on m.as_of = e_<< e.feature >>.as_of and m.entity_of_<< e.feature >> = e_<< e.feature >>.entity
+    <%- if e.outcome or e.amount %>
+    left join overall_<< e.feature >> as o_<< e.feature >> on m.as_of = o_<< e.feature >>.as_of
+    <%- endif %>
     <%- endfor %>
 )
 
