@@ -115,8 +115,8 @@ def bench_scoring(spec: Spec, published: Published, scorer: LearnedScorer, round
 
     def whole() -> object:
         margin = scorer.margin(table)
-        chance = scorer.calibrator.probability(margin)
-        return scorer.score_of(margin), chance, percentile_codes(scorer, margin)
+        score, chance = scorer.score_of(margin), scorer.calibrator.probability(margin)
+        return score, chance, percentile_codes(scorer, score)
 
     seen = interleaved({"inplace_predict on a ready matrix": bare, "whyrank": whole}, rounds)
     report(f"scoring {LARGE:,} users, {TREES} trees, medians of {rounds}", seen)

@@ -98,7 +98,8 @@ class Served:
         rows = table.rows()
         if isinstance(self.scorer, LearnedScorer):
             margin = self.scorer.margin(table)
-            score, codes = self.scorer.score_of(margin), percentile_codes(self.scorer, margin)
+            score = self.scorer.score_of(margin)
+            codes = percentile_codes(self.scorer, score)
             chance = self.scorer.calibrator.probability(margin)
             features = {feature.name: feature for feature in self.spec.features}
             why = (
@@ -124,9 +125,9 @@ class Served:
         )
 
 
-def percentile_codes(scorer: LearnedScorer, margin: Floats) -> Integers:
-    """Return each margin's band as a position in LABELS, by the scorer's own percentiles."""
-    return np.searchsorted(scorer.bands, scorer.score_of(margin), side="right")
+def percentile_codes(scorer: LearnedScorer, score: Floats) -> Integers:
+    """Return each score's band as a position in LABELS, by the scorer's own percentiles."""
+    return np.searchsorted(scorer.bands, score, side="right")
 
 
 def _as_table(frame: pd.DataFrame, spec: Spec) -> pa.Table:

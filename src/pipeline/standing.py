@@ -75,12 +75,13 @@ def stand(spec: Spec, snapshot: Snapshot, chosen: Chosen) -> Standing:
         score = hundredths / HUNDREDTHS
         return Standing(chosen, snapshot, hundredths, score, codes, hundredths, None)
     margin = learned.margin(snapshot)
+    score = learned.score_of(margin)
     return Standing(
         chosen=chosen,
         snapshot=snapshot,
         rank_by=margin,
-        score=learned.score_of(margin),
-        codes=percentile_codes(learned, margin),
+        score=score,
+        codes=percentile_codes(learned, score),
         hundredths=hundredths,
         probability=learned.calibrator.probability(margin),
         expected_spend=chosen.spend.expected(snapshot) if chosen.spend else None,
