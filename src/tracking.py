@@ -33,6 +33,7 @@ HOME = Path("mlflow")
 CHAMPION = "champion"
 COMPARISON = "comparison.json"
 _PATIENCE = 5.0  # seconds until a server counts as unreachable
+_DATABASE = "mlflow.db"
 _TOP_METRICS = 8
 _SHARED, _VIEW = "mlflow.sharedViewState", "whyrank"
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # no such model, no such alias
@@ -60,7 +61,10 @@ class Store:
 
     @property
     def shown(self) -> str:
-        """The URI as it may be printed: without a password."""
+        """The store as it may be printed: the default one's file, else the URI, no password."""
+        default = self.home / _DATABASE
+        if self.uri == f"sqlite:///{default.resolve()}":
+            return str(default)
         return _without_password(self.uri)
 
     @property
@@ -76,7 +80,8 @@ def open_store(
 
     A server that does not answer is replaced by the local store, and `note` says so: work goes on.
     """
-    local = Store(f"sqlite:///{home / 'mlflow.db'}", home)
+    # Absolute: mlflow keeps stores open by their URI, and a process may change its folder.
+    local = Store(f"sqlite:///{(home / _DATABASE).resolve()}", home)
     chosen = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not chosen:
         return local
