@@ -422,10 +422,9 @@ def _using(store: Store) -> Iterator[Any]:
     kept = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of mlflow and what it imports: nothing to act upon
+        import mlflow as ml
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
-
-        import mlflow as ml
 
         if store.local:
             store.home.mkdir(parents=True, exist_ok=True)

@@ -20,9 +20,9 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
-
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
+
 from whyrank.errors import DataError, SpecError, UsageError
 from whyrank.features.matrix import Snapshot
 from whyrank.pipeline.build import build
