@@ -68,7 +68,7 @@ def elapsed(seconds: float) -> Callable[[], bool]:
 class Killer:
     """Kills runs at moments spread over their time; a run that was quicker shortens the next."""
 
-    SHARES = (0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97)
+    SHARES = (0.35, 0.55, 0.7, 0.85, 0.97)
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -105,7 +105,7 @@ def test_a_kill_during_ingest_leaves_all_or_nothing(home: Home, big: Path) -> No
             assert now == before
         else:  # this one had committed before the kill
             assert now["events"] == 120 + BIG
-    assert killer.hits >= 4, "the kills came too late to mean anything"
+    assert killer.hits >= 3, "the kills came too late to mean anything"
     timed(home, "ingest", big)
     assert home.rows("events") == 120 + BIG
 
@@ -143,11 +143,11 @@ def test_a_kill_during_build_leaves_the_published_copy(home: Home) -> None:
         if now != new:  # this build had published before the kill
             assert f"k{i}" in now
             new = now
-    assert killer.hits >= 4, "the kills came too late to mean anything"
+    assert killer.hits >= 3, "the kills came too late to mean anything"
     done = home.run("build", "--check")
     assert done.returncode == 0, done.stderr
     final = _scored(home, top)
-    assert all(f"k{i}," in final for i in range(7))
+    assert all(f"k{i}," in final for i in range(len(Killer.SHARES)))
     with duckdb.connect(str(home.folder / "data" / "whyrank.duckdb"), read_only=True) as con:
         found = con.execute("select count(*) from saas_landing.builds").fetchone()
     assert found == (1,)
@@ -175,7 +175,7 @@ def test_readers_and_a_build_do_not_block_each_other(home: Home, big: Path) -> N
         os.killpg(process.pid, signal.SIGCONT)
         reads += 1
         with suppress(subprocess.TimeoutExpired):
-            process.wait(0.5)
+            process.wait(1.5)
     _, said = process.communicate()
     assert process.returncode == 0, said.decode()
     assert reads >= 2
@@ -195,7 +195,7 @@ def test_a_reader_holds_no_build_up(home: Home) -> None:
     ) as reader:
         assert reader.stdout
         reader.stdout.readline()
-        for _ in range(4):
+        for _ in range(3):
             assert home.run("build", "--full").returncode == 0
         reader.communicate(b"go\n")
     assert reader.returncode == 0

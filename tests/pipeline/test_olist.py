@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+pytestmark = pytest.mark.xdist_group("olist")
+
 
 @pytest.fixture(scope="module")
 def run(olist_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
