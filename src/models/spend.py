@@ -1,8 +1,9 @@
 """Expected spend within the horizon, three ways; spend_fits fits them.
 
 tweedie     XGBoost with the Tweedie deviance: many zeros, few large amounts, in one model
-hurdle      chance of the target times what a purchase is worth: the user's own mean, clipped and
-            shrunk toward everybody's by least squares on those who bought
+hurdle      chance of the target (the geometric mean of several classifiers' calibrated chances)
+            times what a purchase is worth: the user's own mean, clipped and shrunk toward
+            everybody's by least squares on those who bought
 bg_nbd      purchases expected (BG/NBD) times the worth of one (Gamma-Gamma)
 """
 
@@ -29,10 +30,10 @@ SPENDERS = ("tweedie", "hurdle", "bg_nbd")
 class SpendScorer:
     """Expected spend of users, in the unit of the outcomes' value.
 
-    encoding: the columns read. model: the Tweedie booster. chance: the scorer whose calibrated
-    chance is the hurdle. worth: intercept, slope and clip of a purchase's worth. purchases: the
-    parameters of BG/NBD (r, alpha, a, b) and Gamma-Gamma (p, q, v, overall). factor: what totals
-    were off on an earlier test.
+    encoding: the columns read. model: the Tweedie booster. chances: the scorers whose calibrated
+    chances, averaged, are the hurdle. worth: intercept, slope and clip of a purchase's worth.
+    purchases: the parameters of BG/NBD (r, alpha, a, b) and Gamma-Gamma (p, q, v, overall).
+    factor: what totals were off on an earlier test.
     """
 
     name: str
@@ -40,14 +41,14 @@ class SpendScorer:
     horizon: float
     factor: float = 1.0
     model: XgboostModel | None = None
-    chance: LearnedScorer | None = None
+    chances: tuple[LearnedScorer, ...] = ()
     worth: tuple[float, float, float] = (0.0, 0.0, 0.0)
     purchases: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
 
     @property
     def features(self) -> tuple[str, ...]:
         """The features it reads."""
-        also = self.chance.features if self.chance else ()
+        also = (name for scorer in self.chances for name in scorer.features)
         return tuple(dict.fromkeys((*self.encoding.names, *also)))
 
     def expected(self, table: FeatureTable) -> Floats:
@@ -55,11 +56,12 @@ class SpendScorer:
         matrix = self.encoding.matrix(table)
         if self.model is not None:
             return self.factor * np.exp(self.model.margin(matrix))
-        if self.chance is not None:
+        if self.chances:
             start, slope, clip = self.worth
             own = np.nan_to_num(np.minimum(matrix[:, -1].astype(np.float64), clip), nan=0.0)
             worth = np.maximum(start + slope * own, 0.0)
-            return self.factor * self.chance.probability(table) * worth
+            logs = [np.log(scorer.probability(table)) for scorer in self.chances]
+            return self.factor * np.exp(np.mean(logs, axis=0)) * worth
         x, t_x, age = histories_of(matrix, (0, 1, 2))
         rates, amounts = self.purchases
         count = expected_purchases(
@@ -83,6 +85,7 @@ class SpendScorer:
             "encoding": self.encoding.to_dict(),
             "horizon": self.horizon,
             "factor": self.factor,
+            "chances": [scorer.name for scorer in self.chances],
             "worth": list(self.worth),
             "purchases": [list(part) for part in self.purchases],
         }
@@ -90,8 +93,8 @@ class SpendScorer:
         if self.model is not None:
             (folder / "model").mkdir()
             self.model.save(folder / "model")
-        if self.chance is not None:
-            self.chance.save(folder / "chance")
+        for scorer in self.chances:
+            scorer.save(folder / "chances" / scorer.name)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -108,7 +111,7 @@ class SpendScorer:
             horizon=raw["horizon"],
             factor=raw["factor"],
             model=XgboostModel.load(folder / "model") if (folder / "model").exists() else None,
-            chance=LearnedScorer.load(folder / "chance") if (folder / "chance").exists() else None,
+            chances=tuple(LearnedScorer.load(folder / "chances" / n) for n in raw["chances"]),
             worth=(worth[0], worth[1], worth[2]),
             purchases=(tuple(rates), tuple(amounts)),
         )

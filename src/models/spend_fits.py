@@ -27,12 +27,12 @@ def fit_spend(
     spend: Floats,
     *,
     trainer: Trainer,
-    chance: LearnedScorer | None,
+    chances: tuple[LearnedScorer, ...],
     value: str,
 ) -> SpendScorer:
     """Fit one of SPENDERS; spend: what each row of the training data came to, shape (n,).
 
-    chance: a calibrated scorer, for the hurdle. value: the feature of a purchase's mean worth.
+    chances: calibrated scorers, for the hurdle. value: the feature of a purchase's mean worth.
 
     Raises DataError when nobody spent anything.
     """
@@ -42,9 +42,9 @@ def fit_spend(
     if name == "tweedie":
         return _tweedie(plan, data, spend, trainer, horizon)
     if name == "hurdle":
-        if chance is None:
-            raise DataError("the hurdle needs a scorer with calibrated chances")
-        return _hurdle(data, spend, chance, value, horizon)
+        if not chances:
+            raise DataError("the hurdle needs scorers with calibrated chances")
+        return _hurdle(data, spend, chances, value, horizon)
     return _purchases(plan, data, value, horizon)
 
 
@@ -78,7 +78,11 @@ def _tweedie(
 
 
 def _hurdle(
-    data: TrainingData, spend: Floats, chance: LearnedScorer, value: str, horizon: float
+    data: TrainingData,
+    spend: Floats,
+    chances: tuple[LearnedScorer, ...],
+    value: str,
+    horizon: float,
 ) -> SpendScorer:
     encoding = Encoding((value,))
     own = encoding.matrix(data.table)[:, 0].astype(np.float64)
@@ -90,7 +94,7 @@ def _hurdle(
     slope = float((away * paid).sum() / max(float((away**2).sum()), 1e-12))
     slope = min(max(slope, 0.0), 1.0)
     start = float(paid.mean() - slope * known.mean())
-    return SpendScorer("hurdle", encoding, horizon, chance=chance, worth=(start, slope, clip))
+    return SpendScorer("hurdle", encoding, horizon, chances=chances, worth=(start, slope, clip))
 
 
 def _clipped(spend: Floats) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..evaluation.folds import Fold
 from ..evaluation.spend import SpendReport, spend_report
-from ..models.candidates import Trainer
+from ..models.candidates import MEMBERS, Trainer
 from ..models.learned import LearnedScorer
 from ..models.spend import SpendScorer
 from ..models.spend_fits import choose_spender, fit_spend, spenders_of
@@ -18,8 +18,6 @@ from ..spec.model import Spec
 from .build import Say
 from .fold_fits import Fits
 from .training_data import Course, Labelled, read_labelled, stack
-
-_CHANCES = ("xgboost", "lightgbm", "logistic")  # whose chances the hurdle takes, first there is
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,8 @@ def fit_spend_folds(spec: Spec, course: Course, fits: Fits, *, say: Say) -> Spen
     way to use is chosen by the Gini on the tests before the last.
     """
     bought = spec.training.purchases
-    chance_name = next((name for name in _CHANCES if name in fits.scorers), None)
-    if bought is None or bought.value is None or chance_name is None:
+    members = [name for name in MEMBERS if name in fits.scorers]
+    if bought is None or bought.value is None or not members:
         return None
     if not any((part.spend > 0).any() for part in fits.parts):
         return None
@@ -56,7 +54,8 @@ def fit_spend_folds(spec: Spec, course: Course, fits: Fits, *, say: Say) -> Spen
     for fold, fitted in zip(course.all_folds(), fits.by_fold, strict=True):
         say(f"test {fold.test}: expecting spend")
         test = read_labelled(spec, course, fold.test)
-        raw = _fit_fold(spec, course, fold, fitted[chance_name], bought.value)
+        chances = tuple(fitted[name] for name in members)
+        raw = _fit_fold(spec, course, fold, chances, bought.value)
         scorers = _recalibrated(raw, before)
         if fold in course.folds and (test.spend > 0).any():
             reports[fold.test.isoformat()] = {
@@ -84,21 +83,24 @@ def _recalibrated(
     found = {}
     for name, scorer in raw.items():
         past = earlier[name]
-        if past.chance is not None and scorer.chance is not None:
-            chance = replace(past.chance, calibrator=scorer.chance.calibrator)
-            past = replace(past, chance=chance)
+        if scorer.chances:
+            pairs = zip(past.chances, scorer.chances, strict=True)
+            chances = tuple(replace(was, calibrator=now.calibrator) for was, now in pairs)
+            past = replace(past, chances=chances)
         found[name] = scorer.recalibrated(past.expected(test.table), test.spend)
     return found
 
 
 def _fit_fold(
-    spec: Spec, course: Course, fold: Fold, chance: LearnedScorer, value: str
+    spec: Spec, course: Course, fold: Fold, chances: tuple[LearnedScorer, ...], value: str
 ) -> dict[str, SpendScorer]:
     parts = [read_labelled(spec, course, day) for day in fold.train]
     data = stack(parts)
     spend = np.concatenate([part.spend for part in parts])
     trainer = Trainer(course.plan, data)
     return {
-        name: fit_spend(name, course.plan, data, spend, trainer=trainer, chance=chance, value=value)
+        name: fit_spend(
+            name, course.plan, data, spend, trainer=trainer, chances=chances, value=value
+        )
         for name in spenders_of(course.plan)
     }

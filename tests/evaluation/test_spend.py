@@ -16,9 +16,10 @@ from whyrank.errors import DataError
 from whyrank.evaluation.spend import spend_report
 from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import Plan, Trainer, TrainingData
-from whyrank.models.learned import fit_calibrator
+from whyrank.models.learned import LearnedScorer, fit_calibrator
 from whyrank.models.spend import SPENDERS, SpendScorer
 from whyrank.models.spend_fits import choose_spender, fit_spend, spenders_of
+from whyrank.scorer import Floats
 
 PLAN = Plan(
     ("repeats", "first", "last", "value"), (), frozenset(), frozenset(), None,
@@ -76,9 +77,12 @@ def test_planted_spend_is_foreseen_and_what_is_saved_says_the_same(
     rows = np.arange(6000)
     data = TrainingData(table, spend > 0, rows, rows >= 0)
     trainer = Trainer(PLAN, data)
-    chance = trainer.fit("xgboost")
-    chance = replace(chance, calibrator=fit_calibrator(chance.margin(earlier), came > 0))
-    fitted = fit_spend(name, PLAN, data, spend, trainer=trainer, chance=chance, value="value")
+    classifiers = [trainer.fit(kind) for kind in ("logistic", "xgboost")]
+    chances = tuple(
+        replace(one, calibrator=fit_calibrator(one.margin(earlier), came > 0))
+        for one in classifiers
+    )
+    fitted = fit_spend(name, PLAN, data, spend, trainer=trainer, chances=chances, value="value")
     scorer = fitted.recalibrated(fitted.expected(earlier), came)
     found = spend_report(scorer.expected(test), actual)
     error = np.sqrt(actual.var() / len(actual) + came.var() / len(came)) / actual.mean()
@@ -92,6 +96,24 @@ def test_planted_spend_is_foreseen_and_what_is_saved_says_the_same(
     assert np.array_equal(again.expected(test), scorer.expected(test))
 
 
+def test_the_hurdle_is_the_geometric_mean_of_chances_times_worth() -> None:
+    rng = np.random.default_rng(4)
+    table, spend = customers(2000, rng)
+    rows = np.arange(2000)
+    data = TrainingData(table, spend > 0, rows, rows >= 0)
+    trainer = Trainer(PLAN, data)
+    both = (trainer.fit("logistic"), trainer.fit("xgboost"))
+
+    def expected(*chances: LearnedScorer) -> Floats:
+        fitted = fit_spend(
+            "hurdle", PLAN, data, spend, trainer=trainer, chances=chances, value="value"
+        )
+        return fitted.expected(table)
+
+    product = expected(both[0]) * expected(both[1])
+    np.testing.assert_allclose(expected(*both) ** 2, product, rtol=1e-12)
+
+
 def test_what_cannot_be_expected_is_said(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     table, spend = customers(300, rng)
@@ -99,9 +121,9 @@ def test_what_cannot_be_expected_is_said(tmp_path: Path) -> None:
     data = TrainingData(table, spend > 0, rows, rows >= 0)
     trainer = Trainer(PLAN, data)
     with pytest.raises(DataError, match="nobody spent anything in the training"):
-        fit_spend("tweedie", PLAN, data, 0 * spend, trainer=trainer, chance=None, value="value")
-    with pytest.raises(DataError, match="needs a scorer with calibrated chances"):
-        fit_spend("hurdle", PLAN, data, spend, trainer=trainer, chance=None, value="value")
+        fit_spend("tweedie", PLAN, data, 0 * spend, trainer=trainer, chances=(), value="value")
+    with pytest.raises(DataError, match="needs scorers with calibrated chances"):
+        fit_spend("hurdle", PLAN, data, spend, trainer=trainer, chances=(), value="value")
     with pytest.raises(DataError, match="spend cannot be measured"):
         spend_report(spend, 0 * spend)
     with pytest.raises(DataError, match="no saved spend scorer"):
