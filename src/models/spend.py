@@ -61,7 +61,8 @@ class SpendScorer:
             own = np.nan_to_num(np.minimum(matrix[:, -1].astype(np.float64), clip), nan=0.0)
             worth = np.maximum(start + slope * own, 0.0)
             logs = [np.log(scorer.probability(table)) for scorer in self.chances]
-            return self.factor * np.exp(np.mean(logs, axis=0)) * worth
+            chance: Floats = np.exp(np.mean(logs, axis=0))
+            return self.factor * chance * worth
         x, t_x, age = histories_of(matrix, (0, 1, 2))
         rates, amounts = self.purchases
         count = expected_purchases(
