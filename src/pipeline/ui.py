@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,9 +29,11 @@ def serve_ui(store: Store, port: int) -> int:
     if not store.exists:
         raise UsageError("nothing is tracked here yet: run `whyrank train` first")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--backend-store-uri", store.uri, "--workers", "1"]
+    command += ["--port", str(port), "--workers", "1"]
     command += ["--default-artifact-root", (store.home / "artifacts").resolve().as_uri()]
+    # A password in the store's URI is nobody's business who lists the processes.
+    env = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store.uri}
     try:
-        return subprocess.run(command, check=False).returncode  # noqa: S603 - fixed words
+        return subprocess.run(command, env=env, check=False).returncode  # noqa: S603 - fixed words
     except KeyboardInterrupt:
         return 0

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from mlflow.artifacts import download_artifacts
 
 from whyrank.errors import DataError, SpecError, UsageError
 from whyrank.features.matrix import Snapshot
+from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline.build import build
 from whyrank.pipeline.calibrate import calibrate, calibration_lines
 from whyrank.pipeline.compare import champion_of, compare_run
@@ -38,6 +39,7 @@ from whyrank.pipeline.show import explanation_lines
 from whyrank.pipeline.train import Training, train
 from whyrank.pipeline.training_data import read_labelled, set_course, stack
 from whyrank.pipeline.ui import view_lines
+from whyrank.scoring.scorecard import Scorecard
 from whyrank.serving import Served
 from whyrank.spec.load import load_spec, spec_text
 from whyrank.spec.model import Spec
@@ -186,6 +188,7 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
         world.spec, world.warehouse, store=world.store, scorer="scorecard", top=30, out=out
     )
     assert card.scorer == "scorecard"
+    # Who is to be ranked today is not who it learnt from: the shares of bands may move a little.
     for label, count in card.labels.items():
         assert shares[label] == pytest.approx(count / card.population, abs=0.08)
     one = explain(world.spec, world.warehouse, rows[0]["user_id"], store=world.store)
@@ -382,45 +385,87 @@ def test_calibration_proposes_a_spec_that_a_person_reviews(
         calibrate(world.spec, world.warehouse, source="saas", against="luck")
 
 
-@pytest.fixture
-def served(world: World) -> Iterator[str]:
-    """A real `mlflow models serve` of the registered xgboost, on a free port."""
-    found = fetch_scorer(world.store, "saas", "xgboost")
-    assert found is not None
+def test_bands_hold_as_many_where_it_learnt_as_the_points_make(world: World) -> None:
+    course = world.training.course
+    last = read_labelled(world.spec, course, course.folds[-1].train[-1]).table
+    points = Scorecard(world.spec.scorecard).score(last)
+    for name in ("logistic", "xgboost"):
+        found = fetch_scorer(world.store, "saas", name)
+        assert found is not None
+        scorer = LearnedScorer.load(found[2])
+        scores = scorer.score(last)
+        for band, least in zip(("medium", "high"), scorer.bands, strict=True):
+            wanted = (points >= getattr(world.spec.bands, band)).mean()
+            tied = (scores == scores[np.abs(scores - least).argmin()]).mean()
+            assert (scores >= least).mean() == pytest.approx(wanted, abs=tied + 1e-9)
+
+
+@contextmanager
+def answering(command: list[str], folder: Path, ping: str) -> Iterator[tuple[str, int]]:
+    """Run a server until the end of the block; give its address and process id once it answers.
+
+    command: without the port, which is a free one. ping: a path that answers when it is ready.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    env = {
-        **os.environ,
-        "MLFLOW_TRACKING_URI": world.store.uri,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
-    command = [
-        sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local",
-        "--model-uri", f"models:/{registered('saas')}/{found[1]}", "--port", str(port),
-    ]  # fmt: skip
-    log = (world.folder / "serve.log").open("w")
-    process = subprocess.Popen(
-        command, env=env, stdout=log, stderr=log, start_new_session=True, cwd=world.folder
-    )
+    kept = folder / f"server-{port}.log"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
+    with kept.open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            env=env, stdout=log, stderr=log, start_new_session=True, cwd=folder,
+        )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + 120
         while True:
-            assert process.poll() is None, (world.folder / "serve.log").read_text()[-3000:]
-            assert time.monotonic() < deadline, (world.folder / "serve.log").read_text()[-3000:]
+            assert process.poll() is None, kept.read_text()[-3000:]
+            assert time.monotonic() < deadline, kept.read_text()[-3000:]
             try:
-                urlopen(f"{url}/ping", timeout=2).close()
+                urlopen(f"{url}/{ping}", timeout=2).close()
                 break
             except (URLError, OSError):
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(0.2)
-        yield url
+        yield url, process.pid
     finally:
         os.killpg(process.pid, 15)
         process.wait(timeout=30)
-        log.close()
+
+
+@pytest.fixture
+def served(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A real `mlflow models serve` of the registered xgboost."""
+    found = fetch_scorer(world.store, "saas", "xgboost")
+    assert found is not None
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", world.store.uri)
+    command = [
+        sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local",
+        "--model-uri", f"models:/{registered('saas')}/{found[1]}",
+    ]  # fmt: skip
+    with answering(command, world.folder, "ping") as (url, _):
+        yield url
+
+
+def test_the_ui_serves_the_store_and_no_command_line_names_it(world: World) -> None:
+    command = [str(Path(sys.executable).with_name("whyrank")), "ui", "--tracking", world.store.uri]
+    with answering(command, world.folder, "health") as (url, pid):
+        asked = Request(f"{url}/api/2.0/mlflow/experiments/search?max_results=10")
+        with urlopen(asked, timeout=60) as answer:
+            found = json.loads(answer.read())["experiments"]
+        assert "whyrank saas" in {one["name"] for one in found}
+        group = [p for p in Path("/proc").glob("[0-9]*/stat") if _group(p) == pid]
+        said = [p.with_name("cmdline").read_text() for p in group if int(p.parent.name) != pid]
+        assert said, "the server runs as a process of its own"
+        assert not [words for words in said if world.store.uri in words]
+
+
+def _group(stat: Path) -> int | None:
+    with suppress(OSError):
+        return int(stat.read_text().rpartition(")")[2].split()[2])
+    return None
 
 
 def test_a_model_server_answers_with_reasons(world: World, served: str) -> None:
