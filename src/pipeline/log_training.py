@@ -41,23 +41,18 @@ def log_training(
     spend: SpendScorer | None,
     say: Say,
 ) -> str:
-    """Log a training to the store; return the id of its parent run."""
-    saved = folder / "scorecard"
-    if not saved.exists():
-        SavedScorecard(fits.calibrators[SCORECARD]).save(saved)
+    """Log a training to the store; return the id of its parent run.
+
+    folder: holds comparison.json; what is logged is written there first.
+    """
     last = course.folds[-1].test.isoformat()
-    folders: dict[str, Path | None] = {
-        name: folder / f"test-{last}" / name for name in fits.scorers
-    }
+    folders: dict[str, Path | None] = {SCORECARD: folder / "scorecard", RANK_AVERAGE: None}
+    SavedScorecard(fits.calibrators[SCORECARD]).save(folder / "scorecard")
     for name, scorer in fits.scorers.items():
-        # The calibrated scorer takes the place of the one that fitting had left.
-        target = folder / "registered" / name
-        if not target.exists():
-            scorer.save(target)
-            if spend is not None:
-                spend.save(target / SPEND_FOLDER)
-        folders[name] = target
-    folders |= {SCORECARD: saved, RANK_AVERAGE: None}
+        folders[name] = target = folder / "registered" / name
+        scorer.save(target)
+        if spend is not None:
+            spend.save(target / SPEND_FOLDER)
     scorers = tuple(
         _scorer_record(name, fits, comparison, folders[name]) for name in fits.scores[-1].margins
     )

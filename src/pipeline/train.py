@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -107,11 +108,16 @@ def train(
     raw = result_dict(course, comparison, sentinels) | {"explains": explains}
     if spend is not None:
         raw["spend"] = spend.to_dict()
-    _keep(folder / "comparison.json", raw)
+    # Fits are kept whole or not at all; this is quickly written again after a kill.
+    result = folder / "result"
+    shutil.rmtree(result, ignore_errors=True)
+    result.mkdir()
+    _keep(result / "comparison.json", raw)
     say("logging")
     run = log_training(
         store, spec, course, fits, comparison, sentinels,
-        key=key, folder=folder, spend=spend.chosen if spend else None, say=say,
+        key=f"{key}-{n_boot}", folder=result,
+        spend=spend.chosen if spend else None, say=say,
     )  # fmt: skip
     return Training(run, store.shown, folder, course, comparison, sentinels)
 

@@ -146,7 +146,8 @@ def test_a_killed_training_resumes_with_what_it_had_and_ends_the_same(
     shutil.rmtree(fits / f"test-{last}" / "xgboost")
     (fits / f"test-{last}" / ".xgboost.part").mkdir()
     (fits / f"test-{last}" / ".xgboost.part" / "scorer.json").write_text("{")
-    (fits / "comparison.json").unlink()
+    shutil.rmtree(fits / "result" / "registered" / "xgboost" / "model")
+    (fits / "result" / "comparison.json").unlink()
     made, said = train_here(world.spec, warehouse, store)
     assert [line for line in said if "fitting" in line] == [f"test {last}: fitting xgboost"]
     assert made.comparison == world.training.comparison
