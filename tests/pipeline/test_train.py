@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -23,6 +18,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
+from tests.servers import answering, command_lines
 from whyrank.errors import DataError, SpecError, UsageError
 from whyrank.features.matrix import Snapshot
 from whyrank.models.learned import LearnedScorer
@@ -69,7 +65,9 @@ class World:
     folder: Path
 
 
-def train_here(spec: Spec, warehouse: Warehouse, store: Store, **more: object):
+def train_here(
+    spec: Spec, warehouse: Warehouse, store: Store, **more: object
+) -> tuple[Training, list[str]]:
     said: list[str] = []
     known = {"candidates": CANDIDATES, "folds": 1, "n_boot": 60, **more}
     made = train(spec, warehouse, store, say=said.append, **known)  # type: ignore[arg-type]
@@ -401,41 +399,6 @@ def test_bands_hold_as_many_where_it_learnt_as_the_points_make(world: World) -> 
             assert (scores >= least).mean() == pytest.approx(wanted, abs=tied + 1e-9)
 
 
-@contextmanager
-def answering(command: list[str], folder: Path, ping: str) -> Iterator[tuple[str, int]]:
-    """Run a server until the end of the block; give its address and process id once it answers.
-
-    command: without the port, which is a free one. ping: a path that answers when it is ready.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    kept = folder / f"server-{port}.log"
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
-    with kept.open("w") as log:
-        process = subprocess.Popen(
-            [*command, "--port", str(port)],
-            env=env, stdout=log, stderr=log, start_new_session=True, cwd=folder,
-        )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            assert process.poll() is None, kept.read_text()[-3000:]
-            assert time.monotonic() < deadline, kept.read_text()[-3000:]
-            try:
-                urlopen(f"{url}/{ping}", timeout=2).close()
-                break
-            except (URLError, OSError):
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(0.2)
-        yield url, process.pid
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(timeout=30)
-
-
 @pytest.fixture
 def served(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A real `mlflow models serve` of the registered xgboost."""
@@ -457,16 +420,9 @@ def test_the_ui_serves_the_store_and_no_command_line_names_it(world: World) -> N
         with urlopen(asked, timeout=60) as answer:
             found = json.loads(answer.read())["experiments"]
         assert "whyrank saas" in {one["name"] for one in found}
-        group = [p for p in Path("/proc").glob("[0-9]*/stat") if _group(p) == pid]
-        said = [p.with_name("cmdline").read_text() for p in group if int(p.parent.name) != pid]
+        said = command_lines(pid)
         assert said, "the server runs as a process of its own"
         assert not [words for words in said if world.store.uri in words]
-
-
-def _group(stat: Path) -> int | None:
-    with suppress(OSError):
-        return int(stat.read_text().rpartition(")")[2].split()[2])
-    return None
 
 
 def test_a_model_server_answers_with_reasons(world: World, served: str) -> None:

@@ -1,0 +1,61 @@
+"""Real servers for tests, on loopback."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+
+@contextmanager
+def answering(command: list[str], folder: Path, ping: str) -> Iterator[tuple[str, int]]:
+    """Run a server until the end of the block; give its address and process id once it answers.
+
+    command: without the port, which is a free one. ping: a path that answers when it is ready.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    kept = folder / f"server-{port}.log"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path}
+    with kept.open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            env=env, stdout=log, stderr=log, start_new_session=True, cwd=folder,
+        )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            assert process.poll() is None, kept.read_text()[-3000:]
+            assert time.monotonic() < deadline, kept.read_text()[-3000:]
+            try:
+                urlopen(f"{url}/{ping}", timeout=2).close()
+                break
+            except (URLError, OSError):
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.2)
+        yield url, process.pid
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(timeout=30)
+
+
+def command_lines(pid: int) -> list[str]:
+    """Return the command lines of a process group, without its leader's."""
+    stats = [stat for stat in Path("/proc").glob("[0-9]*/stat") if _group(stat) == pid]
+    return [stat.with_name("cmdline").read_text() for stat in stats if int(stat.parent.name) != pid]
+
+
+def _group(stat: Path) -> int | None:
+    with suppress(OSError):
+        return int(stat.read_text().rpartition(")")[2].split()[2])
+    return None
