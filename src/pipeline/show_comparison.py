@@ -105,11 +105,13 @@ def _spend_lines(spend: Any) -> Iterator[str]:
         return
     yield f"expected spend ({spend['chosen']} is used, chosen on the tests before the last)"
     head = f"{'test':<10}  {'way':<8}  {'Gini':>6}"
-    yield f"{head}  {'top tenth brought':>17}  {'total / actual':>14}"
+    yield f"{head}  {'top tenth brought':>20}  {'total / actual':>14}"
     for test, found in spend["reports"].items():
         for name, report in found.items():
+            low, high = report["top_decile_interval"]
+            brought = f"{report['top_decile']:.1%} [{low:.1%}, {high:.1%}]"
             yield (
-                f"{test:<10}  {name:<8}  {report['gini']:>6.3f}  {report['top_decile']:>17.1%}  "
+                f"{test:<10}  {name:<8}  {report['gini']:>6.3f}  {brought:>20}  "
                 f"{report['total_ratio']:>14.2f}"
             )
     yield ""

@@ -59,7 +59,11 @@ def fit_spend_folds(spec: Spec, course: Course, fits: Fits, *, say: Say) -> Spen
         scorers = _recalibrated(raw, before)
         if fold in course.folds and (test.spend > 0).any():
             reports[fold.test.isoformat()] = {
-                name: spend_report(scorer.expected(test.table), test.spend)
+                name: spend_report(
+                    scorer.expected(test.table),
+                    test.spend,
+                    rng=np.random.default_rng(course.plan.about.seed),
+                )
                 for name, scorer in scorers.items()
             }
         before = raw, test

@@ -38,7 +38,13 @@ def test_gini_is_the_mean_over_pairs_and_knows_no_order_of_rows(
     actual = np.array([float(a) for _, a in users])
     if actual.sum() == 0 or np.ptp(actual) == 0:
         return
-    found = spend_report(expected, actual).gini
+
+    def gini(order: list[int]) -> float:
+        rng = np.random.default_rng(0)
+        return spend_report(expected[order], actual[order], rng=rng, n_boot=2).gini
+
+    order = list(range(len(users)))
+    found = gini(order)
 
     # The area is the mean over pairs of who is put first, weighed by what they brought.
     def area(by: np.ndarray) -> float:
@@ -46,9 +52,28 @@ def test_gini_is_the_mean_over_pairs_and_knows_no_order_of_rows(
         return float((first * actual[:, None]).sum())
 
     assert found == pytest.approx(area(expected) / area(actual), abs=1e-9)
-    order = list(range(len(users)))
     random.shuffle(order)  # type: ignore[attr-defined]
-    assert spend_report(expected[order], actual[order]).gini == pytest.approx(found, abs=1e-9)
+    assert gini(order) == pytest.approx(found, abs=1e-9)
+
+
+def test_the_interval_of_the_top_tenth_is_that_of_resampled_users() -> None:
+    rng = np.random.default_rng(5)
+    n, times = 400, 4000
+    expected = rng.gamma(1, 1, n)
+    actual = np.where(rng.random(n) < 0.15, expected * rng.gamma(1, 40, n), 0.0)
+    found = spend_report(expected, actual, rng=rng, n_boot=times)
+    shares = []
+    for _ in range(times):
+        drawn = rng.integers(0, n, n)
+        first = drawn[np.argsort(-expected[drawn], kind="stable")[: n // 10]]
+        shares.append(actual[first].sum() / actual[drawn].sum())
+    # Both ends are quantiles of as many replicates: their errors come from the density there.
+    for share, end in zip((0.025, 0.975), found.top_decile_interval, strict=True):
+        near = np.quantile(shares, [share - 0.008, share + 0.008])
+        error = (near[1] - near[0]) / 0.016 * np.sqrt(share * (1 - share) / times)
+        assert end == pytest.approx(np.quantile(shares, share), abs=4 * np.sqrt(2) * error)
+    low, high = found.top_decile_interval
+    assert low < found.top_decile < high
 
 
 def customers(n: int, rng: np.random.Generator) -> tuple[Snapshot, np.ndarray]:
@@ -84,7 +109,7 @@ def test_planted_spend_is_foreseen_and_what_is_saved_says_the_same(
     )
     fitted = fit_spend(name, PLAN, data, spend, trainer=trainer, chances=chances, value="value")
     scorer = fitted.recalibrated(fitted.expected(earlier), came)
-    found = spend_report(scorer.expected(test), actual)
+    found = spend_report(scorer.expected(test), actual, rng=rng)
     error = np.sqrt(actual.var() / len(actual) + came.var() / len(came)) / actual.mean()
     assert found.total_ratio == pytest.approx(1.0, abs=4 * error)
     assert found.gini > 0.3
@@ -125,7 +150,7 @@ def test_what_cannot_be_expected_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="needs scorers with calibrated chances"):
         fit_spend("hurdle", PLAN, data, spend, trainer=trainer, chances=(), value="value")
     with pytest.raises(DataError, match="spend cannot be measured"):
-        spend_report(spend, 0 * spend)
+        spend_report(spend, 0 * spend, rng=rng)
     with pytest.raises(DataError, match="no saved spend scorer"):
         SpendScorer.load(tmp_path)
     assert spenders_of(replace(PLAN, purchases=None)) == ["tweedie", "hurdle"]
