@@ -272,10 +272,11 @@ def explain(
         opened, store = _open(spec, warehouse)
         runs = open_store(tracking, note=terminal.note)
         found = run(opened, store, user_id, as_of=as_of, scorer=scorer, store=runs)
+        if plot is not None:
+            draw_user(found, plot)
         for line in explanation_lines(found):
             terminal.print(line)
         if plot is not None:
-            draw_user(found, plot)
             terminal.print(f"drawn: {plot}")
 
 
@@ -308,7 +309,7 @@ def evaluate(
 )
 def train(
     candidates: Annotated[
-        Optional[str],
+        Optional[list[str]],
         typer.Option(metavar="NAMES", help="Names with commas between; all if left out."),
     ] = None,
     tune: Annotated[int, typer.Option(min=0, help="Trials of a search for parameters.")] = 0,
@@ -341,7 +342,7 @@ def train(
 
         opened, store = _open(spec, warehouse)
         runs = open_store(tracking, note=terminal.note)
-        names = [name.strip() for name in candidates.split(",")] if candidates else None
+        names = [name.strip() for part in candidates or () for name in part.split(",")] or None
         made = run(
             opened, store, runs,
             as_of=as_of, horizon=horizon, candidates=names, tune=tune, folds=folds, seed=seed,
@@ -443,10 +444,11 @@ def ui(
 ) -> None:
     """Open MLflow's user interface, on this machine only (127.0.0.1)."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
-        from .pipeline.ui import serve_ui, view_lines
+        from .pipeline.ui import check_servable, serve_ui, view_lines
         from .tracking import open_store
 
         store = open_store(tracking, note=terminal.note)
+        check_servable(store)
         terminal.print(f"MLflow's runs at http://127.0.0.1:{port} (it takes a few seconds)")
         for line in view_lines(store, port):
             terminal.print(line)

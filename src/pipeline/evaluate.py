@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..errors import WarehouseError
+from ..errors import UsageError, WarehouseError
 from ..evaluation.ranking import RankingReport
 from ..evaluation.ranking import evaluate as evaluate_scores
 from ..features.matrix import Snapshot
@@ -47,12 +47,12 @@ def evaluate(
     as_of: a date that was built; the latest one when None. horizon: such as "60d"; the spec's
     when None. n_boot: bootstrap replicates over users. seed: of the bootstrap.
 
-    Raises WarehouseError when the date is not built, or the log ends before the horizon does:
-    then who has not converted yet is unknown, not negative.
+    Raises UsageError for what is no horizon, WarehouseError when the date is not built, or the
+    log ends before the horizon does: then who has not converted yet is unknown, not negative.
     """
     published = read_published(warehouse, spec.name)
     chosen = as_of or published.as_of_dates[-1]
-    days = parse_days(horizon or spec.target.horizon)
+    days = horizon_days(spec, horizon)
     path = published.snapshot(chosen)
     check_horizon(spec, published, chosen, days)
     scorecard = Scorecard(spec.scorecard)
@@ -88,6 +88,17 @@ def known_until(spec: Spec, published: Published) -> date:
     """Return the day before which outcomes are known: the log's end, or the spec's trust in it."""
     last = datetime.fromisoformat(published.info.last_event).date() + timedelta(days=1)
     return min(last, spec.trust_until) if spec.trust_until else last
+
+
+def horizon_days(spec: Spec, horizon: str | None) -> int:
+    """Return the days of a horizon such as "60d"; of the spec's when None.
+
+    Raises UsageError when it is no whole number of days.
+    """
+    try:
+        return parse_days(horizon or spec.target.horizon)
+    except ValueError as error:
+        raise UsageError(f"--horizon: {error}") from None
 
 
 def check_horizon(spec: Spec, published: Published, as_of: date, days: int) -> None:

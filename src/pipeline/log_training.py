@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from ..tracking import RunRecord, ScorerRecord, Store, log_run
 from .build import Say
 from .fold_fits import Fits
 from .plots import draw_training
-from .scorers import SCORECARD, SPEND_FOLDER
+from .scorers import MODEL_PLOTS, SCORECARD, SPEND_FOLDER
 from .show_comparison import comparison_table
 from .training_data import Course
 
@@ -46,20 +47,14 @@ def log_training(
     folder: holds comparison.json; what is logged is written there first.
     """
     last = course.folds[-1].test.isoformat()
-    folders: dict[str, Path | None] = {SCORECARD: folder / "scorecard", RANK_AVERAGE: None}
-    SavedScorecard(fits.calibrators[SCORECARD]).save(folder / "scorecard")
-    for name, scorer in fits.scorers.items():
-        folders[name] = target = folder / "registered" / name
-        scorer.save(target)
-        if spend is not None:
-            spend.save(target / SPEND_FOLDER)
-    scorers = tuple(
-        _scorer_record(name, fits, comparison, folders[name]) for name in fits.scores[-1].margins
-    )
     artifacts = folder / "logged"
     _write_artifacts(artifacts, folder, comparison)
     say("drawing")
     draw_training(spec, fits, comparison, artifacts / "plots")
+    folders = _save_scorers(folder, fits, spend, artifacts / "plots" / MODEL_PLOTS)
+    scorers = tuple(
+        _scorer_record(name, fits, comparison, folders[name]) for name in fits.scores[-1].margins
+    )
     record = RunRecord(
         spec=spec.name,
         key=key,
@@ -96,6 +91,21 @@ def log_training(
         scorers=scorers,
     )
     return log_run(store, record, say=say)
+
+
+def _save_scorers(
+    folder: Path, fits: Fits, spend: SpendScorer | None, plots: Path
+) -> Mapping[str, Path | None]:
+    """Write what is registered, with its spend and figures beside it; return the folders."""
+    SavedScorecard(fits.calibrators[SCORECARD]).save(folder / "scorecard")
+    folders: dict[str, Path | None] = {SCORECARD: folder / "scorecard", RANK_AVERAGE: None}
+    for name, scorer in fits.scorers.items():
+        folders[name] = target = folder / "registered" / name
+        scorer.save(target)
+        shutil.copyfile(plots, target / MODEL_PLOTS)
+        if spend is not None:
+            spend.save(target / SPEND_FOLDER)
+    return folders
 
 
 def _scorer_record(

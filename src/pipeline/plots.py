@@ -22,7 +22,7 @@ from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from .fold_fits import Fits
 from .score import Explanation
-from .scorers import SCORECARD
+from .scorers import MODEL_PLOTS, SCORECARD
 
 _SHOWN = 1500  # users in a beeswarm
 _BEST = 4  # scorers drawn beside the scorecard
@@ -39,7 +39,7 @@ def draw_training(spec: Spec, fits: Fits, comparison: Comparison, folder: Path) 
     shown = [SCORECARD, *best]
     title = f"{spec.name}, test as of {test.name}: {len(test.labels):,} users"
     ranking_figure(
-        folder / "model_plots.png",
+        folder / MODEL_PLOTS,
         title,
         test.labels,
         {name: test.margins[name] for name in shown},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import WarehouseError
+from ..files import replacing
 from ..scorer import Integers
 from ..scoring.ranking import (
     LABELS,
@@ -27,7 +29,7 @@ from ..spec.scorecard import HUNDREDTHS
 from ..tracking import CHAMPION, Store, open_store
 from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published, read_published
-from .scorers import choose_scorer
+from .scorers import MODEL_PLOTS, choose_scorer
 from .specs import spec_version
 from .standing import Standing, account, disagreements, read_features, stand
 
@@ -84,7 +86,8 @@ def score(
     `all_scores.parquet` is written beside `out`, and for a learned scorer
     `user_propensity_scores.csv` (every user's chance, expected spend, decile and band),
     `reasons.csv` (the exported users, both accounts feature by feature) and `disagreements.csv`
-    (whom the scorecard puts elsewhere, both accounts in words).
+    (whom the scorecard puts elsewhere, both accounts in words) and `model_plots.png` (how it
+    ranked on its last test).
 
     Raises WarehouseError when that date is not built, or the spec changed since; UsageError for a
     scorer that is not registered, or was trained on other features.
@@ -105,6 +108,9 @@ def score(
     _write_everyone(out, standing, order, stamps)
     if chosen.learned is not None:
         _write_both_accounts(out, spec, standing, order, users, stamps)
+    if chosen.plots is not None:
+        with replacing(out.parent / MODEL_PLOTS) as temporary:
+            shutil.copyfile(chosen.plots, temporary)
     details = _details(published, spec.users.pass_through, [user.user_id for user in users])
     write_top_users(
         out, users, stamps=stamps, details=details, pass_through=spec.users.pass_through

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..errors import UsageError
 from ..models.learned import LearnedScorer
@@ -15,6 +16,7 @@ from .specs import features_version
 
 SCORECARD = Scorecard.name
 SPEND_FOLDER = "spend"
+MODEL_PLOTS = "model_plots.png"
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Chosen:
     """A scorer to rank by: learned is None for the scorecard.
 
     version: in the registry, else 0. spend: what expects spend beside it, where that was trained.
+    plots: how it ranked on its last test, drawn.
     """
 
     name: str
     learned: LearnedScorer | None
     version: int = 0
     spend: SpendScorer | None = None
+    plots: Path | None = None
 
     @property
     def stamp(self) -> str:
@@ -65,4 +69,10 @@ def choose_scorer(spec: Spec, name: str, store: Store) -> Chosen:
             "`whyrank train` again, or score with --scorer scorecard"
         )
     spend = folder / SPEND_FOLDER
-    return Chosen(scorer_name, scorer, version, SpendScorer.load(spend) if spend.exists() else None)
+    return Chosen(
+        scorer_name,
+        scorer,
+        version,
+        SpendScorer.load(spend) if spend.exists() else None,
+        folder / MODEL_PLOTS,
+    )

@@ -10,6 +10,7 @@ from ..scoring.ranking import RankedUser
 from .demo import Demo
 from .evaluate import Evaluation
 from .score import DISAGREEMENTS, REASONS, Explanation, Ranking
+from .scorers import MODEL_PLOTS
 
 STALE_DAYS = 7
 SHORT_REASONS = 3
@@ -45,6 +46,7 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
         yield f"the top users feature by feature, model beside points: {by_feature}"
         apart = ranking.propensities.with_name(DISAGREEMENTS)
         yield f"whom the scorecard puts elsewhere, and why: {apart}"
+        yield f"how it ranked on its last test: {ranking.propensities.with_name(MODEL_PLOTS)}"
 
 
 def explanation_lines(explanation: Explanation) -> Iterator[str]:
@@ -97,8 +99,9 @@ def _side_by_side(user: RankedUser) -> Iterator[str]:
 
 def evaluation_lines(evaluation: Evaluation) -> Iterator[str]:
     """Yield what was measured, on whom, and the metrics with their intervals."""
+    days = "1 day" if evaluation.horizon_days == 1 else f"{evaluation.horizon_days} days"
     yield (
-        f"as of {evaluation.as_of}, {evaluation.horizon_days} days: among "
+        f"as of {evaluation.as_of}, {days}: among "
         f"{evaluation.population}, who comes to this: {evaluation.target}"
     )
     yield str(evaluation.report)

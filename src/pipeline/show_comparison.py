@@ -23,10 +23,9 @@ def comparison_table(comparison: Comparison) -> Iterator[str]:
     """Yield every scorer on the last test, best ROC AUC over all tests first."""
     last = comparison.tests[-1]
     n, positives = comparison.sizes[last]
-    yield (
-        f"test as of {last}: {n:,} users, {positives:,} positive; over {len(comparison.tests)} "
-        f"tests: {', '.join(comparison.tests)}"
-    )
+    tests = f"over {len(comparison.tests)} tests: {', '.join(comparison.tests)}"
+    whole = tests if len(comparison.tests) > 1 else "the only test"
+    yield f"test as of {last}: {n:,} users, {positives:,} positive; {whole}"
     yield ""
     rows = [list(_HEAD)]
     order = sorted(comparison.pooled, key=lambda s: -comparison.pooled[s]["roc_auc"].value)
@@ -49,10 +48,11 @@ def comparison_table(comparison: Comparison) -> Iterator[str]:
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         yield "  ".join(cells).rstrip()
     yield ""
+    family = len(order) - 1
+    widened = f", its intervals widened for {family} comparisons (max-t)" if family > 1 else ""
     yield (
         f"lift at {comparison.capacity:.0%} of users; intervals {comparison.level:.0%}, bootstrap "
-        f"over users, {comparison.n_boot:,} times; the last column over all tests, its intervals "
-        f"widened for {max(1, len(order) - 1)} comparisons (max-t)"
+        f"over users, {comparison.n_boot:,} times; the last column over all tests{widened}"
     )
     yield from _threshold_lines(comparison, order)
 

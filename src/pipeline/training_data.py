@@ -25,7 +25,13 @@ from ..warehouse.engine import Warehouse
 from ..warehouse.project import landing_schema
 from ..warehouse.published import Published, read_published
 from .build import Say, build
-from .evaluate import check_horizon, converted_within, known_until, outcomes_within
+from .evaluate import (
+    check_horizon,
+    converted_within,
+    horizon_days,
+    known_until,
+    outcomes_within,
+)
 from .specs import features_version, spec_version
 
 MIN_POSITIVES = 10
@@ -78,10 +84,11 @@ def set_course(
     as_of: of the last test; the latest date whose outcomes are known when None. horizon: such as
     "60d"; the spec's when None. Dates that were published stay published.
 
-    Raises DataError when the log is too short, WarehouseError when outcomes are not known yet.
+    Raises UsageError for what is no horizon, DataError when the log is too short, WarehouseError
+    when outcomes are not known yet.
     """
     published = read_published(warehouse, spec.name)
-    days = parse_days(horizon or spec.target.horizon)
+    days = horizon_days(spec, horizon)
     last = as_of or known_until(spec, published) - timedelta(days=days)
     check_horizon(spec, published, last, days)
     wanted = folds or spec.training.folds
@@ -94,6 +101,8 @@ def set_course(
         first_event=_first_event(published),
     )
     warm_up, tests = (found[0], found[1:]) if len(found) > wanted else (None, found)
+    if len(tests) < wanted:
+        say(f"the log reaches back far enough for {len(tests)} of {wanted} tests")
     dates = {day for fold in found for day in (*fold.train, fold.test)}
     if not dates <= set(published.as_of_dates) or published.info.spec_version != spec_version(spec):
         say(f"building {len(dates)} snapshots")

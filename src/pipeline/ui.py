@@ -13,21 +13,20 @@ from ..tracking import Store, views
 
 def view_lines(store: Store, port: int) -> Iterator[str]:
     """Yield where the UI answers which scorer of a spec's last training ranks better."""
-    if not store.exists or store.uri.startswith(("http://", "https://")):
-        return
     for name, path in views(store):
         yield f"  {name}, who ranks better: http://127.0.0.1:{port}/{path}"
 
 
-def serve_ui(store: Store, port: int) -> int:
-    """Run MLflow's server on 127.0.0.1 until it is stopped; return its exit code.
-
-    Raises UsageError when the store is a server already, or nothing is in it yet.
-    """
+def check_servable(store: Store) -> None:
+    """Raise UsageError when the store is a server already, or nothing is in it yet."""
     if store.uri.startswith(("http://", "https://")):
         raise UsageError(f"the store is a server with an interface of its own: open {store.shown}")
     if not store.exists:
         raise UsageError("nothing is tracked here yet: run `whyrank train` first")
+
+
+def serve_ui(store: Store, port: int) -> int:
+    """Run MLflow's server on 127.0.0.1 until it is stopped; return its exit code."""
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1"]
     command += ["--default-artifact-root", (store.home / "artifacts").resolve().as_uri()]

@@ -1,0 +1,122 @@
+"""The commands of the learned scorers as a user types them, and what they refuse."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Home
+
+pytestmark = pytest.mark.xdist_group("learned")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A generated world of 2,500 users, trained on; some candidates named once, some together."""
+    home = Home(tmp_path_factory.mktemp("learned"))
+    names = ("--candidates", "recency", "--candidates", "logistic, xgboost")
+    for words in (
+        ("generate", "--users", 2500, "--seed", 3, "--days", 150, "--out", "data/log.parquet"),
+        ("ingest", "data/log.parquet", "--users-file", "data/log_users.parquet"),
+        ("build",),
+        ("train", "--folds", 1, *names),
+    ):
+        done = home.run(*words)
+        assert done.returncode == 0, done.stderr
+    home.write("train.txt", done.stdout + done.stderr)
+    return home
+
+
+def test_all_candidates_named_are_compared(trained: Home) -> None:
+    text = (trained.folder / "train.txt").read_text(encoding="utf-8")
+    table = text.split("minus scorecard")[1].split("\n\n")[0]
+    rows = {line.split()[0] for line in table.splitlines() if line.strip()}
+    assert rows == {"scorecard", "recency", "logistic", "xgboost", "rank_average"}
+    assert "the only test" in text
+    assert text.count("passed  ") == 4
+
+
+def test_from_comparison_to_champion_to_a_list_with_both_accounts(trained: Home) -> None:
+    compared = trained.run("compare", "--promote", "xgboost")
+    assert compared.returncode == 0, compared.stderr
+    assert "champion of saas: xgboost (version " in compared.stdout
+    scored = trained.run("score", "--top", 15)
+    assert scored.returncode == 0, scored.stderr
+    data = trained.folder / "data"
+    with (data / "top_users.csv").open(encoding="utf-8", newline="") as file:
+        top = list(csv.DictReader(file))
+    assert len(top) == 15
+    assert all(row["model_reasons"] and row["scorecard_reasons"] for row in top)
+    with (data / "user_propensity_scores.csv").open(encoding="utf-8", newline="") as file:
+        everyone = list(csv.DictReader(file))
+    assert {row["user_id"] for row in top} < {row["user_id"] for row in everyone}
+    assert (data / "model_plots.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("reasons.csv", "disagreements.csv"):
+        assert (data / name).stat().st_size > 0
+    user = top[0]["user_id"]
+    told = trained.run("explain", user, "--plot", "why.png")
+    assert told.returncode == 0, told.stderr
+    assert "log-odds" in told.stdout
+    assert "points" in told.stdout
+    assert (trained.folder / "why.png").read_bytes().startswith(b"\x89PNG")
+    by_points = trained.run("explain", user, "--scorer", "scorecard")
+    assert "points in all" in by_points.stdout
+
+
+def test_a_calibration_proposes_and_applies_only_when_told(trained: Home) -> None:
+    done = trained.run("calibrate", "--against", "outcome")
+    assert done.returncode == 0, done.stderr
+    assert not (trained.folder / "mine.toml").exists()
+    done = trained.run("calibrate", "--against", "outcome", "--apply", "mine.toml")
+    assert done.returncode == 0, done.stderr
+    scored = trained.run("score", "--spec", "mine.toml", "--scorer", "scorecard", "--out", "m.csv")
+    assert scored.returncode == 0, scored.stderr
+
+
+REFUSED: list[tuple[tuple[str, ...], int, str]] = [
+    (("train", "--candidates", "nobody", "--candidates", "logistic"), 2, "'nobody' is not known"),
+    (("train", "--candidates", "xgbost"), 2, "did you mean 'xgboost'"),
+    (("train", "--candidates", "bg_nbd"), 2, "needs training.purchases"),
+    (("train", "--horizon", "5x"), 2, "--horizon: '5x' is not a duration"),
+    (("train", "--as-of", "2019-01-01"), 1, "load older events, or shorten the horizon"),
+    (("train", "--as-of", "2026-05-20"), 1, "choose --as-of 2026-05-01 or earlier"),
+    (("evaluate", "--horizon", "12h"), 2, "--horizon: '12h' is not a whole number of days"),
+    (("calibrate", "--against", "nothing"), 2, "write outcome or importance"),
+    (("calibrate", "--apply", "train.txt"), 2, "exists already"),
+    (("compare", "--run", "nope"), 1, "run 'nope' holds no comparison"),
+    (("compare", "--promote", "nobody"), 2, "'nobody' is not in this training"),
+    (("compare", "--promote", "recency"), 2, "cannot say why"),
+    (("score", "--scorer", "lightgbm"), 2, "no scorer 'lightgbm' is registered"),
+    (("score", "--scorer", "models:/nothing/1"), 1, "no such model version"),
+    (("explain", "nobody"), 1, "no user 'nobody'"),
+    (("explain", "u0000001", "--scorer", "scorecard", "--plot", "x.png"), 2, "leave it out"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "said"), REFUSED, ids=[" ".join(r[0]) for r in REFUSED])
+def test_what_cannot_be_done_is_one_line(
+    trained: Home, words: tuple[str, ...], code: int, said: str
+) -> None:
+    assert said in trained.refused(*words, code=code)
+
+
+def test_without_a_training_every_command_says_what_to_do(trained: Home, tmp_path: Path) -> None:
+    home = Home(tmp_path / "fresh")
+    shutil.copytree(trained.folder / "data", home.folder / "data")
+    shutil.rmtree(home.folder / "data" / "saas" / "training", ignore_errors=True)
+    for words, code in ((("compare",), 1), (("ui",), 2), (("score", "--scorer", "xgboost"), 2)):
+        assert "run `whyrank train`" in home.refused(*words, code=code)
+    # The scorecard needs none.
+    assert home.run("score").returncode == 0
+
+
+def test_a_server_out_of_reach_is_said_and_the_work_is_kept_here(trained: Home) -> None:
+    done = trained.run(
+        "train", "--folds", 1, "--candidates", "logistic", "--tracking", "http://127.0.0.1:9"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cannot be reached" in done.stderr
+    assert "note: " in done.stderr
