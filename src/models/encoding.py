@@ -15,6 +15,7 @@ from ..scorer import FeatureTable
 Matrix = NDArray[np.float32]
 SMOOTHING = 200.0  # users of a category that count as much as the rest of the population
 _PARTS = 5
+_BLOCK = 16_384  # rows
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,14 @@ class Encoding:
 
         Raises DataError naming a feature that the table does not have, or that is no number.
         """
-        found = np.empty((len(table), len(self.names)), dtype=np.float32)
-        for place, name in enumerate(self.numbers):
-            found[:, place] = _numbers(table, name)
-        for place, text in enumerate(self.texts, start=len(self.numbers)):
-            found[:, place] = text.column(table)
+        columns: list[NDArray[Any]] = [_numbers(table, name) for name in self.numbers]
+        columns += [text.column(table) for text in self.texts]
+        found = np.empty((len(table), len(columns)), dtype=np.float32)
+        # A block of rows stays in the cache while its columns are written side by side.
+        for start in range(0, len(found), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            for place, column in enumerate(columns):
+                found[rows, place] = column[rows]
         return found
 
     def to_dict(self) -> dict[str, Any]:
