@@ -1,26 +1,27 @@
 """Leakage sentinels: tests that an honest pipeline passes and a leaking one fails.
 
 They run with every comparison; one that fails blocks the champion. Each says what it measured, so
-that a person can judge it.
+that a person can judge it. Where chance has a part in it, an honest pipeline fails once in two
+thousand runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm, t
 
 from .ranking import roc_auc
 
 Floats = NDArray[np.float64]
-Matrix = NDArray[np.float32]
 Bools = NDArray[np.bool_]
-Fit = Callable[[Matrix, Bools], Callable[[Matrix], Floats]]
+Integers = NDArray[np.int64]
 SHUFFLES = 15
 NOISE_COLUMNS = 5
-_TIMES = 3.5  # standard errors that chance alone passes once in two thousand runs
+FALSE_ALARMS = 1 / 2000
 
 
 @dataclass(frozen=True)
@@ -35,60 +36,107 @@ class Sentinel:
         return f"{'passed' if self.passed else 'FAILED'}  {self.name}: {self.saw}"
 
 
+@dataclass(frozen=True)
+class Refit:
+    """What came of learning from other labels than the true ones.
+
+    margins: of the test's users, (n,). encoded: the columns learnt from that were themselves made
+    of labels, by feature, one value for each row that was learnt from.
+    """
+
+    margins: Floats
+    encoded: Mapping[str, Floats]
+
+
 def shuffled_labels(
-    fit: Fit,
-    train: tuple[Matrix, Bools, NDArray[np.int64]],
-    test: tuple[Matrix, Bools],
+    refit: Callable[[Integers, Bools], Refit],
+    labels: Bools,
+    snapshot: Integers,
+    tested: Bools,
     *,
     rng: np.random.Generator,
     times: int = SHUFFLES,
 ) -> Sentinel:
-    """Learn from labels shuffled within each snapshot: on the test's own labels nothing must rank.
+    """Learn from labels shuffled within each snapshot: nothing must rank the test's own labels.
 
-    train: matrix, labels and the snapshot of each row. A mean AUC away from 0.5 says that labels
-    reach the scorer by another way than the labels given.
+    refit: learns from these rows and labels, by all that a candidate goes through. labels,
+    snapshot: of the rows to learn from, (n,). tested: the test's labels.
+
+    Two things are measured. Fits must not rank the test: a mean AUC away from 0.5 says that true
+    labels reach the scorer by another way than the labels given. And a category's worth must not
+    rank the shuffled labels of the rows it was computed for: above 0.5, rows have seen their own
+    label, which spoils what is learnt without ever showing on the test. (Below 0.5 is no leak: the
+    more positives a part holds, the fewer are left for the rest, whose share it is given.)
 
     Each fit takes as many negatives as positives. Rare positives would not do: a learner of 2%
     positives marks thinly populated corners up more than down, whatever the labels are, and the
     users who convert live there. With halves, labels and their opposites are equally likely, so
     the expected AUC is 0.5 exactly.
     """
-    matrix, labels, snapshot = train
-    found = []
+    found: list[float] = []
+    own: dict[str, list[float]] = {}
     for _ in range(times):
         rows, mixed = _halves_shuffled(labels, snapshot, rng)
-        found.append(roc_auc(fit(matrix[rows], mixed)(test[0]), test[1]))
-    mean = float(np.mean(found))
-    error = float(np.std(found, ddof=1) / np.sqrt(times))
-    return Sentinel(
-        "shuffled labels",
-        abs(mean - 0.5) <= _TIMES * error,
-        f"mean ROC AUC {mean:.3f} of {times} fits, standard error {error:.3f}; must be 0.5",
-    )
+        learnt = refit(rows, mixed)
+        found.append(roc_auc(learnt.margins, tested))
+        for name, column in learnt.encoded.items():
+            own.setdefault(name, []).append(roc_auc(column, mixed))
+    mean, error = float(np.mean(found)), _error(found)
+    passed = abs(mean - 0.5) <= standard_errors(times) * error
+    saw = f"mean ROC AUC {mean:.3f} of {times} fits, standard error {error:.3f}; must be 0.5"
+    if own:
+        reach = standard_errors(times, tests=len(own), sides=1)
+        excess = {name: np.mean(aucs) - 0.5 - reach * _error(aucs) for name, aucs in own.items()}
+        worst = max(own, key=lambda name: excess[name])
+        passed = passed and bool(excess[worst] <= 0)
+        saw += (
+            f"; categories' worth on the rows it was made for, at most {np.mean(own[worst]):.3f} "
+            f"({worst}); must not exceed 0.5"
+        )
+    return Sentinel("shuffled labels", passed, saw)
 
 
 def pure_noise(
-    fit: Fit,
-    train: tuple[Bools, NDArray[np.int64]],
-    test: tuple[Bools, NDArray[np.int64]],
+    refit: Callable[[Floats, Bools, Floats], Floats],
+    train: tuple[Bools, Integers],
+    test: tuple[Bools, Integers],
     *,
     rng: np.random.Generator,
 ) -> Sentinel:
-    """Learn from noise that sticks to users alone: it must not rank the test.
+    """Learn from noise alone: it must not rank the test.
 
-    train, test: labels, and who each row is. Somebody has the same noise
-    in every snapshot; so where a test's outcomes are also training outcomes, remembering people
-    ranks them.
+    refit: learns from noise (n, columns) and labels, and returns the margins of the test's noise.
+    train, test: labels, and which row each is: an integer that is the same only for the same user
+    on the same day. Noise is drawn anew for every row, so a learner that remembers what it saw
+    ranks the test only where it has learnt from the test's own rows.
     """
-    people = int(max(train[1].max(), test[1].max())) + 1
-    noise = rng.normal(size=(people, NOISE_COLUMNS)).astype(np.float32)
-    auc = roc_auc(fit(noise[train[1]], train[0])(noise[test[1]]), test[0])
+    rows = int(max(train[1].max(), test[1].max())) + 1
+    noise = rng.normal(size=(rows, NOISE_COLUMNS))
+    auc = roc_auc(refit(noise[train[1]], train[0], noise[test[1]]), test[0])
     error = _chance_error(test[0])
     return Sentinel(
         "pure noise",
-        abs(auc - 0.5) <= _TIMES * error,
+        abs(auc - 0.5) <= norm.isf(FALSE_ALARMS / 2) * error,
         f"ROC AUC {auc:.3f} from {NOISE_COLUMNS} columns of noise, standard error {error:.3f}; "
         "must be 0.5",
+    )
+
+
+def overlapping_outcomes(
+    shared: Mapping[str, int], test: str, horizon_days: int, snapshots: Sequence[str]
+) -> Sentinel:
+    """Judge the embargo: shared maps a training snapshot whose outcomes reach into the test's to
+    how many outcomes count in both.
+    """
+    saw = (
+        ", ".join(f"those of {day} too count {n:,} of them" for day, n in sorted(shared.items()))
+        if shared
+        else f"none counts in any of {len(snapshots)} training snapshots too"
+    )
+    return Sentinel(
+        "overlapping outcomes",
+        not shared,
+        f"outcomes of the {horizon_days} days after {test}: {saw}",
     )
 
 
@@ -142,6 +190,23 @@ def _halves_shuffled(
         chosen.append(rows)
         mixed.append(rng.permutation(labels[rows]))
     return np.concatenate(chosen), np.concatenate(mixed)
+
+
+def standard_errors(times: int, *, tests: int = 1, sides: int = 2) -> float:
+    """Return how many standard errors the mean of `times` values may lie off by chance.
+
+    Student's t with times - 1 degrees of freedom, so that one of `tests` such means lies further
+    off once in two thousand runs at most (Bonferroni). sides: 2 for either way, 1 for upwards.
+
+    >>> round(standard_errors(15), 2)
+    4.5
+    """
+    return float(t.isf(FALSE_ALARMS / (sides * tests), times - 1))
+
+
+def _error(values: Sequence[float]) -> float:
+    """Return the standard error of a mean."""
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 def _chance_error(labels: Bools) -> float:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
+from functools import partial
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from ..evaluation.folds import Fold
 from ..evaluation.sentinels import (
+    Refit,
     Sentinel,
     future_events,
+    overlapping_outcomes,
     pure_noise,
     shuffled_labels,
     too_good,
 )
 from ..features.compiler import compile_features
-from ..models.classifier import RankingClassifier
-from ..models.encoding import Encoding, Matrix
+from ..features.matrix import Snapshot
+from ..models.candidates import Plan, Trainer, TrainingData
 from ..scorer import Floats
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
@@ -26,31 +32,53 @@ from ..warehouse.direct import run_models
 from ..warehouse.engine import Warehouse
 from ..warehouse.landing import create_landing
 from ..warehouse.project import landing_schema, marts_schema, render_project
+from .evaluate import outcomes_within
 from .fold_fits import Fits
-from .training_data import Course, read_labelled, user_codes
+from .training_data import Course, Labelled, read_labelled, stack, user_codes
 
 Bools = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+_CANDIDATE = "xgboost"
 _QUICK = {"n_estimators": 60, "learning_rate": 0.1}
+_BY_HEART = {
+    "n_estimators": 60,
+    "max_depth": 8,
+    "learning_rate": 0.3,
+    "subsample": 1.0,
+    "colsample_bytree": 1.0,
+    "min_child_weight": 0.01,
+    "reg_lambda": 0.1,
+}
 
 
 def watch(
     spec: Spec, warehouse: Warehouse, course: Course, fits: Fits, *, seed: int
 ) -> tuple[Sentinel, ...]:
-    """Run every sentinel on the last test; each says what it saw."""
+    """Run every sentinel; each says what it saw.
+
+    Those that fit something do it as candidates do, by a Trainer from training data to a scorer
+    that reads the test's table.
+    """
     fold = course.folds[-1]
     test = fits.parts[-1]
-    train = [read_labelled(spec, course, day) for day in fold.train]
+    parts = [read_labelled(spec, course, day) for day in fold.train]
+    train, table = stack(parts), Snapshot.stack([part.table for part in parts])
     rng = np.random.default_rng([seed, 1])
-    labels = np.concatenate([part.labels for part in train])
-    day = np.repeat(np.arange(len(train)), [len(part.labels) for part in train])
-    numbers = Encoding(course.plan.numbers)
-    matrix = np.concatenate([numbers.matrix(part.table) for part in train])
-    *users, tested = user_codes([part.table.user_ids for part in (*train, test)])
+    day = np.repeat(np.arange(len(parts)), [len(part.labels) for part in parts])
+    rows, tested = _row_codes(parts, test)
     return (
         shuffled_labels(
-            _fit, (matrix, labels, day), (numbers.matrix(test.table), test.labels), rng=rng
+            partial(_refit, course, train, table, test), train.labels, day, test.labels, rng=rng
         ),
-        pure_noise(_fit, (labels, np.concatenate(users)), (test.labels, tested), rng=rng),
+        pure_noise(
+            partial(_refit_noise, course), (train.labels, rows), (test.labels, tested), rng=rng
+        ),
+        overlapping_outcomes(
+            _shared_outcomes(course, fold),
+            str(fold.test),
+            course.horizon_days,
+            [str(day) for day in fold.train],
+        ),
         too_good(
             {name: test.table.numbers(name) for name in course.plan.numbers},
             fits.scores[-1].margins,
@@ -92,10 +120,68 @@ def future_invariance(spec: Spec, warehouse: Warehouse, course: Course, as_of: d
     return future_events(changed, int(counts[0]), as_of.isoformat())
 
 
-def _fit(matrix: Matrix, labels: Bools) -> Callable[[Matrix], Floats]:
-    fitted = RankingClassifier("xgboost", params=_QUICK).fit(matrix, labels)
+def _refit(
+    course: Course,
+    train: TrainingData,
+    table: Snapshot,
+    test: Labelled,
+    rows: Integers,
+    labels: Bools,
+) -> Refit:
+    """Learn from some rows under other labels, as a candidate learns, and rank the test.
 
-    def margin(other: Matrix) -> Floats:
-        return fitted.decision_function(other)
+    Free of monotone constraints: they know which way a feature points, and so rank by themselves.
+    """
+    latest = train.latest[rows]
+    data = TrainingData(
+        table.take(rows),
+        labels,
+        train.users[rows],
+        latest if latest.any() else np.ones_like(latest),
+    )
+    plan = replace(course.plan, rising=frozenset(), falling=frozenset())
+    trainer = Trainer(plan, data)
+    margins = trainer.fit(_CANDIDATE, _QUICK).margin(test.table)
+    encoding, matrix = trainer.matrix()
+    places = {name: encoding.names.index(name) for name in plan.texts}
+    return Refit(
+        margins, {name: matrix[:, place].astype(np.float64) for name, place in places.items()}
+    )
 
-    return margin
+
+def _refit_noise(course: Course, noise: Floats, labels: Bools, tested: Floats) -> Floats:
+    """Learn noise by heart, as many negatives as positives of it, and rank other noise."""
+    positive, negative = np.flatnonzero(labels), np.flatnonzero(~labels)
+    rows = np.concatenate([positive, negative[:: max(1, len(negative) // len(positive))]])
+    names = tuple(f"noise_{place}" for place in range(noise.shape[1]))
+    plan = Plan(names, (), frozenset(), frozenset(), None, None, course.plan.about)
+    every = np.ones(len(rows), dtype=bool)
+    data = TrainingData(_numbers(names, noise[rows]), labels[rows], np.arange(len(rows)), every)
+    return Trainer(plan, data).fit(_CANDIDATE, _BY_HEART).margin(_numbers(names, tested))
+
+
+def _numbers(names: Sequence[str], matrix: Floats) -> Snapshot:
+    return Snapshot(pa.table(dict(zip(names, matrix.T, strict=True))))
+
+
+def _row_codes(parts: Sequence[Labelled], test: Labelled) -> tuple[Integers, Integers]:
+    """Return integers that are the same only for the same user on the same day, train and test."""
+    every = [*parts, test]
+    days = sorted({part.as_of for part in every})
+    users = user_codes([part.table.user_ids for part in every])
+    codes = [
+        len(days) * who + days.index(part.as_of) for who, part in zip(users, every, strict=True)
+    ]
+    return np.concatenate(codes[:-1]), codes[-1]
+
+
+def _shared_outcomes(course: Course, fold: Fold) -> dict[str, int]:
+    """Return training snapshots whose outcomes reach past the test's day, and how many do."""
+    found = {}
+    for day in fold.train:
+        apart = (fold.test - day).days
+        if abs(apart) < course.horizon_days:
+            both = course.horizon_days - abs(apart)
+            outcomes = outcomes_within(course.published, max(day, fold.test), both)
+            found[str(day)] = outcomes.num_rows
+    return found

@@ -22,7 +22,6 @@ from whyrank.evaluation.ranking import (
     ndcg_at,
     roc_auc,
 )
-from whyrank.evaluation.sentinels import future_events, pure_noise, shuffled_labels, too_good
 
 
 def fold(
@@ -150,94 +149,3 @@ def test_what_cannot_be_compared_is_refused() -> None:
     first, second = fold(1, {"scorecard": 1.0}), fold(2, {"other": 1.0}, name="b")
     with pytest.raises(DataError, match="test b: its scorers are not those of 2026-01-01"):
         compare([first, second], reference="scorecard", rng=np.random.default_rng(0))
-
-
-# --- sentinels: an honest pipeline passes, a leaking one fails ---------------------------------
-
-
-def linear_fit(matrix: np.ndarray, labels: np.ndarray) -> object:
-    """Means of the classes apart, as a direction: quick, and enough to learn or to remember."""
-    slope = matrix[labels].mean(axis=0) - matrix[~labels].mean(axis=0)
-    return lambda other: other @ slope
-
-
-def memory_fit(matrix: np.ndarray, labels: np.ndarray) -> object:
-    """The nearest neighbour: remembers every row."""
-    from sklearn.neighbors import KNeighborsClassifier
-
-    fitted = KNeighborsClassifier(1).fit(matrix, labels)
-    return lambda other: fitted.predict_proba(other)[:, 1]
-
-
-def split(seed: int = 0, n: int = 3000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    matrix = rng.normal(size=(n, 3)).astype(np.float32)
-    labels = rng.random(n) < 1 / (1 + np.exp(-(matrix[:, 0] - 1)))
-    return matrix, labels, rng.integers(0, 3, n)
-
-
-def test_shuffled_labels_pass_honest_fits_and_catch_one_that_knows_the_truth() -> None:
-    train, test = split(1), split(2)
-    rng = np.random.default_rng(0)
-    honest = shuffled_labels(linear_fit, train, test[:2], rng=rng)  # type: ignore[arg-type]
-    assert honest.passed, str(honest)
-
-    def leaking(matrix: np.ndarray, labels: np.ndarray) -> object:
-        del matrix, labels
-        return linear_fit(train[0], train[1])  # the labels come in by another way
-
-    caught = shuffled_labels(leaking, train, test[:2], rng=rng)  # type: ignore[arg-type]
-    assert not caught.passed
-    assert str(caught).startswith("FAILED  shuffled labels: mean ROC AUC 0.7")
-
-
-def test_shuffled_labels_rank_nothing_even_where_positives_are_rare_and_lie_apart() -> None:
-    """Conversions in a thin corner, 2% of users: fits of unbalanced labels would be off 0.5."""
-    from whyrank.models.classifier import RankingClassifier
-
-    rng = np.random.default_rng(7)
-    matrix = rng.exponential(size=(4000, 3)).astype(np.float32) ** 2
-    labels = rng.random(4000) < np.clip(matrix[:, 0] / 60, 0, 0.9)
-
-    def fit(rows: np.ndarray, mixed: np.ndarray) -> object:
-        model = RankingClassifier("xgboost", params={"n_estimators": 30, "learning_rate": 0.1})
-        return model.fit(rows, mixed).decision_function
-
-    found = shuffled_labels(
-        fit, (matrix[:2000], labels[:2000], np.arange(2000) % 2),  # type: ignore[arg-type]
-        (matrix[2000:], labels[2000:]), rng=rng, times=25,
-    )  # fmt: skip
-    assert found.passed, str(found)
-
-
-def test_noise_passes_apart_and_catches_overlapping_outcomes() -> None:
-    _, labels, _ = split(3, n=4000)
-    people = np.arange(4000)
-    rng = np.random.default_rng(0)
-    apart = pure_noise(
-        memory_fit, (labels[:2000], people[:2000]),  # type: ignore[arg-type]
-        (labels[2000:], people[2000:]), rng=rng,
-    )  # fmt: skip
-    assert apart.passed, str(apart)
-    overlapping = pure_noise(
-        memory_fit, (labels, people), (labels, people), rng=rng  # type: ignore[arg-type]
-    )  # fmt: skip
-    assert not overlapping.passed
-
-
-def test_a_feature_too_good_to_be_true_is_named() -> None:
-    _, labels, _ = split(4)
-    rng = np.random.default_rng(0)
-    fine = {"views": rng.normal(size=3000) + labels, "empty": np.full(3000, np.nan)}
-    assert too_good(fine, {}, labels, suspect_auc=0.9).passed
-    leak = {**fine, "signed_up_later": -(labels + rng.normal(size=3000) * 0.1)}
-    caught = too_good(leak, {}, labels, suspect_auc=0.9)
-    assert not caught.passed
-    assert "signed_up_later" in caught.saw
-
-
-def test_features_that_change_with_later_events_are_named() -> None:
-    assert future_events({"views": 0, "days": 0}, 90, "2026-01-01").passed
-    caught = future_events({"views": 3, "days": 0}, 90, "2026-01-01")
-    assert not caught.passed
-    assert "views changes for 3 users" in caught.saw

@@ -122,7 +122,7 @@ def test_no_label_reaches_past_the_test_and_snapshots_are_the_published_ones(wor
 
 def test_the_sentinels_pass_and_the_comparison_reads_back(world: World) -> None:
     assert [s.name for s in world.training.sentinels if not s.passed] == []
-    assert len(world.training.sentinels) == 4
+    assert len(world.training.sentinels) == 5
     read = compare_run(world.spec, world.store)
     assert read.run == world.training.run
     assert read.comparison == world.training.comparison

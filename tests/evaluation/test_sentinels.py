@@ -1,0 +1,163 @@
+"""Sentinels: an honest pipeline passes, and each leak is caught by the one that can see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.stats import binom, norm
+
+from whyrank.evaluation.sentinels import (
+    FALSE_ALARMS,
+    Refit,
+    Sentinel,
+    future_events,
+    overlapping_outcomes,
+    pure_noise,
+    shuffled_labels,
+    standard_errors,
+    too_good,
+)
+
+Rows = np.ndarray
+Fitted = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
+
+
+def linear_fit(matrix: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Means of the classes apart, as a direction: quick, and enough to learn."""
+    slope = matrix[labels].mean(axis=0) - matrix[~labels].mean(axis=0)
+    return lambda other: np.asarray(other @ slope)
+
+
+def split(seed: int = 0, n: int = 3000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    matrix = rng.normal(size=(n, 3)).astype(np.float32)
+    labels = rng.random(n) < 1 / (1 + np.exp(-(matrix[:, 0] - 1)))
+    return matrix, labels, rng.integers(0, 3, n)
+
+
+def shuffled(
+    fit: Fitted,
+    train: tuple[np.ndarray, np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+    *,
+    encoded: Callable[[Rows, np.ndarray], dict[str, np.ndarray]] = lambda *_: {},
+    times: int = 15,
+) -> Sentinel:
+    def refit(rows: Rows, labels: np.ndarray) -> Refit:
+        return Refit(fit(train[0][rows], labels)(test[0]), encoded(rows, labels))
+
+    rng = np.random.default_rng(0)
+    return shuffled_labels(refit, train[1], train[2], test[1], rng=rng, times=times)
+
+
+def test_shuffled_labels_pass_honest_fits_and_catch_one_that_knows_the_truth() -> None:
+    train, test = split(1), split(2)
+    honest = shuffled(linear_fit, train, test[:2])
+    assert honest.passed, str(honest)
+
+    def leaking(matrix: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        del matrix, labels
+        return linear_fit(train[0], train[1])  # the labels come in by another way
+
+    caught = shuffled(leaking, train, test[:2])
+    assert not caught.passed
+    assert str(caught).startswith("FAILED  shuffled labels: mean ROC AUC 0.7")
+
+
+def test_a_worth_that_has_seen_its_own_label_is_caught_though_the_test_shows_nothing() -> None:
+    train, test = split(1), split(2)
+    category = np.random.default_rng(5).integers(0, 40, len(train[1]))
+
+    def own(rows: Rows, labels: np.ndarray) -> dict[str, np.ndarray]:
+        total = np.bincount(category[rows], weights=labels, minlength=40)
+        return {"city": (total / np.bincount(category[rows], minlength=40))[category[rows]]}
+
+    def others(rows: Rows, labels: np.ndarray) -> dict[str, np.ndarray]:
+        """The first half is worth what the second half's labels say, and the other way round."""
+        half = np.arange(len(rows)) % 2 == 0
+        found = np.empty(len(rows))
+        for mine in (half, ~half):
+            total = np.bincount(category[rows][~mine], weights=labels[~mine], minlength=40)
+            size = np.bincount(category[rows][~mine], minlength=40)
+            found[mine] = ((total + 1) / (size + 2))[category[rows][mine]]
+        return {"city": found}
+
+    assert shuffled(linear_fit, train, test[:2], encoded=others).passed
+    caught = shuffled(linear_fit, train, test[:2], encoded=own)
+    assert not caught.passed
+    assert "(city); must not exceed 0.5" in caught.saw
+    assert "mean ROC AUC 0.5" in caught.saw or "mean ROC AUC 0.4" in caught.saw
+
+
+def test_a_mean_of_fifteen_is_off_by_chance_as_rarely_as_is_said() -> None:
+    """Twenty thousand honest runs: one in two thousand fails, where 3.5 errors fail seven."""
+    found = np.random.default_rng(3).normal(0.5, 0.02, size=(20_000, 15))
+    off = np.abs(found.mean(axis=1) - 0.5) / (found.std(axis=1, ddof=1) / np.sqrt(15))
+    alarms = int((off > standard_errors(15)).sum())
+    low, high = binom.interval(0.9999, 20_000, FALSE_ALARMS)
+    assert low <= alarms <= high
+    assert not low <= int((off > norm.isf(FALSE_ALARMS / 2)).sum()) <= high
+
+
+def test_shuffled_labels_rank_nothing_even_where_positives_are_rare_and_lie_apart() -> None:
+    """Conversions in a thin corner, 2% of users: fits of unbalanced labels would be off 0.5."""
+    from whyrank.models.classifier import RankingClassifier
+
+    rng = np.random.default_rng(7)
+    matrix = rng.exponential(size=(4000, 3)).astype(np.float32) ** 2
+    labels = rng.random(4000) < np.clip(matrix[:, 0] / 60, 0, 0.9)
+
+    def fit(rows: np.ndarray, mixed: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        model = RankingClassifier("xgboost", params={"n_estimators": 30, "learning_rate": 0.1})
+        return model.fit(rows, mixed).decision_function
+
+    train = (matrix[:2000], labels[:2000], np.arange(2000) % 2)
+    found = shuffled(fit, train, (matrix[2000:], labels[2000:]), times=25)
+    assert found.passed, str(found)
+
+
+def by_heart(noise: np.ndarray, labels: np.ndarray, tested: np.ndarray) -> np.ndarray:
+    """The nearest neighbour: remembers every row."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    found = KNeighborsClassifier(1).fit(noise, labels).predict_proba(tested)[:, 1]
+    return np.asarray(found)
+
+
+def test_noise_passes_apart_and_catches_a_test_that_was_learnt_from() -> None:
+    _, labels, _ = split(3, n=4000)
+    rows = np.arange(4000)
+    rng = np.random.default_rng(0)
+    train, test = (labels[:2000], rows[:2000]), (labels[2000:], rows[2000:])
+    apart = pure_noise(by_heart, train, test, rng=rng)
+    assert apart.passed, str(apart)
+    caught = pure_noise(by_heart, (labels[:2500], rows[:2500]), test, rng=rng)
+    assert not caught.passed
+
+
+def test_outcomes_that_count_twice_are_counted() -> None:
+    apart = overlapping_outcomes({}, "2026-03-01", 30, ["2026-01-30"])
+    assert apart.passed
+    assert "none counts in any of 1 training snapshots too" in apart.saw
+    caught = overlapping_outcomes({"2026-02-10": 12}, "2026-03-01", 30, ["2026-02-10"])
+    assert not caught.passed
+    assert "those of 2026-02-10 too count 12 of them" in caught.saw
+
+
+def test_a_feature_too_good_to_be_true_is_named() -> None:
+    _, labels, _ = split(4)
+    rng = np.random.default_rng(0)
+    fine = {"views": rng.normal(size=3000) + labels, "empty": np.full(3000, np.nan)}
+    assert too_good(fine, {}, labels, suspect_auc=0.9).passed
+    leak = {**fine, "signed_up_later": -(labels + rng.normal(size=3000) * 0.1)}
+    caught = too_good(leak, {}, labels, suspect_auc=0.9)
+    assert not caught.passed
+    assert "signed_up_later" in caught.saw
+
+
+def test_features_that_change_with_later_events_are_named() -> None:
+    assert future_events({"views": 0, "days": 0}, 90, "2026-01-01").passed
+    caught = future_events({"views": 3, "days": 0}, 90, "2026-01-01")
+    assert not caught.passed
+    assert "views changes for 3 users" in caught.saw

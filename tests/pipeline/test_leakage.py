@@ -1,0 +1,169 @@
+"""Planted leaks in a real training: the sentinel that can see each fails, and blocks promotion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from whyrank.errors import UsageError
+from whyrank.evaluation.sentinels import Sentinel
+from whyrank.models import candidates
+from whyrank.models.candidates import Trainer
+from whyrank.models.encoding import fit_encoding
+from whyrank.models.learned import LearnedScorer
+from whyrank.pipeline import leakage
+from whyrank.pipeline.build import build
+from whyrank.pipeline.compare import compare_run
+from whyrank.pipeline.fold_fits import Fits, fit_folds
+from whyrank.pipeline.generate import generate
+from whyrank.pipeline.ingest import ingest
+from whyrank.pipeline.scorers import choose_scorer
+from whyrank.pipeline.train import train
+from whyrank.pipeline.training_data import Course, Labelled, read_labelled, set_course, stack
+from whyrank.spec.load import load_spec
+from whyrank.spec.model import Spec
+from whyrank.tracking import open_store
+from whyrank.warehouse.engine import Warehouse, open_warehouse
+
+pytestmark = pytest.mark.xdist_group("train")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A small world with its candidates fitted."""
+
+    spec: Spec
+    warehouse: Warehouse
+    course: Course
+    fits: Fits
+    folder: Path
+
+    def watch(self, course: Course | None = None) -> dict[str, Sentinel]:
+        """Run the sentinels; return them by name."""
+        found = leakage.watch(self.spec, self.warehouse, course or self.course, self.fits, seed=0)
+        return {sentinel.name: sentinel for sentinel in found}
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    folder = tmp_path_factory.mktemp("leaks")
+    spec = load_spec("saas")
+    warehouse = open_warehouse(f"duckdb:///{folder}/w.duckdb")
+    made = generate(spec, folder / "events.parquet", users=2000, seed=5, days=150)
+    ingest(spec, warehouse, events=made.events, users=made.users)
+    build(spec, warehouse)
+    course = set_course(spec, warehouse, folds=1)
+    fits = fit_folds(
+        spec, course, ["logistic"], params={}, folder=folder / "fits", say=lambda _: None
+    )
+    return Fitted(spec, warehouse, course, fits, folder)
+
+
+def test_an_honest_training_passes_every_sentinel(fitted: Fitted) -> None:
+    found = fitted.watch()
+    assert [str(s) for s in found.values() if not s.passed] == []
+    assert "categories' worth on the rows it was made for" in found["shuffled labels"].saw
+
+
+def encode_with_own_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every training row the worth that its own label helped to make."""
+
+    def leaking(table, labels, users, **names):  # type: ignore[no-untyped-def]
+        encoding, _ = fit_encoding(table, labels, users, **names)
+        return encoding, encoding.matrix(table)
+
+    monkeypatch.setattr(candidates, "fit_encoding", leaking)
+
+
+def test_a_target_encoding_that_sees_its_own_label_is_caught_by_shuffled_labels(
+    fitted: Fitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode_with_own_labels(monkeypatch)
+    found = fitted.watch()
+    assert [name for name, s in found.items() if not s.passed] == ["shuffled labels"]
+
+
+def test_a_scorer_that_was_fitted_on_the_true_labels_is_caught_by_shuffled_labels(
+    fitted: Fitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a store of fits would do whose key forgets the labels."""
+    parts = [read_labelled(fitted.spec, fitted.course, d) for d in fitted.course.folds[-1].train]
+    kept = Trainer(fitted.course.plan, stack(parts)).fit("xgboost")
+    fit = Trainer.fit
+
+    def stored(self: Trainer, name: str, params: dict[str, object]) -> LearnedScorer:
+        return fit(self, name, params) if "noise" in self._plan.numbers[0] else kept
+
+    monkeypatch.setattr(Trainer, "fit", stored)
+    found = fitted.watch()
+    assert [name for name, s in found.items() if not s.passed] == ["shuffled labels"]
+
+
+def test_training_on_the_tests_own_rows_is_caught_by_noise(
+    fitted: Fitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test's snapshot read in the place of the latest one to learn from."""
+    fold = fitted.course.folds[-1]
+
+    def mistaken(spec: Spec, course: Course, day: date) -> Labelled:
+        return read_labelled(spec, course, fold.test if day == fold.train[-1] else day)
+
+    monkeypatch.setattr(leakage, "read_labelled", mistaken)
+    assert not fitted.watch()["pure noise"].passed
+
+
+def test_an_embargo_that_is_too_short_is_caught_by_outcomes(fitted: Fitted) -> None:
+    """Outcomes of twice the horizon, and folds that were cut for once: half of them overlap."""
+    course = replace(fitted.course, horizon_days=2 * fitted.course.horizon_days)
+    fold, horizon = course.folds[-1], timedelta(days=course.horizon_days)
+    shared = leakage._shared_outcomes(course, fold)
+    reaching = [day for day in fold.train if day + horizon > fold.test]
+    assert reaching
+    assert set(shared) == {str(day) for day in reaching}
+    # By hand, from the outcomes: those after the test's day and within the snapshot's horizon.
+    import duckdb
+
+    path = course.published.table("outcomes")
+    for day in reaching:
+        found = duckdb.sql(
+            f"select count(*) from '{path}' where event_time >= '{fold.test}' "
+            f"and event_time < '{day + horizon}'"
+        ).fetchone()
+        assert found == (shared[str(day)],)
+    assert sum(shared.values()) > 0
+    assert not fitted.watch(course)["overlapping outcomes"].passed
+
+
+def test_a_feature_from_after_as_of_is_caught_by_future_events(fitted: Fitted) -> None:
+    """The snapshot of a later date in the place of the test's."""
+    course = fitted.course
+    fold = course.folds[-1]
+    later = max(course.published.as_of_dates)
+    assert later > fold.test
+
+    class Ahead:
+        def __getattr__(self, name: str) -> object:
+            return getattr(course.published, name)
+
+        def snapshot(self, day: object) -> Path:
+            return course.published.snapshot(later if day == fold.test else day)  # type: ignore[arg-type]
+
+    planted = replace(course, published=Ahead())  # type: ignore[arg-type]
+    found = leakage.future_invariance(fitted.spec, fitted.warehouse, planted, fold.test)
+    assert not found.passed
+    assert "days_since_last_activity changes for" in found.saw
+
+
+def test_a_training_that_leaks_makes_no_champion(
+    fitted: Fitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(home=fitted.folder / "mlflow")
+    encode_with_own_labels(monkeypatch)
+    train(fitted.spec, fitted.warehouse, store, candidates=["logistic"], folds=1, n_boot=40)
+    for name in ("chosen", "logistic", "scorecard"):
+        with pytest.raises(UsageError, match=r"sentinel 'shuffled labels' failed .*no champion"):
+            compare_run(fitted.spec, store, promote_scorer=name)
+    assert choose_scorer(fitted.spec, "champion", store).name == "scorecard"
