@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from .ranking import roc_auc
+from .ranking import Groups, group_by_score, metrics_of_groups, roc_auc
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -140,28 +140,54 @@ def overlapping_outcomes(
     )
 
 
+@dataclass(frozen=True)
+class Alone:
+    """One test and what could rank it: labels, features alone (NaN as null), scorers' margins."""
+
+    name: str
+    labels: Bools
+    features: Mapping[str, Floats]
+    margins: Mapping[str, Floats]
+
+
 def too_good(
-    features: Mapping[str, Floats],
-    scorers: Mapping[str, Floats],
-    labels: Bools,
-    *,
-    suspect_auc: float,
+    tests: Sequence[Alone], *, capacity: float, suspect_auc: float, suspect_lift: float | None
 ) -> Sentinel:
-    """Find a feature, or a scorer, that ranks better than this target can be ranked."""
-    found = {
-        name: max(auc, 1 - auc)
-        for name, values in features.items()
-        if not np.isnan(values).all()
-        for auc in [roc_auc(np.nan_to_num(values, nan=np.nanmedian(values)), labels)]
-    }
-    found |= {name: roc_auc(margin, labels) for name, margin in scorers.items()}
-    best = max(found, key=lambda name: found[name])
+    """Find a feature, or a scorer, that ranks some test better than this target can be ranked.
+
+    A feature counts whichever way it points, its nulls in the middle. capacity: the share of users
+    at which lift is taken. suspect_lift: None looks at ROC AUC only.
+    """
+    aucs: dict[str, float] = {}
+    lifts: dict[str, float] = {}
+    for test in tests:
+        known = {name: v for name, v in test.features.items() if not np.isnan(v).all()}
+        for name, values in (known | dict(test.margins)).items():
+            both = name not in test.margins
+            filled = np.nan_to_num(values, nan=np.nanmedian(values))
+            where = f"{name} on {test.name}"
+            aucs[where], lifts[where] = _ranked(filled, test.labels, capacity, both_ways=both)
+    best, steepest = max(aucs, key=lambda n: aucs[n]), max(lifts, key=lambda n: lifts[n])
+    passed = aucs[best] <= suspect_auc
+    saw = f"the best of {len(tests)} tests, {best}, has ROC AUC {aucs[best]:.3f}"
+    limit = f"{suspect_auc:.3f}"
+    if suspect_lift is not None:
+        passed = passed and lifts[steepest] <= suspect_lift
+        saw += f"; the highest lift at {capacity:.0%} is {lifts[steepest]:.2f}, of {steepest}"
+        limit += f", or a lift above {suspect_lift:.2f},"
     return Sentinel(
-        "too good to be true",
-        found[best] <= suspect_auc,
-        f"the best, {best}, has ROC AUC {found[best]:.3f}; above {suspect_auc:.3f} is a leak until "
-        "shown otherwise",
+        "too good to be true", passed, f"{saw}; above {limit} is a leak until shown otherwise"
     )
+
+
+def _ranked(values: Floats, labels: Bools, k: float, *, both_ways: bool) -> tuple[float, float]:
+    """Return ROC AUC and lift at k, of the better way round where both count."""
+    groups = group_by_score(values, labels)
+    auc, _, lift = metrics_of_groups(groups, k)
+    if not both_ways:
+        return auc, lift
+    other = Groups(groups.positives[::-1], groups.negatives[::-1])
+    return max(auc, 1 - auc), max(lift, metrics_of_groups(other, k)[2])
 
 
 def future_events(changed: Mapping[str, int], users: int, as_of: str) -> Sentinel:

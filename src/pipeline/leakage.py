@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..evaluation.folds import Fold
 from ..evaluation.sentinels import (
+    Alone,
     Refit,
     Sentinel,
     future_events,
@@ -80,10 +81,10 @@ def watch(
             [str(day) for day in fold.train],
         ),
         too_good(
-            {name: test.table.numbers(name) for name in course.plan.numbers},
-            fits.scores[-1].margins,
-            test.labels,
+            _alone(course, fits),
+            capacity=spec.training.capacity,
             suspect_auc=spec.training.suspect_auc,
+            suspect_lift=spec.training.suspect_lift,
         ),
         future_invariance(spec, warehouse, course, fold.test),
     )
@@ -162,6 +163,18 @@ def _refit_noise(course: Course, noise: Floats, labels: Bools, tested: Floats) -
 
 def _numbers(names: Sequence[str], matrix: Floats) -> Snapshot:
     return Snapshot(pa.table(dict(zip(names, matrix.T, strict=True))))
+
+
+def _alone(course: Course, fits: Fits) -> list[Alone]:
+    """Return every test with its features alone; a text by its worth in the training snapshots."""
+    found = []
+    tested = fits.by_fold[-len(fits.parts) :]
+    for part, scores, scorers in zip(fits.parts, fits.scores, tested, strict=True):
+        features = {name: part.table.numbers(name) for name in course.plan.numbers}
+        texts = {text.name: text for s in scorers.values() for text in s.encoding.texts}
+        features |= {n: text.column(part.table).astype(np.float64) for n, text in texts.items()}
+        found.append(Alone(scores.name, part.labels, features, scores.margins))
+    return found
 
 
 def _row_codes(parts: Sequence[Labelled], test: Labelled) -> tuple[Integers, Integers]:

@@ -41,8 +41,9 @@ class TrainingSpec(_Part):
     recall are told. leave_out: features that learned scorers do not read. rising, falling:
     features with which the chance of the target can only grow, or only shrink. recency: the
     feature that ranks by itself as the floor, smaller is better. suspect_auc: an ROC AUC that is
-    too good to be true for this target, of a feature alone or of a scorer. groups: features that
-    share one influence, because they are correlated, and are explained together.
+    too good to be true for this target, of a feature alone or of a scorer on any test.
+    suspect_lift: the same for the lift at that capacity; None looks at no lift. groups: features
+    that share one influence, because they are correlated, and are explained together.
     """
 
     every: str = "30d"
@@ -54,6 +55,7 @@ class TrainingSpec(_Part):
     falling: tuple[str, ...] = ()
     recency: str | None = None
     suspect_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.98
+    suspect_lift: Annotated[float, Field(gt=1)] | None = None
     purchases: PurchasesSpec | None = None
     groups: dict[_GroupName, Annotated[tuple[str, ...], Field(min_length=2)]] = {}
 

@@ -9,6 +9,7 @@ from scipy.stats import binom, norm
 
 from whyrank.evaluation.sentinels import (
     FALSE_ALARMS,
+    Alone,
     Refit,
     Sentinel,
     future_events,
@@ -145,15 +146,41 @@ def test_outcomes_that_count_twice_are_counted() -> None:
     assert "those of 2026-02-10 too count 12 of them" in caught.saw
 
 
-def test_a_feature_too_good_to_be_true_is_named() -> None:
+def alone(
+    name: str, features: dict[str, np.ndarray], labels: np.ndarray, **margins: object
+) -> Alone:
+    return Alone(name, labels, features, margins)  # type: ignore[arg-type]
+
+
+def test_a_feature_too_good_to_be_true_is_named_on_whichever_test_it_is() -> None:
     _, labels, _ = split(4)
     rng = np.random.default_rng(0)
     fine = {"views": rng.normal(size=3000) + labels, "empty": np.full(3000, np.nan)}
-    assert too_good(fine, {}, labels, suspect_auc=0.9).passed
     leak = {**fine, "signed_up_later": -(labels + rng.normal(size=3000) * 0.1)}
-    caught = too_good(leak, {}, labels, suspect_auc=0.9)
-    assert not caught.passed
-    assert "signed_up_later" in caught.saw
+    honest, leaking = alone("b", fine, labels), alone("a", leak, labels)
+    known = {"capacity": 0.1, "suspect_auc": 0.9, "suspect_lift": None}
+    assert too_good([honest, honest], **known).passed  # type: ignore[arg-type]
+    for tests in ([leaking, honest], [honest, leaking]):
+        caught = too_good(tests, **known)  # type: ignore[arg-type]
+        assert not caught.passed
+        assert "signed_up_later on a" in caught.saw
+
+
+def test_a_lift_too_good_to_be_true_is_named_though_the_area_is_not() -> None:
+    """A leak of a few: one positive in four is known for sure, of the others nothing."""
+    rng = np.random.default_rng(1)
+    labels = rng.random(4000) < 0.2
+    known = labels & (rng.random(4000) < 0.25)
+    values = np.where(known, 10.0, rng.normal(size=4000))
+    for features, margins in (({"flag": -values}, {}), ({}, {"scorer": values})):
+        test = alone("t", features, labels, **margins)
+        limits = {"capacity": 0.05, "suspect_auc": 0.7}
+        # All of the top 5% are positives: the lift is one over their share of 20%.
+        assert too_good([test], **limits, suspect_lift=None).passed  # type: ignore[arg-type]
+        assert too_good([test], **limits, suspect_lift=1.001 / labels.mean()).passed  # type: ignore[arg-type]
+        caught = too_good([test], **limits, suspect_lift=0.95 / labels.mean())  # type: ignore[arg-type]
+        assert not caught.passed
+        assert "the highest lift at 5% is" in caught.saw
 
 
 def test_features_that_change_with_later_events_are_named() -> None:

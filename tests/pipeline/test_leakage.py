@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from whyrank.errors import UsageError
-from whyrank.evaluation.sentinels import Sentinel
+from whyrank.evaluation.sentinels import Sentinel, too_good
+from whyrank.features.matrix import Snapshot
 from whyrank.models import candidates
 from whyrank.models.candidates import Trainer
-from whyrank.models.encoding import fit_encoding
+from whyrank.models.encoding import TextCodes, fit_encoding
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline import leakage
 from whyrank.pipeline.build import build
@@ -135,6 +137,36 @@ def test_an_embargo_that_is_too_short_is_caught_by_outcomes(fitted: Fitted) -> N
         assert found == (shared[str(day)],)
     assert sum(shared.values()) > 0
     assert not fitted.watch(course)["overlapping outcomes"].passed
+
+
+def test_a_text_too_good_to_be_true_is_named(fitted: Fitted) -> None:
+    """A text column that tells the outcome, in training and on the test."""
+    name = fitted.course.plan.texts[0]
+    test = fitted.fits.parts[-1]
+    taken = test.table.texts
+
+    class Telling(Snapshot):
+        def texts(self, feature: str) -> tuple[np.ndarray, list[str]]:
+            return (test.labels.astype(int), ["no", "yes"]) if feature == name else taken(feature)
+
+    (scorers,) = fitted.fits.by_fold[-1:]
+    scorer = scorers["logistic"]
+    told = tuple(
+        TextCodes(name, {"no": 0.0, "yes": 1.0}, 0.1) if text.name == name else text
+        for text in scorer.encoding.texts
+    )
+    leaking = replace(scorer, encoding=replace(scorer.encoding, texts=told))
+    fits = replace(
+        fitted.fits,
+        parts=(replace(test, table=Telling(test.table._table)),),
+        by_fold=({"logistic": leaking},),
+    )
+    (found,) = leakage._alone(fitted.course, fits)
+    limits = {"capacity": 0.1, "suspect_auc": 0.98, "suspect_lift": None}
+    assert too_good(leakage._alone(fitted.course, fitted.fits), **limits).passed  # type: ignore[arg-type]
+    caught = too_good([found], **limits)  # type: ignore[arg-type]
+    assert not caught.passed
+    assert f"{name} on {fitted.course.folds[-1].test}, has ROC AUC 1.000" in caught.saw
 
 
 def test_a_feature_from_after_as_of_is_caught_by_future_events(fitted: Fitted) -> None:
