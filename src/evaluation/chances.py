@@ -24,19 +24,32 @@ def log_loss(chance: Floats, labels: NDArray[np.bool_]) -> float:
     >>> round(log_loss(np.array([0.5, 0.5]), np.array([True, False])), 4)
     0.6931
     """
+    return float(log_loss_terms(chance, labels).mean())
+
+
+def log_loss_terms(chance: Floats, labels: NDArray[np.bool_]) -> Floats:
+    """Return what each user adds to the mean that the log loss is, shape (n,)."""
     said = np.where(labels, chance, 1 - chance)
-    return float(-np.log(np.clip(said, _FLOOR, 1)).mean())
+    terms: Floats = -np.log(np.clip(said, _FLOOR, 1))
+    return terms
+
+
+def calibration_groups(chance: Floats, bins: int = 10) -> NDArray[np.int64]:
+    """Return each user's group, shape (n,): equally large ones, the lowest chances first."""
+    order = np.argsort(chance, kind="stable")
+    found = np.empty(len(chance), dtype=np.int64)
+    for group, part in enumerate(part for part in np.array_split(order, bins) if len(part)):
+        found[part] = group
+    return found
 
 
 def calibration_bins(
     chance: Floats, labels: NDArray[np.bool_], bins: int = 10
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """Return mean chance, share of positives and size of equally large groups, lowest first."""
-    order = np.argsort(chance, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    said = np.array([chance[part].mean() for part in parts])
-    came = np.array([labels[part].mean() for part in parts])
-    return said, came, np.array([len(part) for part in parts])
+    group = calibration_groups(chance, bins)
+    size = np.bincount(group)
+    return np.bincount(group, chance) / size, np.bincount(group, labels) / size, size
 
 
 def calibration_error(chance: Floats, labels: NDArray[np.bool_], bins: int = 10) -> float:

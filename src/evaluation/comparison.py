@@ -15,21 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..stats.bootstrap import percentile_interval
 from .chances import brier, calibration_error, log_loss
-from .ranking import (
-    Groups,
-    average_precision,
-    lift_at,
-    ndcg_at,
-    precision_at,
-    roc_auc,
-)
-from .ranking import metrics_of_groups as _measured
-from .ranking import sum_by as _sum_by
+from .differences import Difference, Drawn, Estimate
+from .ranking import group_by_score, lift_at, metrics_of_groups
+from .replicates import CHANCES, RANKING, replicate
 
 Floats = NDArray[np.float64]
-_METRICS = ("roc_auc", "average_precision", "lift")
+Estimates = Mapping[str, Mapping[str, Estimate]]
+TWINS_BY = ("roc_auc", "calibration_error")
 
 
 @dataclass(frozen=True)
@@ -51,55 +44,16 @@ class FoldScores:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A number and its interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One scorer against another, on one metric: first minus second.
-
-    interval: percentile bootstrap, of the level asked for. family: for a difference with the
-    reference, the interval widened so that all `family_size` of them are covered together at that
-    level (single-step max-t of the same replicates, Romano & Wolf 2005); else the same interval.
-    """
-
-    metric: str
-    first: str
-    second: str
-    value: float
-    interval: tuple[float, float]
-    family: tuple[float, float]
-    family_size: int
-
-    @property
-    def detected(self) -> bool:
-        """Whether the widened interval leaves zero out."""
-        return self.family[0] > 0 or self.family[1] < 0
-
-    def words(self) -> str:
-        """Say the difference in words."""
-        tail = f"{self.value:+.3f} [{self.family[0]:+.3f}, {self.family[1]:+.3f}]"
-        if not self.detected:
-            return f"no detectable difference between {self.first} and {self.second} ({tail})"
-        better = "better" if self.value > 0 else "worse"
-        return f"{self.first} ranks {better} than {self.second} ({tail})"
-
-
-@dataclass(frozen=True)
 class Comparison:
     """Every scorer's metrics, by test and pooled, and the differences.
 
-    folds: test -> scorer -> metric -> value. tested: scorer -> metric -> estimate on the last
-    test. pooled: the same for the mean over tests. differences: on the last test and pooled.
-    chosen: the best scorer that explains itself, by the tests before the last.
+    judged: the tests that nothing was tuned on, which alone are pooled: all, unless parameters
+    were searched. folds: test -> scorer -> metric -> value. by_test: test -> scorer -> metric ->
+    estimate. pooled: scorer -> metric -> estimate of the mean over the judged tests. differences:
+    on the last test ("tested") and of those means ("pooled"); the first name of a pair is the one
+    that comes first among the scorers. twins: each pair asked for, one family. chosen: the best
+    scorer that explains itself, by the tests before the last. counted: bootstrap replicates that
+    drew both classes, on each test and pooled; the others are left out.
     """
 
     reference: str
@@ -107,19 +61,27 @@ class Comparison:
     n_boot: int
     capacity: float
     tests: tuple[str, ...]
+    judged: tuple[str, ...]
     sizes: Mapping[str, tuple[int, int]]
     folds: Mapping[str, Mapping[str, Mapping[str, float]]]
-    tested: Mapping[str, Mapping[str, Estimate]]
-    pooled: Mapping[str, Mapping[str, Estimate]]
+    by_test: Mapping[str, Estimates]
+    pooled: Estimates
     differences: Mapping[str, tuple[Difference, ...]]
+    twins: tuple[Difference, ...]
     chosen: str | None
+    counted: Mapping[str, int]
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def tested(self) -> Estimates:
+        """Estimates on the last test."""
+        return self.by_test[self.tests[-1]]
 
     def difference(self, where: str, metric: str, first: str, second: str) -> Difference:
         """Return one difference; where: "tested" or "pooled". Raises KeyError without it."""
         for found in self.differences[where]:
-            if (found.metric, found.first, found.second) == (metric, first, second):
-                return found
+            if found.metric == metric and {found.first, found.second} == {first, second}:
+                return found if found.first == first else found.turned()
         raise KeyError((where, metric, first, second))
 
     def verdict(self) -> str:
@@ -133,11 +95,16 @@ class Comparison:
             if len(self.tests) > 1
             else "the best of them on this very test"
         )
-        over = f"over {len(self.tests)} tests" if len(self.tests) > 1 else "on one test"
         return (
-            f"{self.chosen}, {how}, against {self.reference}, {over}: by ROC AUC {pooled.words()}; "
-            f"by lift at {self.capacity:.0%} {lift.words()}"
+            f"{self.chosen}, {how}, against {self.reference}, {self.where()}: by ROC AUC "
+            f"{pooled.words()}; by lift at {self.capacity:.0%} {lift.words()}"
         )
+
+    def where(self) -> str:
+        """Say on which tests differences are judged, in a few words."""
+        if len(self.judged) < len(self.tests):
+            return f"on the tests that nothing was tuned on ({', '.join(self.judged)})"
+        return f"over {len(self.tests)} tests" if len(self.tests) > 1 else "on one test"
 
 
 def compare(
@@ -145,6 +112,9 @@ def compare(
     *,
     reference: str,
     eligible: Sequence[str] = (),
+    floors: Sequence[str] = (),
+    twins: Sequence[tuple[str, str]] = (),
+    tuned_on: Sequence[str] = (),
     capacity: float = 0.10,
     n_boot: int = 1000,
     level: float = 0.95,
@@ -154,26 +124,36 @@ def compare(
 
     reference: the scorer that all others are set against. eligible: those that may be chosen; the
     choice is made on the tests before the last (on the only one, when there is one, which the
-    notes then say). capacity: the share of users at which lift and precision are told.
+    notes then say). floors: simple scorers that all others are set against as well. twins: pairs
+    of scorers set against each other by TWINS_BY. tuned_on: tests that parameters were searched
+    on; they are told, and judge nothing. capacity: the share of users at which lift, precision and
+    NDCG are told.
 
-    Raises DataError when a test has one class only or scorers differ between tests.
+    Raises DataError when a test has one class only, when scorers differ between tests, or when
+    most bootstrap replicates have one class only.
     """
     names = list(folds[0].margins)
     for fold in folds:
         if set(fold.margins) != set(names):
             raise DataError(f"test {fold.name}: its scorers are not those of {folds[0].name}")
+    judged = [place for place, fold in enumerate(folds) if fold.name not in tuned_on]
+    if not judged:
+        raise DataError("every test was tuned on: none is left to judge by")
+    with_chances = all(set(fold.chances) >= set(names) for fold in folds)
+    metrics = (*RANKING, *CHANCES) if with_chances else RANKING
     points = {fold.name: {n: _metrics(fold, n, capacity) for n in names} for fold in folds}
-    draws = _replicates(folds, names, capacity, n_boot, rng)
-    last = draws[:, -1]
-    mean = draws.mean(axis=1)
-    tested, tested_differences = _summed_up(
-        {n: points[folds[-1].name][n] for n in names}, names, last, reference, level
-    )
-    means = {
-        n: {m: float(np.mean([points[f.name][n][m] for f in folds])) for m in _METRICS}
-        for n in names
-    }
-    pooled, pooled_differences = _summed_up(means, names, mean, reference, level)
+    draws = _recentred(replicate(folds, metrics, capacity, n_boot, rng), folds, metrics, points)
+
+    def drawn(where: Sequence[int]) -> Drawn:
+        tests = [points[folds[place].name] for place in where]
+        means = {n: {m: float(np.mean([t[n][m] for t in tests])) for m in metrics} for n in names}
+        values = draws[:, where].mean(axis=1)
+        known = values[~np.isnan(values).any(axis=(1, 2))]
+        return Drawn(names, metrics, means, known, n_boot, level)
+
+    tests = {fold.name: drawn([place]) for place, fold in enumerate(folds)}
+    last, pooled = tests[folds[-1].name], drawn(judged)
+    bases = [name for name in (reference, *floors) if name in names]
     before = folds[:-1] or folds
     aucs = {n: np.mean([points[f.name][n]["roc_auc"] for f in before]) for n in eligible}
     return Comparison(
@@ -182,26 +162,49 @@ def compare(
         n_boot=n_boot,
         capacity=capacity,
         tests=tuple(fold.name for fold in folds),
+        judged=tuple(folds[place].name for place in judged),
         sizes={fold.name: (len(fold.labels), int(fold.labels.sum())) for fold in folds},
         folds=points,
-        tested=tested,
-        pooled=pooled,
-        differences={"tested": tested_differences, "pooled": pooled_differences},
+        by_test={name: found.estimates() for name, found in tests.items()},
+        pooled=pooled.estimates(),
+        differences={"tested": last.differences(bases), "pooled": pooled.differences(bases)},
+        twins=pooled.family(twins, TWINS_BY) if with_chances else (),
         chosen=max(aucs, key=lambda n: aucs[n]) if aucs else None,
+        counted={n: len(d.values) for n, d in (*tests.items(), ("pooled", pooled))},
         notes=() if len(folds) > 1 else ("chosen on the only test: the choice flatters itself",),
     )
 
 
+def _recentred(
+    draws: Floats,
+    folds: Sequence[FoldScores],
+    metrics: Sequence[str],
+    points: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> Floats:
+    """Return the replicates, those of the calibration error moved to lie around its value.
+
+    It is a mean of distances, which resampling only adds noise to: as they come, its replicates
+    would all lie above what was measured.
+    """
+    if "calibration_error" not in metrics:
+        return draws
+    place = metrics.index("calibration_error")
+    for test, fold in enumerate(folds):
+        for column, name in enumerate(fold.margins):
+            values = draws[:, test, column, place]
+            if not np.isnan(values).all():
+                excess = np.nanmean(values) - points[fold.name][name]["calibration_error"]
+                draws[:, test, column, place] = np.maximum(values - excess, 0.0)
+    return draws
+
+
 def _metrics(fold: FoldScores, name: str, capacity: float) -> dict[str, float]:
     margin, labels = fold.margins[name], fold.labels
-    found = {
-        "roc_auc": roc_auc(margin, labels),
-        "average_precision": average_precision(margin, labels),
-        "lift": lift_at(margin, labels, capacity),
+    measured = metrics_of_groups(group_by_score(margin, labels), capacity)
+    found = {metric: float(value) for metric, value in measured.items()}
+    found |= {
         "lift_at_5pct": lift_at(margin, labels, 0.05),
         "lift_at_20pct": lift_at(margin, labels, 0.20),
-        "precision": precision_at(margin, labels, capacity),
-        "ndcg": ndcg_at(margin, labels, capacity),
         "base_rate": float(labels.mean()),
     }
     chance = fold.chances.get(name)
@@ -219,109 +222,13 @@ def _metrics(fold: FoldScores, name: str, capacity: float) -> dict[str, float]:
     return found
 
 
-def _replicates(
-    folds: Sequence[FoldScores],
-    names: Sequence[str],
-    capacity: float,
-    n_boot: int,
-    rng: np.random.Generator,
-) -> Floats:
-    """Return metrics of bootstrap replicates: (n_boot, tests, scorers, metrics)."""
-    population = 1 + max(int(fold.users.max()) for fold in folds)
-    present = np.zeros(population, dtype=bool)
-    for fold in folds:
-        present[fold.users] = True
-    codes = np.cumsum(present) - 1
-    everyone = int(present.sum())
-    cells = [{n: _cells(fold.margins[n], fold.labels) for n in names} for fold in folds]
-    found = np.empty((n_boot, len(folds), len(names), len(_METRICS)))
-    for draw in range(n_boot):
-        counts = np.bincount(rng.integers(0, everyone, everyone), minlength=everyone)
-        for place, fold in enumerate(folds):
-            drawn = counts[codes[fold.users]].astype(np.float64)
-            came = fold.labels.nonzero()[0]
-            for column, name in enumerate(names):
-                cell, n_cells = cells[place][name]
-                won = _sum_by(cell[came], drawn[came], n_cells)
-                groups = Groups(won, _sum_by(cell, drawn, n_cells) - won)
-                found[draw, place, column] = _measured(groups, capacity)
-    return found
-
-
-def _cells(margin: Floats, labels: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
-    """Return each user's cell, from the highest margin down, and how many cells there are.
-
-    Neighbouring margins without positives are one cell: no metric here can tell them apart, as
-    each counts negatives between positives. So a cell count of twice the positives is the most.
-    """
-    _, place = np.unique(-margin, return_inverse=True)
-    holds = np.bincount(place, weights=labels) > 0
-    starts = holds | np.concatenate([[True], holds[:-1]])
-    cell = np.cumsum(starts) - 1
-    return cell[place], int(cell[-1]) + 1
-
-
-def _summed_up(
-    points: Mapping[str, Mapping[str, float]],
-    names: Sequence[str],
-    draws: Floats,
-    reference: str,
-    level: float,
-) -> tuple[dict[str, dict[str, Estimate]], tuple[Difference, ...]]:
-    estimates = {
-        name: {
-            metric: Estimate(
-                points[name][metric], *percentile_interval(draws[:, column, place], level)
-            )
-            for place, metric in enumerate(_METRICS)
-        }
-        for column, name in enumerate(names)
-    }
-    differences = []
-    base = names.index(reference)
-    for place, metric in enumerate(_METRICS):
-        drawn = draws[:, :, place]
-        spread = (drawn - drawn[:, [base]]).std(axis=0)
-        reach = _joint_reach(drawn, base, spread, level)
-        for i, first in enumerate(names):
-            for j, second in enumerate(names):
-                if i == j:
-                    continue
-                value = points[first][metric] - points[second][metric]
-                interval = percentile_interval(drawn[:, i] - drawn[:, j], level)
-                joint = base in {i, j}
-                wide = reach * float(spread[i] + spread[j])  # the reference's own is zero
-                differences.append(
-                    Difference(
-                        metric=metric,
-                        first=first,
-                        second=second,
-                        value=value,
-                        interval=interval,
-                        family=(value - wide, value + wide) if joint else interval,
-                        family_size=len(names) - 1 if joint else 1,
-                    )
-                )
-    return estimates, tuple(differences)
-
-
-def _joint_reach(drawn: Floats, base: int, spread: Floats, level: float) -> float:
-    """Return how many standard errors cover all differences with the reference at once."""
-    away = drawn - drawn[:, [base]]
-    away -= away.mean(axis=0)
-    known = spread > 0
-    if not known.any():
-        return 0.0
-    return float(np.quantile(np.abs(away[:, known] / spread[known]).max(axis=1), level))
-
-
 def to_dict(comparison: Comparison) -> dict[str, Any]:
     """Return a comparison as JSON can hold it."""
     return asdict(comparison)
 
 
 def from_dict(raw: Mapping[str, Any]) -> Comparison:
-    """Return the comparison that `to_dict` wrote."""
+    """Return the comparison that `to_dict` wrote; raises DataError for another version's."""
 
     def estimates(part: Mapping[str, Any]) -> dict[str, dict[str, Estimate]]:
         return {n: {m: Estimate(**e) for m, e in found.items()} for n, found in part.items()}
@@ -338,14 +245,21 @@ def from_dict(raw: Mapping[str, Any]) -> Comparison:
             for d in part
         )
 
-    return Comparison(
-        **{
-            **raw,
-            "tests": tuple(raw["tests"]),
-            "notes": tuple(raw["notes"]),
-            "sizes": {test: (int(s[0]), int(s[1])) for test, s in raw["sizes"].items()},
-            "tested": estimates(raw["tested"]),
-            "pooled": estimates(raw["pooled"]),
-            "differences": {w: differences(d) for w, d in raw["differences"].items()},
-        }
-    )
+    try:
+        return Comparison(
+            **{
+                **raw,
+                "tests": tuple(raw["tests"]),
+                "judged": tuple(raw["judged"]),
+                "notes": tuple(raw["notes"]),
+                "sizes": {test: (int(s[0]), int(s[1])) for test, s in raw["sizes"].items()},
+                "by_test": {test: estimates(found) for test, found in raw["by_test"].items()},
+                "pooled": estimates(raw["pooled"]),
+                "differences": {w: differences(d) for w, d in raw["differences"].items()},
+                "twins": differences(raw["twins"]),
+            }
+        )
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"this comparison was written by another version of whyrank ({error}): train again"
+        ) from None

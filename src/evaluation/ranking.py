@@ -101,7 +101,7 @@ def _found_at(groups: Groups, k: float) -> tuple[Floats, Floats]:
     """
     sizes = groups.sizes
     total = sizes.sum(axis=-1)
-    places = np.minimum(np.ceil(k * total - 1e-9), total) if k < 1 else np.minimum(k, total)
+    places = _places(total, k)
     before = np.cumsum(sizes, axis=-1) - sizes
     taken = np.clip(places[..., None] - before, 0, sizes)
     found = (groups.positives * _ratio(taken, sizes, empty=0.0)).sum(axis=-1)
@@ -121,6 +121,24 @@ def _lift(groups: Groups, k: float) -> Floats:
 def _recall(groups: Groups, k: float) -> Floats:
     found, _ = _found_at(groups, k)
     return _ratio(found, groups.positives.sum(axis=-1))
+
+
+def _ndcg(groups: Groups, k: float) -> Floats:
+    sizes = groups.sizes
+    places = _places(sizes.sum(axis=-1), k).astype(np.int64)
+    gains = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, places.max() + 2)))])
+    ends = np.cumsum(sizes, axis=-1)
+    reached = gains[np.minimum(ends, places[..., None]).astype(np.int64)]
+    within = np.diff(reached, axis=-1, prepend=0.0)
+    gained = (groups.positives * _ratio(within, sizes, empty=0.0)).sum(axis=-1)
+    most = np.minimum(groups.positives.sum(axis=-1), places).astype(np.int64)
+    return _ratio(gained, gains[most])
+
+
+def _places(total: Floats, k: float) -> Floats:
+    """Return how many users the top k are: a share is rounded up to whole users."""
+    found: Floats = np.minimum(np.ceil(k * total - 1e-9), total) if k < 1 else np.minimum(k, total)
+    return found
 
 
 def _ratio(above: Floats, below: Floats, empty: float = np.nan) -> Floats:
@@ -191,21 +209,23 @@ def ndcg_at(score: ArrayLike, label: ArrayLike, k: float) -> float:
     >>> ndcg_at([3, 2, 1, 0], [1, 0, 0, 0], 2)
     1.0
     """
-    groups = group_by_score(score, label)
-    total = groups.sizes.sum()
-    places = int(np.ceil(_checked_k(k) * total - 1e-9)) if k < 1 else int(min(k, total))
-    gains = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, places + 2)))])
-    ends = np.cumsum(groups.sizes)
-    starts = ends - groups.sizes
-    within = gains[np.minimum(ends, places).astype(int)]
-    within = within - gains[np.minimum(starts, places).astype(int)]
-    gained = (groups.positives * _ratio(within, groups.sizes, empty=0.0)).sum()
-    return float(gained / gains[int(min(groups.positives.sum(), places))])
+    return float(_ndcg(group_by_score(score, label), _checked_k(k)))
 
 
-def metrics_of_groups(groups: Groups, k: float) -> tuple[float, float, float]:
-    """Return ROC AUC, average precision and lift at k of counted groups."""
-    return float(_roc_auc(groups)), float(_average_precision(groups)), float(_lift(groups, k))
+def metrics_of_groups(groups: Groups, k: float) -> dict[str, Floats]:
+    """Return every ranking metric of counted groups, each of shape (...), by its name.
+
+    k: of lift, precision and NDCG. NaN where there is one class only.
+    """
+    found = {
+        "roc_auc": _roc_auc(groups),
+        "average_precision": _average_precision(groups),
+        "lift": _lift(groups, k),
+        "precision": _precision(groups, k),
+        "ndcg": _ndcg(groups, k),
+    }
+    one_class = np.isnan(found["roc_auc"])
+    return {name: np.where(one_class, np.nan, values) for name, values in found.items()}
 
 
 def _checked_k(k: float) -> float:

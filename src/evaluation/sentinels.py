@@ -183,11 +183,12 @@ def too_good(
 def _ranked(values: Floats, labels: Bools, k: float, *, both_ways: bool) -> tuple[float, float]:
     """Return ROC AUC and lift at k, of the better way round where both count."""
     groups = group_by_score(values, labels)
-    auc, _, lift = metrics_of_groups(groups, k)
+    found = metrics_of_groups(groups, k)
+    auc, lift = float(found["roc_auc"]), float(found["lift"])
     if not both_ways:
         return auc, lift
     other = Groups(groups.positives[::-1], groups.negatives[::-1])
-    return max(auc, 1 - auc), max(lift, metrics_of_groups(other, k)[2])
+    return max(auc, 1 - auc), max(lift, float(metrics_of_groups(other, k)["lift"]))
 
 
 def future_events(changed: Mapping[str, int], users: int, as_of: str) -> Sentinel:

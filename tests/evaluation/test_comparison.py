@@ -13,15 +13,17 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from whyrank.errors import DataError
 from whyrank.evaluation.chances import brier, calibration_bins, calibration_error, log_loss
-from whyrank.evaluation.comparison import FoldScores, _cells, compare, from_dict, to_dict
+from whyrank.evaluation.comparison import FoldScores, compare, from_dict, to_dict
 from whyrank.evaluation.ranking import (
     average_precision,
     group_by_score,
     lift_at,
     metrics_of_groups,
     ndcg_at,
+    precision_at,
     roc_auc,
 )
+from whyrank.evaluation.replicates import cells_of
 
 
 def fold(
@@ -47,10 +49,16 @@ def test_merged_cells_measure_what_every_score_measures(
     score = np.array([float(s) for s, _ in users])
     label = np.array([y for _, y in users])
     label[:2] = [True, False]
-    cell, n_cells = _cells(score, label)
+    cell, n_cells = cells_of(score, label)
     merged = group_by_score(-cell.astype(float), label)
     assert n_cells <= 2 * label.sum() + 1
-    expected = (roc_auc(score, label), average_precision(score, label), lift_at(score, label, k))
+    expected = {
+        "roc_auc": roc_auc(score, label),
+        "average_precision": average_precision(score, label),
+        "lift": lift_at(score, label, k),
+        "precision": precision_at(score, label, k),
+        "ndcg": ndcg_at(score, label, k),
+    }
     assert metrics_of_groups(merged, k) == pytest.approx(expected, abs=1e-12)
 
 

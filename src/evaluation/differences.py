@@ -1,0 +1,188 @@
+"""Estimates and paired differences from shared bootstrap replicates, each with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..stats.bootstrap import joint_reach
+
+Floats = NDArray[np.float64]
+Points = Mapping[str, Mapping[str, float]]
+WORDS = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "lift": "lift",
+    "precision": "precision",
+    "ndcg": "NDCG",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "calibration_error": "calibration error",
+}
+LOWER_IS_BETTER = frozenset({"brier", "log_loss", "calibration_error"})
+_FIGURES = {"brier": 5, "log_loss": 5, "calibration_error": 4}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One scorer against another, on one metric: first minus second.
+
+    interval: percentile bootstrap, of the level asked for. family: the interval widened so that
+    all `family_size` comparisons of its family are covered together at that level (single-step
+    max-t of the same replicates, Romano & Wolf 2005); the same interval where the size is 1.
+    """
+
+    metric: str
+    first: str
+    second: str
+    value: float
+    interval: tuple[float, float]
+    family: tuple[float, float]
+    family_size: int
+
+    @property
+    def detected(self) -> bool:
+        """Whether the widened interval leaves zero out."""
+        return self.family[0] > 0 or self.family[1] < 0
+
+    @property
+    def better(self) -> bool:
+        """Whether the first is better, so far as its value says: some metrics should be low."""
+        return (self.value < 0) if self.metric in LOWER_IS_BETTER else (self.value > 0)
+
+    def turned(self) -> Difference:
+        """Return the same difference the other way round: second minus first."""
+        return Difference(
+            self.metric,
+            self.second,
+            self.first,
+            -self.value,
+            (-self.interval[1], -self.interval[0]),
+            (-self.family[1], -self.family[0]),
+            self.family_size,
+        )
+
+    def numbers(self) -> str:
+        """Return the value and the widened interval."""
+        n = _FIGURES.get(self.metric, 3)
+        return f"{self.value:+.{n}f} [{self.family[0]:+.{n}f}, {self.family[1]:+.{n}f}]"
+
+    def words(self) -> str:
+        """Say the difference in words."""
+        tail = f"({self.numbers()})"
+        if not self.detected:
+            return f"no detectable difference between {self.first} and {self.second} {tail}"
+        how = "better" if self.better else "worse"
+        does = f"gives {how} chances" if self.metric in LOWER_IS_BETTER else f"ranks {how}"
+        return f"{self.first} {does} than {self.second} {tail}"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Replicates of every scorer's metrics on one test, or of their means over tests.
+
+    points: scorer -> metric -> value. values: (replicates, scorers, metrics), no NaN. n_boot: how
+    many were drawn; those of one class only are not among the values.
+    """
+
+    names: Sequence[str]
+    metrics: Sequence[str]
+    points: Points
+    values: Floats
+    n_boot: int
+    level: float
+
+    def __post_init__(self) -> None:
+        if 2 * len(self.values) < self.n_boot:
+            raise DataError(
+                f"{self.n_boot - len(self.values)} of {self.n_boot} bootstrap replicates drew one "
+                "class only: there are too few positives (or negatives) to say anything"
+            )
+
+    def estimates(self) -> dict[str, dict[str, Estimate]]:
+        """Return every scorer's metrics with percentile intervals."""
+        low, high = self._quantiles(self.values)
+        return {
+            name: {
+                metric: Estimate(self.points[name][metric], float(low[i, m]), float(high[i, m]))
+                for m, metric in enumerate(self.metrics)
+            }
+            for i, name in enumerate(self.names)
+        }
+
+    def differences(self, bases: Sequence[str]) -> tuple[Difference, ...]:
+        """Return the difference of every two scorers, by every metric.
+
+        bases: scorers that all others are set against: their differences, by one metric, are one
+        family. A pair of two bases is in the first one's family.
+        """
+        found = []
+        places = {name: place for place, name in enumerate(self.names)}
+        for m, metric in enumerate(self.metrics):
+            drawn = self.values[:, :, m]
+            joint = {
+                base: joint_reach(drawn - drawn[:, [places[base]]], self.level) for base in bases
+            }
+            for i, first in enumerate(self.names):
+                low, high = self._quantiles(drawn[:, [i]] - drawn)
+                for j in range(i + 1, len(self.names)):
+                    second = self.names[j]
+                    value = self.points[first][metric] - self.points[second][metric]
+                    interval = (float(low[j]), float(high[j]))
+                    base = next((b for b in bases if b in {first, second}), None)
+                    family, size = interval, 1
+                    if base is not None:
+                        errors, reach = joint[base]
+                        wide = reach * float(errors[j if base == first else i])
+                        family, size = (value - wide, value + wide), len(self.names) - 1
+                    found.append(Difference(metric, first, second, value, interval, family, size))
+        return tuple(found)
+
+    def family(
+        self, pairs: Sequence[tuple[str, str]], metrics: Sequence[str]
+    ) -> tuple[Difference, ...]:
+        """Return the differences of some pairs by some metrics, all of them one family."""
+        asked = [(pair, metric) for pair in pairs for metric in metrics]
+        if not asked:
+            return ()
+        places = {name: place for place, name in enumerate(self.names)}
+        columns = [
+            self.values[:, places[first], self.metrics.index(metric)]
+            - self.values[:, places[second], self.metrics.index(metric)]
+            for (first, second), metric in asked
+        ]
+        away = np.column_stack(columns)
+        low, high = self._quantiles(away)
+        errors, reach = joint_reach(away, self.level)
+        found = []
+        for place, ((first, second), metric) in enumerate(asked):
+            value = self.points[first][metric] - self.points[second][metric]
+            wide = reach * float(errors[place])
+            found.append(
+                Difference(
+                    metric, first, second, value, (float(low[place]), float(high[place])),
+                    (value - wide, value + wide), len(asked),
+                )
+            )  # fmt: skip
+        return tuple(found)
+
+    def _quantiles(self, values: Floats) -> tuple[Floats, Floats]:
+        tail = (1 - self.level) / 2
+        low, high = np.quantile(values, [tail, 1 - tail], axis=0)
+        return low, high

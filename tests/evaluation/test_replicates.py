@@ -1,0 +1,128 @@
+"""Bootstrap replicates of every metric: against users drawn one by one, and with few positives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
+
+from whyrank.errors import DataError
+from whyrank.evaluation.chances import calibration_bins, calibration_groups
+from whyrank.evaluation.comparison import FoldScores, compare
+from whyrank.evaluation.ranking import lift_at, ndcg_at, precision_at
+from whyrank.evaluation.replicates import CHANCES, RANKING, replicate
+
+METRICS = (*RANKING, *CHANCES)
+
+
+def fold(seed: int, n: int, positives: int, name: str) -> FoldScores:
+    rng = np.random.default_rng(seed)
+    labels = np.zeros(n, dtype=bool)
+    labels[rng.choice(n, positives, replace=False)] = True
+    fine = rng.normal(size=n) + labels
+    margins = {"scorecard": np.round(fine), "fine": fine}
+    chances = {s: 1 / (1 + np.exp(-(m - 2))) for s, m in margins.items()}
+    users = rng.permutation(n + n // 2)[:n].astype(np.int64)
+    return FoldScores(name, users, labels, margins, chances, dict.fromkeys(margins))
+
+
+def by_hand(test: FoldScores, name: str, rows: np.ndarray, capacity: float) -> dict[str, float]:
+    """Every metric of drawn users, who stand in the sample as often as they were drawn."""
+    margin, label = test.margins[name][rows], test.labels[rows]
+    chance = test.chances[name][rows]
+    group = calibration_groups(test.chances[name])[rows]
+    away = [abs((chance - label)[group == g].sum()) for g in range(10)]
+    return {
+        "roc_auc": roc_auc_score(label, margin),
+        "average_precision": average_precision_score(label, margin),
+        "lift": lift_at(margin, label, capacity),
+        "precision": precision_at(margin, label, capacity),
+        "ndcg": ndcg_at(margin, label, capacity),
+        "brier": float(((chance - label) ** 2).mean()),
+        "log_loss": log_loss(label, chance),
+        "calibration_error": sum(away) / len(rows),
+    }
+
+
+def test_replicates_measure_users_drawn_one_by_one() -> None:
+    tests = [fold(1, 400, 60, "a"), fold(2, 500, 90, "b")]
+    n_boot, capacity = 53, 0.15  # not a whole number of batches
+    found = replicate(tests, METRICS, capacity, n_boot, np.random.default_rng(7))
+    known = sorted({int(user) for test in tests for user in test.users})
+    rng = np.random.default_rng(7)
+    for draw in range(n_boot):
+        drawn = [known[place] for place in rng.integers(0, len(known), len(known))]
+        for place, test in enumerate(tests):
+            row_of = {int(user): row for row, user in enumerate(test.users)}
+            rows = np.array([row_of[user] for user in drawn if user in row_of])
+            for column, name in enumerate(test.margins):
+                expected = by_hand(test, name, rows, capacity)
+                told = dict(zip(METRICS, found[draw, place, column], strict=True))
+                assert told == pytest.approx(expected, abs=1e-9)
+
+
+def test_three_positives_still_give_intervals_and_say_what_was_left_out() -> None:
+    """A draw of 300 of 300 misses all three with a chance of (1 - 1/100)^300, one in twenty."""
+    tests = [fold(3, 300, 3, "few"), fold(4, 300, 40, "many")]
+    found = compare(tests, reference="scorecard", n_boot=400, rng=np.random.default_rng(0))
+    # 400 draws at 4.9%: 20 of them, standard error 4.3.
+    assert 3 < 400 - found.counted["few"] < 38
+    assert found.counted["many"] == 400
+    assert found.counted["pooled"] == found.counted["few"]
+    for estimates in (*found.by_test.values(), found.pooled):
+        for estimate in estimates["fine"].values():
+            assert np.isfinite([estimate.value, estimate.low, estimate.high]).all()
+    for where in ("tested", "pooled"):
+        difference = found.difference(where, "roc_auc", "fine", "scorecard")
+        assert np.isfinite([*difference.interval, *difference.family]).all()
+        assert difference.family[0] < difference.value < difference.family[1]
+
+
+def test_intervals_from_a_minority_of_replicates_are_refused() -> None:
+    one = fold(5, 300, 1, "one")
+    labels = np.concatenate([one.labels, np.zeros(3000, dtype=bool)])
+    users = np.arange(len(labels))
+    rng = np.random.default_rng(0)
+    margins = {"scorecard": rng.normal(size=len(labels))}
+    none = {"scorecard": None}
+    # Four tests of one positive each, of other users: all are drawn 16% of the time.
+    tests = [
+        FoldScores(str(i), users + i * len(labels), labels, margins, {}, none) for i in range(4)
+    ]
+    with pytest.raises(DataError, match="drew one class only: there are too few positives"):
+        compare(tests, reference="scorecard", n_boot=100, rng=rng)
+
+
+def test_every_metric_has_an_interval_around_it_on_every_test_and_pooled() -> None:
+    tests = [fold(1, 900, 90, "a"), fold(2, 900, 90, "b")]
+    found = compare(tests, reference="scorecard", n_boot=200, rng=np.random.default_rng(0))
+    for estimates in (*found.by_test.values(), found.pooled):
+        for name in ("scorecard", "fine"):
+            assert set(estimates[name]) == set(METRICS)
+            for estimate in estimates[name].values():
+                assert estimate.low <= estimate.value <= estimate.high
+    for metric in METRICS:
+        found.difference("pooled", metric, "fine", "scorecard")
+    for test in tests:
+        said, came, size = calibration_bins(test.chances["fine"], test.labels)
+        expected = np.average(np.abs(said - came), weights=size)
+        estimate = found.by_test[test.name]["fine"]["calibration_error"]
+        assert estimate.value == pytest.approx(expected)
+
+
+def test_chances_are_compared_only_where_every_scorer_has_them() -> None:
+    one = fold(1, 400, 60, "a")
+    bare = FoldScores("a", one.users, one.labels, one.margins, {}, dict.fromkeys(one.margins))
+    found = compare([bare], reference="scorecard", n_boot=50, rng=np.random.default_rng(0))
+    assert set(found.pooled["fine"]) == set(RANKING)
+
+
+def test_intervals_of_the_brier_score_are_those_of_a_mean() -> None:
+    test = fold(6, 2000, 300, "a")
+    found = compare([test], reference="scorecard", n_boot=2000, rng=np.random.default_rng(0))
+    terms = (test.chances["fine"] - test.labels) ** 2
+    estimate = found.tested["fine"]["brier"]
+    # A mean's standard error; 2,000 replicates know the width of an interval to about 3%.
+    assert (estimate.high - estimate.low) / (2 * 1.96) == pytest.approx(
+        terms.std() / np.sqrt(len(terms)), rel=0.1
+    )
