@@ -47,7 +47,8 @@ class FoldScores:
 class Comparison:
     """Every scorer's metrics, by test and pooled, and the differences.
 
-    judged: the tests that nothing was tuned on, which alone are pooled: all, unless parameters
+    floors: simple scorers that, as the reference, all others are set against in a family of their
+    own. judged: the tests that nothing was tuned on, which alone are pooled: all, unless parameters
     were searched. folds: test -> scorer -> metric -> value. by_test: test -> scorer -> metric ->
     estimate. pooled: scorer -> metric -> estimate of the mean over the judged tests. differences:
     on the last test ("tested") and of those means ("pooled"); the first name of a pair is the one
@@ -57,6 +58,7 @@ class Comparison:
     """
 
     reference: str
+    floors: tuple[str, ...]
     level: float
     n_boot: int
     capacity: float
@@ -153,11 +155,12 @@ def compare(
 
     tests = {fold.name: drawn([place]) for place, fold in enumerate(folds)}
     last, pooled = tests[folds[-1].name], drawn(judged)
-    bases = [name for name in (reference, *floors) if name in names]
+    bases = [reference, *(name for name in floors if name in names)]
     before = folds[:-1] or folds
     aucs = {n: np.mean([points[f.name][n]["roc_auc"] for f in before]) for n in eligible}
     return Comparison(
         reference=reference,
+        floors=tuple(bases[1:]),
         level=level,
         n_boot=n_boot,
         capacity=capacity,
@@ -249,6 +252,7 @@ def from_dict(raw: Mapping[str, Any]) -> Comparison:
         return Comparison(
             **{
                 **raw,
+                "floors": tuple(raw["floors"]),
                 "tests": tuple(raw["tests"]),
                 "judged": tuple(raw["judged"]),
                 "notes": tuple(raw["notes"]),

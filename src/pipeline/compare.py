@@ -45,7 +45,10 @@ def compare_run(
 
 
 def champion_of(comparison: Comparison) -> str:
-    """Return the chosen scorer where it ranks detectably better, else the reference."""
+    """Return the chosen scorer where it ranks detectably better, else the reference.
+
+    Judged on the tests that nothing was tuned on.
+    """
     if comparison.chosen is None:
         return comparison.reference
     against = comparison.difference("pooled", "roc_auc", comparison.chosen, comparison.reference)

@@ -62,6 +62,7 @@ def log_training(
         params={
             "test": last,
             "tests": ", ".join(comparison.tests),
+            "judged_on": ", ".join(comparison.judged),
             "horizon_days": course.horizon_days,
             "snapshots": len(course.folds[-1].train),
             "features": len(course.plan.numbers) + len(course.plan.texts),

@@ -6,55 +6,39 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..evaluation.comparison import Comparison
+from ..evaluation.differences import WORDS, Difference, Estimate
 
-_FLOORS = ("bg_nbd", "recency")
-_HEAD = (
-    "scorer",
-    "ROC AUC",
-    "lift",
-    "avg precision",
-    "Brier",
-    "calib. error",
-    "AUC minus scorecard",
-)
+_FIRST = ("roc_auc", "lift", "average_precision")
+_SECOND = ("precision", "ndcg", "brier", "log_loss", "calibration_error")
+_FIGURES = {"lift": 2, "average_precision": 4, "precision": 4, "brier": 5, "log_loss": 5}
+_SHORT = {"average_precision": "avg precision", "calibration_error": "calib. error"}
 
 
 def comparison_table(comparison: Comparison) -> Iterator[str]:
-    """Yield every scorer on the last test, best ROC AUC over all tests first."""
+    """Yield every scorer on the last test, best ROC AUC over all tests first, and what follows."""
     last = comparison.tests[-1]
     n, positives = comparison.sizes[last]
     tests = f"over {len(comparison.tests)} tests: {', '.join(comparison.tests)}"
     whole = tests if len(comparison.tests) > 1 else "the only test"
     yield f"test as of {last}: {n:,} users, {positives:,} positive; {whole}"
     yield ""
-    rows = [list(_HEAD)]
     order = sorted(comparison.pooled, key=lambda s: -comparison.pooled[s]["roc_auc"].value)
+    rows = [["scorer", *(_SHORT.get(m, WORDS[m]) for m in _FIRST), "AUC minus scorecard"]]
     for name in order:
-        tested, points = comparison.tested[name], comparison.folds[last][name]
-        rows.append(
-            [
-                name,
-                str(tested["roc_auc"]),
-                f"{tested['lift'].value:.2f} [{tested['lift'].low:.2f}, {tested['lift'].high:.2f}]",
-                f"{tested['average_precision'].value:.4f}",
-                f"{points['brier']:.5f}",
-                f"{points['calibration_error']:.4f}",
-                _against(comparison, name),
-            ]
-        )
-    widths = [max(len(row[place]) for row in rows) for place in range(len(_HEAD))]
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        yield "  ".join(cells).rstrip()
+        cells = [_cell(m, comparison.tested[name][m]) for m in _FIRST]
+        rows.append([name, *cells, _against(comparison, name)])
+    yield from _aligned(rows)
     yield ""
     family = len(order) - 1
     widened = f", its intervals widened for {family} comparisons (max-t)" if family > 1 else ""
     yield (
         f"lift at {comparison.capacity:.0%} of users; intervals {comparison.level:.0%}, bootstrap "
-        f"over users, {comparison.n_boot:,} times; the last column over all tests{widened}"
+        f"over users, {comparison.n_boot:,} times; the last column {comparison.where()}{widened}"
     )
+    yield from _left_out(comparison)
+    yield from _chances(comparison, order)
     yield from _threshold_lines(comparison, order)
+    yield from resampling_lines(comparison)
 
 
 def comparison_lines(raw: Mapping[str, Any], comparison: Comparison) -> Iterator[str]:
@@ -63,6 +47,7 @@ def comparison_lines(raw: Mapping[str, Any], comparison: Comparison) -> Iterator
     yield ""
     yield comparison.verdict()
     yield from _floor_lines(comparison)
+    yield from _other_metrics(comparison)
     yield from comparison.notes
     yield ""
     yield from _spend_lines(raw.get("spend"))
@@ -70,6 +55,74 @@ def comparison_lines(raw: Mapping[str, Any], comparison: Comparison) -> Iterator
     for sentinel in sentinels:
         state = "passed" if sentinel["passed"] else "FAILED"
         yield f"{state}  {sentinel['name']}: {sentinel['saw']}"
+
+
+def resampling_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield whether weights and resampling help: first for all, then scorer by scorer."""
+    pairs: dict[tuple[str, str], list[Difference]] = {}
+    for one in comparison.twins:
+        pairs.setdefault((one.first, one.second), []).append(one)
+    if not pairs:
+        return
+    helped = [pair[0] for pair, found in pairs.items() if any(_helps(d) for d in found)]
+    yield ""
+    yield (
+        f"weights and SMOTE against the same without, {comparison.where()}, intervals widened for "
+        f"{len(comparison.twins)} comparisons (max-t): "
+        + (
+            f"resampling helps {', '.join(helped)}"
+            if helped
+            else "resampling does not help, neither the ranking nor the chances"
+        )
+    )
+    for (first, second), found in pairs.items():
+        helps = [WORDS[d.metric] for d in found if _helps(d)]
+        harms = [WORDS[d.metric] for d in found if d.detected and not d.better]
+        said = [f"helps by {' and '.join(helps)}"] if helps else []
+        said += [f"harms by {' and '.join(harms)}"] if harms else []
+        numbers = ", ".join(f"{WORDS[d.metric]} {d.numbers()}" for d in found)
+        yield (
+            f"{first} against {second}: {', '.join(said) or 'no detectable difference'} ({numbers})"
+        )
+
+
+def _helps(found: Difference) -> bool:
+    return found.detected and found.better
+
+
+def _cell(metric: str, found: Estimate) -> str:
+    n = _FIGURES.get(metric, 3)
+    if metric == "calibration_error":
+        n = 4
+    return f"{found.value:.{n}f} [{found.low:.{n}f}, {found.high:.{n}f}]"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        yield "  ".join(cells).rstrip()
+
+
+def _left_out(comparison: Comparison) -> Iterator[str]:
+    """Yield how many replicates counted, where some drew one class only."""
+    fewest = min(comparison.counted.values())
+    if fewest < comparison.n_boot:
+        yield (
+            f"{comparison.n_boot - fewest:,} of {comparison.n_boot:,} replicates drew one class "
+            f"only and were left out, so {fewest:,} count: there are few positives"
+        )
+
+
+def _chances(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
+    """Yield the metrics that the first table has no room for, on the last test."""
+    shown = [m for m in _SECOND if all(m in comparison.tested[name] for name in order)]
+    rows = [["scorer", *(_SHORT.get(m, WORDS[m]) for m in shown)]]
+    rows += [[name, *(_cell(m, comparison.tested[name][m]) for m in shown)] for name in order]
+    yield ""
+    yield f"precision and NDCG at {comparison.capacity:.0%}, and how right the chances are"
+    yield from _aligned(rows)
 
 
 def _threshold_lines(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
@@ -93,11 +146,26 @@ def _threshold_lines(comparison: Comparison, order: Sequence[str]) -> Iterator[s
 
 def _floor_lines(comparison: Comparison) -> Iterator[str]:
     """Yield how the chosen scorer stands against the simplest ones, in ROC AUC."""
-    for floor in _FLOORS:
-        if comparison.chosen not in {None, floor} and floor in comparison.pooled:
+    for floor in comparison.floors:
+        if comparison.chosen not in {None, floor}:
             assert comparison.chosen is not None  # noqa: S101 - said above
             found = comparison.difference("pooled", "roc_auc", comparison.chosen, floor)
-            yield f"against {floor}, over the same tests: by ROC AUC {found.words()}"
+            yield (
+                f"against {floor}, {comparison.where()}, widened for all {found.family_size} "
+                f"comparisons with {floor}: by ROC AUC {found.words()}"
+            )
+
+
+def _other_metrics(comparison: Comparison) -> Iterator[str]:
+    """Yield the chosen scorer's difference to the reference by the metrics not in the verdict."""
+    if comparison.chosen is None:
+        return
+    told = [m for m in comparison.pooled[comparison.chosen] if m not in {"roc_auc", "lift"}]
+    found = [
+        comparison.difference("pooled", m, comparison.chosen, comparison.reference) for m in told
+    ]
+    numbers = ", ".join(f"{WORDS[d.metric]} {d.numbers()}" for d in found)
+    yield f"{comparison.chosen} minus {comparison.reference}, {comparison.where()}: {numbers}"
 
 
 def _spend_lines(spend: Any) -> Iterator[str]:

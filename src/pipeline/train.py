@@ -16,7 +16,7 @@ from ..errors import UsageError
 from ..evaluation.comparison import Comparison, compare, to_dict
 from ..evaluation.sentinels import Sentinel
 from ..files import replacing
-from ..models.candidates import available, check_names
+from ..models.candidates import CANDIDATES, available, check_names
 from ..spec.model import Spec
 from ..tracking import Store
 from ..warehouse.engine import Warehouse
@@ -25,12 +25,14 @@ from .fold_fits import fit_folds, run_key
 from .leakage import watch
 from .log_training import log_training
 from .scorers import SCORECARD
+from .show_comparison import resampling_lines
 from .spend_folds import fit_spend_folds
 from .training_data import Course, set_course
 from .training_world import make_world_if_needed
 from .tune import tuned_params
 
 N_BOOT = 1000
+FLOORS = ("bg_nbd", "recency")
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ def train(
 
     as_of: of the last test; the latest date whose outcomes are known when None. horizon: the
     spec's when None. candidates: all that the spec can feed when None. tune: trials of a search
-    for better parameters on the folds before the last test. folds: tests; the spec's when None.
-    seed: of all that is random.
+    for better parameters on the folds before the last test; the last test alone then judges.
+    folds: tests; the spec's when None. seed: of all that is random.
 
     The saas spec trains on a generated world of 20,000 users when nothing, or only the demo's
     world, is loaded: a hundred users teach nothing.
@@ -98,6 +100,9 @@ def train(
         fits.scores,
         reference=SCORECARD,
         eligible=explains,
+        floors=FLOORS,
+        twins=twins_of(chosen),
+        tuned_on=[str(fold.test) for fold in course.all_folds()[:-1]] if params else (),
         capacity=spec.training.capacity,
         n_boot=n_boot,
         rng=np.random.default_rng(seed),
@@ -122,12 +127,24 @@ def train(
     return Training(run, store.shown, folder, course, comparison, sentinels)
 
 
+def twins_of(candidates: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the candidates that weigh or resample, each with the same one that does not."""
+    plain = {CANDIDATES[n].kind: n for n in candidates if CANDIDATES[n].imbalance == "none"}
+    return [
+        (name, plain[CANDIDATES[name].kind])
+        for name in candidates
+        if CANDIDATES[name].imbalance != "none" and CANDIDATES[name].kind in plain
+    ]
+
+
 def result_dict(
     course: Course, comparison: Comparison, sentinels: Sequence[Sentinel]
 ) -> dict[str, Any]:
     """Return what `compare` shows later, as JSON can hold it."""
     return {
         "comparison": to_dict(comparison),
+        "verdict": comparison.verdict(),
+        "resampling": [line for line in resampling_lines(comparison) if line],
         "sentinels": [asdict(sentinel) for sentinel in sentinels],
         "horizon_days": course.horizon_days,
         "spec": course.plan.about.spec,

@@ -24,6 +24,8 @@ from whyrank.evaluation.ranking import (
     roc_auc,
 )
 from whyrank.evaluation.replicates import cells_of
+from whyrank.pipeline.show_comparison import comparison_table
+from whyrank.pipeline.train import twins_of
 
 
 def fold(
@@ -157,3 +159,107 @@ def test_what_cannot_be_compared_is_refused() -> None:
     first, second = fold(1, {"scorecard": 1.0}), fold(2, {"other": 1.0}, name="b")
     with pytest.raises(DataError, match="test b: its scorers are not those of 2026-01-01"):
         compare([first, second], reference="scorecard", rng=np.random.default_rng(0))
+
+
+def test_tests_that_were_tuned_on_are_told_and_judge_nothing() -> None:
+    """Better than the scorecard on the first test, which it was tuned on, and worse on the last."""
+    folds = [
+        fold(1, {"scorecard": 0.5, "tuned": 2.0}, name="before"),
+        fold(2, {"scorecard": 2.0, "tuned": 0.5}, name="after"),
+    ]
+    known = {"reference": "scorecard", "eligible": ["tuned"], "n_boot": 200}
+    found = compare(folds, **known, tuned_on=["before"], rng=np.random.default_rng(0))  # type: ignore[arg-type]
+    assert found.judged == ("after",)
+    assert found.pooled == found.tested
+    assert set(found.folds) == {"before", "after"}
+    difference = found.difference("pooled", "roc_auc", "tuned", "scorecard")
+    assert (difference.detected, difference.better) == (True, False)
+    assert "tuned on (after): by ROC AUC tuned ranks worse" in found.verdict()
+    both = compare(folds, **known, rng=np.random.default_rng(0))  # type: ignore[arg-type]
+    assert both.judged == ("before", "after")
+    with pytest.raises(DataError, match="every test was tuned on"):
+        compare(folds, **known, tuned_on=["before", "after"], rng=np.random.default_rng(0))  # type: ignore[arg-type]
+
+
+def test_a_floor_has_a_family_of_its_own_as_wide_as_all_comparisons_with_it() -> None:
+    signal = {"scorecard": 0.5, "floor": 0.4, **{f"s{i}": 0.6 for i in range(8)}}
+    known = {"reference": "scorecard", "n_boot": 300}
+    found = compare(
+        [fold(4, signal)], **known, floors=["floor", "gone"], rng=np.random.default_rng(0)
+    )  # type: ignore[arg-type]
+    plain = compare([fold(4, signal)], **known, rng=np.random.default_rng(0))  # type: ignore[arg-type]
+    assert found.floors == ("floor",)
+    for name in ("s0", "s7"):
+        wide = found.difference("pooled", "roc_auc", name, "floor")
+        narrow = plain.difference("pooled", "roc_auc", name, "floor")
+        assert (wide.value, wide.interval) == (narrow.value, narrow.interval)
+        assert (wide.family_size, narrow.family_size) == (9, 1)
+        # Nine at once need about 2.7 standard errors, one alone 1.96.
+        ratio = (wide.family[1] - wide.family[0]) / (narrow.family[1] - narrow.family[0])
+        assert 1.15 < ratio < 1.6
+    # A pair of both bases stays in the reference's family.
+    both = found.difference("pooled", "roc_auc", "floor", "scorecard")
+    assert both == plain.difference("pooled", "roc_auc", "floor", "scorecard")
+
+
+def twin_folds(smote: float, off: float) -> list[FoldScores]:
+    """A plain scorer, and a twin that keeps a share of its signal and whose chances are off."""
+    made = []
+    for seed in (1, 2):
+        rng = np.random.default_rng(seed)
+        truth = rng.normal(size=6000)
+        chance = 1 / (1 + np.exp(-(truth - 2)))
+        labels = rng.random(6000) < chance
+        seen = truth if smote == 1 else smote * truth + rng.normal(size=6000)
+        margins = {"scorecard": np.round(truth), "plain": truth + 0, "plain_smote": seen}
+        chances = dict.fromkeys(margins, chance) | {"plain_smote": np.clip(chance + off, 0, 1)}
+        users = np.arange(6000)
+        made.append(FoldScores(str(seed), users, labels, margins, chances, dict.fromkeys(margins)))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("smote", "off", "whole", "said"),
+    [
+        (1.0, 0.0, "resampling does not help", "plain_smote against plain: no detectable diff"),
+        (0.5, 0.0, "resampling does not help", "plain_smote against plain: harms by ROC AUC ("),
+        (1.0, 0.1, "resampling does not help", "plain: harms by calibration error ("),
+        (0.5, 0.1, "resampling does not help", "harms by ROC AUC and calibration error ("),
+    ],
+)
+def test_resampling_that_does_not_help_is_said(
+    smote: float, off: float, whole: str, said: str
+) -> None:
+    found = compare(
+        twin_folds(smote, off), reference="scorecard", twins=[("plain_smote", "plain")],
+        n_boot=200, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    text = "\n".join(comparison_table(found))
+    assert f"(max-t): {whole}, neither the ranking nor the chances" in text
+    assert said in text
+    assert "over 2 tests, intervals widened for 2 comparisons" in text
+    assert from_dict(json.loads(json.dumps(to_dict(found)))).twins == found.twins
+
+
+@pytest.mark.parametrize(
+    ("smote", "off", "said"),
+    [
+        (0.5, 0.0, "plain against plain_smote: helps by ROC AUC ("),
+        (1.0, 0.1, "plain against plain_smote: helps by calibration error ("),
+    ],
+)
+def test_resampling_that_helps_is_said(smote: float, off: float, said: str) -> None:
+    """The same pair the other way round: now it is the plain one that is worse."""
+    found = compare(
+        twin_folds(smote, off), reference="scorecard", twins=[("plain", "plain_smote")],
+        n_boot=200, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    text = "\n".join(comparison_table(found))
+    assert "(max-t): resampling helps plain" in text
+    assert said in text
+
+
+def test_every_candidate_that_resamples_is_set_against_the_same_without() -> None:
+    names = ["xgboost_smote", "logistic_weights", "logistic", "xgboost", "forest", "recency"]
+    assert twins_of(names) == [("xgboost_smote", "xgboost"), ("logistic_weights", "logistic")]
+    assert twins_of(["logistic_smote", "forest"]) == []

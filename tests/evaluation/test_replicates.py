@@ -11,6 +11,7 @@ from whyrank.evaluation.chances import calibration_bins, calibration_groups
 from whyrank.evaluation.comparison import FoldScores, compare
 from whyrank.evaluation.ranking import lift_at, ndcg_at, precision_at
 from whyrank.evaluation.replicates import CHANCES, RANKING, replicate
+from whyrank.pipeline.show_comparison import comparison_table
 
 METRICS = (*RANKING, *CHANCES)
 
@@ -69,6 +70,9 @@ def test_three_positives_still_give_intervals_and_say_what_was_left_out() -> Non
     assert 3 < 400 - found.counted["few"] < 38
     assert found.counted["many"] == 400
     assert found.counted["pooled"] == found.counted["few"]
+    lost = 400 - found.counted["few"]
+    said = f"{lost} of 400 replicates drew one class only and were left out, so {400 - lost} count"
+    assert said in "\n".join(comparison_table(found))
     for estimates in (*found.by_test.values(), found.pooled):
         for estimate in estimates["fine"].values():
             assert np.isfinite([estimate.value, estimate.low, estimate.high]).all()

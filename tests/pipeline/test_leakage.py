@@ -2,66 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.pipeline.conftest import Fitted
 from whyrank.errors import UsageError
-from whyrank.evaluation.sentinels import Sentinel, too_good
+from whyrank.evaluation.sentinels import too_good
 from whyrank.features.matrix import Snapshot
 from whyrank.models import candidates
 from whyrank.models.candidates import Trainer
 from whyrank.models.encoding import TextCodes, fit_encoding
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline import leakage
-from whyrank.pipeline.build import build
 from whyrank.pipeline.compare import compare_run
-from whyrank.pipeline.fold_fits import Fits, fit_folds
-from whyrank.pipeline.generate import generate
-from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.scorers import choose_scorer
 from whyrank.pipeline.train import train
-from whyrank.pipeline.training_data import Course, Labelled, read_labelled, set_course, stack
-from whyrank.spec.load import load_spec
+from whyrank.pipeline.training_data import Course, Labelled, read_labelled, stack
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
-from whyrank.warehouse.engine import Warehouse, open_warehouse
 
 pytestmark = pytest.mark.xdist_group("train")
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A small world with its candidates fitted."""
-
-    spec: Spec
-    warehouse: Warehouse
-    course: Course
-    fits: Fits
-    folder: Path
-
-    def watch(self, course: Course | None = None) -> dict[str, Sentinel]:
-        """Run the sentinels; return them by name."""
-        found = leakage.watch(self.spec, self.warehouse, course or self.course, self.fits, seed=0)
-        return {sentinel.name: sentinel for sentinel in found}
-
-
-@pytest.fixture(scope="module")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
-    folder = tmp_path_factory.mktemp("leaks")
-    spec = load_spec("saas")
-    warehouse = open_warehouse(f"duckdb:///{folder}/w.duckdb")
-    made = generate(spec, folder / "events.parquet", users=2000, seed=5, days=150)
-    ingest(spec, warehouse, events=made.events, users=made.users)
-    build(spec, warehouse)
-    course = set_course(spec, warehouse, folds=1)
-    fits = fit_folds(
-        spec, course, ["logistic"], params={}, folder=folder / "fits", say=lambda _: None
-    )
-    return Fitted(spec, warehouse, course, fits, folder)
 
 
 def test_an_honest_training_passes_every_sentinel(fitted: Fitted) -> None:

@@ -1,0 +1,50 @@
+"""A small world with a candidate fitted on it, shared by tests that plant something in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from whyrank.evaluation.sentinels import Sentinel
+from whyrank.pipeline import leakage
+from whyrank.pipeline.build import build
+from whyrank.pipeline.fold_fits import Fits, fit_folds
+from whyrank.pipeline.generate import generate
+from whyrank.pipeline.ingest import ingest
+from whyrank.pipeline.training_data import Course, set_course
+from whyrank.spec.load import load_spec
+from whyrank.spec.model import Spec
+from whyrank.warehouse.engine import Warehouse, open_warehouse
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A small world with its candidates fitted."""
+
+    spec: Spec
+    warehouse: Warehouse
+    course: Course
+    fits: Fits
+    folder: Path
+
+    def watch(self, course: Course | None = None) -> dict[str, Sentinel]:
+        """Run the sentinels; return them by name."""
+        found = leakage.watch(self.spec, self.warehouse, course or self.course, self.fits, seed=0)
+        return {sentinel.name: sentinel for sentinel in found}
+
+
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    folder = tmp_path_factory.mktemp("leaks")
+    spec = load_spec("saas")
+    warehouse = open_warehouse(f"duckdb:///{folder}/w.duckdb")
+    made = generate(spec, folder / "events.parquet", users=2000, seed=5, days=150)
+    ingest(spec, warehouse, events=made.events, users=made.users)
+    build(spec, warehouse)
+    course = set_course(spec, warehouse, folds=1)
+    fits = fit_folds(
+        spec, course, ["logistic"], params={}, folder=folder / "fits", say=lambda _: None
+    )
+    return Fitted(spec, warehouse, course, fits, folder)
