@@ -8,6 +8,7 @@ import pytest
 
 from tests.models.tables import ABOUT
 from whyrank.evaluation.comparison import Comparison, FoldScores, compare
+from whyrank.evaluation.ranking import roc_auc
 from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import Plan, Trainer, TrainingData
 from whyrank.scoring.scorecard import Scorecard
@@ -33,7 +34,8 @@ def world(n: int, rng: np.random.Generator, *, linear: bool) -> tuple[Snapshot, 
     return Snapshot(pa.table({"a": a, "b": b, "c": c})), labels
 
 
-def verdict(seed: int, kind: str, *, linear: bool) -> Comparison:
+def verdict(seed: int, kind: str, *, linear: bool) -> tuple[Comparison, float]:
+    """Return the comparison on 1,500 users, and the difference in ROC AUC on 100,000 others."""
     rng = np.random.default_rng([seed, linear])
     table, labels = world(60_000, rng, linear=linear)
     rows = np.arange(60_000)
@@ -42,28 +44,44 @@ def verdict(seed: int, kind: str, *, linear: bool) -> Comparison:
     margins = {"scorecard": Scorecard(CARD).score(test), kind: scorer.margin(test)}
     chances = {name: 1 / (1 + np.exp(-m)) for name, m in margins.items()}
     fold = FoldScores("t", np.arange(1500), came, margins, chances, dict.fromkeys(margins))
-    return compare([fold], reference="scorecard", eligible=[kind], n_boot=200, rng=rng)
+    found = compare([fold], reference="scorecard", eligible=[kind], n_boot=200, rng=rng)
+    many, came = world(100_000, rng, linear=linear)
+    apart = roc_auc(scorer.margin(many), came) - roc_auc(Scorecard(CARD).score(many), came)
+    return found, apart
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_truth_that_points_cannot_say_is_won_by_the_model(seed: int) -> None:
-    found = verdict(seed, "xgboost", linear=False)
+    found, apart = verdict(seed, "xgboost", linear=False)
     difference = found.difference("pooled", "roc_auc", "xgboost", "scorecard")
     assert difference.detected
-    assert difference.value > 0.1
+    assert min(difference.value, apart) > 0.1
     assert "ROC AUC xgboost ranks better than scorecard" in found.verdict()
 
 
-def test_a_truth_that_is_a_sum_of_points_is_a_tie() -> None:
-    """At 95% one tie in twenty looks like a difference: two or more of six would be odd (3%).
+TIE = "by ROC AUC no detectable difference between {} and scorecard"
 
-    The points are the truth here, which no learner can beat: the straight one ties, and trees,
-    which climb a slope in steps, lose next to nothing.
+
+@pytest.mark.parametrize(
+    ("kind", "least", "better", "loses"), [("logistic", 5, 1, 0.001), ("xgboost", 4, 0, 0.005)]
+)
+def test_a_truth_that_is_a_sum_of_points_is_a_tie_and_said_to_be_one(
+    kind: str, least: int, better: int, loses: float
+) -> None:
+    """The points are the truth here, which no learner can beat.
+
+    The straight one loses 0.0006 of ROC AUC to it and trees, which climb a slope in steps, 0.0023
+    (means of 24 worlds, spread 0.0002 and 0.0004). Standard errors on 1,500 users are 0.002 and
+    0.004, so one straight verdict in twenty names a difference and one boosted verdict in eleven:
+    two or more of six are odd (3%), three or more are (1%). A verdict that the learner is *better*
+    would be wrong, and is as rare: once in a hundred and fifty for the boosted one.
     """
-    straight = [verdict(seed, "logistic", linear=True) for seed in range(6)]
-    told = ["ROC AUC no detectable difference between" in found.verdict() for found in straight]
-    assert sum(told) >= 5
-    for found in [verdict(seed, "xgboost", linear=True) for seed in range(6)]:
-        difference = found.difference("pooled", "roc_auc", "xgboost", "scorecard")
-        assert not (difference.detected and difference.value > 0)
-        assert abs(difference.value) < 0.02
+    found = [verdict(seed, kind, linear=True) for seed in range(6)]
+    said = [TIE.format(kind) in comparison.verdict() for comparison, _ in found]
+    assert sum(said) >= least
+    differences = [c.difference("pooled", "roc_auc", kind, "scorecard") for c, _ in found]
+    assert sum(d.detected and d.better for d in differences) <= better
+    # A tie is more than a silence: what the intervals leave open is little, and none is hidden.
+    assert all(d.family[0] > -0.03 and d.family[1] < 0.03 for d in differences)
+    # 100,000 others, paired: each difference is known to 0.0005, the mean of six to 0.0002.
+    assert -loses < np.mean([apart for _, apart in found]) < 0.0005
