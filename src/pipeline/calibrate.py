@@ -9,6 +9,8 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
 
 from ..errors import UsageError
 from ..evaluation.comparison import Comparison, FoldScores, compare
@@ -20,6 +22,7 @@ from ..scoring.calibration import (
     WeightCalibration,
     calibrate_to_importance,
     calibrate_to_outcome,
+    shap_slopes,
     term_shares,
 )
 from ..scoring.scorecard import Scorecard
@@ -29,10 +32,34 @@ from ..spec.rewrite import with_points
 from ..warehouse.engine import Warehouse
 from .build import Say
 from .scorers import SCORECARD
-from .training_data import Labelled, check_positives, read_labelled, set_course
+from .training_data import Labelled, check_positives, read_labelled, set_course, user_codes
 
 CALIBRATED = "calibrated"
+UNROUNDED = "unrounded"
 MODEL = "xgboost on terms"
+_GROUPS = 8  # of users, each with a model of its own
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What making the points whole did to the ranking of the later date.
+
+    rank_correlation: Spearman's, of scores by whole points and by those before rounding.
+    comparison: of the two.
+    """
+
+    rank_correlation: float
+    comparison: Comparison
+
+    def words(self) -> str:
+        """Say how much of the ranking whole points keep."""
+        whole = self.comparison.tested[CALIBRATED]["roc_auc"].value
+        real = self.comparison.tested[UNROUNDED]["roc_auc"].value
+        change = self.comparison.difference("tested", "roc_auc", CALIBRATED, UNROUNDED)
+        return (
+            f"whole points against unrounded ones: rank correlation {self.rank_correlation:.3f}, "
+            f"ROC AUC {whole:.3f} against {real:.3f} ({change.numbers()})"
+        )
 
 
 @dataclass(frozen=True)
@@ -44,6 +71,7 @@ class Calibration:
 
     calibration: WeightCalibration
     comparison: Comparison
+    rounding: Rounding
     trained: tuple[date, ...]
     diff: tuple[str, ...]
     text: str
@@ -82,24 +110,22 @@ def calibrate(
     test = read_labelled(spec, course, fold.test)
     check_positives(fold, test)
     say("calibrating")
-    table = np.concatenate([term_shares(spec.scorecard, part.table) for part in train])
-    labels = np.concatenate([part.labels for part in train])
-    # Free of monotone constraints: a sign that the data contradict must be able to show.
-    model = RankingClassifier("xgboost", seed=seed).fit(table, labels)
-    values = model.contributions(table)
-    assert values is not None  # noqa: S101 - XGBoost has contributions
-    kind: Against = "outcome" if against == "outcome" else "importance"
-    if kind == "outcome":
-        importance = np.abs(values[0]).mean(axis=0)
-        found = calibrate_to_outcome(spec.scorecard, table, labels, importance)
-    else:
-        found = calibrate_to_importance(spec.scorecard, table, values[0])
+    found, model = _learn(spec, train, "outcome" if against == "outcome" else "importance", seed)
     margins = {
         SCORECARD: Scorecard(spec.scorecard).score(test.table),
         CALIBRATED: Scorecard(found.proposed).score(test.table),
         MODEL: model.decision_function(term_shares(spec.scorecard, test.table)),
     }
-    comparison = _compare(margins, test, n_boot=n_boot, seed=seed, capacity=spec.training.capacity)
+    settings = {"n_boot": n_boot, "seed": seed, "capacity": spec.training.capacity}
+    comparison = _compare(margins, test, SCORECARD, **settings)  # type: ignore[arg-type]
+    real = {
+        CALIBRATED: margins[CALIBRATED],
+        UNROUNDED: Scorecard(found.unrounded).score(test.table),
+    }
+    rounding = Rounding(
+        float(spearmanr(real[CALIBRATED], real[UNROUNDED]).statistic),
+        _compare(real, test, UNROUNDED, **settings),  # type: ignore[arg-type]
+    )
     before = spec_text(source)
     points = {term.name: term.new for term in found.terms}
     caps = {name: new for name, (_, new) in found.caps.items()}
@@ -110,7 +136,50 @@ def calibrate(
     if apply_to is not None:
         with replacing(apply_to) as temporary:
             temporary.write_text(after, encoding="utf-8")
-    return Calibration(found, comparison, fold.train, tuple(diff), after, apply_to)
+    return Calibration(found, comparison, rounding, fold.train, tuple(diff), after, apply_to)
+
+
+def _learn(
+    spec: Spec, train: Sequence[Labelled], kind: Against, seed: int
+) -> tuple[WeightCalibration, RankingClassifier]:
+    """Return the proposal, and XGBoost on the same terms."""
+    table = np.concatenate([term_shares(spec.scorecard, part.table) for part in train])
+    labels = np.concatenate([part.labels for part in train])
+    users = np.concatenate(user_codes([part.table.user_ids for part in train]))
+    model, values = _explained(table, labels, seed)
+    if kind == "outcome":
+        importance = np.abs(values).mean(axis=0)
+        found = calibrate_to_outcome(spec.scorecard, table, labels, users, importance)
+        return found, model
+    slopes = _slopes_of_groups(table, labels, users, seed)
+    return calibrate_to_importance(spec.scorecard, table, values, slopes), model
+
+
+def _explained(
+    table: Floats, labels: NDArray[np.bool_], seed: int
+) -> tuple[RankingClassifier, Floats]:
+    """Return XGBoost on the terms, and its SHAP values.
+
+    Free of monotone constraints: a sign that the data contradict must be able to show.
+    """
+    model = RankingClassifier("xgboost", seed=seed).fit(table, labels)
+    values = model.contributions(table)
+    assert values is not None  # noqa: S101 - XGBoost has contributions
+    return model, values[0]
+
+
+def _slopes_of_groups(
+    table: Floats, labels: NDArray[np.bool_], users: NDArray[np.int64], seed: int
+) -> Floats:
+    """Return SHAP slopes of models that have no user in common, (groups, terms)."""
+    group = np.random.default_rng([seed, 2]).integers(0, _GROUPS, int(users.max()) + 1)[users]
+    found = []
+    for one in range(_GROUPS):
+        rows = group == one
+        if labels[rows].any() and not labels[rows].all():
+            _, values = _explained(table[rows], labels[rows], seed)
+            found.append(shap_slopes(table[rows], values))
+    return np.reshape(found, (len(found), table.shape[1]))
 
 
 def calibration_lines(made: Calibration) -> Iterator[str]:
@@ -144,6 +213,7 @@ def calibration_lines(made: Calibration) -> Iterator[str]:
         tested = comparison.tested[name]
         yield f"{name:<17} ROC AUC {tested['roc_auc']}, lift {tested['lift']}"
     yield comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD).words()
+    yield made.rounding.words()
     yield ""
     yield from made.diff or ["the points stay as they are"]
     yield ""
@@ -154,11 +224,17 @@ def calibration_lines(made: Calibration) -> Iterator[str]:
 
 
 def _compare(
-    margins: dict[str, Floats], test: Labelled, *, n_boot: int, seed: int, capacity: float
+    margins: dict[str, Floats],
+    test: Labelled,
+    reference: str,
+    *,
+    n_boot: int,
+    seed: int,
+    capacity: float,
 ) -> Comparison:
     users = np.arange(len(test.labels))
     scores = FoldScores(
         test.as_of.isoformat(), users, test.labels, margins, {}, dict.fromkeys(margins)
     )
     rng = np.random.default_rng(seed)
-    return compare([scores], reference=SCORECARD, capacity=capacity, n_boot=n_boot, rng=rng)
+    return compare([scores], reference=reference, capacity=capacity, n_boot=n_boot, rng=rng)

@@ -52,8 +52,9 @@ def log_calibration(
             metrics={
                 **metrics,
                 "roc_auc_change": change.value,
-                "roc_auc_change_low": change.interval[0],
-                "roc_auc_change_high": change.interval[1],
+                "roc_auc_change_low": change.family[0],
+                "roc_auc_change_high": change.family[1],
+                "rank_correlation_of_whole_points": made.rounding.rank_correlation,
             },
             artifacts=folder,
         )
@@ -84,12 +85,16 @@ def _write_weights(path: Path, terms: Sequence[TermCalibration]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
-            ["term", "points", "proposed", "model_share", "scorecard_share", "contradicted"]
-        )
+            [
+                "term", "points", "proposed", "model_share", "scorecard_share", "contradicted",
+                "effect_low", "effect_high",
+            ]
+        )  # fmt: skip
         for term in terms:
             writer.writerow(
                 [
                     term.name, f"{term.old:g}", f"{term.new:g}", f"{term.importance:.4f}",
                     f"{term.own:.4f}", "yes" if term.contradicted else "no",
+                    f"{term.effect[0]:.4f}", f"{term.effect[1]:.4f}",
                 ]
             )  # fmt: skip

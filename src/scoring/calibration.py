@@ -1,8 +1,9 @@
 """Calibrate the scorecard's points: against what came, or against what a model learnt.
 
 Both ways end in the same form: points whose positive part within reach totals 100, then whole
-points that keep the ranking. A term whose sign the data contradict keeps its sign and is reported:
-what a sign means is for people to settle.
+points near them. A term whose sign the data contradict keeps its sign and is reported: what a sign
+means is for people to settle. Contradicted means that a 95% interval, wide enough for all terms at
+once and for users who stand in several snapshots, lies wholly on the other side of zero.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.stats import norm, t
 
 from ..errors import DataError
 from ..scorer import FeatureTable, Floats
-from ..spec.scorecard import FULL_SCORE, ScorecardSpec
+from ..spec.scorecard import FULL_SCORE, HUNDREDTHS, ScorecardSpec
 from .transforms import shares
 
 Against = Literal["outcome", "importance"]
 LEAST = 1.0  # point: a term of the spec keeps at least so much; dropping it is for people
 _RIDGE = 1e-4
+_LEVEL = 0.95
+_FEWEST = 3  # groups of users, from which a spread can be told
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,9 @@ class TermCalibration:
     """One term before and after.
 
     importance: its share of XGBoost's mean |SHAP|, 0 to 1; own: its share of the scorecard's own
-    mean |contribution|, before. contradicted: the data give it the other sign, in an unconstrained
-    logistic fit (outcome) or by the slope of its SHAP values (importance).
+    mean |contribution|, before. effect: the interval of what the data say the whole term does, in
+    log-odds: its coefficient in an unconstrained logistic fit (outcome), or the slope of its SHAP
+    values (importance). contradicted: all of that interval has the other sign.
     """
 
     name: str
@@ -39,17 +44,22 @@ class TermCalibration:
     new: float
     importance: float
     own: float
+    effect: tuple[float, float]
     contradicted: bool
 
 
 @dataclass(frozen=True)
 class WeightCalibration:
-    """A proposal: every term before and after, the groups' caps, and the new scorecard."""
+    """A proposal: every term before and after, the groups' caps, and the new scorecard.
+
+    unrounded: the same with points in hundredths, as near as a scorecard comes to those wanted.
+    """
 
     against: Against
     terms: tuple[TermCalibration, ...]
     caps: Mapping[str, tuple[float, float]]
     proposed: ScorecardSpec
+    unrounded: ScorecardSpec
 
 
 def term_shares(spec: ScorecardSpec, table: FeatureTable) -> Floats:
@@ -58,12 +68,16 @@ def term_shares(spec: ScorecardSpec, table: FeatureTable) -> Floats:
 
 
 def calibrate_to_outcome(
-    spec: ScorecardSpec, table: Floats, labels: NDArray[np.bool_], importance: Floats
+    spec: ScorecardSpec,
+    table: Floats,
+    labels: NDArray[np.bool_],
+    users: NDArray[np.int64],
+    importance: Floats,
 ) -> WeightCalibration:
     """Propose points by a logistic fit of the terms whose signs are those of the spec.
 
-    table: the terms' shares, (n, k). labels: bool (n,). importance: each term's mean |SHAP| in a
-    model of the same table, (k,), told beside.
+    table: the terms' shares, (n, k). labels: bool (n,). users: who each row is, as integers, (n,).
+    importance: each term's mean |SHAP| in a model of the same table, (k,), told beside.
 
     Raises DataError when all labels are one class.
     """
@@ -71,30 +85,53 @@ def calibrate_to_outcome(
         raise DataError("calibration needs users of both classes; load more history")
     sign = _signs(spec)
     free = _logistic(table, labels, None)
-    bound = _logistic(table, labels, sign)
-    return _proposal("outcome", spec, table, bound, importance, contradicted=free * sign < 0)
+    bound = _logistic(table, labels, sign)[1:]
+    errors = _clustered_errors(table, labels, users, free)
+    wide = float(norm.isf((1 - _LEVEL) / 2 / len(sign))) * errors
+    effect = np.column_stack([free[1:] - wide, free[1:] + wide])
+    return _proposal("outcome", spec, table, bound, importance, effect)
 
 
 def calibrate_to_importance(
-    spec: ScorecardSpec, table: Floats, values: Floats
+    spec: ScorecardSpec, table: Floats, values: Floats, slopes: Floats
 ) -> WeightCalibration:
     """Propose points whose own mean |contribution| has the shares of a model's mean |SHAP|.
 
     table: the terms' shares, (n, k). values: the model's SHAP values of the same terms, (n, k).
+    slopes: `shap_slopes` of models of groups of users that have nobody in common, (groups, k):
+    only such models tell how much of a slope is chance. With fewer than three nothing is
+    contradicted.
+
     A term's own mean |contribution| is its points times the mean distance of its share from the
     average one; so points are importance over that distance, not importance itself: a rare term
-    that decides is worth much.
+    that decides is worth much. A term whose SHAP values slope the other way wants no points.
     """
     sign = _signs(spec)
     importance = np.abs(values).mean(axis=0)
     spread = np.abs(table - table.mean(axis=0)).mean(axis=0)
-    slope = np.array(
-        [_slope(table[:, place], values[:, place]) for place in range(len(spec.terms))]
-    )
     target = np.divide(importance, spread, out=np.zeros_like(spread), where=spread > 0) * sign
-    wrong = slope * sign < 0
-    wanted = np.where(wrong, 0.0, target)
-    return _proposal("importance", spec, table, wanted, importance, contradicted=wrong)
+    wanted = np.where(shap_slopes(table, values) * sign < 0, 0.0, target)
+    effect = _interval_of_groups(slopes, len(sign))
+    return _proposal("importance", spec, table, wanted, importance, effect)
+
+
+def shap_slopes(table: Floats, values: Floats) -> Floats:
+    """Return the slope of each term's SHAP values along its share, (k,): which way it pulls."""
+    away = table - table.mean(axis=0)
+    below = (away**2).sum(axis=0)
+    found: Floats = np.zeros_like(below)
+    np.divide((away * values).sum(axis=0), below, out=found, where=below > 0)
+    return found
+
+
+def _interval_of_groups(slopes: Floats, terms: int) -> Floats:
+    """Return the intervals of mean slopes over independent groups, (k, 2), by Student's t."""
+    groups = len(slopes)
+    if groups < _FEWEST:
+        return np.tile([-np.inf, np.inf], (terms, 1))
+    mean, error = slopes.mean(axis=0), slopes.std(axis=0, ddof=1) / np.sqrt(groups)
+    wide = float(t.isf((1 - _LEVEL) / 2 / terms, groups - 1)) * error
+    return np.column_stack([mean - wide, mean + wide])
 
 
 def _proposal(
@@ -103,10 +140,10 @@ def _proposal(
     table: Floats,
     wanted: Floats,
     importance: Floats,
-    *,
-    contradicted: NDArray[np.bool_],
+    effect: Floats,
 ) -> WeightCalibration:
-    proposed = _whole(spec, wanted)
+    proposed, unrounded = _whole(spec, wanted)
+    sign = _signs(spec)
     own = np.abs(table - table.mean(axis=0)).mean(axis=0) * np.abs(
         [term.points for term in spec.terms]
     )
@@ -117,27 +154,24 @@ def _proposal(
             new=new.points,
             importance=float(importance[place] / max(importance.sum(), 1e-12)),
             own=float(own[place] / max(own.sum(), 1e-12)),
-            contradicted=bool(contradicted[place]),
+            effect=(float(effect[place, 0]), float(effect[place, 1])),
+            contradicted=bool((effect[place] * sign[place] < 0).all()),
         )
         for place, (term, new) in enumerate(zip(spec.terms, proposed.terms, strict=True))
     )
     caps = {name: (group.cap, proposed.groups[name].cap) for name, group in spec.groups.items()}
-    return WeightCalibration(against, terms, caps, proposed)
+    return WeightCalibration(against, terms, caps, proposed, unrounded)
 
 
 def _signs(spec: ScorecardSpec) -> Floats:
     return np.sign([term.points for term in spec.terms])
 
 
-def _slope(share: Floats, value: Floats) -> float:
-    """Return the slope of SHAP values along a term's share: its sign says which way it pulls."""
-    away = share - share.mean()
-    below = float((away**2).sum())
-    return float((away * value).sum() / below) if below > 0 else 0.0
-
-
 def _logistic(table: Floats, labels: NDArray[np.bool_], sign: Floats | None) -> Floats:
-    """Return logistic coefficients, (k,), each of the given sign or free; a ridge settles ties."""
+    """Return intercept and coefficients, (1 + k,), of terms around their means.
+
+    Each coefficient has the given sign or is free; a ridge settles ties.
+    """
     center = table.mean(axis=0)
     design = table - center
     target = np.where(labels, 1.0, -1.0)
@@ -156,11 +190,33 @@ def _logistic(table: Floats, labels: NDArray[np.bool_], sign: Floats | None) -> 
     if sign is not None:
         bounds[1:] = [(0, None) if s > 0 else (None, 0) for s in sign]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    return np.asarray(found.x[1:], dtype=np.float64)
+    return np.asarray(found.x, dtype=np.float64)
 
 
-def _whole(spec: ScorecardSpec, wanted: Floats) -> ScorecardSpec:
-    """Return the scorecard with whole points near the wanted ones, within reach 100 exactly.
+def _clustered_errors(
+    table: Floats, labels: NDArray[np.bool_], users: NDArray[np.int64], weights: Floats
+) -> Floats:
+    """Return standard errors of logistic coefficients, (k,), clustered by user.
+
+    The sandwich of Liang & Zeger (1986): a user's rows count as one observation.
+    """
+    design = np.column_stack([np.ones(len(table)), table - table.mean(axis=0)])
+    chance = 1 / (1 + np.exp(-design @ weights))
+    bread = (design * (chance * (1 - chance))[:, None]).T @ design / len(design)
+    bread[1:, 1:] += _RIDGE * np.eye(table.shape[1])
+    _, who = np.unique(users, return_inverse=True)
+    pulls = design * (labels - chance)[:, None]
+    summed = np.column_stack([np.bincount(who, weights=pull) for pull in pulls.T])
+    inverse = np.linalg.inv(bread)
+    covariance = inverse @ (summed.T @ summed / len(design) ** 2) @ inverse
+    errors: Floats = np.sqrt(np.diag(covariance)[1:])
+    return errors
+
+
+def _whole(spec: ScorecardSpec, wanted: Floats) -> tuple[ScorecardSpec, ScorecardSpec]:
+    """Return the scorecard with whole points near the wanted ones, and one in hundredths.
+
+    Both have exactly 100 within reach.
 
     A group's cap follows its members: it stays the same share of their sum. Every term keeps its
     sign and at least one point.
@@ -172,14 +228,25 @@ def _whole(spec: ScorecardSpec, wanted: Floats) -> ScorecardSpec:
         scale = (low * high) ** 0.5
         low, high = (scale, high) if _reach(spec, size * scale, sign) < FULL_SCORE else (low, scale)
     real = np.maximum(size * high, LEAST)
-    points = np.maximum(np.round(real), LEAST)
-    caps = {name: max(1.0, round(cap)) for name, cap in _caps(spec, real, sign).items()}
-    _settle(spec, points, caps, real, sign)
+    caps = _caps(spec, real, sign)
+    return _rounded(spec, real, caps, sign, 1), _rounded(spec, real, caps, sign, HUNDREDTHS)
+
+
+def _rounded(
+    spec: ScorecardSpec, real: Floats, real_caps: Mapping[str, float], sign: Floats, parts: int
+) -> ScorecardSpec:
+    """Return the scorecard with points in whole parts of a point: 1, or a hundred."""
+    wanted = real * parts
+    points = np.maximum(np.round(wanted), LEAST * parts)
+    caps = {name: max(1.0, round(cap * parts)) for name, cap in real_caps.items()}
+    _settle(spec, points, caps, wanted, sign, parts)
     terms = [
-        term.model_copy(update={"points": float(s * p)})
+        term.model_copy(update={"points": float(s * p) / parts})
         for term, s, p in zip(spec.terms, sign, points, strict=True)
     ]
-    groups = {n: g.model_copy(update={"cap": float(caps[n])}) for n, g in spec.groups.items()}
+    groups = {
+        n: g.model_copy(update={"cap": float(caps[n]) / parts}) for n, g in spec.groups.items()
+    }
     return ScorecardSpec.model_validate(
         {"terms": [term.model_dump() for term in terms],
          "groups": {name: group.model_dump() for name, group in groups.items()}}
@@ -187,9 +254,14 @@ def _whole(spec: ScorecardSpec, wanted: Floats) -> ScorecardSpec:
 
 
 def _settle(
-    spec: ScorecardSpec, points: Floats, caps: dict[str, float], real: Floats, sign: Floats
+    spec: ScorecardSpec,
+    points: Floats,
+    caps: dict[str, float],
+    wanted: Floats,
+    sign: Floats,
+    parts: int,
 ) -> None:
-    """Move single points, in place, until exactly 100 are within reach.
+    """Move single parts of a point, in place, until exactly 100 points are within reach.
 
     Each step goes to the ungrouped term whose rounding is off the most (largest remainder); where
     no term is ungrouped, to a group's cap.
@@ -197,14 +269,14 @@ def _settle(
     free = [
         place for place, term in enumerate(spec.terms) if term.group is None and sign[place] > 0
     ]
-    for _ in range(1000):
-        gap = round(FULL_SCORE - _reach_of(spec, points, caps, sign))
+    for _ in range(1000 * parts):
+        gap = round(FULL_SCORE * parts - _reach_of(spec, points, caps, sign))
         if gap == 0:
             return
         step = float(np.sign(gap))
-        movable = [place for place in free if points[place] + step >= LEAST]
+        movable = [place for place in free if points[place] + step >= LEAST * parts]
         if movable:
-            chosen = max(movable, key=lambda place: step * (real[place] - points[place]))
+            chosen = max(movable, key=lambda place: step * (wanted[place] - points[place]))
             points[chosen] += step
             continue
         name = next(iter(caps))

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whyrank.scoring.calibration import _whole, calibrate_to_importance, calibrate_to_outcome
+from whyrank.scoring.calibration import (
+    _clustered_errors,
+    _logistic,
+    _whole,
+    calibrate_to_importance,
+    calibrate_to_outcome,
+    shap_slopes,
+)
 from whyrank.spec.scorecard import ScorecardSpec
 
 
@@ -26,7 +34,7 @@ def test_planted_weights_come_back_and_a_wrong_sign_is_reported_not_flipped() ->
     margin = table @ np.array([4.0, 2.0, -1.5, -2.0]) - 4
     labels = rng.random(60_000) < 1 / (1 + np.exp(-margin))
     spec = card([20, 40, 40, -10])  # the third is said to help, and does harm
-    found = calibrate_to_outcome(spec, table, labels, np.ones(4))
+    found = calibrate_to_outcome(spec, table, labels, np.arange(60_000), np.ones(4))
     assert [term.contradicted for term in found.terms] == [False, False, True, False]
     first, second, third, fourth = (term.new for term in found.terms)
     assert third == 1
@@ -39,7 +47,7 @@ def test_importance_becomes_points_whose_own_contributions_have_its_shares() -> 
     rng = np.random.default_rng(2)
     table = np.column_stack([rng.random(5000), rng.random(5000) < 0.05, rng.random(5000)])
     values = (table - table.mean(axis=0)) * np.array([1.0, 6.0, 2.0])
-    found = calibrate_to_importance(card([30, 30, 40]), table, values)
+    found = calibrate_to_importance(card([30, 30, 40]), table, values, np.ones((4, 3)))
     # Contributions that are linear in the shares come back as their slopes, 1 : 6 : 2 of 100.
     assert [term.new for term in found.terms] == [11, 67, 22]
 
@@ -52,9 +60,85 @@ def test_any_proposal_is_whole_keeps_signs_and_reaches_100(
     wanted: list[float], grouped: bool
 ) -> None:
     spec = card([30, 24, 70, -8], grouped=True) if grouped else card([30, 24, 46, -8])
-    proposed = _whole(spec, np.array(wanted))
+    proposed, unrounded = _whole(spec, np.array(wanted))
     assert proposed.reachable() == 100
+    assert unrounded.reachable() == pytest.approx(100)
+    assert [np.sign(t.points) for t in unrounded.terms] == [np.sign(t.points) for t in spec.terms]
     for old, new in zip(spec.terms, proposed.terms, strict=True):
         assert new.points == int(new.points)
         assert np.sign(new.points) == np.sign(old.points)
         assert abs(new.points) >= 1
+
+
+def world(rng: np.random.Generator, users: int = 300, times: int = 6) -> tuple[np.ndarray, ...]:
+    """Users who stand there several times with much the same shares and, often, the same outcome.
+
+    No term has any effect.
+    """
+    shares = np.repeat(rng.random((users, 4)), times, axis=0)
+    who = np.repeat(np.arange(users), times)
+    bent = np.repeat(rng.normal(size=users), times)
+    labels = rng.random(len(who)) < 1 / (1 + np.exp(-(2 * bent - 1)))
+    return shares, labels, who
+
+
+def test_terms_without_any_effect_are_rarely_said_to_be_contradicted() -> None:
+    """Four terms, 60 worlds: at least one of four is flagged in one world of forty, at most.
+
+    95% intervals that hold for all terms leave 2.5% to the wrong side: more than six worlds of 60
+    would come once in 2,000 times. Rows that count one by one, or signs alone, flag far more.
+    """
+    rng = np.random.default_rng(5)
+    flagged = alone = 0
+    for _ in range(60):
+        table, labels, who = world(rng)
+        spec = card([25, 25, 50, -10])
+        found = calibrate_to_outcome(spec, table, labels, who, np.ones(4))
+        flagged += any(term.contradicted for term in found.terms)
+        rows = np.arange(len(labels))
+        alone += any(
+            t.contradicted
+            for t in calibrate_to_outcome(spec, table, labels, rows, np.ones(4)).terms
+        )
+    assert flagged <= 6
+    assert alone > 6
+
+
+def test_errors_of_coefficients_are_those_that_worlds_show() -> None:
+    rng = np.random.default_rng(6)
+    fits, errors = [], []
+    for _ in range(150):
+        table, labels, who = world(rng)
+        weights = _logistic(table, labels, None)
+        fits.append(weights[1:])
+        errors.append(_clustered_errors(table, labels, who, weights))
+    # 150 worlds tell a spread to 6%, and four terms have the same one.
+    assert np.mean(errors) == pytest.approx(np.std(fits, axis=0, ddof=1).mean(), rel=0.1)
+
+
+def test_slopes_of_chance_are_rarely_said_to_be_contradicted_and_true_ones_are() -> None:
+    """Slopes of eight independent groups: 400 calibrations of four terms without an effect.
+
+    One in forty is flagged; more than 25 would come once in 10,000 times.
+    """
+    rng = np.random.default_rng(7)
+    table, spec = rng.random((50, 4)), card([25, 25, 50, -10])
+    values = rng.normal(size=(50, 4))
+    flagged = 0
+    for _ in range(400):
+        found = calibrate_to_importance(spec, table, values, rng.normal(size=(8, 4)))
+        flagged += any(term.contradicted for term in found.terms)
+    assert flagged <= 25
+    slopes = rng.normal([1, -3, 1, 3], 0.3, size=(8, 4))
+    found = calibrate_to_importance(spec, table, values, slopes)
+    assert [term.contradicted for term in found.terms] == [False, True, False, True]
+    few = calibrate_to_importance(spec, table, values, slopes[:2])
+    assert not any(term.contradicted for term in few.terms)
+
+
+def test_slopes_are_those_of_a_straight_line() -> None:
+    rng = np.random.default_rng(8)
+    table = np.column_stack([rng.random(40), rng.random(40), np.ones(40)])
+    values = rng.normal(size=(40, 3))
+    expected = [np.polyfit(table[:, i], values[:, i], 1)[0] for i in range(2)]
+    assert shap_slopes(table, values) == pytest.approx([*expected, 0.0])

@@ -1,0 +1,99 @@
+"""Calibrations: what whole points cost, what is called contradicted, and that all say the same."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from tests.pipeline.conftest import Fitted
+from whyrank.pipeline import calibrate as calibrating
+from whyrank.pipeline import log_calibration as logging
+from whyrank.pipeline.calibrate import CALIBRATED, Calibration, calibrate, calibration_lines
+from whyrank.pipeline.training_data import read_labelled
+from whyrank.scoring.scorecard import Scorecard
+from whyrank.tracking import open_store
+
+pytestmark = pytest.mark.xdist_group("train")
+
+
+@pytest.fixture(scope="module", params=["outcome", "importance"])
+def made(fitted: Fitted, request: pytest.FixtureRequest) -> Calibration:
+    return calibrate(fitted.spec, fitted.warehouse, source="saas", against=request.param, n_boot=60)
+
+
+def test_what_whole_points_do_to_the_ranking_is_measured(fitted: Fitted, made: Calibration) -> None:
+    test = read_labelled(fitted.spec, fitted.course, fitted.course.folds[-1].test)
+    assert made.rounding.comparison.tests == (str(test.as_of),)
+    cards = {"whole": made.calibration.proposed, "real": made.calibration.unrounded}
+    scores = pd.DataFrame({n: Scorecard(card).score(test.table) for n, card in cards.items()})
+    assert made.rounding.rank_correlation == pytest.approx(
+        scores["whole"].corr(scores["real"], method="spearman")
+    )
+    whole, real = (roc_auc_score(test.labels, scores[name]) for name in ("whole", "real"))
+    said = made.rounding.words()
+    assert f"rank correlation {made.rounding.rank_correlation:.3f}" in said
+    assert f"ROC AUC {whole:.3f} against {real:.3f} ({whole - real:+.3f} [" in said
+    assert said in list(calibration_lines(made))
+    # The same points but for less than one each, and a few that settle what the others leave.
+    assert made.rounding.rank_correlation > 0.99
+    for term, other in zip(cards["whole"].terms, cards["real"].terms, strict=True):
+        assert abs(term.points - other.points) < 3
+    assert any(term.points != int(term.points) for term in cards["real"].terms)
+
+
+def test_a_calibration_logs_the_interval_that_its_note_says(
+    fitted: Fitted, made: Calibration, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: dict[str, object] = {}
+
+    def kept(*_: object, note: str, metrics: Mapping[str, float], **more: Path) -> str:
+        with (more["artifacts"] / "weights.csv").open(encoding="utf-8", newline="") as file:
+            told.update(note=note, metrics=dict(metrics), rows=list(csv.DictReader(file)))
+        return "run"
+
+    monkeypatch.setattr(logging, "log_result", kept)
+    logging.log_calibration(open_store(home=tmp_path), fitted.spec, made, {})
+    numbers: dict[str, float] = told["metrics"]  # type: ignore[assignment]
+    value, low, high = (numbers[f"roc_auc_change{part}"] for part in ("", "_low", "_high"))
+    assert f"({value:+.3f} [{low:+.3f}, {high:+.3f}])" in str(told["note"])
+    change = made.comparison.difference("tested", "roc_auc", CALIBRATED, "scorecard")
+    assert change.family_size == 2
+    assert (low, high) == change.family
+    assert numbers["rank_correlation_of_whole_points"] == made.rounding.rank_correlation
+    rows: list[dict[str, str]] = told["rows"]  # type: ignore[assignment]
+    for row, term in zip(rows, made.calibration.terms, strict=True):
+        sign = np.sign(term.old)
+        other = max(sign * float(row["effect_low"]), sign * float(row["effect_high"])) < 0
+        assert row["contradicted"] == ("yes" if other else "no")
+
+
+def test_slopes_come_from_models_that_share_no_user(
+    fitted: Fitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight groups of users, with all rows of a user in one, and together all of them."""
+    rng = np.random.default_rng(0)
+    users = rng.integers(0, 400, 4000)
+    table = np.column_stack([users.astype(float), rng.random(4000)])
+    labels = rng.random(4000) < 0.2
+    seen: list[np.ndarray] = []
+
+    def noted(rows: np.ndarray, came: np.ndarray, seed: int) -> tuple[None, np.ndarray]:
+        del came, seed
+        seen.append(rows[:, 0])
+        return None, np.zeros_like(rows)
+
+    monkeypatch.setattr(calibrating, "_explained", noted)
+    slopes = calibrating._slopes_of_groups(table, labels, users, 0)
+    assert slopes.shape == (8, 2)
+    assert sum(len(group) for group in seen) == 4000
+    assert sum(len(np.unique(group)) for group in seen) == len(np.unique(users))
+    # One class only in a group: nothing is learnt there.
+    rare = users == users[0]
+    assert calibrating._slopes_of_groups(table, rare, users, 0).shape == (1, 2)
+    assert calibrating._slopes_of_groups(table, users < 0, users, 0).shape == (0, 2)
