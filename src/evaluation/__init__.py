@@ -1,5 +1,7 @@
-"""Which ranks better: metrics of rankings with their uncertainty.
+"""Which ranks better: metrics with their uncertainty, paired comparisons, leakage sentinels.
 
-`ranking.py` has ROC AUC, average precision, lift, precision and recall at k, each with a bootstrap
-interval over users, and ties handled fairly.
+`ranking.py` and `chances.py` have the metrics, ties handled fairly. `comparison.py` sets scorers
+against each other: `replicates.py` draws users and measures everybody on each draw,
+`differences.py` makes intervals and families of them. `sentinels.py` looks for leaks, `folds.py`
+cuts time into tests, and `spend.py` measures expected spend.
 """

@@ -159,6 +159,11 @@ def test_what_cannot_be_compared_is_refused() -> None:
     first, second = fold(1, {"scorecard": 1.0}), fold(2, {"other": 1.0}, name="b")
     with pytest.raises(DataError, match="test b: its scorers are not those of 2026-01-01"):
         compare([first, second], reference="scorecard", rng=np.random.default_rng(0))
+    found = compare([first], reference="scorecard", n_boot=20, rng=np.random.default_rng(0))
+    raw = json.loads(json.dumps(to_dict(found)))
+    del raw["judged"]
+    with pytest.raises(DataError, match="written by another version of whyrank .*: train again"):
+        from_dict(raw)
 
 
 def test_tests_that_were_tuned_on_are_told_and_judge_nothing() -> None:
