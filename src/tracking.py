@@ -237,6 +237,7 @@ def fetch_scorer(store: Store, spec: str, name: str) -> tuple[str, int, Path] | 
     """Return a registered scorer's name, version and folder; None when there is none.
 
     name: "champion", a scorer's own name (its latest version), or models:/NAME/VERSION or @ALIAS.
+    The spec that it was saved with stands beside the folder, as spec.json.
     """
     if not store.exists:
         return None
@@ -245,9 +246,9 @@ def fetch_scorer(store: Store, spec: str, name: str) -> tuple[str, int, Path] | 
         if version is None:
             return None
         source = f"models:/{version.name}/{version.version}"
-        folder = ml.artifacts.download_artifacts(artifact_uri=f"{source}/artifacts/scorer")
+        folder = ml.artifacts.download_artifacts(artifact_uri=f"{source}/artifacts")
         scorer = str((version.tags or {}).get("scorer", "?"))
-        return scorer, int(version.version), Path(folder)
+        return scorer, int(version.version), Path(folder) / "scorer"
 
 
 def ranking_model() -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 from ..evaluation.comparison import Comparison
 from ..evaluation.sentinels import Sentinel
 from ..models.candidates import CANDIDATES, MEMBERS, RANK_AVERAGE
+from ..models.learned import LearnedScorer
 from ..models.spend import SpendScorer
 from ..scoring.scorecard import Scorecard
 from ..serving import SavedScorecard, Served
@@ -21,7 +22,7 @@ from ..tracking import RunRecord, ScorerRecord, Store, log_run
 from .build import Say
 from .fold_fits import Fits
 from .plots import draw_training
-from .scorers import MODEL_PLOTS, SCORECARD, SPEND_FOLDER
+from .scorers import BESIDE, MODEL_PLOTS, SCORECARD, SPEND_FOLDER
 from .show_comparison import comparison_table
 from .training_data import Course
 
@@ -51,7 +52,8 @@ def log_training(
     _write_artifacts(artifacts, folder, comparison)
     say("drawing")
     draw_training(spec, fits, comparison, artifacts / "plots")
-    folders = _save_scorers(folder, fits, spend, artifacts / "plots" / MODEL_PLOTS)
+    plots = artifacts / "plots" / MODEL_PLOTS
+    folders = _save_scorers(folder / "registered", fits, spend, plots, comparison.chosen)
     scorers = tuple(
         _scorer_record(name, fits, comparison, folders[name]) for name in fits.scores[-1].margins
     )
@@ -94,17 +96,23 @@ def log_training(
 
 
 def _save_scorers(
-    folder: Path, fits: Fits, spend: SpendScorer | None, plots: Path
+    folder: Path, fits: Fits, spend: SpendScorer | None, plots: Path, chosen: str | None
 ) -> Mapping[str, Path | None]:
-    """Write what is registered, with its spend and figures beside it; return the folders."""
-    SavedScorecard(fits.calibrators[SCORECARD]).save(folder / "scorecard")
-    folders: dict[str, Path | None] = {SCORECARD: folder / "scorecard", RANK_AVERAGE: None}
-    for name, scorer in fits.scorers.items():
-        folders[name] = target = folder / "registered" / name
+    """Write what is registered, with its spend and figures beside it; return the folders.
+
+    chosen: the learned scorer whose reasons stand beside the scorecard's, kept with it.
+    """
+    scorers: dict[str, SavedScorecard | LearnedScorer] = {**fits.scorers}
+    scorers[SCORECARD] = SavedScorecard(fits.calibrators[SCORECARD])
+    folders: dict[str, Path | None] = {RANK_AVERAGE: None}
+    for name, scorer in scorers.items():
+        folders[name] = target = folder / name
         scorer.save(target)
         shutil.copyfile(plots, target / MODEL_PLOTS)
         if spend is not None:
             spend.save(target / SPEND_FOLDER)
+    if chosen is not None:
+        fits.scorers[chosen].save(folder / SCORECARD / BESIDE)
     return folders
 
 

@@ -102,7 +102,8 @@ def draw_user(explanation: Explanation, path: Path) -> None:
         )
     waterfall_figure(
         path,
-        f"{user.user_id}: {user.score:.2f} of 100 by {explanation.scorer}, {explanation.as_of}",
+        f"{user.user_id}: log-odds by {explanation.beside}, {user.score:.2f} of 100 by "
+        f"{explanation.scorer}, {explanation.as_of}",
         [line.values for line in moved],
         np.array([line.log_odds for line in moved], dtype=np.float64),
         user.base,
