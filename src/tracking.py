@@ -112,8 +112,22 @@ class ScorerRecord:
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
     by_test: Mapping[str, Sequence[float]]
-    folder: Path | None
-    artifacts: Path | None = None
+    folder: Path
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """A data set that a training read: context is "training" or "test".
+
+    digest: of its bytes. source: the folder that it stands in. profile: how much it holds, of
+    which dates.
+    """
+
+    context: str
+    name: str
+    digest: str
+    source: str
+    profile: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -121,8 +135,9 @@ class RunRecord:
     """What is logged of one training: the parent run, its children, its tables and plots.
 
     key: what the run depends on; a run of the same key is not logged twice. artifacts: a folder of
-    files. spec_json: the spec, as its models serialise it. data: where the snapshots are and their
-    digest. columns: the scorers' metrics that a person looks at first, ordered by the first.
+    files. spec_json: the spec, as its models serialise it. data: what was read. commit: of the
+    code, None outside a checkout. example: a few users with all that any scorer reads. columns:
+    the scorers' metrics that a person looks at first, ordered by the first.
     """
 
     spec: str
@@ -133,7 +148,8 @@ class RunRecord:
     tags: Mapping[str, str]
     artifacts: Path
     spec_json: str
-    data: tuple[str, str]
+    data: tuple[DataRecord, ...]
+    commit: str | None
     example: pd.DataFrame
     scorers: tuple[ScorerRecord, ...]
     columns: tuple[str, ...]
@@ -149,7 +165,7 @@ def log_run(store: Store, record: RunRecord, *, say: Callable[[str], None] = lam
         if found := _find(ml, experiment, f"tags.key = '{record.key}' and status = 'FINISHED'"):
             return found
         with ml.start_run(experiment_id=experiment, run_name=record.title) as parent:
-            ml.set_tags({**record.tags, "kind": "training", "spec": record.spec})
+            ml.set_tags({**record.tags, **_source(record), "kind": "training", "spec": record.spec})
             ml.log_params(dict(record.params))
             ml.log_metrics(dict(record.metrics))
             _log_data(ml, record)
@@ -344,25 +360,24 @@ def _log_scorer(
     if len(scorer.metrics) > _TOP_METRICS:
         raise ValueError(f"{scorer.name}: {len(scorer.metrics)} metrics, above {_TOP_METRICS}")
     with ml.start_run(experiment_id=experiment, run_name=scorer.name, nested=True):
-        ml.set_tags(
-            {"kind": "scorer", "scorer": scorer.name, "spec": record.spec, "training": training}
-        )
+        about = {"scorer": scorer.name, "training": training, "code": record.tags["code"]}
+        ml.set_tags({**about, **_source(record), "kind": "scorer", "spec": record.spec})
+        _log_data(ml, record)
         ml.log_params(dict(scorer.params))
         ml.log_metrics(dict(scorer.metrics))
         for name, values in scorer.by_test.items():
             for step, measured in enumerate(values):
                 ml.log_metric(name, measured, step=step)
-        if scorer.artifacts is not None:
-            ml.log_artifacts(str(scorer.artifacts))
-        if scorer.folder is not None:
-            version = _log_model(ml, record, scorer, scorer.folder)
-            client = ml.MlflowClient()
-            for key, value in (("scorer", scorer.name), ("training", training)):
-                client.set_model_version_tag(registered(record.spec), version, key, value)
+        version = _log_model(ml, record, scorer)
+        for key, value in about.items():
+            ml.MlflowClient().set_model_version_tag(registered(record.spec), version, key, value)
 
 
-def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord, folder: Path) -> str:
-    """Register a scorer as a pyfunc made from code: nothing of it is pickled."""
+def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord) -> str:
+    """Register a scorer as a pyfunc made from code: nothing of it is pickled.
+
+    Its signature and its example hold what this scorer reads, and nothing else.
+    """
     from mlflow.models import infer_signature
 
     from .serving import MODEL_CODE, Served
@@ -373,28 +388,49 @@ def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord, folder: Path) -
         spec = Path(place) / "spec.json"
         spec.write_text(record.spec_json, encoding="utf-8")
         saved = Path(place) / "scorer"  # its name in the registry, by which it is found again
-        shutil.copytree(folder, saved)
-        output = Served.load(saved, spec).predict(record.example)
+        shutil.copytree(scorer.folder, saved)
+        served = Served.load(saved, spec)
+        example = record.example[list(served.features)]
         with redirect_stderr(StringIO()):  # mlflow tells each registration there
             info = ml.pyfunc.log_model(
                 name=scorer.name,
                 python_model=str(code),
                 artifacts={"scorer": str(saved), "spec": str(spec)},
-                signature=infer_signature(record.example, output),
-                input_example=record.example,
+                signature=infer_signature(example, served.predict(example)),
+                input_example=example,
                 pip_requirements=[f"whyrank=={metadata.version('whyrank')}"],
                 registered_model_name=registered(record.spec),
             )
     return str(info.registered_model_version)
 
 
-def _log_data(ml: Any, record: RunRecord) -> None:
-    from mlflow.data.pandas_dataset import from_pandas
+def _source(record: RunRecord) -> dict[str, str]:
+    """Return MLflow's own tags of the code that ran, which its table of runs shows."""
+    commit = {"mlflow.source.git.commit": record.commit} if record.commit else {}
+    return {"mlflow.source.name": "whyrank", **commit}
 
-    source, digest = record.data
-    name = f"{record.spec} snapshots"
-    data = from_pandas(record.example, source=source, name=name, digest=digest)
-    ml.log_input(data, "training")
+
+def _log_data(ml: Any, record: RunRecord) -> None:
+    """Name the data sets as the run's inputs: whole snapshots, which stay where they are."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.models import infer_signature
+
+    columns = infer_signature(record.example).inputs.to_dict()
+    inputs = [
+        DatasetInput(
+            Dataset(
+                name=data.name,
+                digest=data.digest,
+                source_type="local",
+                source=json.dumps({"uri": data.source}),
+                schema=json.dumps({"mlflow_colspec": columns}),
+                profile=json.dumps(dict(data.profile)),
+            ),
+            [InputTag("mlflow.data.context", data.context)],
+        )
+        for data in record.data
+    ]
+    ml.MlflowClient().log_inputs(ml.active_run().info.run_id, inputs)
 
 
 def _experiment(store: Store, ml: Any, spec: str) -> str:

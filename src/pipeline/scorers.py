@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..models.learned import Calibrator, LearnedScorer
+from ..models.rank_average import SavedRankAverage
 from ..models.spend import SpendScorer
 from ..scoring.scorecard import Scorecard
 from ..serving import SavedScorecard, load_scorer
@@ -31,7 +32,7 @@ class Chosen:
     """
 
     name: str
-    learned: LearnedScorer | None
+    learned: LearnedScorer | SavedRankAverage | None
     version: int = 0
     spend: SpendScorer | None = None
     plots: Path | None = None
@@ -42,7 +43,7 @@ class Chosen:
     def explainer(self) -> LearnedScorer | None:
         """The learned scorer whose reasons stand beside the points; None where none can say why."""
         learned = self.learned or self.beside
-        return learned if learned is not None and learned.explains else None
+        return learned if isinstance(learned, LearnedScorer) and learned.explains else None
 
     @property
     def stamp(self) -> str:

@@ -81,9 +81,7 @@ def test_scoring_by_the_champion_scorecard_writes_all_that_a_champion_writes(
     assert (tmp_path / "model_plots.png").read_bytes().startswith(b"\x89PNG")
     text = "\n".join(ranking_lines(made, most=3))
     assert f"by scorecard v{version}" in text
-    assert (
-        top[0]["scorecard_reasons"].split("; ")[0] in text
-    )
+    assert top[0]["scorecard_reasons"].split("; ")[0] in text
     assert f"{shop.training.comparison.chosen} beside points" in text
 
 

@@ -454,6 +454,14 @@ def test_a_model_server_answers_with_reasons(world: World, served: str) -> None:
     assert [p["label"] for p in predictions] == expected["label"].tolist()
     assert np.allclose([p["score"] for p in predictions], expected["score"])
     assert all(p["reasons"] for p in predictions)
+    # The example that is kept with the version is a request as it stands (mlflow/README.md).
+    client = MlflowClient(world.store.uri, world.store.uri)
+    kept = client.get_model_version_download_uri(registered("saas"), str(found[1]))
+    example = Path(kept.removeprefix("file://")) / "serving_input_example.json"
+    headers = {"Content-Type": "application/json"}
+    whole = Request(f"{served}/invocations", data=example.read_bytes(), headers=headers)
+    with urlopen(whole, timeout=60) as answer:
+        assert set(json.load(answer)["predictions"][0]) == set(expected.columns)
     with pytest.raises(DataError, match="the frame has no column"):
         local.predict(pd.DataFrame({"views": [1.0]}))
     wrong = pd.DataFrame([{**asked[0], local.features[0]: "many"}])
