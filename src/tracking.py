@@ -134,7 +134,8 @@ class DataRecord:
 class RunRecord:
     """What is logged of one training: the parent run, its children, its tables and plots.
 
-    key: what the run depends on; a run of the same key is not logged twice. artifacts: a folder of
+    key: what the run depends on; a run of the same key is not logged twice. by_test: metrics with
+    a value for each test, oldest first. artifacts: a folder of
     files. spec_json: the spec, as its models serialise it. data: what was read. commit: of the
     code, None outside a checkout. example: a few users with all that any scorer reads. columns:
     the scorers' metrics that a person looks at first, ordered by the first.
@@ -145,6 +146,7 @@ class RunRecord:
     title: str
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
+    by_test: Mapping[str, Sequence[float]]
     tags: Mapping[str, str]
     artifacts: Path
     spec_json: str
@@ -167,7 +169,7 @@ def log_run(store: Store, record: RunRecord, *, say: Callable[[str], None] = lam
         with ml.start_run(experiment_id=experiment, run_name=record.title) as parent:
             ml.set_tags({**record.tags, **_source(record), "kind": "training", "spec": record.spec})
             ml.log_params(dict(record.params))
-            ml.log_metrics(dict(record.metrics))
+            _log_metrics(ml, record.title, record.metrics, record.by_test)
             _log_data(ml, record)
             for scorer in record.scorers:
                 say(f"logging {scorer.name}")
@@ -357,20 +359,28 @@ def _view(columns: Sequence[str], training: str) -> dict[str, Any]:
 def _log_scorer(
     ml: Any, experiment: str, record: RunRecord, scorer: ScorerRecord, training: str
 ) -> None:
-    if len(scorer.metrics) > _TOP_METRICS:
-        raise ValueError(f"{scorer.name}: {len(scorer.metrics)} metrics, above {_TOP_METRICS}")
     with ml.start_run(experiment_id=experiment, run_name=scorer.name, nested=True):
         about = {"scorer": scorer.name, "training": training, "code": record.tags["code"]}
         ml.set_tags({**about, **_source(record), "kind": "scorer", "spec": record.spec})
         _log_data(ml, record)
         ml.log_params(dict(scorer.params))
-        ml.log_metrics(dict(scorer.metrics))
-        for name, values in scorer.by_test.items():
-            for step, measured in enumerate(values):
-                ml.log_metric(name, measured, step=step)
+        _log_metrics(ml, scorer.name, scorer.metrics, scorer.by_test)
         version = _log_model(ml, record, scorer)
         for key, value in about.items():
             ml.MlflowClient().set_model_version_tag(registered(record.spec), version, key, value)
+
+
+def _log_metrics(
+    ml: Any, of: str, metrics: Mapping[str, float], by_test: Mapping[str, Sequence[float]]
+) -> None:
+    """Log metrics, and those by test as steps; few have plain names, the rest stand in folders."""
+    plain = [name for name in (*metrics, *by_test) if "/" not in name]
+    if len(plain) > _TOP_METRICS:
+        raise ValueError(f"{of}: {len(plain)} plain metrics, above {_TOP_METRICS}")
+    ml.log_metrics(dict(metrics))
+    for name, values in by_test.items():
+        for step, measured in enumerate(values):
+            ml.log_metric(name, measured, step=step)
 
 
 def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord) -> str:

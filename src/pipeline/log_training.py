@@ -14,20 +14,22 @@ from ..evaluation.sentinels import Sentinel
 from ..models.candidates import CANDIDATES, MEMBERS, RANK_AVERAGE, RankAverage
 from ..models.learned import LearnedScorer, reference_of
 from ..models.rank_average import SavedRankAverage
-from ..models.spend import SpendScorer
 from ..serving import SavedScorecard, Served
 from ..spec.model import Spec
 from ..tracking import RunRecord, ScorerRecord, Store, log_run
 from .build import Say
 from .fold_fits import Fits
 from .log_data import code_commit, code_version, data_records
+from .log_spend import spend_metrics, write_spend
 from .plots import draw_training
 from .scorers import BESIDE, MODEL_PLOTS, SCORECARD, SPEND_FOLDER
 from .show_comparison import comparison_table
+from .spend_folds import SpendFits
 from .training_data import Course, read_labelled
 
 Saved = LearnedScorer | SavedRankAverage | SavedScorecard
 _EXAMPLE = 5
+_MINUS = tuple(f"minus_scorecard/roc_auc{end}" for end in ("", "_low", "_high"))
 _STEPS = ("roc_auc", "average_precision", "lift", "brier", "log_loss", "calibration_error")
 
 
@@ -41,7 +43,7 @@ def log_training(
     *,
     key: str,
     folder: Path,
-    spend: SpendScorer | None,
+    spend: SpendFits | None,
     say: Say,
 ) -> str:
     """Log a training to the store; return the id of its parent run.
@@ -53,6 +55,8 @@ def log_training(
     _write_artifacts(artifacts, folder, comparison)
     say("drawing")
     draw_training(spec, fits, comparison, artifacts / "plots")
+    if spend is not None:
+        write_spend(spend, artifacts)
     plots = artifacts / "plots" / MODEL_PLOTS
     saved = _scorers(spec, course, fits)
     place = folder / "registered"
@@ -73,12 +77,11 @@ def log_training(
             "seed": course.plan.about.seed,
         },
         metrics=_parent_metrics(comparison, sentinels),
+        by_test=spend_metrics(spend),
         columns=(
             "roc_auc_all_tests",
-            "lift_all_tests",
+            *_MINUS,
             "roc_auc",
-            "roc_auc_low",
-            "roc_auc_high",
             _lift_name(comparison),
         ),
         tags={
@@ -119,7 +122,7 @@ def _scorers(spec: Spec, course: Course, fits: Fits) -> dict[str, Saved]:
 def _save_scorers(
     folder: Path,
     scorers: Mapping[str, Saved],
-    spend: SpendScorer | None,
+    spend: SpendFits | None,
     plots: Path,
     chosen: str | None,
 ) -> None:
@@ -132,7 +135,7 @@ def _save_scorers(
         scorer.save(target)
         shutil.copyfile(plots, target / MODEL_PLOTS)
         if spend is not None:
-            spend.save(target / SPEND_FOLDER)
+            spend.chosen.save(target / SPEND_FOLDER)
     if chosen is not None:
         scorers[chosen].save(folder / SCORECARD / BESIDE)
 
@@ -149,6 +152,7 @@ def _scorer_record(name: str, scorer: Saved, comparison: Comparison, folder: Pat
         "lift_all_tests": pooled["lift"].value,
         "roc_auc_low": tested["roc_auc"].low,
         "roc_auc_high": tested["roc_auc"].high,
+        **_minus_scorecard(name, comparison),
     }
     by_test = {
         f"by_test/{metric}": [comparison.folds[test][name][metric] for test in comparison.tests]
@@ -158,6 +162,17 @@ def _scorer_record(name: str, scorer: Saved, comparison: Comparison, folder: Pat
     return ScorerRecord(
         name, {"scorer": name, "what": _what(name, params), **params}, metrics, by_test, folder
     )
+
+
+def _minus_scorecard(name: str, comparison: Comparison) -> dict[str, float]:
+    """Return the paired difference to the scorecard over all tests, and its widened interval.
+
+    The scorecard's own is nothing, exactly.
+    """
+    if name == comparison.reference:
+        return dict.fromkeys(_MINUS, 0.0)
+    found = comparison.difference("pooled", "roc_auc", name, comparison.reference)
+    return dict(zip(_MINUS, (found.value, *found.family), strict=True))
 
 
 def _lift_name(comparison: Comparison) -> str:

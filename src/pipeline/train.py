@@ -117,7 +117,7 @@ def train(
     run = log_training(
         store, spec, course, fits, comparison, sentinels,
         key=f"{key}-{n_boot}", folder=result,
-        spend=spend.chosen if spend else None, say=say,
+        spend=spend, say=say,
     )  # fmt: skip
     return Training(run, store.shown, folder, course, comparison, sentinels)
 

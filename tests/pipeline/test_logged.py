@@ -19,11 +19,13 @@ from whyrank.errors import UsageError
 from whyrank.models.candidates import RankAverage
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.rank_average import SavedRankAverage
+from whyrank.pipeline.accounts import Accounts, both_accounts
 from whyrank.pipeline.compare import _refuse_unfit, compare_run
 from whyrank.pipeline.log_data import code_commit
 from whyrank.pipeline.score import score
 from whyrank.pipeline.scorers import choose_scorer
 from whyrank.pipeline.training_data import read_labelled, stack
+from whyrank.scoring.scorecard import Scorecard
 from whyrank.serving import Served, load_scorer
 from whyrank.tracking import fetch_scorer, registered
 from whyrank.warehouse.published import read_published
@@ -196,3 +198,95 @@ def test_outside_a_checkout_no_commit_is_named(
     assert code_commit() is None
     monkeypatch.setenv("PATH", str(tmp_path))  # no git at all
     assert code_commit() is None
+
+
+def test_few_metrics_have_plain_names_and_tests_are_steps(
+    shop: Shop, client: MlflowClient, parent: Run, children: dict[str, Run]
+) -> None:
+    comparison = shop.training.comparison
+    assert set(children) == set(SCORERS)
+    for run in (parent, *children.values()):
+        plain = [name for name in run.data.metrics if "/" not in name]
+        assert 0 < len(plain) <= 8
+    for name, run in children.items():
+        for metric in ("roc_auc", "average_precision", "lift", "brier"):
+            kept = client.get_metric_history(run.info.run_id, f"by_test/{metric}")
+            by_step = [found.value for found in sorted(kept, key=lambda m: m.step)]
+            assert by_step == [comparison.folds[test][name][metric] for test in comparison.tests]
+            assert len(by_step) == 2
+
+
+def test_every_scorer_carries_its_paired_difference_to_the_scorecard(
+    shop: Shop, children: dict[str, Run]
+) -> None:
+    card = children["scorecard"].data.metrics
+    for name, run in children.items():
+        found = run.data.metrics
+        low, value, high = (found[f"minus_scorecard/roc_auc{end}"] for end in ("_low", "", "_high"))
+        assert value == pytest.approx(found["roc_auc_all_tests"] - card["roc_auc_all_tests"])
+        assert low <= value <= high
+        assert (low < high) == (name != "scorecard")
+
+
+def test_spend_is_measured_and_told_by_decile(
+    shop: Shop, client: MlflowClient, parent: Run, tmp_path: Path
+) -> None:
+    raw = compare_run(shop.spec, shop.store).raw["spend"]
+    reports = [found[raw["chosen"]] for found in raw["reports"].values()]
+    for metric, key in (("gini", "gini"), ("top_decile_share", "top_decile")):
+        kept = client.get_metric_history(parent.info.run_id, f"spend/{metric}")
+        assert [found.value for found in kept] == [report[key] for report in reports]
+    assert parent.data.metrics["spend/total_ratio"] == reports[-1]["total_ratio"]
+    place = client.download_artifacts(parent.info.run_id, "spend_by_decile.csv", str(tmp_path))
+    with Path(place).open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["chosen"] == "yes"]
+    course = shop.training.course
+    tests = [fold.test.isoformat() for fold in course.folds]
+    assert [row["test"] for row in rows] == [test for test in tests for _ in range(10)]
+    # Tenths of users are as many: their means add up to what all spent.
+    last = read_labelled(shop.spec, course, course.folds[-1].test)
+    actual = [float(row["actual"]) for row in rows if row["test"] == tests[-1]]
+    assert sum(actual) * len(last.spend) / 10 == pytest.approx(last.spend.sum(), rel=1e-3)
+
+
+def test_tables_and_plots_are_kept(shop: Shop, client: MlflowClient, parent: Run) -> None:
+    def names(path: str | None = None) -> set[str]:
+        return {found.path for found in client.list_artifacts(parent.info.run_id, path)}
+
+    assert {"comparison.json", "comparison.txt", "spend_by_decile.csv", "plots"} <= names()
+    drawn = {
+        "model_plots", "shap", "waterfall_first", "points_and_model", "points_and_shap",
+        "importance_and_points", "spend_by_decile",
+    }  # fmt: skip
+    assert names("plots") == {f"plots/{name}.png" for name in drawn} | {"plots/points_and_shap.csv"}
+
+
+def test_both_accounts_by_part_are_the_scorers_own(shop: Shop, tmp_path: Path) -> None:
+    course = shop.training.course
+    table = read_labelled(shop.spec, course, course.folds[-1].test).table
+    scorer = choose_scorer(shop.spec, "xgboost", shop.store).learned
+    assert isinstance(scorer, LearnedScorer)
+    found = both_accounts(shop.spec, scorer, table)
+    assert found.parts[0] == "how_often"
+    assert np.allclose(found.points.sum(axis=1), Scorecard(shop.spec.scorecard).score(table))
+    base = scorer.contributions(table).base
+    assert np.allclose(found.moved.sum(axis=1) + base, scorer.margin(table), atol=1e-4)
+    for shares in found.shares():
+        assert shares.sum() == pytest.approx(1)
+        assert (shares >= 0).all()
+    found.write(tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["part"]: row for row in csv.DictReader(file)}
+    assert set(rows) == set(found.parts)
+    worth = {part for part, row in rows.items() if float(row["points_share"]) > 0}
+    assert worth == {"how_often", "days_since_last"}
+    assert rows["platform"]["correlation"] == ""  # no points, so nothing to correlate
+
+
+def test_correlation_by_part_knows_agreement_from_contradiction() -> None:
+    rising = np.arange(20.0)
+    points = np.column_stack([rising, rising, np.ones(20)])
+    accounts = Accounts(
+        ("same", "against", "flat"), points, np.column_stack([rising**3, -rising, rising])
+    )
+    assert accounts.correlations() == [pytest.approx(1), pytest.approx(-1), None]
