@@ -45,10 +45,12 @@ def log_training(
     folder: Path,
     spend: SpendFits | None,
     say: Say,
-) -> str:
-    """Log a training to the store; return the id of its parent run.
+    note: Say,
+) -> tuple[str, Store]:
+    """Log a training to the store; return the id of its parent run, and the store that took it.
 
-    folder: holds comparison.json; what is logged is written there first.
+    folder: holds comparison.json; what is logged is written there first. note: told when a store
+    failed and the local one took its place.
     """
     last = course.folds[-1].test.isoformat()
     artifacts = folder / "logged"
@@ -99,7 +101,7 @@ def log_training(
         example=_example(spec, fits, saved),
         scorers=scorers,
     )
-    return log_run(store, record, say=say)
+    return log_run(store, record, say=say, note=note)
 
 
 def _scorers(spec: Spec, course: Course, fits: Fits) -> dict[str, Saved]:

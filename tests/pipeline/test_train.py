@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -303,20 +302,9 @@ def test_a_scorer_of_other_features_or_none_is_refused(world: World) -> None:
     assert made.scorer.startswith("xgboost")
 
 
-def test_a_server_that_does_not_answer_is_said_and_replaced(tmp_path: Path) -> None:
-    notes: list[str] = []
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    uri = f"http://ana:secret@127.0.0.1:{port}"
-    store = open_store(uri, home=tmp_path, note=notes.append)
-    assert store == open_store(home=tmp_path)
-    assert "cannot be reached" in notes[0]
-    assert "secret" not in notes[0]
-    with pytest.raises(UsageError, match="plain folders are no longer stores"):
-        open_store("file:///tmp/runs")
+def test_a_store_without_a_training_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="nothing is trained for spec 'saas' yet"):
-        compare_run(load_spec("saas"), store)
+        compare_run(load_spec("saas"), open_store(home=tmp_path))
 
 
 def test_what_cannot_be_trained_is_said(world: World) -> None:
