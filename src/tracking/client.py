@@ -14,8 +14,8 @@ from .stores import Store, TrackingError, missing_driver, scrubbed
 SHARED, VIEW = "mlflow.sharedViewState", "whyrank"
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # no such model, run or alias
 _HOW = (
-    "A run per training, named after its last test; its description begins with the verdict. "
-    "Below it a run per scorer: roc_auc and lift on the last test, …_all_tests over all of them."
+    "A run per training, its verdict in its description; below it a run per scorer. "
+    "vs_card: ROC AUC minus the scorecard's."
 )
 
 

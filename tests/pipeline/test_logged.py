@@ -220,12 +220,14 @@ def test_every_scorer_carries_its_paired_difference_to_the_scorecard(
     shop: Shop, children: dict[str, Run]
 ) -> None:
     card = children["scorecard"].data.metrics
-    for name, run in children.items():
+    for run in children.values():
         found = run.data.metrics
-        low, value, high = (found[f"minus_scorecard/roc_auc{end}"] for end in ("_low", "", "_high"))
-        assert value == pytest.approx(found["roc_auc_all_tests"] - card["roc_auc_all_tests"])
+        low, value, high = (found[f"vs_card/{name}"] for name in ("low", "auc", "high"))
+        assert value == pytest.approx(
+            found["roc_auc_all_tests"] - card["roc_auc_all_tests"], abs=2e-5
+        )
         assert low <= value <= high
-        assert (low < high) == (name != "scorecard")
+        assert (low < high) == (run.info.run_name != "scorecard")
 
 
 def test_spend_is_measured_and_told_by_decile(
