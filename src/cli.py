@@ -346,13 +346,15 @@ def train(
         made = run(
             opened, store, runs,
             as_of=as_of, horizon=horizon, candidates=names, tune=tune, folds=folds, seed=seed,
-            say=terminal.say, progress=terminal.progress,
+            say=terminal.say, note=terminal.note, progress=terminal.progress,
         )  # fmt: skip
-        found = compare_run(opened, runs, run=made.run)
+        found = compare_run(opened, made.store, run=made.run)
         for line in comparison_lines(found.raw, found.comparison):
             terminal.print(line)
         terminal.print("")
-        terminal.print(f"run {made.run} in {made.store}; next: whyrank compare --promote chosen")
+        terminal.print(
+            f"run {made.run} in {made.store.shown}; next: whyrank compare --promote chosen"
+        )
 
 
 @app.command(epilog="Example: whyrank compare --spec olist --promote chosen")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -14,7 +15,8 @@ from .errors import DataError
 from .features.matrix import Snapshot
 from .models.explain import explain_rows, model_reasons
 from .models.learned import Calibrator, LearnedScorer
-from .scorer import Floats, Integers
+from .models.rank_average import SavedRankAverage
+from .scorer import Floats, Integers, Reason
 from .scoring.ranking import LABELS, band_codes
 from .scoring.reasons import places, scorecard_reasons
 from .scoring.scorecard import Scorecard
@@ -53,10 +55,12 @@ class SavedScorecard:
         return cls(Calibrator(**raw["calibrator"]))
 
 
-def load_scorer(folder: Path) -> LearnedScorer | SavedScorecard:
-    """Read a saved scorer of either kind; raises DataError when the folder holds none."""
+def load_scorer(folder: Path) -> LearnedScorer | SavedRankAverage | SavedScorecard:
+    """Read a saved scorer of any kind; raises DataError when the folder holds none."""
     if (folder / _SCORECARD_FILE).exists():
         return SavedScorecard.load(folder)
+    if SavedRankAverage.is_in(folder):
+        return SavedRankAverage.load(folder)
     return LearnedScorer.load(folder)
 
 
@@ -65,7 +69,7 @@ class Served:
     """A scorer and its spec: features in, score, label, probability and reasons out."""
 
     spec: Spec
-    scorer: LearnedScorer | SavedScorecard
+    scorer: LearnedScorer | SavedRankAverage | SavedScorecard
 
     @classmethod
     def load(cls, folder: Path, spec: Path) -> Self:
@@ -75,7 +79,7 @@ class Served:
     @property
     def features(self) -> tuple[str, ...]:
         """The features that a frame must have."""
-        if isinstance(self.scorer, LearnedScorer):
+        if not isinstance(self.scorer, SavedScorecard):
             return self.scorer.features
         terms = self.spec.scorecard.terms
         said = sorted(set().union(*(places(term.reason) for term in terms)))
@@ -83,6 +87,8 @@ class Served:
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return score, label, probability and reasons (texts joined by "; "), a row a user.
+
+        A scorer that cannot say why gives an empty text.
 
         Raises DataError naming a feature that the frame lacks.
         """
@@ -96,19 +102,12 @@ class Served:
             )
         table = Snapshot(_as_table(frame[list(self.features)], self.spec))
         rows = table.rows()
-        if isinstance(self.scorer, LearnedScorer):
+        if not isinstance(self.scorer, SavedScorecard):
             margin = self.scorer.margin(table)
             score = self.scorer.score_of(margin)
             codes = percentile_codes(self.scorer, score)
             chance = self.scorer.calibrator.probability(margin)
-            features = {feature.name: feature for feature in self.spec.features}
-            why = (
-                model_reasons(
-                    explain_rows(self.scorer, table, self.spec.training.groups), rows, features
-                )
-                if self.scorer.explains
-                else [[] for _ in rows]
-            )
+            why = self._why(table, rows)
         else:
             card = Scorecard(self.spec.scorecard)
             hundredths = card.score_hundredths(table)
@@ -124,8 +123,16 @@ class Served:
             }
         )
 
+    def _why(self, table: Snapshot, rows: Sequence[Mapping[str, object]]) -> list[list[Reason]]:
+        """Return a learned scorer's reasons, none where it cannot say why."""
+        if not isinstance(self.scorer, LearnedScorer) or not self.scorer.explains:
+            return [[] for _ in rows]
+        features = {feature.name: feature for feature in self.spec.features}
+        explained = explain_rows(self.scorer, table, self.spec.training.groups)
+        return model_reasons(explained, rows, features)
 
-def percentile_codes(scorer: LearnedScorer, score: Floats) -> Integers:
+
+def percentile_codes(scorer: LearnedScorer | SavedRankAverage, score: Floats) -> Integers:
     """Return each score's band as a position in LABELS, by the scorer's own percentiles."""
     return np.searchsorted(scorer.bands, score, side="right")
 

@@ -117,9 +117,7 @@ class LearnedScorer:
 
     def score_of(self, margin: Floats) -> Floats:
         """Return the percentiles of margins; a tie takes the middle of its range."""
-        below = np.searchsorted(self.reference, margin, side="left")
-        through = np.searchsorted(self.reference, margin, side="right")
-        return 50.0 * (below + through) / len(self.reference)
+        return percentiles(self.reference, margin)
 
     def probability(self, table: FeatureTable) -> Floats:
         """Return calibrated chances of the target within the horizon, shape (n,)."""
@@ -172,6 +170,17 @@ class LearnedScorer:
             calibrator=Calibrator(**raw["calibrator"]),
             bands=(float(raw["bands"][0]), float(raw["bands"][1])),
         )
+
+
+def percentiles(reference: Floats, margin: Floats) -> Floats:
+    """Return percentiles, 0 to 100, in sorted margins; a tie takes the middle of its range.
+
+    >>> percentiles(np.array([1.0, 2.0, 2.0, 3.0]), np.array([2.0, 9.0])).tolist()
+    [50.0, 100.0]
+    """
+    below = np.searchsorted(reference, margin, side="left")
+    through = np.searchsorted(reference, margin, side="right")
+    return 50.0 * (below + through) / len(reference)
 
 
 def reference_of(margin: Floats) -> Floats:

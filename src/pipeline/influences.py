@@ -60,7 +60,7 @@ def points_by_part(
     A feature that the model does not read, and that is in no group, stands for itself, and so does
     what is no term (the cap of a group of terms, the limits 0 and 100) if it took anything.
     """
-    home = _homes(spec, parts)
+    home = homes(spec, parts)
     terms = {term.name: term.feature for term in spec.scorecard.terms}
     found: dict[str, float] = {}
     for name, value in zip(contributions.names, contributions.values[place], strict=True):
@@ -75,7 +75,7 @@ def points_by_part(
 def _texts_by_part(
     spec: Spec, reasons: Sequence[Reason], parts: Mapping[str, Sequence[str]]
 ) -> dict[str, list[str]]:
-    home = _homes(spec, parts)
+    home = homes(spec, parts)
     terms = {term.name: term.feature for term in spec.scorecard.terms}
     found: dict[str, list[str]] = {}
     for reason in reasons:
@@ -84,7 +84,7 @@ def _texts_by_part(
     return found
 
 
-def _homes(spec: Spec, parts: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def homes(spec: Spec, parts: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Return the part of every feature: a group's also where only the scorecard reads them."""
     grouped = {
         name: group

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,27 @@ import numpy as np
 
 from ..evaluation.comparison import Comparison
 from ..evaluation.sentinels import Sentinel
-from ..models.candidates import CANDIDATES, MEMBERS, RANK_AVERAGE
-from ..models.spend import SpendScorer
-from ..scoring.scorecard import Scorecard
+from ..models.candidates import CANDIDATES, MEMBERS, RANK_AVERAGE, RankAverage
+from ..models.learned import LearnedScorer, reference_of
+from ..models.rank_average import SavedRankAverage
 from ..serving import SavedScorecard, Served
 from ..spec.model import Spec
 from ..tracking import RunRecord, ScorerRecord, Store, log_run
 from .build import Say
 from .fold_fits import Fits
+from .log_data import code_commit, code_version, data_records
+from .log_spend import spend_metrics, write_spend
 from .plots import draw_training
-from .scorers import MODEL_PLOTS, SCORECARD, SPEND_FOLDER
+from .scorers import BESIDE, MODEL_PLOTS, SCORECARD, SPEND_FOLDER
 from .show_comparison import comparison_table
-from .training_data import Course
+from .spend_folds import SpendFits
+from .training_data import Course, read_labelled
 
+Saved = LearnedScorer | SavedRankAverage | SavedScorecard
 _EXAMPLE = 5
+# Short, as MLflow's table shows a dozen letters of a column's name.
+_MINUS = ("vs_card/auc", "vs_card/low", "vs_card/high")
+_DECIMALS = 5  # of what that table shows; comparison.json has them all
 _STEPS = ("roc_auc", "average_precision", "lift", "brier", "log_loss", "calibration_error")
 
 
@@ -39,21 +45,28 @@ def log_training(
     *,
     key: str,
     folder: Path,
-    spend: SpendScorer | None,
+    spend: SpendFits | None,
     say: Say,
-) -> str:
-    """Log a training to the store; return the id of its parent run.
+    note: Say,
+) -> tuple[str, Store]:
+    """Log a training to the store; return the id of its parent run, and the store that took it.
 
-    folder: holds comparison.json; what is logged is written there first.
+    folder: holds comparison.json; what is logged is written there first. note: told when a store
+    failed and the local one took its place.
     """
     last = course.folds[-1].test.isoformat()
     artifacts = folder / "logged"
     _write_artifacts(artifacts, folder, comparison)
     say("drawing")
     draw_training(spec, fits, comparison, artifacts / "plots")
-    folders = _save_scorers(folder, fits, spend, artifacts / "plots" / MODEL_PLOTS)
+    if spend is not None:
+        write_spend(spend, artifacts)
+    plots = artifacts / "plots" / MODEL_PLOTS
+    saved = _scorers(spec, course, fits)
+    place = folder / "registered"
+    _save_scorers(place, saved, spend, plots, comparison.chosen)
     scorers = tuple(
-        _scorer_record(name, fits, comparison, folders[name]) for name in fits.scores[-1].margins
+        _scorer_record(name, scorer, comparison, place / name) for name, scorer in saved.items()
     )
     record = RunRecord(
         spec=spec.name,
@@ -69,49 +82,69 @@ def log_training(
             "seed": course.plan.about.seed,
         },
         metrics=_parent_metrics(comparison, sentinels),
+        by_test=spend_metrics(spend),
         columns=(
             "roc_auc_all_tests",
-            "lift_all_tests",
-            "roc_auc",
-            "roc_auc_low",
-            "roc_auc_high",
+            *_MINUS,
             _lift_name(comparison),
         ),
         tags={
             "spec_version": course.plan.about.spec_version,
             "build": course.published.info.build_id,
-            "code": _code_version(),
+            "code": code_version(),
             "verdict": comparison.verdict(),
             "sentinels": "passed" if all(s.passed for s in sentinels) else "FAILED",
             "mlflow.note.content": _note(comparison, sentinels),
         },
         artifacts=artifacts,
         spec_json=spec.model_dump_json(),
-        data=(str(course.published.folder), key),
-        example=_example(spec, fits),
+        data=data_records(course, fits),
+        commit=code_commit(),
+        example=_example(spec, fits, saved),
         scorers=scorers,
     )
-    return log_run(store, record, say=say)
+    return log_run(store, record, say=say, note=note)
+
+
+def _scorers(spec: Spec, course: Course, fits: Fits) -> dict[str, Saved]:
+    """Return every scorer that was compared, as it is registered, in their order."""
+    found: dict[str, Saved] = {SCORECARD: SavedScorecard(fits.calibrators[SCORECARD])}
+    found |= fits.scorers
+    if RANK_AVERAGE in fits.scores[-1].margins:
+        members = tuple(fits.scorers[name] for name in MEMBERS if name in fits.scorers)
+        latest = read_labelled(spec, course, course.folds[-1].train[-1]).table
+        found[RANK_AVERAGE] = SavedRankAverage(
+            name=RANK_AVERAGE,
+            members=members,
+            reference=reference_of(RankAverage(members).margin(latest)),
+            calibrator=fits.calibrators[RANK_AVERAGE],
+            bands=members[0].bands,
+        )
+    return found
 
 
 def _save_scorers(
-    folder: Path, fits: Fits, spend: SpendScorer | None, plots: Path
-) -> Mapping[str, Path | None]:
-    """Write what is registered, with its spend and figures beside it; return the folders."""
-    SavedScorecard(fits.calibrators[SCORECARD]).save(folder / "scorecard")
-    folders: dict[str, Path | None] = {SCORECARD: folder / "scorecard", RANK_AVERAGE: None}
-    for name, scorer in fits.scorers.items():
-        folders[name] = target = folder / "registered" / name
+    folder: Path,
+    scorers: Mapping[str, Saved],
+    spend: SpendFits | None,
+    plots: Path,
+    chosen: str | None,
+) -> None:
+    """Write what is registered, a folder each, with its spend and figures.
+
+    chosen: the learned scorer whose reasons stand beside the scorecard's, kept with it.
+    """
+    for name, scorer in scorers.items():
+        target = folder / name
         scorer.save(target)
         shutil.copyfile(plots, target / MODEL_PLOTS)
         if spend is not None:
-            spend.save(target / SPEND_FOLDER)
-    return folders
+            spend.chosen.save(target / SPEND_FOLDER)
+    if chosen is not None:
+        scorers[chosen].save(folder / SCORECARD / BESIDE)
 
 
-def _scorer_record(
-    name: str, fits: Fits, comparison: Comparison, folder: Path | None
-) -> ScorerRecord:
+def _scorer_record(name: str, scorer: Saved, comparison: Comparison, folder: Path) -> ScorerRecord:
     tested, pooled = comparison.tested[name], comparison.pooled[name]
     points = comparison.folds[comparison.tests[-1]][name]
     metrics = {
@@ -123,16 +156,28 @@ def _scorer_record(
         "lift_all_tests": pooled["lift"].value,
         "roc_auc_low": tested["roc_auc"].low,
         "roc_auc_high": tested["roc_auc"].high,
+        **_minus_scorecard(name, comparison),
     }
     by_test = {
         f"by_test/{metric}": [comparison.folds[test][name][metric] for test in comparison.tests]
         for metric in _STEPS
     }
-    scorer = fits.scorers.get(name)
-    params: Mapping[str, Any] = scorer.about.params if scorer else {}
+    metrics = {metric: round(value, _DECIMALS) for metric, value in metrics.items()}
+    params = {} if isinstance(scorer, SavedScorecard) else scorer.about.params
     return ScorerRecord(
-        name, {"scorer": name, "what": _what(name), **params}, metrics, by_test, folder
+        name, {"scorer": name, "what": _what(name, params), **params}, metrics, by_test, folder
     )
+
+
+def _minus_scorecard(name: str, comparison: Comparison) -> dict[str, float]:
+    """Return the paired difference to the scorecard over all tests, and its widened interval.
+
+    The scorecard's own is nothing, exactly.
+    """
+    if name == comparison.reference:
+        return dict.fromkeys(_MINUS, 0.0)
+    found = comparison.difference("pooled", "roc_auc", name, comparison.reference)
+    return dict(zip(_MINUS, (found.value, *found.family), strict=True))
 
 
 def _lift_name(comparison: Comparison) -> str:
@@ -140,10 +185,11 @@ def _lift_name(comparison: Comparison) -> str:
     return f"lift_at_{100 * comparison.capacity:g}pct"
 
 
-def _what(name: str) -> str:
+def _what(name: str, params: Mapping[str, Any]) -> str:
     """Say what a scorer is, in a few words."""
-    known = {SCORECARD: "the spec's points", RANK_AVERAGE: f"mean percentile of {MEMBERS}"}
-    return known.get(name) or CANDIDATES[name].description
+    if name == RANK_AVERAGE:
+        return f"mean percentile of {params['members']}"
+    return "the spec's points" if name == SCORECARD else CANDIDATES[name].description
 
 
 def _parent_metrics(comparison: Comparison, sentinels: Sequence[Sentinel]) -> dict[str, float]:
@@ -172,14 +218,15 @@ def _note(comparison: Comparison, sentinels: Sequence[Sentinel]) -> str:
     return f"**{comparison.verdict()}**\n\n```\n{table}\n```\n\nSentinels:\n\n{checks}\n"
 
 
-def _example(spec: Spec, fits: Fits) -> Any:
-    """Return a few users' features as a frame: numbers as floats, so that nulls fit."""
+def _example(spec: Spec, fits: Fits, scorers: Mapping[str, Saved]) -> Any:
+    """Return a few users of the test as a frame, with all that any scorer reads.
+
+    Numbers are floats, so that nulls fit.
+    """
     import pandas as pd
 
     table = fits.parts[-1].table.take(np.arange(min(_EXAMPLE, len(fits.parts[-1].table))))
-    names = {name for scorer in fits.scorers.values() for name in scorer.features}
-    card = Served(spec, SavedScorecard(fits.calibrators[SCORECARD]))
-    names |= {*Scorecard(spec.scorecard).features, *card.features}
+    names = {name for scorer in scorers.values() for name in Served(spec, scorer).features}
     rows = table.rows()
     columns = {}
     for name in [feature.name for feature in spec.features if feature.name in names]:
@@ -189,17 +236,3 @@ def _example(spec: Spec, fits: Fits) -> Any:
         else:
             columns[name] = pd.Series(values, dtype="float64")
     return pd.DataFrame(columns)
-
-
-def _code_version() -> str:
-    """Return whyrank's version, and the commit when it runs from a checkout."""
-    from .. import __version__
-
-    here = Path(__file__).resolve().parent
-    done = subprocess.run(  # noqa: S603 - fixed words
-        ["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return f"{__version__}+{done.stdout.strip()}" if done.returncode == 0 else __version__

@@ -8,30 +8,31 @@ import numpy as np
 
 from ..errors import UsageError
 from ..evaluation.comparison import Comparison
-from ..features.matrix import Snapshot
 from ..models.explain import in_words
 from ..reports.figures import (
     agreement_figure,
     beeswarm_figure,
     importance_figure,
     ranking_figure,
+    shares_figure,
     waterfall_figure,
 )
-from ..scorer import Floats
-from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
+from .accounts import both_accounts
 from .fold_fits import Fits
 from .score import Explanation
 from .scorers import MODEL_PLOTS, SCORECARD
 
-_SHOWN = 1500  # users in a beeswarm
+ACCOUNTS = "points_and_shap"
+_SHOWN = 1500  # users in a beeswarm, and in what compares both accounts
 _BEST = 4  # scorers drawn beside the scorecard
 
 
 def draw_training(spec: Spec, fits: Fits, comparison: Comparison, folder: Path) -> None:
     """Write the figures of a training to a folder: model_plots.png first, then what moved scores.
 
-    Drawn are the scorecard and the best scorers over all tests, on the last test.
+    Drawn are the scorecard and the best scorers over all tests, on the last test. What compares
+    points and contributions is written as points_and_shap.csv too.
     """
     test = fits.scores[-1]
     order = sorted(comparison.pooled, key=lambda n: -comparison.pooled[n]["roc_auc"].value)
@@ -72,18 +73,25 @@ def draw_training(spec: Spec, fits: Fits, comparison: Comparison, folder: Path) 
         test.margins[SCORECARD],
         test.margins[name],
     )
-    features, points = _points_by_feature(spec, part)
-    moved = {f: float(np.abs(values[:, i]).mean()) for i, f in enumerate(found.names)}
-    names = sorted(
-        {*features, *moved}, key=lambda f: -max(points.get(f, 0.0), _share(moved).get(f, 0.0))
+    accounts = both_accounts(spec, scorer, part)
+    accounts.write(folder / f"{ACCOUNTS}.csv")
+    by_points, by_model = accounts.shares()
+    shares_figure(
+        folder / f"{ACCOUNTS}.png",
+        f"The scorecard's points and {name}, {len(part):,} users",
+        accounts.parts,
+        by_points,
+        by_model,
+        accounts.agreements(),
     )
+    order_of_parts = np.argsort(-np.maximum(by_points, by_model), kind="stable")
     importance_figure(
         folder / "importance_and_points.png",
         "What moves users apart",
-        names,
+        [accounts.parts[place] for place in order_of_parts],
         {
-            "scorecard: mean |points| from average": _column(names, points),
-            f"{name}: mean |SHAP|": _column(names, _share(moved)),
+            "scorecard: mean |points| from average": by_points[order_of_parts],
+            f"{name}: mean |SHAP|": by_model[order_of_parts],
         },
     )
 
@@ -102,27 +110,9 @@ def draw_user(explanation: Explanation, path: Path) -> None:
         )
     waterfall_figure(
         path,
-        f"{user.user_id}: {user.score:.2f} of 100 by {explanation.scorer}, {explanation.as_of}",
+        f"{user.user_id}: log-odds by {explanation.beside}, {user.score:.2f} of 100 by "
+        f"{explanation.scorer}, {explanation.as_of}",
         [line.values for line in moved],
         np.array([line.log_odds for line in moved], dtype=np.float64),
         user.base,
     )
-
-
-def _points_by_feature(spec: Spec, part: Snapshot) -> tuple[list[str], dict[str, float]]:
-    contributions = Scorecard(spec.scorecard).contributions(part)
-    found: dict[str, float] = {}
-    for column, term in enumerate(spec.scorecard.terms):
-        values = contributions.values[:, column]
-        away = float(np.abs(values - values.mean()).mean())
-        found[term.feature] = found.get(term.feature, 0.0) + away
-    return list(found), _share(found)
-
-
-def _share(values: dict[str, float]) -> dict[str, float]:
-    total = sum(values.values()) or 1.0
-    return {name: value / total for name, value in values.items()}
-
-
-def _column(names: list[str], values: dict[str, float]) -> Floats:
-    return np.array([values.get(name, 0.0) for name in names])

@@ -41,7 +41,11 @@ DISAGREEMENTS = "disagreements.csv"
 
 @dataclass(frozen=True)
 class Ranking:
-    """What score made: the exported users, and where everything was written."""
+    """What score made: the exported users, and where everything was written.
+
+    beside: the learned scorer whose reasons stand beside the points, empty without one. A file is
+    None where the scorer has nothing for it.
+    """
 
     users: tuple[RankedUser, ...]
     population: int
@@ -53,11 +57,17 @@ class Ranking:
     top_users: Path
     all_scores: Path
     propensities: Path | None
+    beside: str = ""
+    both_accounts: tuple[Path, Path] | None = None
+    plots: Path | None = None
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """One user's standing and the full account of their score."""
+    """One user's standing and the full account of their score.
+
+    beside: the learned scorer whose log-odds stand beside the points, empty without one.
+    """
 
     user: RankedUser
     population: int
@@ -65,6 +75,7 @@ class Explanation:
     as_of: date
     scorer: str
     features: Mapping[str, object]
+    beside: str = ""
 
 
 def score(
@@ -83,14 +94,14 @@ def score(
     as_of: a date that was built; the latest one when None. everyone: rank all users, not only the
     spec's population. scorer: champion (the scorecard while there is none), scorecard, a learned
     scorer's name or models:/…; store: where learned ones are found, the default store when None.
-    `all_scores.parquet` is written beside `out`, and for a learned scorer
-    `user_propensity_scores.csv` (every user's chance, expected spend, decile and band),
-    `reasons.csv` (the exported users, both accounts feature by feature) and `disagreements.csv`
-    (whom the scorecard puts elsewhere, both accounts in words) and `model_plots.png` (how it
-    ranked on its last test).
+    `all_scores.parquet` is written beside `out`, and for a scorer that a training stands behind
+    (a learned one, or the scorecard as champion) `user_propensity_scores.csv` (every user's
+    chance, expected spend, decile and band), `reasons.csv` (the exported users, both accounts
+    feature by feature) and `disagreements.csv` (whom scorecard and learned scorer put furthest
+    apart, both accounts in words) and `model_plots.png` (how it ranked on its last test).
 
     Raises WarehouseError when that date is not built, or the spec changed since; UsageError for a
-    scorer that is not registered, or was trained on other features.
+    scorer that is not registered, was trained on other features, or measured with other points.
     """
     published = read_published(warehouse, spec.name)
     chosen = choose_scorer(spec, scorer, store or open_store())
@@ -106,10 +117,12 @@ def score(
     order = standing.order()
     users = account(spec, standing, order[:top], range(1, top + 1))
     _write_everyone(out, standing, order, stamps)
-    if chosen.learned is not None:
-        _write_both_accounts(out, spec, standing, order, users, stamps)
-    if chosen.plots is not None:
-        with replacing(out.parent / MODEL_PLOTS) as temporary:
+    both = None
+    if chosen.learned is not None or chosen.beside is not None:
+        both = _write_both_accounts(out, spec, standing, order, users, stamps)
+    plots = out.parent / MODEL_PLOTS if chosen.plots is not None else None
+    if chosen.plots is not None and plots is not None:
+        with replacing(plots) as temporary:
             shutil.copyfile(chosen.plots, temporary)
     details = _details(published, spec.users.pass_through, [user.user_id for user in users])
     write_top_users(
@@ -127,6 +140,9 @@ def score(
         top_users=out,
         all_scores=out.parent / ALL_SCORES,
         propensities=None if standing.probability is None else out.parent / PROPENSITIES,
+        beside=chosen.explainer.name if chosen.explainer else "",
+        both_accounts=both,
+        plots=plots,
     )
 
 
@@ -157,7 +173,7 @@ def _write_both_accounts(
     order: Integers,
     users: Sequence[RankedUser],
     stamps: Mapping[str, str],
-) -> None:
+) -> tuple[Path, Path]:
     """Write the exported users' table by feature, and whom the two scorers put furthest apart."""
     by_feature = {key: stamps[key] for key in ("as_of", "scorer")}
     write_influences(out.parent / REASONS, users, stamps=by_feature)
@@ -171,6 +187,7 @@ def _write_both_accounts(
         details={},
         pass_through=(),
     )
+    return out.parent / REASONS, out.parent / DISAGREEMENTS
 
 
 def explain(
@@ -184,8 +201,9 @@ def explain(
 ) -> Explanation:
     """Say where one user stands as of a date and what every part of the score was worth.
 
-    A user outside the population is explained too, with the rank they would have. With a learned
-    scorer its log-odds stand beside the scorecard's points.
+    A user outside the population is explained too, with the rank they would have. A learned
+    scorer's log-odds stand beside the scorecard's points; with the scorecard as champion, those of
+    the learned scorer that its training chose.
 
     Raises WarehouseError when the date is not built or there is no such user in it.
     """
@@ -217,6 +235,7 @@ def explain(
         as_of or published.as_of_dates[-1],
         chosen.stamp,
         _all_features(spec, published, as_of, user_id),
+        chosen.explainer.name if chosen.explainer else "",
     )
 
 

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UsageError
-from ..models.learned import LearnedScorer
+from ..models.learned import Calibrator, LearnedScorer
+from ..models.rank_average import SavedRankAverage
 from ..models.spend import SpendScorer
 from ..scoring.scorecard import Scorecard
 from ..serving import SavedScorecard, load_scorer
 from ..spec.model import Spec
 from ..tracking import CHAMPION, Store, fetch_scorer
-from .specs import features_version
+from .specs import features_version, points_version, spec_version
 
 SCORECARD = Scorecard.name
 SPEND_FOLDER = "spend"
 MODEL_PLOTS = "model_plots.png"
+BESIDE = "beside"
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,24 @@ class Chosen:
     """A scorer to rank by: learned is None for the scorecard.
 
     version: in the registry, else 0. spend: what expects spend beside it, where that was trained.
-    plots: how it ranked on its last test, drawn.
+    plots: how it ranked on its last test, drawn. calibrator: from a registered scorecard's points
+    to chances. beside: the learned scorer of the same training whose reasons stand beside the
+    points when the scorecard ranks.
     """
 
     name: str
-    learned: LearnedScorer | None
+    learned: LearnedScorer | SavedRankAverage | None
     version: int = 0
     spend: SpendScorer | None = None
     plots: Path | None = None
+    calibrator: Calibrator | None = None
+    beside: LearnedScorer | None = None
+
+    @property
+    def explainer(self) -> LearnedScorer | None:
+        """The learned scorer whose reasons stand beside the points; None where none can say why."""
+        learned = self.learned or self.beside
+        return learned if isinstance(learned, LearnedScorer) and learned.explains else None
 
     @property
     def stamp(self) -> str:
@@ -42,10 +54,12 @@ class Chosen:
 def choose_scorer(spec: Spec, name: str, store: Store) -> Chosen:
     """Return the scorer of a name: champion, scorecard, a learned one's name, or models:/….
 
-    Without a champion, "champion" is the scorecard.
+    Without a champion, "champion" is the scorecard. "scorecard" is the spec's points as they are;
+    a registered scorecard, as champion or by its version, brings what was trained with it, and
+    must have been measured with the points that the spec has now.
 
-    Raises UsageError when there is no such scorer, or it was trained on other features than the
-    spec has now.
+    Raises UsageError when there is no such scorer, or it was trained on other features, or measured
+    with other points, than the spec has now.
     """
     if name == SCORECARD:
         return Chosen(SCORECARD, None)
@@ -59,20 +73,49 @@ def choose_scorer(spec: Spec, name: str, store: Store) -> Chosen:
         )
     scorer_name, version, folder = found
     scorer = load_scorer(folder)
-    if isinstance(scorer, SavedScorecard):
-        return Chosen(SCORECARD, None)
-    about = scorer.about
-    if about.spec != spec.name or about.features_version != features_version(spec):
-        raise UsageError(
-            f"scorer {scorer_name!r} (version {version}) was trained on spec {about.spec} "
-            f"{about.spec_version}, and the features of {spec.name!r} have changed since: run "
-            "`whyrank train` again, or score with --scorer scorecard"
-        )
-    spend = folder / SPEND_FOLDER
+    said = f"scorer {scorer_name!r} (version {version})"
+    spend, plots, beside = folder / SPEND_FOLDER, folder / MODEL_PLOTS, folder / BESIDE
+    learned = None if isinstance(scorer, SavedScorecard) else scorer
+    if learned is None:
+        _refuse_other_points(spec, folder.with_name("spec.json"), said)
+    else:
+        about = learned.about
+        _refuse_other_features(spec, (about.spec, about.spec_version, about.features_version), said)
     return Chosen(
-        scorer_name,
-        scorer,
-        version,
-        SpendScorer.load(spend) if spend.exists() else None,
-        folder / MODEL_PLOTS,
+        name=scorer_name,
+        learned=learned,
+        version=version,
+        spend=SpendScorer.load(spend) if spend.exists() else None,
+        plots=plots if plots.exists() else None,
+        calibrator=scorer.calibrator if learned is None else None,
+        beside=LearnedScorer.load(beside) if beside.exists() else None,
     )
+
+
+def _refuse_other_features(spec: Spec, made: tuple[str, str, str], said: str) -> None:
+    """Raise UsageError unless a scorer's spec (name, version, features) fits the one at hand."""
+    name, version, features = made
+    if name != spec.name or features != features_version(spec):
+        raise UsageError(
+            f"{said} was trained on spec {name} {version}, and the features of {spec.name!r} have "
+            "changed since: run `whyrank train` again, or score with --scorer scorecard"
+        )
+
+
+def _refuse_other_points(spec: Spec, kept: Path, said: str) -> None:
+    """Raise UsageError unless a registered scorecard had the points that the spec has now."""
+    try:
+        saved = Spec.model_validate_json(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UsageError(
+            f"{said} is kept with a spec that this version of whyrank cannot read: run `whyrank "
+            "train` again, or score with --scorer scorecard"
+        ) from None
+    made = spec_version(saved)
+    _refuse_other_features(spec, (saved.name, made, features_version(saved)), said)
+    if points_version(saved) != points_version(spec):
+        raise UsageError(
+            f"{said} was measured with the points of spec {saved.name} {made}, and "
+            f"{spec_version(spec)} has others: run `whyrank train` and `whyrank compare --promote` "
+            "again, or score by the points as they are now with --scorer scorecard"
+        )

@@ -9,8 +9,8 @@ from ..scorer import signed
 from ..scoring.ranking import RankedUser
 from .demo import Demo
 from .evaluate import Evaluation
-from .score import DISAGREEMENTS, REASONS, Explanation, Ranking
-from .scorers import MODEL_PLOTS
+from .score import Explanation, Ranking
+from .scorers import SCORECARD
 
 STALE_DAYS = 7
 SHORT_REASONS = 3
@@ -22,14 +22,15 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
     labels = ", ".join(
         f"{count:,} {label}" for label, count in reversed(list(ranking.labels.items()))
     )
-    by = "" if ranking.scorer == "scorecard" else f" by {ranking.scorer}"
+    by = "" if ranking.scorer == SCORECARD else f" by {ranking.scorer}"
+    by_points = _by_points(ranking.scorer)
     yield f"{ranking.population:,} users ranked as of {ranking.as_of}{by}: {labels}"
     yield ""
     shown = ranking.users[:most]
     width = max([len("user"), *(len(user.user_id) for user in shown)])
     yield f"{'rank':>4}  {'user':<{width}}  {'score':>6}  {'label':<6}  why (largest reasons first)"
     for user in shown:
-        reasons = user.model_reasons or user.reasons
+        reasons = user.reasons if by_points else user.model_reasons or user.reasons
         why = "; ".join(str(reason) for reason in reasons[:SHORT_REASONS])
         more = len(reasons) - SHORT_REASONS
         tail = f"; and {more} more" if more > 0 else ""
@@ -42,11 +43,14 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
     yield f"every score: {ranking.all_scores}"
     if ranking.propensities is not None:
         yield f"every chance and expected spend: {ranking.propensities}"
-        by_feature = ranking.propensities.with_name(REASONS)
-        yield f"the top users feature by feature, model beside points: {by_feature}"
-        apart = ranking.propensities.with_name(DISAGREEMENTS)
-        yield f"whom the scorecard puts elsewhere, and why: {apart}"
-        yield f"how it ranked on its last test: {ranking.propensities.with_name(MODEL_PLOTS)}"
+    if ranking.both_accounts is not None:
+        by_feature, apart = ranking.both_accounts
+        model = ranking.beside or "model"
+        yield f"the top users feature by feature, {model} beside points: {by_feature}"
+        other = f"{model} puts" if by_points else "the scorecard puts"
+        yield f"whom {other} elsewhere, and why: {apart}"
+    if ranking.plots is not None:
+        yield f"how it ranked on its last test: {ranking.plots}"
 
 
 def explanation_lines(explanation: Explanation) -> Iterator[str]:
@@ -55,8 +59,9 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     standing = f"rank {user.rank:,} of {explanation.population:,}"
     if not explanation.in_population:
         standing = f"not in the ranked population (would be {standing})"
-    if user.probability is None:
-        yield f"{user.user_id}: {user.score:.2f} points, {user.label}, {standing}"
+    if _by_points(explanation.scorer):
+        chance = "" if user.probability is None else f"; chance {user.probability:.2%}"
+        yield f"{user.user_id}: {user.score:.2f} points, {user.label}, {standing}{chance}"
     else:
         yield (
             f"{user.user_id}: {user.score:.2f} of 100 by {explanation.scorer}, {user.label}, "
@@ -65,6 +70,7 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     yield f"as of {explanation.as_of}"
     yield ""
     if user.influences:
+        yield f"log-odds of {explanation.beside} beside the scorecard's points"
         yield from _side_by_side(user)
     else:
         for reason in user.reasons:
@@ -76,6 +82,11 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     width = max(len(name) for name in explanation.features)
     for name, value in explanation.features.items():
         yield f"  {name:<{width}}  {_value(value)}"
+
+
+def _by_points(stamp: str) -> bool:
+    """Whether a scorer's stamp, such as "scorecard v3", is a scorecard's."""
+    return stamp.split(" ", maxsplit=1)[0] == SCORECARD
 
 
 def _side_by_side(user: RankedUser) -> Iterator[str]:

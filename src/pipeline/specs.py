@@ -48,5 +48,24 @@ def features_version(spec: Spec) -> str:
     12
     """
     parts = {"source", "events", "users", "sessions", "target", "population", "features"}
-    text = json.dumps(spec.model_dump(mode="json", include=parts), sort_keys=True)
+    return _digest(spec.model_dump(mode="json", include=parts))
+
+
+def points_version(spec: Spec) -> str:
+    """Return twelve hex digits of what the scorecard's points and bands rest on, beside features.
+
+    Saying a reason in other words leaves them as they are; changing a weight does not.
+
+    >>> from whyrank.spec.load import load_spec
+    >>> len(points_version(load_spec("saas")))
+    12
+    """
+    raw = spec.model_dump(mode="json", include={"scorecard", "bands"})
+    for said in (*raw["scorecard"]["terms"], *raw["scorecard"]["groups"].values()):
+        del said["reason"]
+    return _digest(raw)
+
+
+def _digest(raw: object) -> str:
+    text = json.dumps(raw, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

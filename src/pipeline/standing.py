@@ -27,20 +27,27 @@ from .scorers import Chosen
 class Standing:
     """Everybody's score by one scorer, in the order of the snapshot.
 
-    rank_by: what users are ordered by, the highest first: points in hundredths, or a learned
-    scorer's margin. score: 0 to 100. codes: bands as positions in LABELS. hundredths: the
-    scorecard's points. probability: of the target, None for the scorecard. expected_spend: within
-    the horizon, None where that was not trained.
+    score: 0 to 100. codes: bands as positions in LABELS. hundredths: the scorecard's points.
+    margin: of the learned scorer that ranks, or that stands beside the scorecard; None without
+    one. probability: of the target, None for points that no training stands behind.
+    expected_spend: within the horizon, None where that was not trained.
     """
 
     chosen: Chosen
     snapshot: Snapshot
-    rank_by: Integers | Floats
     score: Floats
     codes: Integers
     hundredths: Integers
+    margin: Floats | None
     probability: Floats | None
     expected_spend: Floats | None = None
+
+    @property
+    def rank_by(self) -> Integers | Floats:
+        """What users are ordered by, the highest first: hundredths of points, or the margin."""
+        if self.chosen.learned is None or self.margin is None:
+            return self.hundredths
+        return self.margin
 
     def order(self) -> NDArray[np.int64]:
         """Return positions from first to last; ties keep the order of user_id."""
@@ -57,9 +64,9 @@ def read_features(
     Raises WarehouseError when the date or a feature is not built.
     """
     said = sorted(set().union(*(places(term.reason) for term in spec.scorecard.terms)))
-    learned = chosen.learned
+    learned = (chosen.learned, chosen.beside)
     also = (
-        *(learned.features if learned else ()),
+        *(name for scorer in learned if scorer for name in scorer.features),
         *(chosen.spend.features if chosen.spend else ()),
     )
     read = dict.fromkeys((*Scorecard(spec.scorecard).features, *said, *also))
@@ -68,32 +75,43 @@ def read_features(
 
 def stand(spec: Spec, snapshot: Snapshot, chosen: Chosen) -> Standing:
     """Score everybody in a snapshot."""
-    learned = chosen.learned
     hundredths = Scorecard(spec.scorecard).score_hundredths(snapshot)
-    if learned is None:
-        codes = band_codes(hundredths, spec.bands)
-        score = hundredths / HUNDREDTHS
-        return Standing(chosen, snapshot, hundredths, score, codes, hundredths, None)
-    margin = learned.margin(snapshot)
-    score = learned.score_of(margin)
+    spend = chosen.spend.expected(snapshot) if chosen.spend else None
+    if chosen.learned is None:
+        points = hundredths / HUNDREDTHS
+        return Standing(
+            chosen=chosen,
+            snapshot=snapshot,
+            score=points,
+            codes=band_codes(hundredths, spec.bands),
+            hundredths=hundredths,
+            margin=chosen.beside.margin(snapshot) if chosen.beside else None,
+            probability=chosen.calibrator.probability(points) if chosen.calibrator else None,
+            expected_spend=spend,
+        )
+    margin = chosen.learned.margin(snapshot)
+    score = chosen.learned.score_of(margin)
     return Standing(
         chosen=chosen,
         snapshot=snapshot,
-        rank_by=margin,
         score=score,
-        codes=percentile_codes(learned, score),
+        codes=percentile_codes(chosen.learned, score),
         hundredths=hundredths,
-        probability=learned.calibrator.probability(margin),
-        expected_spend=chosen.spend.expected(snapshot) if chosen.spend else None,
+        margin=margin,
+        probability=chosen.learned.calibrator.probability(margin),
+        expected_spend=spend,
     )
 
 
 def disagreements(standing: Standing, most: int) -> NDArray[np.int64]:
     """Return positions of users whom scorecard and scorer put furthest apart, widest gap first.
 
-    The gap is between their shares of users ranked below, ties in the middle.
+    The gap is between their shares of users ranked below, ties in the middle. Without a learned
+    scorer nobody is.
     """
-    model, points = _share_below(standing.rank_by), _share_below(standing.hundredths)
+    if standing.margin is None:
+        return np.empty(0, dtype=np.int64)
+    model, points = _share_below(standing.margin), _share_below(standing.hundredths)
     return np.argsort(-np.abs(model - points), kind="stable")[:most]
 
 
@@ -125,8 +143,8 @@ def account(
         )
         for place, (rank, row) in enumerate(zip(ranks, rows, strict=False))
     ]
-    learned = standing.chosen.learned
-    if learned is None or not learned.explains:
+    learned = standing.chosen.explainer
+    if learned is None:
         return users
     explained = explain_rows(learned, part, spec.training.groups)
     by_name = {feature.name: feature for feature in spec.features}

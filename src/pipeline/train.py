@@ -39,11 +39,12 @@ FLOORS = ("bg_nbd", "recency")
 class Training:
     """What a training found, and where it is kept.
 
-    run: the id of its parent run in the tracking store. folder: its fits and results on disk.
+    run: the id of its parent run in the tracking store. store: the one that took it, the local one
+    where another failed. folder: its fits and results on disk.
     """
 
     run: str
-    store: str
+    store: Store
     folder: Path
     course: Course
     comparison: Comparison
@@ -63,6 +64,7 @@ def train(
     seed: int = 0,
     n_boot: int = N_BOOT,
     say: Say = lambda _: None,
+    note: Say = lambda _: None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Training:
     """Fit candidates on temporal folds, compare them on tests they have not seen, log everything.
@@ -70,7 +72,9 @@ def train(
     as_of: of the last test; the latest date whose outcomes are known when None. horizon: the
     spec's when None. candidates: all that the spec can feed when None. tune: trials of a search
     for better parameters on the folds before the last test; the last test alone then judges.
-    folds: tests; the spec's when None. seed: of all that is random.
+    folds: tests; the spec's when None. seed: of all that is random. note: told what a person
+    should know, such as a tracking server that failed, in whose stead the local store keeps the
+    run.
 
     The saas spec trains on a generated world of 20,000 users when nothing, or only the demo's
     world, is loaded: a hundred users teach nothing.
@@ -119,12 +123,12 @@ def train(
     result.mkdir()
     _keep(result / "comparison.json", raw)
     say("logging")
-    run = log_training(
+    run, kept = log_training(
         store, spec, course, fits, comparison, sentinels,
         key=f"{key}-{n_boot}", folder=result,
-        spend=spend.chosen if spend else None, say=say,
+        spend=spend, say=say, note=note,
     )  # fmt: skip
-    return Training(run, store.shown, folder, course, comparison, sentinels)
+    return Training(run, kept, folder, course, comparison, sentinels)
 
 
 def twins_of(candidates: Sequence[str]) -> list[tuple[str, str]]:

@@ -36,11 +36,11 @@ def ranking_figure(
     *,
     reference: str = "scorecard",
 ) -> None:
-    """Write ROC, precision and recall, gain, and reliability of a few scorers as one PNG.
+    """Write ROC, precision and recall, reliability, gain and lift of a few scorers as one PNG.
 
     labels: bool (n,). margins, chances: by scorer, (n,) each, drawn in their order.
     """
-    figure, axes = _figure(2, 2, (11, 9))
+    figure, axes = _figure(2, 3, (15, 9))
     shown = list(margins)[:_MOST]
     colours = dict(zip([n for n in shown if n != reference], _COLOURS, strict=False))
     colours[reference] = "black"
@@ -54,20 +54,25 @@ def ranking_figure(
         axes[0].plot(false, recall, **style)
         few = max(10, len(ranked) // 1000)  # before that precision is a handful of users
         axes[1].plot(recall[few:], (found / seen)[few:], **style)
-        axes[2].plot(100 * share, 100 * recall, **style)
         said, came, _ = calibration_bins(chances[name], labels)
-        axes[3].plot(100 * said, 100 * came, marker="o", markersize=4, **style)
+        axes[2].plot(100 * said, 100 * came, marker="o", markersize=4, **style)
+        axes[3].plot(100 * share, 100 * recall, **style)
+        axes[4].plot(100 * share[few:], (recall / share)[few:], **style)
     base = labels.mean()
     axes[0].plot([0, 1], [0, 1], color=_GREY, linestyle=":")
     axes[1].axhline(base, color=_GREY, linestyle=":")
-    axes[2].plot([0, 100], [0, 100], color=_GREY, linestyle=":")
-    top = max(axes[3].get_xlim()[1], axes[3].get_ylim()[1])
-    axes[3].plot([0, top], [0, top], color=_GREY, linestyle=":")
+    top = max(axes[2].get_xlim()[1], axes[2].get_ylim()[1])
+    axes[2].plot([0, top], [0, top], color=_GREY, linestyle=":")
+    axes[3].plot([0, 100], [0, 100], color=_GREY, linestyle=":")
+    axes[4].axhline(1, color=_GREY, linestyle=":")
     _named(axes[0], "ROC", "share of the others ranked above", "share of converters")
     _named(axes[1], "Precision and recall", "recall", "precision")
-    _named(axes[2], "Gain", "best ranked users, %", "converters among them, %")
-    _named(axes[3], "Reliability (tenths of users)", "said, %", "came, %")
-    axes[2].legend(frameon=False, loc="lower right")
+    _named(axes[2], "Reliability (tenths of users)", "said, %", "came, %")
+    _named(axes[3], "Gain", "best ranked users, %", "converters among them, %")
+    _named(axes[4], "Lift", "best ranked users, %", "converters among them, times the average")
+    axes[5].axis("off")
+    handles, names = axes[3].get_legend_handles_labels()
+    axes[5].legend(handles, names, frameon=False, loc="center", fontsize=12)
     figure.suptitle(title)
     _save(figure, path)
 
@@ -86,6 +91,48 @@ def importance_figure(
     axis.invert_yaxis()
     axis.legend(frameon=False, loc="lower right")
     _named(axis, title, "share, %", "")
+    _save(figure, path)
+
+
+def shares_figure(
+    path: Path,
+    title: str,
+    names: Sequence[str],
+    points: Floats,
+    moved: Floats,
+    agreements: Floats,
+) -> None:
+    """Write each part's share of the points against its share of mean |SHAP|, as PNG.
+
+    points, moved: shares, (k,) each. agreements: users' rank correlations of both accounts, -1 to
+    1, as a histogram beside it.
+    """
+    figure, axes = _figure(1, 2, (14, 6.5))
+    top = 105 * max(float(points.max()), float(moved.max()), 0.01)
+    axes[0].plot([0, top], [0, top], color=_GREY, linestyle=":")
+    axes[0].scatter(100 * points, 100 * moved, color=_COLOURS[0], zorder=3)
+    for name, x, y in zip(names, 100 * points, 100 * moved, strict=True):
+        if max(x, y) >= top / 40:  # what hardly matters to either would only hide the others
+            axes[0].annotate(
+                name.replace("_", " "), (x, y), (4, 4), textcoords="offset points", fontsize=9
+            )
+    _named(axes[0], "What moves users apart", "share of |points|, %", "share of mean |SHAP|, %")
+    axes[1].hist(agreements, bins=np.linspace(-1, 1, 21).tolist(), color=_COLOURS[0])
+    _named(axes[1], "Rank agreement of both accounts", "of one user, -1 to 1", "users")
+    figure.suptitle(title)
+    _save(figure, path)
+
+
+def deciles_figure(path: Path, title: str, deciles: Sequence[tuple[float, float]]) -> None:
+    """Write mean expected beside mean actual spend by tenth of users, the highest first, as PNG."""
+    figure, (axis,) = _figure(1, 1, (9, 5))
+    place = np.arange(1, len(deciles) + 1)
+    for i, name in enumerate(("expected", "actual")):
+        heights = [pair[i] for pair in deciles]
+        axis.bar(place + 0.4 * (i - 0.5), heights, 0.4, label=name, color=(_COLOURS[0], "black")[i])
+    axis.set_xticks(place)
+    axis.legend(frameon=False)
+    _named(axis, title, "tenth of users, the highest expectations first", "mean spend of a user")
     _save(figure, path)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +81,33 @@ class Home:
         if (self.folder / "data" / "whyrank.duckdb").exists():
             found |= {t: str(self.rows(t)) for t in ("events", "quarantine", "loads", "builds")}
         return found
+
+
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def start(home: Home, *arguments: object) -> subprocess.Popen[bytes]:
+    """Start whyrank as the leader of its own process group."""
+    words = [*COMMAND, *(str(word) for word in arguments)]
+    # A shell's background job ignores SIGINT, and so would all that the tests start from it.
+    return subprocess.Popen(
+        words, cwd=home.folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        start_new_session=True, preexec_fn=_hear_interrupts,  # noqa: PLW1509 - no threads here
+    )  # fmt: skip
+
+
+def killed(process: subprocess.Popen[bytes], after: Callable[[], bool]) -> bool:
+    """Kill the whole group once `after` holds; return whether it was still running then."""
+    alive = True
+    while alive and not after():
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.002)
+            alive = False
+    if alive:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    return alive
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.e2e.conftest import COMMAND, HEADER, Home
+from tests.e2e.conftest import HEADER, Home, killed, start
 
 BIG = 500_000
 
@@ -30,33 +30,6 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for part in iter(lambda: "".join(itertools.islice(rows, 100_000)), ""):
             file.write(part)
     return path
-
-
-def _hear_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def start(home: Home, *arguments: object) -> subprocess.Popen[bytes]:
-    """Start whyrank as the leader of its own process group."""
-    words = [*COMMAND, *(str(word) for word in arguments)]
-    # A shell's background job ignores SIGINT, and so would all that the tests start from it.
-    return subprocess.Popen(
-        words, cwd=home.folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-        start_new_session=True, preexec_fn=_hear_interrupts,  # noqa: PLW1509 - no threads here
-    )  # fmt: skip
-
-
-def killed(process: subprocess.Popen[bytes], after: Callable[[], bool]) -> bool:
-    """Kill the whole group once `after` holds; return whether it was still running then."""
-    alive = True
-    while alive and not after():
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.002)
-            alive = False
-    if alive:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    return alive
 
 
 def elapsed(seconds: float) -> Callable[[], bool]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Home
+from tests.e2e.conftest import Home, killed, start
 
 pytestmark = pytest.mark.xdist_group("learned")
 
@@ -64,6 +65,29 @@ def test_from_comparison_to_champion_to_a_list_with_both_accounts(trained: Home)
     assert (trained.folder / "why.png").read_bytes().startswith(b"\x89PNG")
     by_points = trained.run("explain", user, "--scorer", "scorecard")
     assert "points in all" in by_points.stdout
+
+
+def test_a_killed_training_resumes_and_ends_the_same(trained: Home, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    shutil.copytree(trained.folder / "data", home.folder / "data")
+    fits = home.folder / "data" / "whyrank" / "saas" / "training"
+    shutil.rmtree(fits)
+    words = ("train", "--folds", 1, "--candidates", "recency", "--candidates", "logistic, xgboost")
+    # Killed, with all that it started, once two of six fits are kept.
+    assert killed(start(home, *words), lambda: len(list(fits.glob("*/test-*/[a-z]*"))) > 1)
+    done = {f"{fit.parent.name} {fit.name}" for fit in fits.glob("*/test-*/[a-z]*")}
+    assert len(done) >= 2
+    assert not list(fits.glob("*/result/comparison.json"))
+    again = home.run(*words)
+    assert again.returncode == 0, again.stderr
+    said = [line for line in again.stderr.splitlines() if ": fitting " in line]
+    fitted = {line.replace("test ", "test-").replace(": fitting", "") for line in said}
+    assert fitted.isdisjoint(done)
+    assert len(fitted | done) == 6
+    (ended,) = fits.glob("*/result/comparison.json")
+    (whole,) = trained.folder.glob(f"data/whyrank/saas/training/{ended.parent.parent.name}/result")
+    read = [json.loads(path.read_text("utf-8")) for path in (ended, whole / "comparison.json")]
+    assert read[0] == read[1]
 
 
 def test_a_calibration_proposes_and_applies_only_when_told(trained: Home) -> None:

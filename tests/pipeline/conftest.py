@@ -1,4 +1,4 @@
-"""A small world with a candidate fitted on it, shared by tests that plant something in it."""
+"""What several tests share: a small world to plant something in, and a small shop, trained once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipeline.shops import Shop, open_shop, train_shop
 from whyrank.evaluation.sentinels import Sentinel
 from whyrank.pipeline import leakage
 from whyrank.pipeline.build import build
@@ -16,6 +17,7 @@ from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.training_data import Course, set_course
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
+from whyrank.tracking import open_store
 from whyrank.warehouse.engine import Warehouse, open_warehouse
 
 
@@ -48,3 +50,13 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
         spec, course, ["logistic"], params={}, folder=folder / "fits", say=lambda _: None
     )
     return Fitted(spec, warehouse, course, fits, folder)
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A training of the shop: nothing in it may be changed but who is champion."""
+    folder = tmp_path_factory.mktemp("shop")
+    spec, warehouse = open_shop(folder)
+    store = open_store(home=folder / "mlflow")
+    training, _ = train_shop(spec, warehouse, store)
+    return Shop(spec, warehouse, store, training, folder)

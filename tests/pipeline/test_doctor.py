@@ -80,15 +80,15 @@ def test_a_missing_library_is_named_with_its_fix(
         def find_spec(self, name: str, *_: object) -> None:
             if name == "lightgbm":
                 raise OSError("libgomp.so.1: cannot open shared object file")
-            if name == "psycopg2":
-                raise ModuleNotFoundError("No module named 'psycopg2'", name="psycopg2")
+            if name == "psycopg":  # what SQLAlchemy takes for postgresql://
+                raise ModuleNotFoundError("No module named 'psycopg'", name="psycopg")
 
     monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
     monkeypatch.setattr(sys, "meta_path", [NoOpenMP(), *sys.meta_path])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ana:secret@127.0.0.1:9/runs")
     broken = found("broken", "saas", f"duckdb:///{tmp_path}/w.duckdb")
     assert any("libgomp1" in text for text in broken)
-    assert any("psycopg2-binary" in text and "secret" not in text for text in broken)
+    assert any("install 'psycopg[binary]'" in text and "secret" not in text for text in broken)
 
 
 @pytest.mark.parametrize("thin", [2, 3, 6])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -303,20 +302,9 @@ def test_a_scorer_of_other_features_or_none_is_refused(world: World) -> None:
     assert made.scorer.startswith("xgboost")
 
 
-def test_a_server_that_does_not_answer_is_said_and_replaced(tmp_path: Path) -> None:
-    notes: list[str] = []
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    uri = f"http://ana:secret@127.0.0.1:{port}"
-    store = open_store(uri, home=tmp_path, note=notes.append)
-    assert store == open_store(home=tmp_path)
-    assert "cannot be reached" in notes[0]
-    assert "secret" not in notes[0]
-    with pytest.raises(UsageError, match="plain folders are no longer stores"):
-        open_store("file:///tmp/runs")
+def test_a_store_without_a_training_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="nothing is trained for spec 'saas' yet"):
-        compare_run(load_spec("saas"), store)
+        compare_run(load_spec("saas"), open_store(home=tmp_path))
 
 
 def test_what_cannot_be_trained_is_said(world: World) -> None:
@@ -454,6 +442,14 @@ def test_a_model_server_answers_with_reasons(world: World, served: str) -> None:
     assert [p["label"] for p in predictions] == expected["label"].tolist()
     assert np.allclose([p["score"] for p in predictions], expected["score"])
     assert all(p["reasons"] for p in predictions)
+    # The example that is kept with the version is a request as it stands (mlflow/README.md).
+    client = MlflowClient(world.store.uri, world.store.uri)
+    kept = client.get_model_version_download_uri(registered("saas"), str(found[1]))
+    example = Path(kept.removeprefix("file://")) / "serving_input_example.json"
+    headers = {"Content-Type": "application/json"}
+    whole = Request(f"{served}/invocations", data=example.read_bytes(), headers=headers)
+    with urlopen(whole, timeout=60) as answer:
+        assert set(json.load(answer)["predictions"][0]) == set(expected.columns)
     with pytest.raises(DataError, match="the frame has no column"):
         local.predict(pd.DataFrame({"views": [1.0]}))
     wrong = pd.DataFrame([{**asked[0], local.features[0]: "many"}])

@@ -1,0 +1,92 @@
+"""The rank average as it is kept and used: several scorers as one that ranks without reasons."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from ..errors import DataError
+from ..scorer import FeatureTable, Floats
+from .learned import About, Calibrator, LearnedScorer, percentiles
+
+_FILE, _REFERENCE = "rank_average.json", "reference.npy"
+
+
+@dataclass(frozen=True)
+class SavedRankAverage:
+    """Scorers ranked by together; a learned scorer in all but reasons, so never champion.
+
+    reference: sorted margins of the frozen population. calibrator: from margins to chances. bands:
+    the percentiles from which a user counts as medium and as high.
+    """
+
+    name: str
+    members: tuple[LearnedScorer, ...]
+    reference: Floats
+    calibrator: Calibrator
+    bands: tuple[float, float]
+
+    @property
+    def about(self) -> About:
+        """Where it comes from: what its members say, who were fitted together."""
+        params = {"members": ", ".join(member.name for member in self.members)}
+        return replace(self.members[0].about, candidate=self.name, params=params)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features that its members read."""
+        return tuple(dict.fromkeys(n for member in self.members for n in member.features))
+
+    @property
+    def explains(self) -> bool:
+        """Whether contributions are known: they are not."""
+        return False
+
+    def margin(self, table: FeatureTable) -> Floats:
+        """Return what users are ranked by, shape (n,): the average that was compared."""
+        from .candidates import RankAverage  # brings scikit-learn, which other scorers do without
+
+        return RankAverage(self.members).margin(table)
+
+    def score_of(self, margin: Floats) -> Floats:
+        """Return the percentiles of margins in the reference population."""
+        return percentiles(self.reference, margin)
+
+    def save(self, folder: Path) -> None:
+        """Write a new folder: rank_average.json, reference.npy and every member's own folder."""
+        folder.mkdir(parents=True)
+        raw = {
+            "name": self.name,
+            "members": [member.name for member in self.members],
+            "calibrator": asdict(self.calibrator),
+            "bands": list(self.bands),
+        }
+        (folder / _FILE).write_text(json.dumps(raw, indent=1), encoding="utf-8")
+        np.save(folder / _REFERENCE, self.reference, allow_pickle=False)
+        for member in self.members:
+            member.save(folder / "members" / member.name)
+
+    @classmethod
+    def is_in(cls, folder: Path) -> bool:
+        """Whether a folder holds one."""
+        return (folder / _FILE).exists()
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; raises DataError when it is not there or not readable."""
+        try:
+            raw = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            reference = np.load(folder / _REFERENCE, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder}: holds no saved rank average: {error}") from None
+        return cls(
+            name=raw["name"],
+            members=tuple(LearnedScorer.load(folder / "members" / n) for n in raw["members"]),
+            reference=reference,
+            calibrator=Calibrator(**raw["calibrator"]),
+            bands=(float(raw["bands"][0]), float(raw["bands"][1])),
+        )

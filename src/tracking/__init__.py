@@ -1,0 +1,42 @@
+"""MLflow: what was trained is logged here, registered here and found again here.
+
+`stores` says where runs are kept, `records` what is logged, `log` writes it, `registry` reads it
+and moves the champion; `client` is where they meet MLflow, which no other room imports. Runs are
+logged after they are done, from results kept on disk; so a server that cannot be reached costs
+nothing but its own copy.
+"""
+
+from .log import log_result, log_run
+from .records import DataRecord, RunRecord, ScorerRecord
+from .registry import (
+    CHAMPION,
+    COMPARISON,
+    fetch_scorer,
+    promote,
+    ranking_model,
+    read_comparison,
+    registered,
+    views,
+)
+from .stores import HOME, Store, TrackingError, local_store, open_store
+
+__all__ = [
+    "CHAMPION",
+    "COMPARISON",
+    "HOME",
+    "DataRecord",
+    "RunRecord",
+    "ScorerRecord",
+    "Store",
+    "TrackingError",
+    "fetch_scorer",
+    "local_store",
+    "log_result",
+    "log_run",
+    "open_store",
+    "promote",
+    "ranking_model",
+    "read_comparison",
+    "registered",
+    "views",
+]

@@ -1,0 +1,90 @@
+"""MLflow pointed at a store for a while; nothing outside of this room imports it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .stores import Store, TrackingError, missing_driver, scrubbed
+
+SHARED, VIEW = "mlflow.sharedViewState", "whyrank"
+ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # no such model, run or alias
+_HOW = (
+    "A run per training, its verdict in its description; below it a run per scorer. "
+    "vs_card: ROC AUC minus the scorecard's."
+)
+
+
+@contextmanager
+def using(store: Store) -> Iterator[Any]:
+    """Point mlflow at a store for a while, quietly; its errors become ours.
+
+    Raises TrackingError when the store cannot be used, InstallError without its driver.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # A server that died is given up after seconds: mlflow's own patience is many minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    # mlflow writes the URI that it is given into the environment, where it would outlive us.
+    kept = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of mlflow and what it imports: nothing to act upon
+        import mlflow as ml
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        if store.local:
+            store.home.mkdir(parents=True, exist_ok=True)
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        before = ml.get_tracking_uri(), ml.get_registry_uri()
+        ml.set_tracking_uri(store.uri)
+        ml.set_registry_uri(store.uri)
+        try:
+            yield ml
+        except MlflowException as error:
+            raise TrackingError(f"tracking store {store.shown}: {_said(error, store)}") from error
+        except (SQLAlchemyError, OSError) as error:
+            raise TrackingError(
+                f"tracking store {store.shown} cannot be used: {_said(error, store)}; mend it, "
+                "move it away, or name another by --tracking"
+            ) from error
+        except ModuleNotFoundError as error:
+            raise missing_driver(store.uri, error) from error
+        finally:
+            ml.set_tracking_uri(before[0])
+            ml.set_registry_uri(before[1])
+            for name, value in kept.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+
+
+def _said(error: Exception, store: Store) -> str:
+    """Return the first line of what went wrong, without the store's password."""
+    lines = str(getattr(error, "orig", None) or error).splitlines() or [type(error).__name__]
+    return scrubbed(lines[0], store.uri)
+
+
+def experiment_of(store: Store, ml: Any, spec: str) -> str:
+    """Return the id of a spec's experiment, which is made where there is none."""
+    name = f"whyrank {spec}"
+    found = ml.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    place = (store.home / "artifacts").resolve().as_uri() if store.local else None
+    # The kind makes the UI open with models' metrics and not with tools for language models.
+    tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": _HOW}
+    return str(ml.create_experiment(name, artifact_location=place, tags=tags))
+
+
+def find(ml: Any, experiment: str, query: str) -> str | None:
+    """Return the id of the latest run that a query finds in an experiment."""
+    runs = ml.MlflowClient().search_runs([experiment], query, max_results=1)
+    return str(runs[0].info.run_id) if runs else None

@@ -1,0 +1,64 @@
+"""What is logged of a training, as values: nothing here knows MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class ScorerRecord:
+    """What is logged of one scorer: a child run, and a version of the registered model."""
+
+    name: str
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    by_test: Mapping[str, Sequence[float]]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """A data set that a training read: context is "training" or "test".
+
+    digest: of its bytes. source: the folder that it stands in. profile: how much it holds, of
+    which dates.
+    """
+
+    context: str
+    name: str
+    digest: str
+    source: str
+    profile: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What is logged of one training: the parent run, its children, its tables and plots.
+
+    key: what the run depends on; a run of the same key is not logged twice. by_test: metrics with
+    a value for each test, oldest first. artifacts: a folder of
+    files. spec_json: the spec, as its models serialise it. data: what was read. commit: of the
+    code, None outside a checkout. example: a few users with all that any scorer reads. columns:
+    the scorers' metrics that a person looks at first, ordered by the first.
+    """
+
+    spec: str
+    key: str
+    title: str
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    by_test: Mapping[str, Sequence[float]]
+    tags: Mapping[str, str]
+    artifacts: Path
+    spec_json: str
+    data: tuple[DataRecord, ...]
+    commit: str | None
+    example: pd.DataFrame
+    scorers: tuple[ScorerRecord, ...]
+    columns: tuple[str, ...]

@@ -1,0 +1,155 @@
+"""Reading from MLflow: comparisons, registered scorers, the champion; and moving the champion."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .client import ABSENT, SHARED, VIEW, experiment_of, find, using
+from .stores import Store, TrackingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHAMPION = "champion"
+COMPARISON = "comparison.json"
+
+
+def read_comparison(store: Store, spec: str, run: str | None = None) -> tuple[str, dict[str, Any]]:
+    """Return a training's run id and its comparison; the latest one's when `run` is None.
+
+    Raises TrackingError when there is none, and, in other words, when the store does not answer.
+    """
+    if not store.exists:
+        raise TrackingError(f"nothing is trained for spec {spec!r} yet: run `whyrank train`")
+    with using(store) as ml:
+        chosen = run
+        if chosen is None:
+            experiment = experiment_of(store, ml, spec)
+            chosen = find(ml, experiment, "tags.kind = 'training' and status = 'FINISHED'")
+        if chosen is None:
+            raise TrackingError(f"nothing is trained for spec {spec!r} yet: run `whyrank train`")
+        if COMPARISON not in _files(ml, chosen):
+            raise TrackingError(
+                f"run {chosen!r} holds no comparison: name the id of a training's parent run, or "
+                "leave --run out for the latest"
+            )
+        path = ml.artifacts.download_artifacts(run_id=chosen, artifact_path=COMPARISON)
+        raw: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        return chosen, raw
+
+
+def _files(ml: Any, run: str) -> set[str]:
+    """Return the names of a run's files; none when there is no such run."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return {found.path for found in ml.MlflowClient().list_artifacts(run)}
+    except MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise
+        return set()
+
+
+def promote(store: Store, spec: str, run: str, scorer: str) -> int:
+    """Make a scorer of a training the champion of its spec; return the version that it is.
+
+    Raises TrackingError when that run registered no such scorer.
+    """
+    with using(store) as ml:
+        client = ml.MlflowClient()
+        for version in client.search_model_versions(f"name = '{registered(spec)}'"):
+            tags = version.tags or {}
+            if tags.get("scorer") == scorer and tags.get("training") == run:
+                client.set_registered_model_alias(registered(spec), CHAMPION, version.version)
+                return int(version.version)
+    raise TrackingError(f"run {run!r} registered no scorer {scorer!r}: see `whyrank compare`")
+
+
+def fetch_scorer(store: Store, spec: str, name: str) -> tuple[str, int, Path] | None:
+    """Return a registered scorer's name, version and folder; None when there is none.
+
+    name: "champion", a scorer's own name (its latest version), or models:/NAME/VERSION or @ALIAS.
+    The spec that it was saved with stands beside the folder, as spec.json.
+    """
+    if not store.exists:
+        return None
+    with using(store) as ml:
+        version = _version(ml, spec, name)
+        if version is None:
+            return None
+        source = f"models:/{version.name}/{version.version}"
+        folder = ml.artifacts.download_artifacts(artifact_uri=f"{source}/artifacts")
+        scorer = str((version.tags or {}).get("scorer", "?"))
+        return scorer, int(version.version), Path(folder) / "scorer"
+
+
+def ranking_model() -> Any:
+    """Return the pyfunc that MLflow loads: frames of features in, scores with reasons out."""
+    from mlflow.pyfunc.model import PythonModel
+
+    from ..serving import Served
+
+    class RankingModel(PythonModel):
+        """A saved scorer of whyrank."""
+
+        def load_context(self, context: Any) -> None:
+            """Read the scorer and its spec from the model's artifacts."""
+            files = context.artifacts
+            self.served = Served.load(Path(files["scorer"]), Path(files["spec"]))
+
+        def predict(
+            self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+        ) -> pd.DataFrame:
+            """Return score, label, probability and reasons."""
+            del context, params
+            return self.served.predict(model_input)
+
+    return RankingModel()
+
+
+def registered(spec: str) -> str:
+    """Return the name of a spec's registered model.
+
+    >>> registered("olist")
+    'whyrank-olist'
+    """
+    return f"whyrank-{spec}"
+
+
+def _version(ml: Any, spec: str, name: str) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    client = ml.MlflowClient()
+    try:
+        if name.startswith("models:/"):
+            model, _, version = name.removeprefix("models:/").partition("/")
+            if "@" in model:
+                return client.get_model_version_by_alias(*model.split("@", 1))
+            return client.get_model_version(model, version)
+        if name == CHAMPION:
+            return client.get_model_version_by_alias(registered(spec), CHAMPION)
+        versions = client.search_model_versions(f"name = '{registered(spec)}'")
+    except MlflowException as error:
+        if name.startswith("models:/"):
+            raise TrackingError(f"{name}: the registry has no such model version") from error
+        if error.error_code not in ABSENT:
+            raise
+        return None
+    fitting = [v for v in versions if (v.tags or {}).get("scorer") == name]
+    return max(fitting, key=lambda v: int(v.version), default=None)
+
+
+def views(store: Store) -> list[tuple[str, str]]:
+    """Return every spec's experiment and, under the UI's address, its table of the last training.
+
+    The table is a shared view of MLflow's: the last training's scorers, best first, with the few
+    columns that matter.
+    """
+    with using(store) as ml:
+        return [
+            (found.name, f"#/experiments/{found.experiment_id}/runs?viewStateShareKey={VIEW}")
+            for found in ml.search_experiments(order_by=["name"])
+            if f"{SHARED}.{VIEW}" in found.tags
+        ]

@@ -1,0 +1,162 @@
+"""Where runs are kept: a server, a database, or a file here when neither answers."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.client import HTTPException, InvalidURL
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.request import Request, urlopen
+
+from ..errors import InstallError, UsageError, WhyrankError
+
+HOME = Path("mlflow")
+_DATABASE = "mlflow.db"
+_PATIENCE = 5.0  # seconds until a store counts as unreachable
+_POSTGRES_PORT = 5432
+_DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary"}
+_SECRET = re.compile(r"(?<=://)([^/@:]*):(.*)@")  # a password may hold anything, "@" too
+
+
+class TrackingError(WhyrankError):
+    """The tracking store cannot be used, or does not hold what was asked for."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where runs are kept: a tracking URI, and whether that is the local default."""
+
+    uri: str
+    home: Path
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a file on this machine."""
+        return self.uri.startswith("sqlite:")
+
+    @property
+    def shown(self) -> str:
+        """The store as it may be printed: the default one's file, else the URI, no password."""
+        default = self.home / _DATABASE
+        if self.uri == local_store(self.home).uri:
+            return str(default)
+        return without_password(self.uri)
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything can be in it: a server, or a file that is there."""
+        return not self.local or Path(self.uri.removeprefix("sqlite:///")).exists()
+
+
+def local_store(home: Path = HOME) -> Store:
+    """Return the store that is a file in a folder."""
+    # Absolute: mlflow keeps stores open by their URI, and a process may change its folder.
+    return Store(f"sqlite:///{(home / _DATABASE).resolve()}", home)
+
+
+def open_store(
+    uri: str | None = None, *, home: Path = HOME, note: Callable[[str], None] = lambda _: None
+) -> Store:
+    """Return the store of a tracking URI, else of MLFLOW_TRACKING_URI, else the one in `home`.
+
+    A server or database that does not answer is replaced by the local store, and `note` says so:
+    work goes on.
+
+    Raises UsageError for a URI of no store, InstallError when a database's driver is missing.
+    """
+    chosen = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if not chosen:
+        return local_store(home)
+    if chosen.startswith("sqlite:"):
+        return Store(chosen, home)
+    if chosen.startswith(("http://", "https://")):
+        what, reach = "server", _ask
+    elif chosen.startswith("postgresql"):
+        what, reach = "database", _knock
+    else:
+        raise UsageError(
+            f"tracking URI {without_password(chosen)!r}: give http(s)://, postgresql:// or "
+            "sqlite:///; plain folders are no longer stores"
+        )
+    try:
+        reach(chosen)
+    except (ValueError, InvalidURL):  # its words may quote a part of the password
+        reason = "its address cannot be read"
+    except (OSError, HTTPException) as error:
+        reason = scrubbed(str(getattr(error, "reason", error)), chosen)
+    else:
+        return Store(chosen, home)
+    note(
+        f"the tracking {what} {without_password(chosen)} cannot be reached ({reason}): runs are "
+        f"kept in {home / _DATABASE} instead; run the same command again to send them"
+    )
+    return local_store(home)
+
+
+def _ask(uri: str) -> None:
+    """Ask a server for its health; name and password go in a header, as no host has them."""
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]
+    path = f"{parts.path.rstrip('/')}/health"
+    request = Request(urlunsplit((parts.scheme, host, path, "", "")))  # noqa: S310 - http(s) only
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        token = b64encode(pair.encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {token}")
+    with urlopen(request, timeout=_PATIENCE):  # noqa: S310 - http(s) only
+        pass
+
+
+def _knock(uri: str) -> None:
+    """Open a connection to where a database should be listening."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(uri)
+        url.get_dialect().import_dbapi()
+    except ArgumentError:
+        raise ValueError from None
+    except ModuleNotFoundError as error:
+        raise missing_driver(uri, error) from error
+    if url.host:  # else a socket file, which is there or not when it is used
+        socket.create_connection((url.host, url.port or _POSTGRES_PORT), _PATIENCE).close()
+
+
+def missing_driver(uri: str, error: ModuleNotFoundError) -> InstallError:
+    """Return the error of a database whose driver is not installed."""
+    package = _DRIVERS.get(str(error.name), error.name)
+    return InstallError(
+        f"tracking store {without_password(uri)}: its driver {error.name!r} is not installed: "
+        f"install {package}, or name a tracking server"
+    )
+
+
+def without_password(uri: str) -> str:
+    """Return a URI that can be shown.
+
+    >>> without_password("postgresql://ana:se@cret@db/runs")
+    'postgresql://ana:***@db/runs'
+    >>> without_password("http://127.0.0.1:5000")
+    'http://127.0.0.1:5000'
+    """
+    return _SECRET.sub(r"\1:***@", uri)
+
+
+def scrubbed(text: str, uri: str) -> str:
+    """Return what was said of a URI without its password, however it is quoted.
+
+    >>> scrubbed("no answer from http://ana:s%40x@db or s@x", "http://ana:s%40x@db")
+    'no answer from http://ana:***@db or ***'
+    """
+    found = _SECRET.search(uri)
+    if found is None or not found[2]:
+        return text
+    for secret in (found[2], unquote(found[2])):
+        text = text.replace(secret, "***")
+    return text

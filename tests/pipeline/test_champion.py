@@ -1,0 +1,150 @@
+"""The scorecard as champion keeps what a training stands for: chances, spend, both accounts."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.pipeline.shops import Shop
+from whyrank.errors import UsageError
+from whyrank.features.matrix import Snapshot
+from whyrank.pipeline.plots import draw_user
+from whyrank.pipeline.score import explain, score
+from whyrank.pipeline.scorers import choose_scorer
+from whyrank.pipeline.show import explanation_lines, ranking_lines
+from whyrank.scoring.scorecard import Scorecard
+from whyrank.serving import SavedScorecard
+from whyrank.spec.model import Spec
+from whyrank.tracking import fetch_scorer, promote
+from whyrank.warehouse.published import read_published
+
+pytestmark = pytest.mark.xdist_group("train")
+
+
+@pytest.fixture(scope="module")
+def version(shop: Shop) -> int:
+    """The registered scorecard's version, which is champion."""
+    return promote(shop.store, shop.spec.name, shop.training.run, "scorecard")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def with_points(spec: Spec, first: float, second: float) -> Spec:
+    """Return the spec with other weights on its two terms."""
+    loyal, recent = spec.scorecard.terms
+    terms = (
+        loyal.model_copy(update={"points": first}),
+        recent.model_copy(update={"points": second}),
+    )
+    return spec.model_copy(update={"scorecard": spec.scorecard.model_copy(update={"terms": terms})})
+
+
+def test_scoring_by_the_champion_scorecard_writes_all_that_a_champion_writes(
+    shop: Shop, version: int, tmp_path: Path
+) -> None:
+    out = tmp_path / "top_users.csv"
+    made = score(shop.spec, shop.warehouse, store=shop.store, top=25, out=out)
+    assert made.scorer == f"scorecard v{version}"
+    table = Snapshot.read(
+        read_published(shop.warehouse, "shop").snapshot(made.as_of),
+        tuple(feature.name for feature in shop.spec.features),
+    )
+    points = Scorecard(shop.spec.scorecard).score(table)
+    found = fetch_scorer(shop.store, "shop", "champion")
+    assert found is not None
+    calibrator = SavedScorecard.load(found[2]).calibrator
+    chances = dict(
+        zip(table.user_ids.to_pylist(), calibrator.probability(points).tolist(), strict=True)
+    )
+    everyone = rows_of(tmp_path / "user_propensity_scores.csv")
+    assert {row["user_id"] for row in everyone} == set(chances)
+    for row in everyone:
+        assert float(row["probability"]) == pytest.approx(chances[row["user_id"]], abs=1e-6)
+        assert float(row["expected_spend"]) >= 0
+    assert len({row["expected_spend"] for row in everyone}) > 100
+    top = rows_of(out)
+    scores = [float(row["score"]) for row in top]
+    assert scores == sorted(np.round(points, 2), reverse=True)[:25]
+    assert all(row["score"] == row["scorecard_score"] and row["probability"] for row in top)
+    assert all(row["scorecard_reasons"] and row["model_reasons"] for row in top)
+    both = rows_of(tmp_path / "reasons.csv")
+    assert {row["user_id"] for row in both} == {row["user_id"] for row in top}
+    assert any(row["log_odds"] and row["points"] for row in both)
+    assert len(rows_of(tmp_path / "disagreements.csv")) == 25
+    assert (tmp_path / "model_plots.png").read_bytes().startswith(b"\x89PNG")
+    text = "\n".join(ranking_lines(made, most=3))
+    assert f"by scorecard v{version}" in text
+    assert top[0]["scorecard_reasons"].split("; ")[0] in text
+    assert f"{shop.training.comparison.chosen} beside points" in text
+
+
+def test_explaining_under_the_champion_scorecard_shows_points_and_log_odds(
+    shop: Shop, version: int, tmp_path: Path
+) -> None:
+    chosen = shop.training.comparison.chosen
+    assert chosen is not None
+    made = score(shop.spec, shop.warehouse, store=shop.store, top=1, out=tmp_path / "top.csv")
+    one = explain(shop.spec, shop.warehouse, made.users[0].user_id, store=shop.store)
+    assert (one.user.rank, one.beside) == (1, chosen)
+    # The log-odds are those that the learned scorer itself gives, by part.
+    learned = explain(shop.spec, shop.warehouse, one.user.user_id, store=shop.store, scorer=chosen)
+    assert one.user.influences == learned.user.influences
+    assert one.user.model_reasons == learned.user.model_reasons
+    assert sum(i.points or 0 for i in one.user.influences) == pytest.approx(one.user.score)
+    text = "\n".join(explanation_lines(one))
+    assert f"{one.user.score:.2f} points, " in text
+    assert f"log-odds of {chosen} beside the scorecard's points" in text
+    draw_user(one, tmp_path / "why.png")
+    assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bare_points_need_no_training_and_bring_none(shop: Shop, tmp_path: Path) -> None:
+    out = tmp_path / "top.csv"
+    made = score(shop.spec, shop.warehouse, store=shop.store, scorer="scorecard", out=out)
+    assert (made.scorer, made.propensities, made.both_accounts) == ("scorecard", None, None)
+    assert {path.name for path in tmp_path.iterdir()} == {"top.csv", "all_scores.parquet"}
+
+
+def test_a_registered_scorecard_of_other_points_is_refused(
+    shop: Shop, version: int, tmp_path: Path
+) -> None:
+    spec, name = shop.spec, f"models:/whyrank-shop/{version}"
+    assert choose_scorer(spec, name, shop.store).stamp == f"scorecard v{version}"
+    changed = with_points(spec, 50, 50)
+    for asked in ("champion", name):
+        with pytest.raises(UsageError, match=r"\(version \d+\) was measured with the points of"):
+            choose_scorer(changed, asked, shop.store)
+    made = score(
+        changed, shop.warehouse, store=shop.store, scorer="scorecard", out=tmp_path / "t.csv"
+    )
+    assert made.scorer == "scorecard"
+    other = spec.model_copy(update={"features": spec.features[:-1]})
+    with pytest.raises(UsageError, match="the features of 'shop' have changed since"):
+        choose_scorer(other, name, shop.store)
+    # Other words, or another version of the same points, change nothing of what was measured.
+    loyal, recent = spec.scorecard.terms
+    said = loyal.model_copy(update={"reason": "loyal"})
+    card = spec.scorecard.model_copy(update={"terms": (said, recent)})
+    worded = spec.model_copy(update={"scorecard": card, "version": "2"})
+    assert choose_scorer(worded, name, shop.store).beside is not None
+
+
+def test_a_scorecard_kept_with_an_unreadable_spec_is_refused(
+    shop: Shop, version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = fetch_scorer(shop.store, "shop", "champion")
+    assert found is not None
+    shutil.copytree(found[2], tmp_path / "scorer")
+    (tmp_path / "spec.json").write_text('{"name": "shop", "of_later_days": 1}', encoding="utf-8")
+    monkeypatch.setattr(
+        "whyrank.pipeline.scorers.fetch_scorer", lambda *_: (*found[:2], tmp_path / "scorer")
+    )
+    with pytest.raises(UsageError, match="this version of whyrank cannot read"):
+        choose_scorer(shop.spec, "champion", shop.store)

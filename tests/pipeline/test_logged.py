@@ -1,0 +1,294 @@
+"""What is logged of a training: models that can be called, data, code, metrics, files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from tests.pipeline.shops import CANDIDATES, Shop
+from whyrank.errors import UsageError
+from whyrank.models.candidates import RankAverage
+from whyrank.models.learned import LearnedScorer
+from whyrank.models.rank_average import SavedRankAverage
+from whyrank.pipeline.accounts import Accounts, both_accounts
+from whyrank.pipeline.compare import _refuse_unfit, compare_run
+from whyrank.pipeline.log_data import code_commit
+from whyrank.pipeline.score import score
+from whyrank.pipeline.scorers import choose_scorer
+from whyrank.pipeline.training_data import read_labelled, stack
+from whyrank.scoring.scorecard import Scorecard
+from whyrank.serving import Served, load_scorer
+from whyrank.tracking import fetch_scorer, registered
+from whyrank.warehouse.published import read_published
+
+pytestmark = pytest.mark.xdist_group("train")
+SCORERS = ["scorecard", *CANDIDATES, "rank_average"]
+READS = {
+    "scorecard": {"orders", "days_since_last"},
+    "recency": {"days_since_last"},
+    "bg_nbd": {"repeats", "days_since_first", "days_since_last"},
+}
+
+
+@pytest.fixture(scope="module")
+def client(shop: Shop) -> MlflowClient:
+    return MlflowClient(shop.store.uri, shop.store.uri)
+
+
+@pytest.fixture(scope="module")
+def parent(shop: Shop, client: MlflowClient) -> Run:
+    return client.get_run(shop.training.run)
+
+
+@pytest.fixture(scope="module")
+def children(shop: Shop, client: MlflowClient, parent: Run) -> dict[str, Run]:
+    query = f"tags.training = '{shop.training.run}'"
+    runs = client.search_runs([parent.info.experiment_id], query)
+    return {run.info.run_name: run for run in runs}
+
+
+def model_folder(shop: Shop, client: MlflowClient, name: str) -> Path:
+    found = fetch_scorer(shop.store, "shop", name)
+    assert found is not None
+    place = client.get_model_version_download_uri(registered("shop"), str(found[1]))
+    return Path(place.removeprefix("file://"))
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_a_version_asks_for_what_its_scorer_reads_and_takes_its_own_example(
+    shop: Shop, client: MlflowClient, name: str
+) -> None:
+    import yaml
+
+    folder = model_folder(shop, client, name)
+    signature = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["signature"]
+    asked = {column["name"] for column in json.loads(signature["inputs"])}
+    everything = {feature.name for feature in shop.spec.features}
+    assert asked == READS.get(name, everything)
+    given = [column["name"] for column in json.loads(signature["outputs"])]
+    assert given == ["score", "label", "probability", "reasons"]
+    example = json.loads((folder / "serving_input_example.json").read_text(encoding="utf-8"))
+    frame = pd.DataFrame(**example["dataframe_split"])
+    assert set(frame.columns) == asked
+    served = Served.load(folder / "artifacts" / "scorer", folder / "artifacts" / "spec.json")
+    found = served.predict(frame)
+    assert len(found) == len(frame) > 0
+    assert found["score"].between(0, 100).all()
+    assert found["probability"].between(0, 1).all()
+
+
+def test_the_rank_average_is_a_version_that_ranks_and_says_nothing(
+    shop: Shop, tmp_path: Path
+) -> None:
+    chosen = choose_scorer(shop.spec, "rank_average", shop.store)
+    assert isinstance(chosen.learned, SavedRankAverage)
+    assert [member.name for member in chosen.learned.members] == ["logistic", "xgboost"]
+    course = shop.training.course
+    test = read_labelled(shop.spec, course, course.folds[-1].test)
+    members = [choose_scorer(shop.spec, n, shop.store).learned for n in ("logistic", "xgboost")]
+    both = [m.score_of(m.margin(test.table)) for m in members if m is not None]
+    margin = chosen.learned.margin(test.table)
+    assert np.allclose(margin, (both[0] + both[1]) / 2)
+    # Its percentiles are those of its own margins on the latest training snapshot.
+    latest = read_labelled(shop.spec, course, course.folds[-1].train[-1]).table
+    own = chosen.learned.margin(latest)
+    by_hand = [100 * ((own < m).mean() + (own <= m).mean()) / 2 for m in margin]
+    assert np.allclose(chosen.learned.score_of(margin), by_hand)
+    # Its chances are calibrated: on the test before, their mean is the share that came.
+    before = read_labelled(shop.spec, course, course.folds[-2].test)
+    kept = shop.training.folder / f"test-{course.folds[-2].test}"
+    fitted = tuple(LearnedScorer.load(kept / name) for name in ("logistic", "xgboost"))
+    chance = chosen.learned.calibrator.probability(RankAverage(fitted).margin(before.table))
+    assert chance.mean() == pytest.approx(before.labels.mean(), abs=1e-4)
+    found = fetch_scorer(shop.store, "shop", "rank_average")
+    assert found is not None
+    scorer = load_scorer(found[2])
+    again = tmp_path / "again"
+    scorer.save(again)
+    made = score(
+        shop.spec, shop.warehouse, store=shop.store, scorer="rank_average", out=tmp_path / "t.csv"
+    )
+    assert made.scorer == f"rank_average v{found[1]}"
+    loaded = SavedRankAverage.load(again)
+    assert np.array_equal(loaded.margin(test.table), margin)
+    frame = pd.DataFrame(test.table.take(np.arange(4)).rows())
+    assert Served(shop.spec, loaded).predict(frame)["reasons"].tolist() == [""] * 4
+    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(row["probability"] and row["scorecard_reasons"] for row in rows)
+    assert not any(row["model_reasons"] for row in rows)
+    raw = compare_run(shop.spec, shop.store).raw
+    sound: dict[str, Any] = {**raw, "sentinels": []}
+    with pytest.raises(UsageError, match="'rank_average' cannot say why"):
+        _refuse_unfit(sound, shop.training.comparison, "rank_average")
+
+
+def test_the_rank_average_names_those_it_averages(children: dict[str, Run]) -> None:
+    params = children["rank_average"].data.params
+    assert params["members"] == "logistic, xgboost"
+    assert params["what"] == "mean percentile of logistic, xgboost"
+
+
+def test_the_data_behind_a_training_are_named_whole(
+    shop: Shop, parent: Run, children: dict[str, Run]
+) -> None:
+    course = shop.training.course
+    fold = course.folds[-1]
+    data = stack([read_labelled(shop.spec, course, day) for day in fold.train])
+    test = read_labelled(shop.spec, course, fold.test)
+    known = {
+        "training": (len(data.labels), data.labels.sum(), fold.train),
+        "test": (len(test.labels), test.labels.sum(), [fold.test]),
+    }
+    for run in (parent, children["xgboost"], children["scorecard"]):
+        seen = {}
+        for found in run.inputs.dataset_inputs:
+            (tag,) = found.tags
+            seen[tag.value] = found.dataset
+        assert set(seen) == set(known)
+        for context, (rows, positives, days) in known.items():
+            profile = json.loads(seen[context].profile)
+            assert (profile["num_rows"], profile["positives"]) == (rows, positives)
+            assert profile["snapshots"] == [day.isoformat() for day in days]
+            assert profile["horizon_days"] == 30
+            assert max(days).isoformat() in seen[context].name
+            assert len(seen[context].digest) == 16
+        assert seen["training"].digest != seen["test"].digest
+        source = json.loads(seen["test"].source)["uri"]
+        assert Path(source).parent == read_published(shop.warehouse, "shop").folder.parent
+
+
+def test_the_code_that_ran_is_named(
+    shop: Shop, client: MlflowClient, parent: Run, children: dict[str, Run], root: Path
+) -> None:
+    done = subprocess.run(
+        ["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    from whyrank import __version__
+
+    for run in (parent, *children.values()):
+        tags = run.data.tags
+        assert tags["code"].startswith(__version__)
+        assert tags["mlflow.source.name"] == "whyrank"
+        if done.returncode == 0:
+            commit = done.stdout.strip()
+            assert tags["mlflow.source.git.commit"].removesuffix("-dirty") == commit
+            assert commit in tags["code"]
+    for version in client.search_model_versions(f"name = '{registered('shop')}'"):
+        assert version.tags["code"] == parent.data.tags["code"]
+
+
+def test_outside_a_checkout_no_commit_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A project's own repository, with whyrank installed below it and not of it.
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    inside = tmp_path / "log_data.py"
+    inside.write_text("", encoding="utf-8")
+    monkeypatch.setattr("whyrank.pipeline.log_data.__file__", str(inside))
+    assert code_commit() is None
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git at all
+    assert code_commit() is None
+
+
+def test_few_metrics_have_plain_names_and_tests_are_steps(
+    shop: Shop, client: MlflowClient, parent: Run, children: dict[str, Run]
+) -> None:
+    comparison = shop.training.comparison
+    assert set(children) == set(SCORERS)
+    for run in (parent, *children.values()):
+        plain = [name for name in run.data.metrics if "/" not in name]
+        assert 0 < len(plain) <= 8
+    for name, run in children.items():
+        for metric in ("roc_auc", "average_precision", "lift", "brier"):
+            kept = client.get_metric_history(run.info.run_id, f"by_test/{metric}")
+            by_step = [found.value for found in sorted(kept, key=lambda m: m.step)]
+            assert by_step == [comparison.folds[test][name][metric] for test in comparison.tests]
+            assert len(by_step) == 2
+
+
+def test_every_scorer_carries_its_paired_difference_to_the_scorecard(
+    shop: Shop, children: dict[str, Run]
+) -> None:
+    card = children["scorecard"].data.metrics
+    for run in children.values():
+        found = run.data.metrics
+        low, value, high = (found[f"vs_card/{name}"] for name in ("low", "auc", "high"))
+        assert value == pytest.approx(
+            found["roc_auc_all_tests"] - card["roc_auc_all_tests"], abs=2e-5
+        )
+        assert low <= value <= high
+        assert (low < high) == (run.info.run_name != "scorecard")
+
+
+def test_spend_is_measured_and_told_by_decile(
+    shop: Shop, client: MlflowClient, parent: Run, tmp_path: Path
+) -> None:
+    raw = compare_run(shop.spec, shop.store).raw["spend"]
+    reports = [found[raw["chosen"]] for found in raw["reports"].values()]
+    for metric, key in (("gini", "gini"), ("top_decile_share", "top_decile")):
+        kept = client.get_metric_history(parent.info.run_id, f"spend/{metric}")
+        assert [found.value for found in kept] == [report[key] for report in reports]
+    assert parent.data.metrics["spend/total_ratio"] == reports[-1]["total_ratio"]
+    place = client.download_artifacts(parent.info.run_id, "spend_by_decile.csv", str(tmp_path))
+    with Path(place).open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["chosen"] == "yes"]
+    course = shop.training.course
+    tests = [fold.test.isoformat() for fold in course.folds]
+    assert [row["test"] for row in rows] == [test for test in tests for _ in range(10)]
+    # Tenths of users are as many: their means add up to what all spent.
+    last = read_labelled(shop.spec, course, course.folds[-1].test)
+    actual = [float(row["actual"]) for row in rows if row["test"] == tests[-1]]
+    assert sum(actual) * len(last.spend) / 10 == pytest.approx(last.spend.sum(), rel=1e-3)
+
+
+def test_tables_and_plots_are_kept(shop: Shop, client: MlflowClient, parent: Run) -> None:
+    def names(path: str | None = None) -> set[str]:
+        return {found.path for found in client.list_artifacts(parent.info.run_id, path)}
+
+    assert {"comparison.json", "comparison.txt", "spend_by_decile.csv", "plots"} <= names()
+    drawn = {
+        "model_plots", "shap", "waterfall_first", "points_and_model", "points_and_shap",
+        "importance_and_points", "spend_by_decile",
+    }  # fmt: skip
+    assert names("plots") == {f"plots/{name}.png" for name in drawn} | {"plots/points_and_shap.csv"}
+
+
+def test_both_accounts_by_part_are_the_scorers_own(shop: Shop, tmp_path: Path) -> None:
+    course = shop.training.course
+    table = read_labelled(shop.spec, course, course.folds[-1].test).table
+    scorer = choose_scorer(shop.spec, "xgboost", shop.store).learned
+    assert isinstance(scorer, LearnedScorer)
+    found = both_accounts(shop.spec, scorer, table)
+    assert found.parts[0] == "how_often"
+    assert np.allclose(found.points.sum(axis=1), Scorecard(shop.spec.scorecard).score(table))
+    base = scorer.contributions(table).base
+    assert np.allclose(found.moved.sum(axis=1) + base, scorer.margin(table), atol=1e-4)
+    for shares in found.shares():
+        assert shares.sum() == pytest.approx(1)
+        assert (shares >= 0).all()
+    found.write(tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["part"]: row for row in csv.DictReader(file)}
+    assert set(rows) == set(found.parts)
+    worth = {part for part, row in rows.items() if float(row["points_share"]) > 0}
+    assert worth == {"how_often", "days_since_last"}
+    assert rows["platform"]["correlation"] == ""  # no points, so nothing to correlate
+
+
+def test_correlation_by_part_knows_agreement_from_contradiction() -> None:
+    rising = np.arange(20.0)
+    points = np.column_stack([rising, rising, np.ones(20)])
+    accounts = Accounts(
+        ("same", "against", "flat"), points, np.column_stack([rising**3, -rising, rising])
+    )
+    assert accounts.correlations() == [pytest.approx(1), pytest.approx(-1), None]

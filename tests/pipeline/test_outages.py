@@ -1,0 +1,97 @@
+"""A tracking server that dies, and comes back: nothing is fitted twice and nothing is lost."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.shops import Shop, train_shop
+from tests.servers import answering
+from whyrank.pipeline.compare import compare_run
+from whyrank.pipeline.train import Training
+from whyrank.tracking import (
+    Store,
+    TrackingError,
+    fetch_scorer,
+    local_store,
+    log,
+    open_store,
+    read_comparison,
+)
+
+pytestmark = pytest.mark.xdist_group("train")
+
+
+FEW = {"candidates": ["recency", "logistic"], "folds": 1}
+
+
+@pytest.fixture(scope="module")
+def first(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """A training whose server was not there: its run is kept here."""
+    home = tmp_path_factory.mktemp("outage") / "mlflow"
+    notes: list[str] = []
+    here = open_store("http://127.0.0.1:9", home=home, note=notes.append)
+    made, said = train_shop(shop.spec, shop.warehouse, here, **FEW)
+    assert "run the same command again to send them" in notes[0]
+    assert [line.split()[-1] for line in said if "fitting" in line] == 2 * FEW["candidates"]
+    assert made.store == local_store(home)
+    return made
+
+
+def test_a_run_is_sent_once_the_server_is_back_and_kept_here_once_it_is_gone(
+    shop: Shop, first: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    home = tmp_path / "mlflow"
+    notes: list[str] = []
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{tmp_path}/server.db",
+        "--artifacts-destination", str(tmp_path / "files"),
+    ]  # fmt: skip
+    with answering(command, tmp_path, "health") as (url, _):
+        uri = url.replace("http://", "http://ana:secret@")
+        store = open_store(uri, home=home, note=notes.append)
+        sent, said = train_shop(shop.spec, shop.warehouse, store, note=notes.append, **FEW)
+        assert [line for line in said if "fitting" in line] == []
+        assert "logging logistic" in said
+        assert (sent.store, notes) == (store, [])
+        assert sent.comparison == first.comparison
+        assert compare_run(shop.spec, store).run == sent.run
+        assert fetch_scorer(store, "shop", "logistic") is not None
+        with pytest.raises(TrackingError, match="run 'nope' holds no comparison"):
+            read_comparison(store, "shop", "nope")
+    # It answered when it was asked, and is gone when the run is to be sent.
+    kept, said = train_shop(shop.spec, shop.warehouse, store, note=notes.append, **FEW)
+    assert [line for line in said if "fitting" in line] == []
+    assert kept.store == local_store(home)
+    assert compare_run(shop.spec, kept.store, run=kept.run).comparison == first.comparison
+    (note,) = notes
+    assert f"the run is kept in {home / 'mlflow.db'} instead" in note
+    assert "run the same command again to send it" in note
+    assert "secret" not in note
+
+
+def test_a_store_lost_halfway_leaves_the_run_here_whole(
+    shop: Shop, first: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A database by another name than the local store's stands for the remote one.
+    remote = Store(f"sqlite:///{tmp_path}/remote.db", tmp_path / "mlflow")
+    monkeypatch.setattr(Store, "local", property(lambda self: "remote" not in self.uri))
+    sending, sent = log._log_model, []
+
+    def failing(ml: object, record: object, scorer: object) -> str:
+        sent.append(scorer)
+        if len(sent) == 2:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        return sending(ml, record, scorer)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(log, "_log_model", failing)
+    notes: list[str] = []
+    kept, _ = train_shop(shop.spec, shop.warehouse, remote, note=notes.append, **FEW)
+    assert "Connection reset by peer" in notes[0]
+    assert kept.store == local_store(tmp_path / "mlflow")
+    for name in ("scorecard", "recency", "logistic"):
+        assert fetch_scorer(kept.store, "shop", name) is not None
