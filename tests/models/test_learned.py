@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +61,27 @@ def test_every_candidate_keeps_the_scorer_contract(
     else:
         with pytest.raises(DataError, match="no contributions"):
             scorer.contributions(table)
+
+
+def test_what_is_told_of_a_fit_is_what_its_library_was_given() -> None:
+    """With few rows leaves are smaller than the defaults say: the boosters themselves know."""
+    few = data(1200)
+    trainer = Trainer(plan(), few)
+    positives = int(few.labels.sum())
+    scorer = trainer.fit("xgboost", {"n_estimators": 7})
+    config = json.loads(scorer.model.booster.save_config())  # type: ignore[attr-defined]
+    given = config["learner"]["gradient_booster"]["tree_train_param"]
+    assert positives / 8 < 20
+    for name in ("min_child_weight", "max_depth", "reg_lambda"):
+        assert scorer.about.params[name] == pytest.approx(float(given[name.replace("reg_", "")]))
+    assert scorer.about.params["n_estimators"] == 7
+    leaves = trainer.fit("lightgbm", {"n_estimators": 7})
+    text = leaves.model.booster.model_to_string()  # type: ignore[attr-defined]
+    assert f"[min_data_in_leaf: {leaves.about.params['min_child_samples']}]" in text
+    forest = trainer.fit("forest", {"n_estimators": 5})
+    known = forest.model.estimator.get_params()  # type: ignore[attr-defined]
+    assert {name: known[name] for name in forest.about.params} == forest.about.params
+    assert trainer.fit("recency").about.params == {}
 
 
 def test_scores_are_percentiles_of_the_reference_population(trainer: Trainer) -> None:
