@@ -168,7 +168,7 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         trees = getattr(self, f"_{self.kind}")()
         threads = 1 if len(matrix) < _SHARED else None
         if threads and self.kind != "boosting":
-            trees.set_params(n_jobs=threads)
+            trees.set_params(n_jobs=1)
         with threadpool_limits(threads, user_api="openmp"):
             if self.imbalance == "smote":
                 logs = ScaledLogs(matrix)
@@ -222,6 +222,7 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         signs = {} if self.monotone is None else {"monotone_constraints": list(self.monotone)}
         return lightgbm().LGBMClassifier(
             random_state=self.seed, deterministic=True, force_row_wise=True, verbose=-1,
+            n_jobs=-1,  # left out, it takes every core whatever OMP_NUM_THREADS says
             **self.params_, **signs,
         )  # fmt: skip
 

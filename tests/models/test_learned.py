@@ -139,7 +139,9 @@ def test_a_calibrator_never_turns_the_ranking_round() -> None:
     upside_down = fit_calibrator(margin, margin < 0)
     assert upside_down.slope == 0
     assert upside_down.probability(margin) == pytest.approx(0.5, abs=1e-9)
-    assert fit_calibrator(margin, np.ones(400, bool)) == Calibrator()
+    for everybody, told in ((True, "400 of 400 users"), (False, "0 of 400 users")):
+        with pytest.raises(DataError, match=f"{told} reached the target: chances are calibrated"):
+            fit_calibrator(margin, np.full(400, everybody))
 
 
 def test_the_rank_average_is_the_mean_percentile(trainer: Trainer) -> None:
