@@ -48,7 +48,9 @@ def test_repeat_purchases_are_trained_compared_and_registered(
     assert (np.diff(chance[np.argsort(scorer.margin(part.table))]) >= 0).all()
 
 
-def test_three_positives_to_learn_from_are_few_and_enough(tmp_path: Path) -> None:
+def test_three_positives_to_learn_from_are_few_and_enough(
+    shop: Shop, training: Training, tmp_path: Path
+) -> None:
     """Fewer than parts of the encoder or neighbours of SMOTE; the test itself has enough."""
     rng = np.random.default_rng(0)
     lines = ["user_id,event_time,event_name,value,device"]
@@ -61,14 +63,15 @@ def test_three_positives_to_learn_from_are_few_and_enough(tmp_path: Path) -> Non
         lines.append(f"c{user},2024-03-15T10:00:00Z,order,20,web")
     lines.append("late,2024-04-15T10:00:00Z,order,20,web")
     (tmp_path / "orders.csv").write_text("\n".join(lines), encoding="utf-8")
-    spec = parse_spec(SPEC.replace("snapshots = 3", "snapshots = 1"), "shop.toml")
+    text = SPEC.replace('name = "shop"', 'name = "corner"', 1)
+    spec = parse_spec(text.replace("snapshots = 3", "snapshots = 1"), "corner.toml")
     warehouse = open_warehouse(f"duckdb:///{tmp_path}/w.duckdb")
     ingest(spec, warehouse, events=tmp_path / "orders.csv")
     build(spec, warehouse, as_of=[date(2024, 2, 1), date(2024, 3, 2)])
     said: list[str] = []
     names = ["logistic_smote", "xgboost_smote"]
     made = train(
-        spec, warehouse, open_store(home=tmp_path / "mlflow"),
+        spec, warehouse, open_store(home=shop.folder / "mlflow"),  # made by the other training
         as_of=date(2024, 3, 2), folds=1, candidates=names, n_boot=40, say=said.append,
     )  # fmt: skip
     assert set(made.comparison.tested) == {"scorecard", *names}
