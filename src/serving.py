@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -154,16 +154,28 @@ def _as_table(frame: pd.DataFrame, spec: Spec) -> pa.Table:
             )
             continue
         try:
-            columns[name] = pa.array(values.astype("float64"), from_pandas=True)
+            columns[name] = pa.array(_floats(values), from_pandas=True)
         except (TypeError, ValueError):
-            bad = next(v for v in values if not _is_number(v))
+            bad = next((v for v in values.dropna() if not _is_number(v)), values.dtype)
             raise DataError(f"column {name!r}: {bad!r} is not a number") from None
     return pa.table(columns)
+
+
+def _floats(values: pd.Series[Any]) -> pd.Series[float]:
+    """Return numbers, booleans, decimals and numbers as text as floats; nulls of any kind as NaN.
+
+    Raises TypeError or ValueError for anything else: dates and complex numbers are no amounts.
+    """
+    if values.dtype.kind in "cmM":
+        raise TypeError(values.dtype)
+    if values.dtype == object:
+        values = values.where(values.notna(), np.nan)
+    return values.astype("float64")
 
 
 def _is_number(value: object) -> bool:
     try:
         float(value)  # type: ignore[arg-type] # that is the question
     except (TypeError, ValueError):
-        return value is None
+        return False
     return True

@@ -73,8 +73,13 @@ class Snapshot:
         return Snapshot(self._table.take(pa.array(rows)))
 
     def numbers(self, name: str) -> Floats:
-        """Return a number or boolean feature, shape (n,), null as NaN."""
+        """Return a number or boolean feature, shape (n,), null as NaN.
+
+        Raises KeyError when there is none of that name, TypeError or ValueError for no numbers.
+        """
         column = self._table.column(name)
+        if pa.types.is_temporal(column.type):
+            raise TypeError(f"{name}: {column.type}")
         if pa.types.is_boolean(column.type):
             column = pc.cast(column, pa.uint8())
         values: Floats = column.to_numpy().astype(np.float64, copy=False)

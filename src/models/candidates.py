@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, UsageError
 from ..scorer import FeatureTable, Floats
 from ..spec.references import suggest
-from .classifier import DEFAULTS, Imbalance, RankingClassifier
+from .classifier import Imbalance, RankingClassifier
 from .encoding import Encoding, Matrix, fit_encoding
 from .fitted import Model
 from .learned import About, LearnedScorer, reference_of
@@ -131,19 +131,20 @@ class Trainer:
         Raises DataError when there are positives or negatives only.
         """
         candidate = CANDIDATES[name]
+        given: Mapping[str, Any] = {}
         if candidate.kind == "recency":
             encoding: Encoding = Encoding((self._plan.recency or "",))
             model: Model = RecencyModel()
         elif candidate.kind == "bg_nbd":
             encoding, model = self._purchases()
         else:
-            encoding, model = self._classifier(candidate, params)
+            encoding, model, given = self._classifier(candidate, params)
         matrix = encoding.matrix(self._data.table)[self._data.latest]
         return LearnedScorer(
             encoding=encoding,
             model=model,
             reference=reference_of(model.margin(matrix)),
-            about=self._about(name, {**DEFAULTS.get(candidate.kind, {}), **(params or {})}),
+            about=self._about(name, given),
         )
 
     def matrix(self) -> tuple[Encoding, Matrix]:
@@ -160,7 +161,7 @@ class Trainer:
 
     def _classifier(
         self, candidate: Candidate, params: Mapping[str, Any] | None
-    ) -> tuple[Encoding, Model]:
+    ) -> tuple[Encoding, Model, Mapping[str, Any]]:
         encoding, matrix = self.matrix()
         fitted = RankingClassifier(
             candidate.kind,
@@ -169,7 +170,7 @@ class Trainer:
             self._plan.monotone(),
             self._plan.about.seed,
         ).fit(matrix, self._data.labels)
-        return encoding, fitted.model_
+        return encoding, fitted.model_, fitted.params_
 
     def _purchases(self) -> tuple[Encoding, Model]:
         encoding = Encoding(self._plan.purchases or ())

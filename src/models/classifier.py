@@ -12,6 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from ..errors import UsageError
 from ..scorer import Floats
@@ -23,14 +24,11 @@ from .fitted import (
     SklearnModel,
     XgboostModel,
     lightgbm,
-    signed_log,
 )
-from .storage import ScaledModel
+from .oversampling import ScaledLogs, oversampled
 
 Imbalance = Literal["none", "weights", "smote"]
 KINDS = ("logistic", "forest", "boosting", "xgboost", "lightgbm")
-SMOTE_RATIO = 0.2  # positives for each negative after oversampling
-_SMOTE_NEIGHBOURS = 5
 
 # Few positives and weak signals ask for shallow trees, strong shrinkage and many rows per leaf.
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -75,10 +73,10 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
     """A binary classifier that ranks by log-odds; nulls (NaN) are allowed.
 
     kind: logistic, forest, boosting (scikit-learn's), xgboost or lightgbm. imbalance: none;
-    weights (each class weighs the same in all); smote (SMOTE on filled and scaled columns, Chawla
-    et al. 2002, inside this fit only). params: of the library, over DEFAULTS. monotone: for each
-    column 1 (can only raise), -1 (can only lower) or 0; the linear model and the forest ignore it.
-    seed: of everything random.
+    weights (each class weighs the same in all); smote (synthetic positives, inside this fit only,
+    see `oversampling`). params: of the library, over DEFAULTS; params_ holds those that it was
+    given. monotone: for each column 1 (can only raise), -1 (can only lower) or 0; the linear model
+    and the forest ignore it. seed: of everything random.
 
     Weighted and resampled fits have inflated chances: `learned` calibrates them to the true rate.
 
@@ -120,11 +118,10 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
                 f"{self.classes_[0]!r}"
             )
         matrix = np.clip(matrix, -_HUGE, _HUGE)
-        if self.imbalance == "smote":
-            self.model_: Model = self._oversampled(matrix, codes)
-        else:
-            weights = _balanced(codes) if self.imbalance == "weights" else None
-            self.model_ = self._fit_model(matrix, codes, weights)
+        self.params_ = effective_params(
+            self.kind, self.params, rows=len(codes), positives=int(codes.sum())
+        )
+        self.model_: Model = self._fit_model(matrix, codes)
         return self
 
     def decision_function(self, X: ArrayLike) -> Floats:  # noqa: N803
@@ -162,144 +159,103 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         )
         return matrix
 
-    def _fit_model(self, matrix: Matrix, codes: NDArray[np.intp], weights: Floats | None) -> Model:
-        if self.kind not in KINDS:
-            raise UsageError(f"kind {self.kind!r}: choose one of {', '.join(KINDS)}")
-        params = {**DEFAULTS[self.kind], **(self.params or {})}
-        fit = getattr(self, f"_fit_{self.kind}")
-        model: Model = fit(matrix, codes, weights, params)
-        return model
+    def _fit_model(self, matrix: Matrix, codes: NDArray[np.intp]) -> Model:
+        weights = _balanced(codes) if self.imbalance == "weights" else None
+        if self.kind == "logistic":
+            return self._fit_linear(matrix, codes, weights)
+        if self.kind == "boosting":  # a column of nulls only has no bins to cut it into
+            matrix = np.where(np.isnan(matrix).all(axis=0), np.float32(0), matrix)
+        trees = getattr(self, f"_{self.kind}")()
+        threads = 1 if len(matrix) < _SHARED else None
+        if threads and self.kind != "boosting":
+            trees.set_params(n_jobs=1)
+        with threadpool_limits(threads, user_api="openmp"):
+            if self.imbalance == "smote":
+                logs = ScaledLogs(matrix)
+                oversampled(trees, logs.columns(matrix), codes, back=logs, seed=self.seed)
+            else:
+                trees.fit(matrix, codes, sample_weight=weights)
+        if self.kind == "xgboost":
+            return XgboostModel(trees.get_booster())
+        if self.kind == "lightgbm":
+            return LightgbmModel(trees.booster_)
+        if self.kind == "forest":
+            trees.n_jobs = 1  # what is saved does not depend on this machine
+        return SklearnModel(trees)
 
-    def _oversampled(self, matrix: Matrix, codes: NDArray[np.intp]) -> Model:
-        from imblearn.over_sampling import SMOTE
-        from imblearn.pipeline import Pipeline
-
-        fill = _medians(matrix)
-        filled = np.where(np.isnan(matrix), fill, matrix)
-        scale = filled.std(axis=0)
-        frame = ScaledModel(fill, filled.mean(axis=0), np.where(scale > 0, scale, 1.0), None)  # type: ignore[arg-type] # filled in below
-        positives = int(codes.sum())
-        ratio = max(SMOTE_RATIO, positives / (len(codes) - positives))
-        steps: list[tuple[str, Any]] = []
-        if 1 < positives < ratio * (len(codes) - positives):
-            neighbours = min(_SMOTE_NEIGHBOURS, positives - 1)
-            smote = SMOTE(sampling_strategy=ratio, k_neighbors=neighbours, random_state=self.seed)
-            steps.append(("smote", smote))
-        inner = RankingClassifier(self.kind, "none", self.params, self.monotone, self.seed)
-        pipeline = Pipeline([*steps, ("classifier", inner)])
-        pipeline.fit(frame.scaled(matrix), codes)
-        return ScaledModel(
-            frame.fill, frame.center, frame.scale, pipeline.named_steps["classifier"].model_
-        )
-
-    def _fit_logistic(
-        self,
-        matrix: Matrix,
-        codes: NDArray[np.intp],
-        weights: Floats | None,
-        params: dict[str, Any],
+    def _fit_linear(
+        self, matrix: Matrix, codes: NDArray[np.intp], weights: Floats | None
     ) -> LinearModel:
-        logs = signed_log(matrix)
-        unknown = np.isnan(logs)
-        known = ~unknown.all(axis=0)
-        center = np.zeros(logs.shape[1])
-        center[known] = np.nanmean(logs[:, known], axis=0)
-        scale = np.ones(logs.shape[1])
-        scale[known] = np.nanstd(logs[:, known], axis=0)
-        scale[scale == 0] = 1.0
-        scaled = np.where(unknown, 0.0, (logs - center) / scale)
-        share = unknown.mean(axis=0)
-        design = np.hstack([scaled, unknown - share])
-        fitted = LogisticRegression(max_iter=1000, random_state=self.seed, **params)
-        fitted.fit(design, codes, sample_weight=weights)
-        slope, missing = np.split(fitted.coef_[0], 2)
+        logs = ScaledLogs(matrix)
+        columns = logs.columns(matrix)
+        fitted = LogisticRegression(max_iter=1000, random_state=self.seed, **self.params_)
+        if self.imbalance == "smote":
+            oversampled(fitted, columns, codes, back=None, seed=self.seed)
+        else:
+            fitted.fit(columns, codes, sample_weight=weights)
+        slope, told = np.split(fitted.coef_[0], [len(logs.center)])
+        null = np.zeros(len(logs.center))
+        null[logs.told] = told
         # A null's indicator is centred, so that an average user contributes nothing; a known
-        # value then carries -missing · share, which belongs to the base.
-        base = float(fitted.intercept_[0] - (missing * share).sum())
-        return LinearModel(slope / scale, center, missing, base)
+        # value then carries -null · share, which belongs to the base.
+        base = float(fitted.intercept_[0] - (null * logs.share).sum())
+        return LinearModel(slope / logs.scale, logs.center, null, base)
 
-    def _fit_forest(
-        self,
-        matrix: Matrix,
-        codes: NDArray[np.intp],
-        weights: Floats | None,
-        params: dict[str, Any],
-    ) -> SklearnModel:
-        params["min_samples_leaf"] = _leaf(params["min_samples_leaf"], len(codes))
-        if len(codes) < _FEW:
-            params["max_samples"] = None
-        forest = RandomForestClassifier(n_jobs=-1, random_state=self.seed, **params)
-        forest.fit(matrix, codes, sample_weight=weights)
-        forest.n_jobs = 1  # what is saved does not depend on this machine
-        return SklearnModel(forest)
+    def _forest(self) -> RandomForestClassifier:
+        return RandomForestClassifier(n_jobs=-1, random_state=self.seed, **self.params_)
 
-    def _fit_boosting(
-        self,
-        matrix: Matrix,
-        codes: NDArray[np.intp],
-        weights: Floats | None,
-        params: dict[str, Any],
-    ) -> SklearnModel:
-        params["min_samples_leaf"] = _leaf(params["min_samples_leaf"], len(codes))
-        boosting = HistGradientBoostingClassifier(
+    def _boosting(self) -> HistGradientBoostingClassifier:
+        return HistGradientBoostingClassifier(
             random_state=self.seed,
             early_stopping=False,
             monotonic_cst=None if self.monotone is None else list(self.monotone),
-            **params,
+            **self.params_,
         )
-        # A column of nulls only has no bins to cut it into.
-        known = np.where(np.isnan(matrix).all(axis=0), np.float32(0), matrix)
-        return SklearnModel(boosting.fit(known, codes, sample_weight=weights))
 
-    def _fit_xgboost(
-        self,
-        matrix: Matrix,
-        codes: NDArray[np.intp],
-        weights: Floats | None,
-        params: dict[str, Any],
-    ) -> XgboostModel:
+    def _xgboost(self) -> Any:
         from xgboost import XGBClassifier
 
-        if self.monotone is not None:
-            params["monotone_constraints"] = tuple(self.monotone)
-        params["min_child_weight"] = min(params["min_child_weight"], codes.sum() / 8)
-        booster = XGBClassifier(random_state=self.seed, tree_method="hist", **params)
-        booster.fit(matrix, codes, sample_weight=weights)
-        return XgboostModel(booster.get_booster())
+        signs = {} if self.monotone is None else {"monotone_constraints": tuple(self.monotone)}
+        return XGBClassifier(random_state=self.seed, tree_method="hist", **self.params_, **signs)
 
-    def _fit_lightgbm(
-        self,
-        matrix: Matrix,
-        codes: NDArray[np.intp],
-        weights: Floats | None,
-        params: dict[str, Any],
-    ) -> LightgbmModel:
-        if self.monotone is not None:
-            params["monotone_constraints"] = list(self.monotone)
-        params["min_child_samples"] = _leaf(params["min_child_samples"], len(codes))
-        booster = lightgbm().LGBMClassifier(
-            random_state=self.seed, deterministic=True, force_row_wise=True, verbose=-1, **params
-        )
-        booster.fit(matrix, codes, sample_weight=weights)
-        return LightgbmModel(booster.booster_)
+    def _lightgbm(self) -> Any:
+        signs = {} if self.monotone is None else {"monotone_constraints": list(self.monotone)}
+        return lightgbm().LGBMClassifier(
+            random_state=self.seed, deterministic=True, force_row_wise=True, verbose=-1,
+            n_jobs=-1,  # left out, it takes every core whatever OMP_NUM_THREADS says
+            **self.params_, **signs,
+        )  # fmt: skip
+
+
+def effective_params(
+    kind: str, params: Mapping[str, Any] | None, *, rows: int, positives: int
+) -> dict[str, Any]:
+    """Return what the library of a kind is given: params over DEFAULTS, eased where rows are few.
+
+    rows, positives: of the data as they are; synthetic ones are no evidence for smaller leaves.
+    Raises UsageError for a kind that is not known.
+
+    >>> effective_params("lightgbm", {}, rows=2000, positives=100)["min_child_samples"]
+    40
+    """
+    if kind not in KINDS:
+        raise UsageError(f"kind {kind!r}: choose one of {', '.join(KINDS)}")
+    found = {**DEFAULTS[kind], **(params or {})}
+    for name in ("min_samples_leaf", "min_child_samples"):
+        if name in found:
+            found[name] = max(1, min(found[name], rows // 50))
+    if "min_child_weight" in found:
+        found["min_child_weight"] = min(found["min_child_weight"], positives / 8)
+    if "max_samples" in found and rows < _FEW:
+        found["max_samples"] = None
+    return found
 
 
 _FEW = 10_000  # rows, of which each tree of a forest sees all
+_SHARED = 50_000  # rows, below which threads wait for each other longer than they work
 _HUGE = 1e30  # XGBoost sums squares in 32 bits
-
-
-def _leaf(rows: int, n: int) -> int:
-    """Return rows per leaf, fewer where there are few rows at all."""
-    return max(1, min(rows, n // 50))
 
 
 def _balanced(codes: NDArray[np.intp]) -> Floats:
     counts = np.bincount(codes, minlength=2)
     return (len(codes) / (2.0 * counts))[codes]
-
-
-def _medians(matrix: Matrix) -> Floats:
-    known = ~np.isnan(matrix).all(axis=0)
-    fill = np.zeros(matrix.shape[1])
-    fill[known] = np.nanmedian(matrix[:, known], axis=0)
-    return fill

@@ -16,6 +16,7 @@ Matrix = NDArray[np.float32]
 SMOOTHING = 200.0  # users of a category that count as much as the rest of the population
 _PARTS = 5
 _BLOCK = 16_384  # rows
+_LARGEST = np.float32(1e38)
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,10 @@ class Encoding:
         return (*self.numbers, *(text.name for text in self.texts))
 
     def matrix(self, table: FeatureTable) -> Matrix:
-        """Return the features as float32, shape (n, k).
+        """Return the features as float32, shape (n, k), every value finite or NaN.
 
-        Raises DataError naming a feature that the table does not have, or that is no number.
+        A number past ±1e38 counts as that. Raises DataError naming a feature that the table does
+        not have, that is no number, or that is infinite for somebody.
         """
         columns: list[NDArray[Any]] = [_numbers(table, name) for name in self.numbers]
         columns += [text.column(table) for text in self.texts]
@@ -61,8 +63,12 @@ class Encoding:
         # A block of rows stays in the cache while its columns are written side by side.
         for start in range(0, len(found), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            for place, column in enumerate(columns):
-                found[rows, place] = column[rows]
+            with np.errstate(over="ignore"):
+                for place, column in enumerate(columns):
+                    found[rows, place] = column[rows]
+            if np.isinf(found[rows]).any():
+                _refuse_infinite(self.names, columns)
+                found[rows] = np.clip(found[rows], -_LARGEST, _LARGEST)
         return found
 
     def to_dict(self) -> dict[str, Any]:
@@ -134,6 +140,16 @@ def _from_others(
             encoder.fit(words[rest], labels[rest])
             found[held] = encoder.transform(words[held])[:, 0]
     return found
+
+
+def _refuse_infinite(names: Sequence[str], columns: Sequence[NDArray[Any]]) -> None:
+    for name, column in zip(names, columns, strict=True):
+        infinite = np.flatnonzero(np.isinf(column))
+        if len(infinite):
+            raise DataError(
+                f"feature {name!r}: {column[infinite[0]]} in row {infinite[0]}: must be a finite "
+                "number or null; leave the value out where it is not known"
+            )
 
 
 def _words(table: FeatureTable, name: str) -> NDArray[np.object_]:

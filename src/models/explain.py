@@ -15,7 +15,7 @@ from .learned import LearnedScorer
 
 MOVED = 0.02  # of all that moved a score, in absolute log-odds: less is no reason
 NUDGES = 8
-NUDGE = 0.01  # of a value; whole numbers are counts or days, and have no near neighbours
+NUDGE = 0.01  # of a value that is no whole number; those are counts or days, and move by one
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,10 @@ def explain_rows(
 
     groups: features whose contributions are added up, since correlated features share one
     influence and their sum says more than each by itself; features in none stand for themselves.
-    Values that are no whole numbers are nudged by a hundredth of themselves, NUDGES times, always
-    the same way; so a user's reasons do not depend on who else is explained.
+    Values are nudged NUDGES times, always the same way, so that a user's reasons do not depend on
+    who else is explained: whole numbers, which are counts or days, by one, others by a hundredth of
+    themselves. Zero stays zero and one does not become it: between never and once lies no small
+    step but all that such a reason says. Categories have no near neighbours either.
 
     Raises DataError for a scorer without contributions.
     """
@@ -184,12 +186,15 @@ def _nudged(matrix: Matrix, numbers: int) -> Sequence[Matrix]:
     """Return copies of a matrix whose first columns, the numbers, are moved a little."""
     rng = np.random.default_rng(20_180_601)
     values = np.nan_to_num(matrix[:, :numbers])
-    step = np.where(values == np.round(values), 0.0, NUDGE * values)
+    whole = values == np.round(values)
+    step = np.where(whole, np.where(values == 0, 0.0, 1.0), NUDGE * values)
     copies = []
     for _ in range(NUDGES):
         signs = rng.choice([-1.0, 1.0], size=numbers)  # of a column, the same for every user
+        moved = values + step * signs
+        moved = np.where(whole & (np.abs(moved) < 1), values, moved)
         copy = matrix.copy()
-        copy[:, :numbers] += (step * signs).astype(np.float32)
+        copy[:, :numbers] += (moved - values).astype(np.float32)
         copies.append(copy)
     return copies
 

@@ -24,11 +24,29 @@ REFERENCE_SIZE = 10_000
 class Calibrator:
     """From margins to chances of the target: 1 / (1 + exp(-(slope · margin + intercept))).
 
-    Platt's scaling (1999), fitted on outcomes of an earlier test, which no training label reaches.
+    Platt's scaling (1999), fitted on margins of users whose outcomes the fit behind those margins
+    has not seen: an earlier fit's on its own test. The fit in use is trained on those very outcomes
+    by then, so its own margins there would be too sure; hence `moved`.
     """
 
     slope: float = 1.0
     intercept: float = 0.0
+
+    def moved(self, past: Floats, now: Floats) -> Calibrator:
+        """Return the calibrator for a later fit of the same candidate.
+
+        past, now: margins of the earlier and the later fit on the same users, (n,), whose outcomes
+        need not be known. The later fit has its own scale, and has learnt of the drift of the base
+        rate, for which the earlier one is corrected: that must not happen twice. So its margins
+        are first given the mean and the deviation that the earlier one's have on those users.
+
+        >>> Calibrator(2.0, 1.0).moved(np.array([0.0, 1.0]), np.array([3.0, 5.0]))
+        Calibrator(slope=1.0, intercept=-2.0)
+        """
+        spread = float(now.std())
+        ratio = float(past.std()) / spread if spread > 0 else 0.0
+        shift = float(past.mean()) - ratio * float(now.mean())
+        return Calibrator(self.slope * ratio, self.intercept + self.slope * shift)
 
     def probability(self, margin: Floats) -> Floats:
         """Return chances, shape (n,)."""
@@ -36,9 +54,10 @@ class Calibrator:
 
 
 def fit_calibrator(margin: Floats, labels: NDArray[np.bool_]) -> Calibrator:
-    """Fit slope and intercept by maximum likelihood; without both classes nothing is changed.
+    """Fit slope and intercept by maximum likelihood.
 
     A slope that is not positive would turn the ranking round: then only the base rate is kept.
+    Raises DataError when the labels are of one class.
 
     >>> rng = np.random.default_rng(0)
     >>> margin = rng.normal(size=20_000)
@@ -48,7 +67,10 @@ def fit_calibrator(margin: Floats, labels: NDArray[np.bool_]) -> Calibrator:
     (True, True)
     """
     if labels.all() or not labels.any():
-        return Calibrator()
+        raise DataError(
+            f"{int(labels.sum())} of {len(labels):,} users reached the target: chances are "
+            "calibrated on both kinds; load more history, or lengthen the horizon"
+        )
     base = float(np.log(labels.mean() / (1 - labels.mean())))
     spread = float(margin.std())
     if spread == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -68,6 +68,10 @@ class BetaGeometric(BaseEstimator):  # type: ignore[misc] # untyped base
             x, t_x, age, self.horizon, (self.r_, self.alpha_, self.a_, self.b_)
         )
 
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that no column may be negative."""
+        return _positive(super().__sklearn_tags__())
+
 
 class GammaGamma(BaseEstimator):  # type: ignore[misc] # untyped base
     """What a purchase of a customer is worth, shrunk toward what purchases are worth overall.
@@ -117,6 +121,15 @@ class GammaGamma(BaseEstimator):  # type: ignore[misc] # untyped base
         table = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
         x, z = table.T
         return expected_value(x, z, (self.p_, self.q_, self.v_), self.overall_)
+
+    def __sklearn_tags__(self) -> Any:
+        """Tell scikit-learn that no column may be negative."""
+        return _positive(super().__sklearn_tags__())
+
+
+def _positive(tags: Any) -> Any:
+    tags.input_tags.positive_only = True
+    return tags
 
 
 def _histories(table: ArrayLike) -> tuple[Floats, Floats, Floats]:

@@ -91,6 +91,19 @@ def build(
     return BuildResult(published, tuple(models), tuple(tests), reused)
 
 
+def is_built(spec: Spec, warehouse: Warehouse, published: Published) -> bool:
+    """Return whether a published build was made of all that is loaded by now."""
+    schema = quote_name(landing_schema(spec))
+    with warehouse.connect() as con:
+        create_landing(con, spec)
+        found = con.execute(
+            f"select count(*) from {schema}.builds where build_id = ? "
+            f"and last_load = (select coalesce(max(load_id), 0) from {schema}.loads)",
+            [published.info.build_id],
+        ).fetchone()
+    return bool(found and found[0])
+
+
 def default_as_of(spec: Spec, last_event: datetime) -> date:
     """Return the day after the last event, or the spec's trust_until when that is earlier."""
     following = last_event.date() + timedelta(days=1)

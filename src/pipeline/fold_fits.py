@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from importlib import metadata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +13,23 @@ from numpy.typing import NDArray
 
 from ..evaluation.comparison import FoldScores
 from ..evaluation.folds import Fold
-from ..models.candidates import MEMBERS, RANK_AVERAGE, RankAverage, Trainer
+from ..models.candidates import Trainer
 from ..models.learned import Calibrator, LearnedScorer, fit_calibrator
 from ..scorer import Floats
 from ..scoring.ranking import LABELS, band_codes
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from .build import Say
-from .scorers import SCORECARD
-from .training_data import Course, Labelled, check_positives, read_labelled, stack, user_codes
-
-# Of those that fit; XGBoost goes by two names, and its version comes with the fits it made.
-_LIBRARIES = ("whyrank", "scikit-learn", "lightgbm", "imbalanced-learn")
+from .hindsight import Hindsight, margins_of, together
+from .training_data import (
+    Course,
+    Labelled,
+    check_positives,
+    read_labelled,
+    split_users,
+    stack,
+    user_codes,
+)
 
 
 @dataclass(frozen=True)
@@ -44,36 +46,16 @@ class FoldFit:
 class Fits:
     """All folds, fitted: what a comparison needs, and the last fold's calibrated scorers.
 
-    by_fold: every fold's calibrated scorers, the warm-up's first.
+    by_fold: every fold's scorers, the warm-up's first; those of tests are calibrated. own: every
+    fold's calibrators by its own outcomes, which are known one horizon after its test.
     """
 
     scores: tuple[FoldScores, ...]
     parts: tuple[Labelled, ...]
     by_fold: tuple[Mapping[str, LearnedScorer], ...]
+    own: tuple[Mapping[str, Calibrator], ...]
     scorers: Mapping[str, LearnedScorer]
     calibrators: Mapping[str, Calibrator]
-
-
-def run_key(course: Course, candidates: Sequence[str], params: Mapping[str, Any]) -> str:
-    """Return twelve hex digits of everything that fits depend on: data, dates, candidates, seed.
-
-    The data count by the bytes of their snapshots and outcomes, and libraries by their versions.
-    """
-    told = {
-        "plan": [str(course.plan.monotone()), *course.plan.numbers, *course.plan.texts],
-        "about": asdict(course.plan.about),
-        "folds": [[str(day) for day in (fold.test, *fold.train)] for fold in course.all_folds()],
-        "candidates": list(candidates),
-        "params": {name: dict(found) for name, found in params.items()},
-    }
-    told["libraries"] = {name: metadata.version(name) for name in _LIBRARIES}
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
-    days = {day for fold in course.all_folds() for day in (*fold.train, fold.test)}
-    snapshots = [course.published.snapshot(day) for day in sorted(days)]
-    for path in (course.published.table("outcomes"), *snapshots):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:12]
 
 
 def fit_folds(
@@ -87,35 +69,41 @@ def fit_folds(
 ) -> Fits:
     """Fit candidates on each fold and calibrate them on the outcomes of the fold before.
 
-    Every fit is kept in `folder` as it is done. Raises DataError for one class only.
+    Where there is none before the first test, it is calibrated on halves of its users. Every fit
+    is kept in `folder` as it is done. Raises DataError for one class only.
     """
-    fits = [
-        _fit_fold(spec, course, fold, candidates, params=params, folder=folder, say=say)
-        for fold in course.all_folds()
-    ]
+    work = _Work(spec, course, candidates, params, folder, say)
+    fits = [work.fold(fold) for fold in course.all_folds()]
     tests = fits[1:] if course.warm_up else fits
     codes = iter(user_codes([fit.part.table.user_ids for fit in tests]))
-    scores, by_fold = [], []
+    scores, by_fold, own = [], [], []
     calibrators: dict[str, Calibrator] = {}
     before: FoldFit | None = None
     for fit in fits:
-        calibrators = {name: _calibrator(name, before, fit) for name in fit.margins}
-        by_fold.append(
-            {n: replace(scorer, calibrator=calibrators[n]) for n, scorer in fit.scorers.items()}
-        )
+        scorers = fit.scorers
         if fit.fold in course.folds:
             check_positives(fit.fold, fit.part)
-            scores.append(_fold_scores(fit, before, calibrators, next(codes), spec))
+            seen = work.halves(fit) if before is None else _seen(spec, before, fit)
+            calibrators = seen.calibrators(fit.margins)
+            scorers = {n: replace(s, calibrator=calibrators[n]) for n, s in scorers.items()}
+            scores.append(_fold_scores(fit, seen, calibrators, next(codes), spec))
+        by_fold.append(scorers)
+        own.append({n: fit_calibrator(m, fit.part.labels) for n, m in fit.margins.items()})
         before = fit
     bands = _bands(spec, read_labelled(spec, course, course.folds[-1].train[-1]))
     scorers = {name: replace(scorer, bands=bands) for name, scorer in by_fold[-1].items()}
     parts = tuple(fit.part for fit in tests)
-    return Fits(tuple(scores), parts, tuple(by_fold), scorers, calibrators)
+    return Fits(tuple(scores), parts, tuple(by_fold), tuple(own), scorers, calibrators)
+
+
+def _seen(spec: Spec, before: FoldFit, fit: FoldFit) -> Hindsight:
+    again = margins_of(spec, before.scorers, fit.part.table)
+    return Hindsight(before.margins, before.part.labels, again)
 
 
 def _fold_scores(
     fit: FoldFit,
-    before: FoldFit | None,
+    seen: Hindsight,
     calibrators: Mapping[str, Calibrator],
     users: NDArray[np.int64],
     spec: Spec,
@@ -126,47 +114,65 @@ def _fold_scores(
         labels=fit.part.labels,
         margins=fit.margins,
         chances={name: calibrators[name].probability(m) for name, m in fit.margins.items()},
-        thresholds={n: _threshold(before, n, spec.training.capacity) for n in fit.margins},
+        thresholds=seen.thresholds(fit.margins, spec.training.capacity),
     )
 
 
-def _fit_fold(
-    spec: Spec,
-    course: Course,
-    fold: Fold,
-    candidates: Sequence[str],
-    *,
-    params: Mapping[str, Mapping[str, Any]],
-    folder: Path,
-    say: Say,
-) -> FoldFit:
-    part = read_labelled(spec, course, fold.test)
-    trainer: Trainer | None = None
-    scorers: dict[str, LearnedScorer] = {}
-    for name in candidates:
-        kept = _kept(folder, fold, name)
-        if not kept.exists():
-            if trainer is None:
-                parts = [read_labelled(spec, course, day) for day in fold.train]
-                trainer = Trainer(course.plan, stack(parts))
-            say(f"test {fold.test}: fitting {name}")
-            _keep(trainer.fit(name, params.get(name)), kept)
-        scorers[name] = LearnedScorer.load(kept)
-    margins = {SCORECARD: Scorecard(spec.scorecard).score(part.table)}
-    margins |= {name: scorer.margin(part.table) for name, scorer in scorers.items()}
-    members = tuple(scorers[name] for name in MEMBERS if name in scorers)
-    if len(members) > 1:
-        margins[RANK_AVERAGE] = RankAverage(members).margin(part.table)
-    return FoldFit(fold, part, scorers, margins)
+@dataclass(frozen=True)
+class _Work:
+    """Fits candidates, and keeps each fit in a folder as it is done."""
 
+    spec: Spec
+    course: Course
+    candidates: Sequence[str]
+    params: Mapping[str, Mapping[str, Any]]
+    folder: Path
+    say: Say
 
-def _calibrator(name: str, before: FoldFit | None, fit: FoldFit) -> Calibrator:
-    """Fit on the test before; without one, everybody gets the training data's base rate."""
-    if before is not None:
-        return fit_calibrator(before.margins[name], before.part.labels)
-    about = next(iter(fit.scorers.values())).about
-    share = about.positives / about.users
-    return Calibrator(0.0, float(np.log(share / (1 - share))))
+    def fold(self, fold: Fold) -> FoldFit:
+        """Fit a fold's candidates on its training snapshots, and rank its test by them."""
+        part = read_labelled(self.spec, self.course, fold.test)
+        scorers = self._fitted(fold, lambda: self._read(fold))
+        return FoldFit(fold, part, scorers, margins_of(self.spec, scorers, part.table))
+
+    def halves(self, fit: FoldFit) -> Hindsight:
+        """Fit each half of the users, and look at the other half's outcomes.
+
+        For a test without one before it: no training outcome is known early enough to be held out
+        by its date, so it is held out by its user.
+        """
+        self.say(f"test {fit.fold.test}: no test before it; calibrating on halves of the users")
+        halves = split_users(self._read(fit.fold), seed=self.course.plan.about.seed)
+        seen = []
+        for place, (rest, held) in enumerate((halves, halves[::-1])):
+            scorers = self._fitted(fit.fold, lambda rest=rest: rest, f"half-{place}")  # type: ignore[misc]
+            seen.append(
+                Hindsight(
+                    margins_of(self.spec, scorers, held[-1].table),
+                    held[-1].labels,
+                    margins_of(self.spec, scorers, fit.part.table),
+                )
+            )
+        return together(seen)
+
+    def _read(self, fold: Fold) -> list[Labelled]:
+        return [read_labelled(self.spec, self.course, day) for day in fold.train]
+
+    def _fitted(
+        self, fold: Fold, read: Callable[[], Sequence[Labelled]], part: str = ""
+    ) -> dict[str, LearnedScorer]:
+        """Fit what is not kept yet, on what `read` returns; the data are read if need be."""
+        home = self.folder / f"test-{fold.test.isoformat()}" / part
+        trainer: Trainer | None = None
+        scorers: dict[str, LearnedScorer] = {}
+        for name in self.candidates:
+            kept = home / name
+            if not kept.exists():
+                trainer = trainer or Trainer(self.course.plan, stack(read()))
+                self.say(f"test {fold.test}: fitting {name}{part and f' on {part}'}")
+                _keep(trainer.fit(name, self.params.get(name)), kept)
+            scorers[name] = LearnedScorer.load(kept)
+        return scorers
 
 
 def _bands(spec: Spec, part: Labelled) -> tuple[float, float]:
@@ -174,17 +180,6 @@ def _bands(spec: Spec, part: Labelled) -> tuple[float, float]:
     hundredths = Scorecard(spec.scorecard).score_hundredths(part.table)
     codes = band_codes(hundredths, spec.bands)
     return float(100 * (codes < 1).mean()), float(100 * (codes < len(LABELS) - 1).mean())
-
-
-def _threshold(before: FoldFit | None, name: str, capacity: float) -> float | None:
-    """Return the margin that the best `capacity` of the test before reached."""
-    if before is None:
-        return None
-    return float(np.quantile(before.margins[name], 1 - capacity, method="higher"))
-
-
-def _kept(folder: Path, fold: Fold, name: str) -> Path:
-    return folder / f"test-{fold.test.isoformat()}" / name
 
 
 def _keep(scorer: LearnedScorer, folder: Path) -> None:

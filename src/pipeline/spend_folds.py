@@ -11,7 +11,7 @@ import numpy as np
 from ..evaluation.folds import Fold
 from ..evaluation.spend import SpendReport, spend_report
 from ..models.candidates import MEMBERS, Trainer
-from ..models.learned import LearnedScorer
+from ..models.learned import Calibrator, LearnedScorer
 from ..models.spend import SpendScorer
 from ..models.spend_fits import choose_spender, fit_spend, spenders_of
 from ..spec.model import Spec
@@ -49,9 +49,9 @@ def fit_spend_folds(spec: Spec, course: Course, fits: Fits, *, say: Say) -> Spen
     if not any((part.spend > 0).any() for part in fits.parts):
         return None
     reports: dict[str, dict[str, SpendReport]] = {}
-    before: tuple[Mapping[str, SpendScorer], Labelled] | None = None
+    before: _Before | None = None
     scorers: dict[str, SpendScorer] = {}
-    for fold, fitted in zip(course.all_folds(), fits.by_fold, strict=True):
+    for fold, fitted, own in zip(course.all_folds(), fits.by_fold, fits.own, strict=True):
         say(f"test {fold.test}: expecting spend")
         test = read_labelled(spec, course, fold.test)
         chances = tuple(fitted[name] for name in members)
@@ -66,32 +66,37 @@ def fit_spend_folds(spec: Spec, course: Course, fits: Fits, *, say: Say) -> Spen
                 )
                 for name, scorer in scorers.items()
             }
-        before = raw, test
+        before = _Before(raw, test, own)
     tests = list(reports)
     earlier = tests[:-1] or tests
     ginis = [(n, float(np.mean([reports[t][n].gini for t in earlier]))) for n in scorers]
     return SpendFits(reports, scorers[choose_spender(ginis)])
 
 
-def _recalibrated(
-    raw: Mapping[str, SpendScorer], before: tuple[Mapping[str, SpendScorer], Labelled] | None
-) -> dict[str, SpendScorer]:
+@dataclass(frozen=True)
+class _Before:
+    """The test before: its fits, what came, and what that makes of its own chances."""
+
+    scorers: Mapping[str, SpendScorer]
+    test: Labelled
+    own: Mapping[str, Calibrator]
+
+
+def _recalibrated(raw: Mapping[str, SpendScorer], before: _Before | None) -> dict[str, SpendScorer]:
     """Set totals right by what the fits of the test before expected there, and what came.
 
     The hurdle's chances are calibrated on that test already, so its expectation there is taken
-    with the very calibration that it has now: else the drift of the base rate would count twice.
+    with that test's own calibration: else the drift of the base rate would count twice.
     """
     if before is None:
         return dict(raw)
-    earlier, test = before
     found = {}
     for name, scorer in raw.items():
-        past = earlier[name]
-        if scorer.chances:
-            pairs = zip(past.chances, scorer.chances, strict=True)
-            chances = tuple(replace(was, calibrator=now.calibrator) for was, now in pairs)
-            past = replace(past, chances=chances)
-        found[name] = scorer.recalibrated(past.expected(test.table), test.spend)
+        past = before.scorers[name]
+        if past.chances:
+            chances = (replace(was, calibrator=before.own[was.name]) for was in past.chances)
+            past = replace(past, chances=tuple(chances))
+        found[name] = scorer.recalibrated(past.expected(before.test.table), before.test.spend)
     return found
 
 

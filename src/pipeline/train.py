@@ -21,7 +21,8 @@ from ..spec.model import Spec
 from ..tracking import Store
 from ..warehouse.engine import Warehouse
 from .build import Say
-from .fold_fits import fit_folds, run_key
+from .fit_key import run_key
+from .fold_fits import fit_folds
 from .leakage import watch
 from .log_training import log_training
 from .scorers import SCORECARD

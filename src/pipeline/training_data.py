@@ -24,7 +24,7 @@ from ..spec.model import Spec
 from ..warehouse.engine import Warehouse
 from ..warehouse.project import landing_schema
 from ..warehouse.published import Published, read_published
-from .build import Say, build
+from .build import Say, build, is_built
 from .evaluate import (
     check_horizon,
     converted_within,
@@ -49,13 +49,18 @@ class Labelled:
     labels: NDArray[np.bool_]
     spend: Floats
 
+    def take(self, inside: NDArray[np.bool_]) -> Labelled:
+        """Return the users marked, bool (n,)."""
+        table = self.table.take(np.flatnonzero(inside))
+        return Labelled(self.as_of, table, self.labels[inside], self.spend[inside])
+
 
 @dataclass(frozen=True)
 class Course:
     """A whole training: its folds (oldest first), their horizon, and the data behind them.
 
     warm_up: a fold before the first test, whose outcomes calibrate the first test's chances; None
-    when the log does not reach back so far.
+    when the log does not reach back so far, or has too few of a class there.
     """
 
     folds: tuple[Fold, ...]
@@ -82,13 +87,18 @@ def set_course(
     """Choose tests and training snapshots, and build those that are not published yet.
 
     as_of: of the last test; the latest date whose outcomes are known when None. horizon: such as
-    "60d"; the spec's when None. Dates that were published stay published.
+    "60d"; the spec's when None. Dates that were published stay published; when something was
+    loaded since they were built, they are built again.
 
     Raises UsageError for what is no horizon, DataError when the log is too short, WarehouseError
     when outcomes are not known yet.
     """
     published = read_published(warehouse, spec.name)
     days = horizon_days(spec, horizon)
+    _refuse_undated(spec, warehouse)
+    if not is_built(spec, warehouse, published):
+        say("building: the published build is not of all that is loaded")
+        published = build(spec, warehouse, as_of=published.as_of_dates).published
     last = as_of or known_until(spec, published) - timedelta(days=days)
     check_horizon(spec, published, last, days)
     wanted = folds or spec.training.folds
@@ -100,15 +110,15 @@ def set_course(
         folds=wanted + 1,
         first_event=_first_event(published),
     )
-    warm_up, tests = (found[0], found[1:]) if len(found) > wanted else (None, found)
-    if len(tests) < wanted:
-        say(f"the log reaches back far enough for {len(tests)} of {wanted} tests")
     dates = {day for fold in found for day in (*fold.train, fold.test)}
     if not dates <= set(published.as_of_dates) or published.info.spec_version != spec_version(spec):
         say(f"building {len(dates)} snapshots")
         kept = [day for day in published.as_of_dates if day not in dates]
         published = build(spec, warehouse, as_of=[*kept, *dates]).published
-    _refuse_undated(spec, warehouse)
+    found = _teaching(found, published, days, say)
+    warm_up, tests = (found[0], found[1:]) if len(found) > wanted else (None, found)
+    if len(tests) < wanted:
+        say(f"the log reaches back far enough for {len(tests)} of {wanted} tests")
     plan = _plan(spec, last, days, tests[-1], seed)
     return Course(tests, warm_up, days, published, plan)
 
@@ -139,6 +149,35 @@ def stack(parts: Sequence[Labelled]) -> TrainingData:
     )
 
 
+def split_users(
+    parts: Sequence[Labelled], *, seed: int
+) -> tuple[tuple[Labelled, ...], tuple[Labelled, ...]]:
+    """Return the same snapshots of two halves of the users, converted ones dealt evenly.
+
+    Raises DataError when there are not two users who reached the target, and two who did not.
+    """
+    codes = user_codes([part.table.user_ids for part in parts])
+    users = 1 + max(int(found.max()) for found in codes if len(found))
+    converted = np.zeros(users, dtype=bool)
+    for found, part in zip(codes, parts, strict=True):
+        converted[found[part.labels]] = True
+    if min(converted.sum(), users - converted.sum()) < 2:  # noqa: PLR2004 - one for each half
+        raise DataError(
+            f"{int(converted.sum())} of {users:,} users reached the target in the training "
+            "snapshots: two who did and two who did not are needed to calibrate chances; load more "
+            "history, lengthen the horizon, or choose a later --as-of"
+        )
+    rng = np.random.default_rng(seed)
+    second = np.zeros(users, dtype=bool)
+    for kind in (converted, ~converted):
+        second[rng.permutation(np.flatnonzero(kind))[::2]] = True
+    first, other = (
+        tuple(part.take(inside[found]) for found, part in zip(codes, parts, strict=True))
+        for inside in (~second, second)
+    )
+    return first, other
+
+
 def user_codes(columns: Sequence[pa.ChunkedArray]) -> list[NDArray[np.int64]]:
     """Return each column's user ids as integers that mean the same user in all of them."""
     together = pa.chunked_array([chunk for column in columns for chunk in column.chunks])
@@ -155,6 +194,35 @@ def check_positives(fold: Fold, part: Labelled) -> None:
             f"users: at least {MIN_POSITIVES} of each class are needed; choose a later --as-of, a "
             "longer --horizon or fewer --folds"
         )
+
+
+def _teaching(folds: Sequence[Fold], published: Published, days: int, say: Say) -> tuple[Fold, ...]:
+    """Leave out early folds with too few of a class to learn from or to measure on, and say so.
+
+    The last fold stays in any case: without it there is nothing to do, and its own errors tell why.
+    """
+    found = [folds[-1]]
+    for fold in reversed(folds[:-1]):
+        test = _positives(published, [fold.test], days)
+        train = _positives(published, fold.train, days)
+        if min(*test, *train) < MIN_POSITIVES:
+            say(
+                f"left out the fold of {fold.test} and what lies before it: {train[0]:,} of "
+                f"{sum(train):,} reached the target in its training snapshots, {test[0]:,} of "
+                f"{sum(test):,} in its test; {MIN_POSITIVES} who did and who did not are needed"
+            )
+            break
+        found.insert(0, fold)
+    return tuple(found)
+
+
+def _positives(published: Published, dates: Sequence[date], days: int) -> tuple[int, int]:
+    """Return how many rows of the population reached the target after these dates, and not."""
+    reached, rows = 0, 0
+    for day in dates:
+        labels = converted_within(published, Snapshot.read(published.snapshot(day), ()), day, days)
+        reached, rows = reached + int(labels.sum()), rows + len(labels)
+    return reached, rows - reached
 
 
 def _spend(course: Course, table: Snapshot, as_of: date) -> Floats:

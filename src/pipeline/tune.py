@@ -13,7 +13,7 @@ from ..models.candidates import CANDIDATES, Trainer
 from ..models.tuning import TUNED, tune
 from ..spec.model import Spec
 from .build import Say
-from .fold_fits import run_key
+from .fit_key import run_key
 from .training_data import Course, read_labelled, stack
 
 Params = Mapping[str, Any]

@@ -70,7 +70,11 @@ class Reader:
 
 @pytest.mark.parametrize(
     ("guide", "kinds"),
-    [("your-own-events.md", {"csv", "sh", "text", "diff"}), ("from-python.md", {"python", "text"})],
+    [
+        ("your-own-events.md", {"csv", "sh", "text", "diff"}),
+        ("from-python.md", {"python", "text"}),
+        ("learned-scorers.md", {"sh", "text"}),
+    ],
 )
 def test_a_guide_can_be_followed(root: Path, tmp_path: Path, guide: str, kinds: set[str]) -> None:
     reader = Reader(tmp_path)

@@ -1,4 +1,4 @@
-"""The classifier: scikit-learn's own checks, additivity, Shapley values by brute force, files."""
+"""The classifier: additivity, Shapley values by brute force, files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shap
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from whyrank.errors import DataError, UsageError
 from whyrank.models.classifier import KINDS, RankingClassifier
@@ -35,11 +34,6 @@ def world(n: int = 1500, k: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndar
     labels = rng.random(n) < 1 / (1 + np.exp(-margin))
     matrix[rng.random(matrix.shape) < 0.05] = np.nan
     return matrix, labels
-
-
-@parametrize_with_checks([RankingClassifier(kind, params=QUICK[kind]) for kind in KINDS])
-def test_scikit_learn_finds_a_proper_estimator(estimator: RankingClassifier, check: object) -> None:
-    check(estimator)  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("imbalance", ["none", "weights", "smote"])

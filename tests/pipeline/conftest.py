@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pipeline.purchases import Buyers, open_buyers
 from tests.pipeline.shops import Shop, open_shop, train_shop
 from whyrank.evaluation.sentinels import Sentinel
 from whyrank.pipeline import leakage
@@ -60,3 +61,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     store = open_store(home=folder / "mlflow")
     training, _ = train_shop(spec, warehouse, store)
     return Shop(spec, warehouse, store, training, folder)
+
+
+@pytest.fixture(scope="session")
+def buyers(tmp_path_factory: pytest.TempPathFactory) -> Buyers:
+    """Customers who buy as BG/NBD says, built; to be read, or copied before it is changed."""
+    return open_buyers(tmp_path_factory.mktemp("buyers"))

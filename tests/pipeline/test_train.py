@@ -20,6 +20,7 @@ from mlflow.artifacts import download_artifacts
 from tests.servers import answering, command_lines
 from whyrank.errors import DataError, SpecError, UsageError
 from whyrank.features.matrix import Snapshot
+from whyrank.models.explain import explain_rows, stability
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline.build import build
 from whyrank.pipeline.calibrate import calibrate, calibration_lines
@@ -385,6 +386,17 @@ def test_bands_hold_as_many_where_it_learnt_as_the_points_make(world: World) -> 
             wanted = (points >= getattr(world.spec.bands, band)).mean()
             tied = (scores == scores[np.abs(scores - least).argmin()]).mean()
             assert (scores >= least).mean() == pytest.approx(wanted, abs=tied + 1e-9)
+
+
+def test_the_largest_reasons_of_the_best_stay_when_nudged(world: World) -> None:
+    course = world.training.course
+    table = read_labelled(world.spec, course, course.folds[-1].test).table
+    for name in ("logistic", "xgboost"):
+        scorer = choose_scorer(world.spec, name, world.store).learned
+        assert scorer is not None
+        best = table.take(np.argsort(-scorer.margin(table), kind="stable")[:200])
+        assert stability(scorer, best) > 0.9  # three of twenty at random would overlap by a sixth
+        assert explain_rows(scorer, best, {}).steady.sum(axis=1).min() >= 3
 
 
 @pytest.fixture
