@@ -5,7 +5,7 @@ classifier    one scikit-learn classifier over the libraries that rank
 fitted        what a fit leaves behind: margins, contributions, safe files
 storage       every kind of fitted model on disk
 purchases     BG/NBD and Gamma-Gamma, the classic of repeat purchase; purchase_fits fits them
-recency       the floor
+recency       the floor; blend a mean of models that says why; rank_average one that does not
 learned       a fitted model behind the Scorer contract
 candidates    the catalogue: what is compared, and how each is fitted
 spend         expected spend, three ways; spend_fits fits them

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, UsageError
 from ..scorer import FeatureTable, Floats
 from ..spec.references import suggest
+from .blend import BlendModel
 from .classifier import Imbalance, RankingClassifier
 from .encoding import Encoding, Matrix, fit_encoding
 from .fitted import Model
@@ -42,9 +43,10 @@ CANDIDATES: Mapping[str, Candidate] = {
     "xgboost_weights": Candidate("xgboost", "weights", "the same, classes weighing the same"),
     "xgboost_smote": Candidate("xgboost", "smote", "the same, positives oversampled"),
     "lightgbm": Candidate("lightgbm", "none", "LightGBM"),
+    "blend": Candidate("blend", "none", "mean log-odds of logistic, XGBoost and LightGBM"),
 }
-RANK_AVERAGE = "rank_average"
-MEMBERS = ("logistic", "xgboost", "lightgbm")
+RANK_AVERAGE, BLEND = "rank_average", "blend"
+MEMBERS = ("logistic", "xgboost", "lightgbm")  # of the rank average, the blend and the hurdle
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,12 @@ class Trainer:
         self._plan = plan
         self._data = data
         self._shared: tuple[Encoding, Matrix] | None = None
+        self._members: dict[str, tuple[Model, Mapping[str, Any]]] = {}
 
     def fit(self, name: str, params: Mapping[str, Any] | None = None) -> LearnedScorer:
         """Fit a candidate; its calibrator is still the identity.
+
+        params: of its library, over the defaults; of the blend, by member.
 
         Raises DataError when there are positives or negatives only.
         """
@@ -137,8 +142,12 @@ class Trainer:
             model: Model = RecencyModel()
         elif candidate.kind == "bg_nbd":
             encoding, model = self._purchases()
+        elif candidate.kind == "blend":
+            encoding, model, given = self._blend(params or {})
         else:
             encoding, model, given = self._classifier(candidate, params)
+            if name in MEMBERS:
+                self._members[name] = (model, given)
         matrix = encoding.matrix(self._data.table)[self._data.latest]
         return LearnedScorer(
             encoding=encoding,
@@ -171,6 +180,15 @@ class Trainer:
             self._plan.about.seed,
         ).fit(matrix, self._data.labels)
         return encoding, fitted.model_, fitted.params_
+
+    def _blend(self, params: Mapping[str, Any]) -> tuple[Encoding, Model, Mapping[str, Any]]:
+        """Take the members that were fitted here already, and fit the others."""
+        for name in MEMBERS:
+            if name not in self._members:
+                _, model, given = self._classifier(CANDIDATES[name], params.get(name))
+                self._members[name] = (model, given)
+        models = tuple(self._members[name][0] for name in MEMBERS)
+        return self.matrix()[0], BlendModel(models), {n: dict(self._members[n][1]) for n in MEMBERS}
 
     def _purchases(self) -> tuple[Encoding, Model]:
         encoding = Encoding(self._plan.purchases or ())

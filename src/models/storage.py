@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from .blend import BlendModel
 from .fitted import LightgbmModel, LinearModel, Model, SklearnModel, XgboostModel
 from .purchases import PurchaseModel
 from .recency import RecencyModel
@@ -17,6 +18,7 @@ KINDS: dict[str, Any] = {
     "sklearn": SklearnModel,
     "purchases": PurchaseModel,
     "recency": RecencyModel,
+    "blend": BlendModel,
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import DataError
 from ..evaluation.folds import Fold
 from ..evaluation.ranking import roc_auc
-from ..models.candidates import CANDIDATES, Trainer
+from ..models.candidates import BLEND, CANDIDATES, MEMBERS, Trainer
 from ..models.tuning import TUNED, tune
 from ..spec.model import Spec
 from .build import Say
@@ -55,6 +55,8 @@ def tuned_params(
             study=f"{study}-{kind}", progress=progress,
         )  # fmt: skip
         found |= {name: best for name in candidates if CANDIDATES[name].kind == kind}
+    if found and BLEND in candidates:
+        found[BLEND] = {name: found[name] for name in MEMBERS if name in found}
     return found
 
 

@@ -14,7 +14,9 @@ from tests.models.tables import data, plan, toy
 from whyrank.errors import DataError, UsageError
 from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import (
+    BLEND,
     CANDIDATES,
+    MEMBERS,
     RankAverage,
     Trainer,
     TrainingData,
@@ -149,6 +151,29 @@ def test_the_rank_average_is_the_mean_percentile(trainer: Trainer) -> None:
     table, _ = toy(100, seed=9)
     expected = (members[0].score(table) + members[1].score(table)) / 2
     assert np.allclose(RankAverage(members).margin(table), expected)
+
+
+def test_the_blend_is_the_mean_of_its_members_and_says_why_as_they_do(trainer: Trainer) -> None:
+    table, _ = toy(200, seed=9)
+    members = [trainer.fit(name) for name in MEMBERS]
+    blend = trainer.fit(BLEND)
+    assert np.allclose(blend.margin(table), np.mean([m.margin(table) for m in members], axis=0))
+    parts = [member.contributions(table) for member in members]
+    found = blend.contributions(table)
+    assert np.allclose(found.values, np.mean([part.values for part in parts], axis=0))
+    assert found.base == pytest.approx(np.mean([part.base for part in parts]))
+    assert blend.about.params == {m.name: dict(m.about.params) for m in members}
+
+
+def test_a_blend_fits_the_members_that_are_missing_with_their_own_parameters() -> None:
+    params = {"xgboost": {"n_estimators": 9}, "lightgbm": {"n_estimators": 9}}
+    alone, together = Trainer(plan(), data()), Trainer(plan(), data())
+    for name in MEMBERS:
+        together.fit(name, params.get(name))
+    table, _ = toy(200, seed=9)
+    margins = [t.fit(BLEND, params).margin(table) for t in (alone, together)]
+    assert np.array_equal(margins[0], margins[1])
+    assert not np.allclose(margins[0], Trainer(plan(), data()).fit(BLEND).margin(table))
 
 
 def test_reasons_moved_the_score_and_stay_when_nudged(trainer: Trainer) -> None:
