@@ -13,11 +13,12 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from scipy.special import logit
 
 from tests.pipeline.shops import CANDIDATES, Shop
 from whyrank.errors import UsageError
 from whyrank.models.candidates import RankAverage
-from whyrank.models.learned import LearnedScorer
+from whyrank.models.learned import LearnedScorer, fit_calibrator
 from whyrank.models.rank_average import SavedRankAverage
 from whyrank.pipeline.accounts import Accounts, both_accounts
 from whyrank.pipeline.compare import _refuse_unfit, compare_run
@@ -103,12 +104,21 @@ def test_the_rank_average_is_a_version_that_ranks_and_says_nothing(
     own = chosen.learned.margin(latest)
     by_hand = [100 * ((own < m).mean() + (own <= m).mean()) / 2 for m in margin]
     assert np.allclose(chosen.learned.score_of(margin), by_hand)
-    # Its chances are calibrated: on the test before, their mean is the share that came.
+    # Its chances are those of the earlier fit, calibrated where it was tested and carried over:
+    # both fits give the new test's users log-odds of the same mean and deviation.
     before = read_labelled(shop.spec, course, course.folds[-2].test)
     kept = shop.training.folder / f"test-{course.folds[-2].test}"
-    fitted = tuple(LearnedScorer.load(kept / name) for name in ("logistic", "xgboost"))
-    chance = chosen.learned.calibrator.probability(RankAverage(fitted).margin(before.table))
-    assert chance.mean() == pytest.approx(before.labels.mean(), abs=1e-4)
+    earlier = RankAverage(tuple(LearnedScorer.load(kept / n) for n in ("logistic", "xgboost")))
+    then = fit_calibrator(earlier.margin(before.table), before.labels)
+    odds = [
+        logit(calibrator.probability(margins))
+        for calibrator, margins in (
+            (then, earlier.margin(test.table)),
+            (chosen.learned.calibrator, margin),
+        )
+    ]
+    assert odds[1].mean() == pytest.approx(odds[0].mean())
+    assert odds[1].std() == pytest.approx(odds[0].std())
     found = fetch_scorer(shop.store, "shop", "rank_average")
     assert found is not None
     scorer = load_scorer(found[2])

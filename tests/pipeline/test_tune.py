@@ -86,9 +86,9 @@ def test_one_fold_leaves_nothing_to_tune_on(fitted: Fitted, tmp_path: Path) -> N
 def test_what_was_tuned_is_judged_on_the_last_test_only(
     fitted: Fitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(training, "log_training", lambda *_, **__: "run")
     monkeypatch.setattr(training, "watch", lambda *_, **__: ())
     store = open_store(home=tmp_path)
+    monkeypatch.setattr(training, "log_training", lambda *_, **__: ("run", store))
     trained = {
         tuned: training.train(
             fitted.spec, fitted.warehouse, store,
