@@ -30,7 +30,8 @@ from .oversampling import ScaledLogs, oversampled
 Imbalance = Literal["none", "weights", "smote"]
 KINDS = ("logistic", "forest", "boosting", "xgboost", "lightgbm")
 
-# Few positives and weak signals ask for shallow trees, strong shrinkage and many rows per leaf.
+# Few positives and weak signals ask for shallow trees, strong shrinkage and much chance in what a
+# tree sees: many trees that differ, none of which decides alone.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "logistic": {"C": 0.003},
     "forest": {
@@ -48,22 +49,22 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "l2_regularization": 10.0,
     },
     "xgboost": {
-        "n_estimators": 200,
-        "max_depth": 3,
-        "learning_rate": 0.03,
-        "subsample": 0.7,
-        "colsample_bytree": 0.5,
-        "min_child_weight": 20.0,
+        "n_estimators": 300,
+        "max_depth": 4,
+        "learning_rate": 0.02,
+        "subsample": 0.5,
+        "colsample_bytree": 0.3,
+        "min_child_weight": 5.0,
         "reg_lambda": 10.0,
     },
     "lightgbm": {
-        "n_estimators": 200,
-        "learning_rate": 0.03,
-        "num_leaves": 8,
-        "min_child_samples": 200,
-        "subsample": 0.7,
+        "n_estimators": 300,
+        "learning_rate": 0.02,
+        "num_leaves": 16,
+        "min_child_samples": 50,
+        "subsample": 0.5,
         "subsample_freq": 1,
-        "colsample_bytree": 0.5,
+        "colsample_bytree": 0.3,
         "reg_lambda": 10.0,
     },
 }

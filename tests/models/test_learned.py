@@ -23,6 +23,7 @@ from whyrank.models.candidates import (
     available,
     check_names,
 )
+from whyrank.models.classifier import DEFAULTS
 from whyrank.models.encoding import fit_encoding
 from whyrank.models.explain import _nudged, agreement, explain_rows, stability
 from whyrank.models.learned import Calibrator, LearnedScorer, fit_calibrator
@@ -67,13 +68,13 @@ def test_every_candidate_keeps_the_scorer_contract(
 
 def test_what_is_told_of_a_fit_is_what_its_library_was_given() -> None:
     """With few rows leaves are smaller than the defaults say: the boosters themselves know."""
-    few = data(1200)
+    few = data(400)
     trainer = Trainer(plan(), few)
     positives = int(few.labels.sum())
     scorer = trainer.fit("xgboost", {"n_estimators": 7})
     config = json.loads(scorer.model.booster.save_config())  # type: ignore[attr-defined]
     given = config["learner"]["gradient_booster"]["tree_train_param"]
-    assert positives / 8 < 20
+    assert positives / 8 < DEFAULTS["xgboost"]["min_child_weight"]
     for name in ("min_child_weight", "max_depth", "reg_lambda"):
         assert scorer.about.params[name] == pytest.approx(float(given[name.replace("reg_", "")]))
     assert scorer.about.params["n_estimators"] == 7
@@ -184,8 +185,9 @@ def test_reasons_moved_the_score_and_stay_when_nudged(trainer: Trainer) -> None:
         share = np.abs(explained.values) / np.abs(explained.values).sum(axis=1, keepdims=True)
         assert not explained.steady[share < 0.02].any()
         assert explained.steady.sum(axis=1).min() >= 1
-        # Views and days move by a whole unit; two of four at random would overlap by a half.
-        assert stability(scorer, table, most=2) >= 0.8
+        # Views and days move by a whole unit. Two of four at random would overlap by a half: what
+        # stays must be nearer to always than to that.
+        assert stability(scorer, table, most=2) > (1 + 1 / 2) / 2
         # Whoever else is explained, a user's reasons are the same.
         alone = explain_rows(scorer, table.take(np.array([7])), {})
         assert np.array_equal(alone.steady[0], explained.steady[7])
