@@ -10,9 +10,10 @@ from ..errors import DataError
 
 @dataclass(frozen=True)
 class Fold:
-    """One test and the snapshots that may train for it, oldest first.
+    """One test and the snapshots that may train for it, oldest first, all before it.
 
-    Every training outcome is known at the test's as_of: train + horizon <= test (the embargo).
+    `rolling_folds` makes them so that every training outcome is known at the test's as_of:
+    train + horizon <= test (the embargo); a leakage sentinel counts that again in every training.
     """
 
     test: date

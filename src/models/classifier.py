@@ -167,7 +167,7 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         if self.kind == "boosting":  # a column of nulls only has no bins to cut it into
             matrix = np.where(np.isnan(matrix).all(axis=0), np.float32(0), matrix)
         trees = getattr(self, f"_{self.kind}")()
-        threads = 1 if len(matrix) < _SHARED else None
+        threads = threads_for(len(matrix))
         if threads and self.kind != "boosting":
             trees.set_params(n_jobs=1)
         with threadpool_limits(threads, user_api="openmp"):
@@ -228,6 +228,11 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         )  # fmt: skip
 
 
+def threads_for(rows: int) -> int | None:
+    """Return 1 where threads would wait for each other longer than they work, None for all."""
+    return 1 if rows < _SHARED else None
+
+
 def effective_params(
     kind: str, params: Mapping[str, Any] | None, *, rows: int, positives: int
 ) -> dict[str, Any]:
@@ -253,7 +258,7 @@ def effective_params(
 
 
 _FEW = 10_000  # rows, of which each tree of a forest sees all
-_SHARED = 50_000  # rows, below which threads wait for each other longer than they work
+_SHARED = 50_000  # rows, below which a second thread does not pay
 _HUGE = 1e30  # XGBoost sums squares in 32 bits
 
 

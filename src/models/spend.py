@@ -31,8 +31,8 @@ class SpendScorer:
     """Expected spend of users, in the unit of the outcomes' value.
 
     encoding: the columns read. model: the Tweedie booster. chances: the scorers whose calibrated
-    chances, averaged, are the hurdle. worth: intercept, slope and clip of a purchase's worth.
-    purchases: the parameters of BG/NBD (r, alpha, a, b) and Gamma-Gamma (p, q, v, overall).
+    chances, their geometric mean, are the hurdle. worth: intercept, slope and clip of a purchase's
+    worth. purchases: the parameters of BG/NBD (r, alpha, a, b) and Gamma-Gamma (p, q, v, overall).
     factor: what totals were off on an earlier test.
     """
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import DataError
 from ..scorer import Floats
 from .candidates import Plan, Trainer, TrainingData
+from .classifier import threads_for
 from .encoding import Encoding
 from .fitted import XgboostModel
 from .learned import LearnedScorer
@@ -72,6 +73,7 @@ def _tweedie(
         reg_lambda=10,
         tree_method="hist",
         random_state=plan.about.seed,
+        n_jobs=threads_for(len(matrix)),
         monotone_constraints=plan.monotone(),
     ).fit(matrix, _clipped(spend))
     return SpendScorer("tweedie", encoding, horizon, model=XgboostModel(fitted.get_booster()))
