@@ -32,6 +32,10 @@ class Sentinel:
     passed: bool
     saw: str
 
+    def __post_init__(self) -> None:
+        # NumPy's booleans are written to JSON as a text, and the text "False" counts as true.
+        object.__setattr__(self, "passed", bool(self.passed))
+
     def __str__(self) -> str:
         return f"{'passed' if self.passed else 'FAILED'}  {self.name}: {self.saw}"
 

@@ -160,4 +160,4 @@ def result_dict(
 
 def _keep(path: Path, raw: Mapping[str, Any]) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(raw, indent=1, default=str), encoding="utf-8")
+        temporary.write_text(json.dumps(raw, indent=1), encoding="utf-8")

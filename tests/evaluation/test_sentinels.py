@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
 from scipy.stats import binom, norm
@@ -188,3 +190,10 @@ def test_features_that_change_with_later_events_are_named() -> None:
     caught = future_events({"views": 3, "days": 0}, 90, "2026-01-01")
     assert not caught.passed
     assert "views changes for 3 users" in caught.saw
+
+
+def test_a_failed_sentinel_stays_failed_on_its_way_through_a_file() -> None:
+    """Written as the text "False" it would count as true, and promotion would not be refused."""
+    noisy = Sentinel("pure noise", np.float64(0.9) <= np.float64(0.5), "seen")  # type: ignore[arg-type]
+    kept = json.loads(json.dumps(asdict(noisy)))
+    assert kept["passed"] is False
