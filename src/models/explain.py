@@ -163,19 +163,23 @@ def in_words(feature: FeatureSpec, value: object) -> str:
     return f"{said} {number}"
 
 
-def agreement(points: Mapping[str, float], moved: Mapping[str, float]) -> float | None:
+def agreement(
+    points: Mapping[str, float], moved: Mapping[str, float], usual: Mapping[str, float]
+) -> float | None:
     """Return the rank correlation of two accounts of one user, by feature; -1 to 1.
 
-    points: a feature's points on the scorecard. moved: its log-odds in the model. A feature that
-    only one of them knows counts as zero in the other. None when either says nothing.
+    points: a feature's points on the scorecard. moved: its log-odds in the model. usual: the
+    points that users have on average. Log-odds tell a user from the average one, and points, which
+    seldom fall below zero, from nobody: so it is the points beyond the usual that are compared. A
+    feature that only one of them knows counts as zero in the other. None when either says nothing.
 
-    >>> agreement({"a": 30.0, "b": 5.0, "c": 0.0}, {"a": 1.2, "b": 0.1, "c": -0.3})
+    >>> agreement({"a": 30.0, "b": 5.0, "c": 0.0}, {"a": 1.2, "b": 0.1, "c": -0.3}, {"c": 2.0})
     1.0
     """
     from scipy.stats import rankdata
 
-    names = sorted({*points, *moved})
-    left = np.array([points.get(name, 0.0) for name in names])
+    names = sorted({*points, *moved, *usual})
+    left = np.array([points.get(name, 0.0) - usual.get(name, 0.0) for name in names])
     right = np.array([moved.get(name, 0.0) for name in names])
     if len(names) < 3 or np.ptp(left) == 0 or np.ptp(right) == 0:  # noqa: PLR2004 - no ranks in two
         return None

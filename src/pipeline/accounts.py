@@ -58,9 +58,10 @@ class Accounts:
     def agreements(self) -> Floats:
         """Return each user's rank correlation of both accounts over parts, where it is known."""
         found = []
+        usual = dict(zip(self.parts, self.points.mean(axis=0).tolist(), strict=True))
         for points, moved in zip(self.points.tolist(), self.moved.tolist(), strict=True):
             by_points = dict(zip(self.parts, points, strict=True))
-            found.append(agreement(by_points, dict(zip(self.parts, moved, strict=True))))
+            found.append(agreement(by_points, dict(zip(self.parts, moved, strict=True)), usual))
         return np.array([value for value in found if value is not None], dtype=np.float64)
 
     def write(self, path: Path) -> None:

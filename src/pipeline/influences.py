@@ -6,10 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..features.matrix import Snapshot
 from ..models.explain import Explained, part_in_words
 from ..scorer import Contributions, Influence, Reason
+from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
+
+_USUAL = 1_000  # users by whom the usual points are told
 
 
 def influences(
@@ -70,6 +74,22 @@ def points_by_part(
         part = home.get(feature, feature)
         found[part] = found.get(part, 0.0) + float(value) / HUNDREDTHS
     return {part: float(np.round(value, 2)) for part, value in found.items()}
+
+
+def usual_points(
+    spec: Spec, table: Snapshot, parts: Mapping[str, Sequence[str]]
+) -> dict[str, float]:
+    """Return the mean points by part of at most a thousand users, spread evenly over a table.
+
+    A thousand say what is usual well enough, and cost the same in any population.
+    """
+    places = np.unique(np.linspace(0, len(table) - 1, min(len(table), _USUAL)).astype(np.int64))
+    found = Scorecard(spec.scorecard).contributions(table.take(places))
+    total: dict[str, float] = {}
+    for place in range(len(places)):
+        for part, points in points_by_part(spec, found, parts, place).items():
+            total[part] = total.get(part, 0.0) + points
+    return {part: points / len(places) for part, points in total.items()}
 
 
 def _texts_by_part(

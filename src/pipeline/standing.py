@@ -19,7 +19,7 @@ from ..serving import percentile_codes
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
 from ..warehouse.published import Published
-from .influences import influences, points_by_part
+from .influences import influences, points_by_part, usual_points
 from .scorers import Chosen
 
 
@@ -149,13 +149,14 @@ def account(
     explained = explain_rows(learned, part, spec.training.groups)
     by_name = {feature.name: feature for feature in spec.features}
     moved = model_reasons(explained, features, by_name)
+    usual = usual_points(spec, standing.snapshot, explained.parts)
     for place, user in enumerate(users):
         by_part = points_by_part(spec, contributions, explained.parts, place)
         log_odds = dict(zip(explained.parts, explained.values[place].tolist(), strict=True))
         users[place] = replace(
             user,
             model_reasons=tuple(moved[place]),
-            agreement=agreement(by_part, log_odds),
+            agreement=agreement(by_part, log_odds, usual),
             base=explained.base,
             influences=influences(
                 spec, contributions, user.reasons, explained, features[place], place

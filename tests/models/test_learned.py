@@ -240,11 +240,24 @@ def test_grouped_features_are_explained_by_their_sum(trainer: Trainer) -> None:
 
 
 def test_agreement_is_a_rank_correlation_over_all_features() -> None:
-    assert agreement({"a": 3.0, "b": 2.0, "c": 1.0}, {"a": 1.0, "b": 2.0, "c": 3.0}) == -1.0
-    assert agreement({"a": 3.0}, {"b": 1.0}) is None
-    assert agreement({"a": 0.0, "b": 0.0, "c": 0.0}, {"a": 1.0, "b": 2.0, "c": 3.0}) is None
+    none: dict[str, float] = {}
+    up, down = {"a": 1.0, "b": 2.0, "c": 3.0}, {"a": 3.0, "b": 2.0, "c": 1.0}
+    assert agreement(down, up, none) == -1.0
+    assert agreement({"a": 3.0}, {"b": 1.0}, none) is None
+    assert agreement({"a": 0.0, "b": 0.0, "c": 0.0}, up, none) is None
     # a: 3, 2; b: 1, 3; c (not in the model): 2, 1 -> ranks correlate at -0.5
-    assert agreement({"a": 9.0, "b": -1.0, "c": 4.0}, {"a": 0.5, "b": 0.9}) == -0.5
+    assert agreement({"a": 9.0, "b": -1.0, "c": 4.0}, {"a": 0.5, "b": 0.9}, none) == -0.5
+
+
+def test_accounts_agree_on_a_user_for_whom_little_speaks() -> None:
+    """No points at all where others have many is said as plainly as log-odds far below zero."""
+    moved = {"a": -2.0, "b": -0.5, "c": 0.1}
+    nothing = dict.fromkeys("abc", 0.0)
+    assert agreement(nothing, moved, {"a": 30.0, "b": 5.0, "c": 0.5}) == 1.0
+    # What everybody gets more of tells nobody apart.
+    points, usual = {"a": 3.0, "b": 9.0, "c": 4.0}, {"a": 8.0, "b": 8.0, "c": 8.0}
+    more = [{n: v + 5 for n, v in part.items()} for part in (points, usual)]
+    assert agreement(more[0], moved, more[1]) == agreement(points, moved, usual)
 
 
 def test_what_cannot_be_learnt_from_is_said() -> None:

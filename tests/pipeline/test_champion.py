@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from tests.pipeline.shops import Shop
 from whyrank.errors import UsageError
@@ -103,6 +104,30 @@ def test_explaining_under_the_champion_scorecard_shows_points_and_log_odds(
     assert f"log-odds of {chosen} beside the scorecard's points" in text
     draw_user(one, tmp_path / "why.png")
     assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_agreement_is_of_points_beyond_the_usual_and_log_odds(
+    shop: Shop, version: int, tmp_path: Path
+) -> None:
+    """By hand from reasons.csv of everybody, who are fewer than the usual is told by."""
+    out = tmp_path / "top.csv"
+    score(shop.spec, shop.warehouse, store=shop.store, top=1_000, out=out)
+    said: dict[str, dict[str, tuple[float, float]]] = {}
+    for row in rows_of(tmp_path / "reasons.csv"):
+        both = (float(row["points"] or 0), float(row["log_odds"] or 0))
+        said.setdefault(row["user_id"], {})[row["feature"]] = both
+    parts = sorted({part for found in said.values() for part in found})
+    points, moved = (
+        np.array([[found.get(p, (0.0, 0.0))[k] for p in parts] for found in said.values()])
+        for k in (0, 1)
+    )
+    beyond = points - points.mean(axis=0)
+    told = {row["user_id"]: row["agreement"] for row in rows_of(out)}
+    assert len(told) == len(said) > 400
+    for place, user in enumerate(said):
+        wanted = spearmanr(beyond[place], moved[place]).statistic
+        assert float(told[user]) == pytest.approx(wanted, abs=0.00051)  # three decimals
+    assert np.mean([float(v) for v in told.values()]) > 0.5
 
 
 def test_bare_points_need_no_training_and_bring_none(shop: Shop, tmp_path: Path) -> None:
