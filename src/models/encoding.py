@@ -15,7 +15,7 @@ from ..scorer import FeatureTable
 Matrix = NDArray[np.float32]
 SMOOTHING = 200.0  # users of a category that count as much as the rest of the population
 _PARTS = 5
-_BLOCK = 16_384  # rows
+_BLOCK = 4_096  # rows
 _LARGEST = np.float32(1e38)
 
 
@@ -60,15 +60,17 @@ class Encoding:
         columns: list[NDArray[Any]] = [_numbers(table, name) for name in self.numbers]
         columns += [text.column(table) for text in self.texts]
         found = np.empty((len(table), len(columns)), dtype=np.float32)
-        # A block of rows stays in the cache while its columns are written side by side.
+        # A block is cast column by column and turned round while it is in the cache.
+        block = np.empty((len(columns), _BLOCK), dtype=np.float32)
         for start in range(0, len(found), _BLOCK):
-            rows = slice(start, start + _BLOCK)
+            part = block[:, : len(found) - start]
             with np.errstate(over="ignore"):
                 for place, column in enumerate(columns):
-                    found[rows, place] = column[rows]
-            if np.isinf(found[rows]).any():
+                    part[place] = column[start : start + _BLOCK]
+            if np.isinf(part).any():
                 _refuse_infinite(self.names, columns)
-                found[rows] = np.clip(found[rows], -_LARGEST, _LARGEST)
+                np.clip(part, -_LARGEST, _LARGEST, out=part)
+            found[start : start + _BLOCK] = part.T
         return found
 
     def to_dict(self) -> dict[str, Any]:

@@ -200,9 +200,12 @@ def percentiles(reference: Floats, margin: Floats) -> Floats:
     >>> percentiles(np.array([1.0, 2.0, 2.0, 3.0]), np.array([2.0, 9.0])).tolist()
     [50.0, 100.0]
     """
-    below = np.searchsorted(reference, margin, side="left")
-    through = np.searchsorted(reference, margin, side="right")
-    return 50.0 * (below + through) / len(reference)
+    values, sizes = np.unique(reference, return_counts=True)
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    place = np.searchsorted(values, margin)  # the slow part: once, and not once more for ties
+    tied = values.take(place, mode="clip") == margin
+    below = ends[place]
+    return 50.0 * (2 * below + np.where(tied, sizes.take(place, mode="clip"), 0)) / len(reference)
 
 
 def reference_of(margin: Floats) -> Floats:
