@@ -70,11 +70,27 @@ def ranking_figure(
     _named(axes[2], "Reliability (tenths of users)", "said, %", "came, %")
     _named(axes[3], "Gain", "best ranked users, %", "converters among them, %")
     _named(axes[4], "Lift", "best ranked users, %", "converters among them, times the average")
+    _by_factors(axes[4], (0.1, 1, 2, 5, 10, 20, 50, 100), (1, 2, 5, 10, 20, 50, 100))
     axes[5].axis("off")
     handles, names = axes[3].get_legend_handles_labels()
     axes[5].legend(handles, names, frameon=False, loc="center", fontsize=12)
     figure.suptitle(title)
     _save(figure, path)
+
+
+def _by_factors(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
+    """Scale both axes by logarithms, with plain numbers at x and y.
+
+    The few who are acted upon stand at the left, where a straight scale has no room for them.
+    """
+    from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
+
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for axis, ticks in ((axes.xaxis, x), (axes.yaxis, y)):
+        axis.set_major_locator(FixedLocator(ticks))
+        axis.set_major_formatter(FormatStrFormatter("%g"))
+        axis.set_minor_locator(NullLocator())
 
 
 def importance_figure(
