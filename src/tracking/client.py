@@ -78,7 +78,8 @@ def experiment_of(store: Store, ml: Any, spec: str) -> str:
     found = ml.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
-    place = (store.home / "artifacts").resolve().as_uri() if store.local else None
+    # A server knows where artifacts go; of a database MLflow would put them where one stands.
+    place = (store.home / "artifacts").resolve().as_uri() if store.is_database else None
     # The kind makes the UI open with models' metrics and not with tools for language models.
     tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": _HOW}
     return str(ml.create_experiment(name, artifact_location=place, tags=tags))

@@ -17,6 +17,7 @@ from ..errors import InstallError, UsageError, WhyrankError
 
 HOME = Path("mlflow")
 _DATABASE = "mlflow.db"
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # with any driver
 _PATIENCE = 5.0  # seconds until a store counts as unreachable
 _POSTGRES_PORT = 5432
 _DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary"}
@@ -38,6 +39,11 @@ class Store:
     def local(self) -> bool:
         """Whether it is a file on this machine."""
         return self.uri.startswith("sqlite:")
+
+    @property
+    def is_database(self) -> bool:
+        """Whether it is read and written without a server in between."""
+        return self.uri.startswith(_DATABASES)
 
     @property
     def shown(self) -> str:

@@ -77,6 +77,7 @@ def test_a_run_is_sent_once_the_server_is_back_and_kept_here_once_it_is_gone(
 def test_a_store_lost_halfway_leaves_the_run_here_whole(
     shop: Shop, first: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     # A database by another name than the local store's stands for the remote one.
     remote = Store(f"sqlite:///{tmp_path}/remote.db", tmp_path / "mlflow")
     monkeypatch.setattr(Store, "local", property(lambda self: "remote" not in self.uri))
@@ -93,5 +94,6 @@ def test_a_store_lost_halfway_leaves_the_run_here_whole(
     kept, _ = train_shop(shop.spec, shop.warehouse, remote, note=notes.append, **FEW)
     assert "Connection reset by peer" in notes[0]
     assert kept.store == local_store(tmp_path / "mlflow")
+    assert not (tmp_path / "mlruns").exists()  # where MLflow by itself would write
     for name in ("scorecard", "recency", "logistic"):
         assert fetch_scorer(kept.store, "shop", name) is not None
