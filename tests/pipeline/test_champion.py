@@ -127,7 +127,6 @@ def test_agreement_is_of_points_beyond_the_usual_and_log_odds(
     for place, user in enumerate(said):
         wanted = spearmanr(beyond[place], moved[place]).statistic
         assert float(told[user]) == pytest.approx(wanted, abs=0.00051)  # three decimals
-    assert np.mean([float(v) for v in told.values()]) > 0.5
 
 
 def test_bare_points_need_no_training_and_bring_none(shop: Shop, tmp_path: Path) -> None:
