@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
-import duckdb
-
 from ..errors import WarehouseError, WhyrankError
 from ..features.compiler import Compiled, compile_features
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..warehouse.dbt_run import NodeResult, run_dbt, write_profile
-from ..warehouse.engine import Warehouse
+from ..warehouse.dialects import Engine
+from ..warehouse.engine import Connection, Warehouse
 from ..warehouse.landing import create_landing
 from ..warehouse.project import (
     SNAPSHOT_MODEL,
@@ -90,12 +89,12 @@ def build(
     columns = compile_features(spec)
     with warehouse.writing() as lock:
         with warehouse.connect() as con:
-            plan = _plan(con, spec, columns, as_of, full=full)
+            plan = _plan(con, spec, columns, as_of, warehouse.engine, full=full)
             run = Run("build", plan.mode, now(), rows_in=plan.events)
             record(con, spec, [run])
         project = warehouse.files / spec.name / "dbt"
         write_project(plan.files, project)
-        write_profile(project, warehouse, marts_schema(spec))
+        secrets = write_profile(project, warehouse, marts_schema(spec))
         say({"snapshots": "building snapshots", "touched": "building what changed"}.get(
             plan.mode, "building models"
         ))  # fmt: skip
@@ -103,11 +102,11 @@ def build(
             models = run_dbt(
                 project, "run",
                 select=[SNAPSHOT_MODEL] if plan.mode == "snapshots" else [],
-                built_load=plan.built_load, hold=[lock],
+                built_load=plan.built_load, hold=lock, secrets=secrets,
             )  # fmt: skip
             if check:
                 say("testing data")
-            tests = run_dbt(project, "test", hold=[lock]) if check else []
+            tests = run_dbt(project, "test", hold=lock, secrets=secrets) if check else []
         except WhyrankError:
             with suppress(WhyrankError), warehouse.connect() as con:
                 record(con, spec, [ended(run, status="failed")])
@@ -120,10 +119,11 @@ def build(
 
 
 def _plan(
-    con: duckdb.DuckDBPyConnection,
+    con: Connection,
     spec: Spec,
     columns: Compiled,
     as_of: Sequence[date],
+    engine: Engine,
     *,
     full: bool,
 ) -> _Plan:
@@ -136,7 +136,7 @@ def _plan(
             f"nothing was known as of {dates[0]}: the first event is of {first_event}; give a "
             "later --as-of"
         )
-    files = render_project(spec, columns, dates)
+    files = render_project(spec, columns, dates, engine)
     mark = fingerprint(files, without=[SNAPSHOT_MODEL])
     built_load = None if full else _built_load(con, spec, mark)
     schema = quote_name(landing_schema(spec))
@@ -154,9 +154,7 @@ def _plan(
     return _Plan(mode, tuple(dates), files, mark, built_load, last_load, last_event, events)
 
 
-def _model_runs(
-    con: duckdb.DuckDBPyConnection, spec: Spec, run: Run, models: Sequence[NodeResult]
-) -> list[Run]:
+def _model_runs(con: Connection, spec: Spec, run: Run, models: Sequence[NodeResult]) -> list[Run]:
     """Return each model's run, with the rows that its table holds by now."""
     schema = quote_name(marts_schema(spec))
     runs = []
@@ -168,7 +166,7 @@ def _model_runs(
 
 
 def _settle(
-    con: duckdb.DuckDBPyConnection,
+    con: Connection,
     spec: Spec,
     plan: _Plan,
     published: Published,
@@ -205,9 +203,7 @@ def default_as_of(spec: Spec, last_event: datetime) -> date:
     return min(following, spec.trust_until) if spec.trust_until else following
 
 
-def _publish(
-    con: duckdb.DuckDBPyConnection, warehouse: Warehouse, spec: Spec, plan: _Plan
-) -> Published:
+def _publish(con: Connection, warehouse: Warehouse, spec: Spec, plan: _Plan) -> Published:
     moment = datetime.now(UTC)
     counted = con.execute(
         f"select count(distinct user_id) from {quote_name(marts_schema(spec))}.user_features"
@@ -224,7 +220,7 @@ def _publish(
     return publish(con, warehouse, spec, info)
 
 
-def _data_state(con: duckdb.DuckDBPyConnection, spec: Spec) -> tuple[datetime, datetime, int]:
+def _data_state(con: Connection, spec: Spec) -> tuple[datetime, datetime, int]:
     """Return the times of the first and the last event and the id of the last load."""
     schema = quote_name(landing_schema(spec))
     found = con.execute(f"select min(event_time), max(event_time) from {schema}.events").fetchone()
@@ -236,7 +232,7 @@ def _data_state(con: duckdb.DuckDBPyConnection, spec: Spec) -> tuple[datetime, d
     return found[0], found[1], int(load[0]) if load else 0
 
 
-def _built_load(con: duckdb.DuckDBPyConnection, spec: Spec, mark: str) -> int | None:
+def _built_load(con: Connection, spec: Spec, mark: str) -> int | None:
     """Return the last load that the models know, or None where they are of other SQL or not there.
 
     Models of touched users may know more than the last build that ended, if one was cut off:

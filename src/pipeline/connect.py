@@ -10,7 +10,8 @@ from ..events.connectors.olist import read_olist
 from ..spec.model import Spec
 from ..spec.references import suggest
 from ..warehouse.engine import Warehouse
-from ..warehouse.landing import LoadResult, load
+from ..warehouse.landing import LoadResult
+from ..warehouse.loading import loading
 
 CONNECTORS = {"olist": read_olist}
 
@@ -30,9 +31,9 @@ def ingest_connector(
     if connector not in CONNECTORS:
         raise UsageError(f"no connector {connector!r}; {suggest(connector, CONNECTORS)}")
     say(f"reading {folder}")
-    with warehouse.writing(), warehouse.connect() as con:
-        made = CONNECTORS[connector](folder, con=con)
+    with loading(warehouse) as loader:
+        made = CONNECTORS[connector](folder, con=loader.con)
         return [
-            load(con, spec, made.users, kind="users"),
-            load(con, spec, made.events, kind="events"),
+            loader.load(spec, made.users, kind="users"),
+            loader.load(spec, made.events, kind="events"),
         ]

@@ -65,7 +65,7 @@ def demo(
     events = folder / "raw_events.csv"
     if not claim(spec, warehouse, [events, events.with_name("raw_events_users.csv")]):
         raise UsageError(
-            f"warehouse {warehouse.path} holds events of spec {spec.name!r} that are not the "
+            f"warehouse {warehouse.name} holds events of spec {spec.name!r} that are not the "
             "demo's: give the demo another --warehouse"
         )
     say(f"generating {users:,} users")

@@ -68,9 +68,10 @@ def doctor(spec: str, warehouse: str, tracking: str | None = None) -> list[Findi
     opened: list[Spec] = []
     stores: list[Warehouse] = []
     findings += _tried(lambda: opened.append(checked_spec(spec)), f"spec {spec} is sound")
-    findings += _tried(
-        lambda: stores.append(open_warehouse(warehouse)), f"warehouse URL {warehouse} is understood"
-    )
+    try:
+        stores.append(open_warehouse(warehouse))
+    except WhyrankError as error:
+        findings.append(Finding("broken", str(error)))
     if opened and stores:
         findings += _warehouse(opened[0], stores[0])
         findings += _published(opened[0], stores[0])
@@ -124,8 +125,8 @@ def _tried(step: Callable[[], object], good: str) -> Iterator[Finding]:
 
 
 def _warehouse(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:
-    if not warehouse.path.exists():
-        yield Finding("warning", f"{warehouse.path} does not exist yet: run `whyrank ingest`")
+    if not warehouse.exists():
+        yield Finding("warning", f"{warehouse.name} does not exist yet: run `whyrank ingest`")
         return
     kinds: tuple[Kind, ...] = ("load", "build")
     try:
@@ -148,7 +149,7 @@ def _warehouse(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:
     except WhyrankError as error:
         yield Finding("broken", str(error))
         return
-    yield Finding("ok", f"{warehouse.path} opens; {loads[0] if loads else 0} loads")
+    yield Finding("ok", f"{warehouse.name} opens; {loads[0] if loads else 0} loads")
     yield from (_run(run) for run in last.values() if run is not None)
     for reason, count in refused:
         yield Finding("warning", f"{count:,} rows in quarantine: {reason}")

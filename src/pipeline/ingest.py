@@ -9,7 +9,8 @@ from pathlib import Path
 from ..errors import UsageError
 from ..spec.model import Spec
 from ..warehouse.engine import Warehouse
-from ..warehouse.landing import LoadResult, load
+from ..warehouse.landing import LoadResult
+from ..warehouse.loading import loading
 
 
 def ingest(
@@ -43,11 +44,11 @@ def ingest(
     if not given:
         raise UsageError("nothing to load: name a file of events, or --users-file, or --aliases")
     results = []
-    with warehouse.writing(), warehouse.connect() as con:
+    with loading(warehouse) as loader:
         for kind, path in given:
             say(f"loading {path}")
             mine = restate and kind == "events"
             results.append(
-                load(con, spec, path, kind=kind, restate=mine, now=now, progress=progress)
+                loader.load(spec, path, kind=kind, restate=mine, now=now, progress=progress)
             )
     return results

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -31,6 +33,7 @@ from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from ..warehouse.direct import run_models
 from ..warehouse.engine import Warehouse
+from ..warehouse.extract import extracting
 from ..warehouse.landing import create_landing
 from ..warehouse.project import landing_schema, marts_schema, render_project
 from .evaluate import outcomes_within
@@ -94,18 +97,13 @@ def future_invariance(spec: Spec, warehouse: Warehouse, course: Course, as_of: d
     """Build the test's snapshot again from a log that ends before it, and compare feature by
     feature with the one that was built from the whole log.
     """
-    landing, marts = landing_schema(spec), marts_schema(spec)
+    marts = marts_schema(spec)
     files = render_project(spec, compile_features(spec), [as_of])
     with duckdb.connect(config={"autoinstall_known_extensions": False}) as con:
         con.execute("set timezone = 'UTC'")
         create_landing(con, spec)
-        con.execute(f"attach {quote_text(str(warehouse.path))} as whole (read_only)")
-        for table, until in (("events", "event_time"), ("users", None), ("aliases", "linked_at")):
-            name = f"{quote_name(landing)}.{table}"
-            where = f" where {until} < timestamp {quote_text(str(as_of))}" if until else ""
-            con.execute(f"insert into {name} by name select * from whole.{name}{where}")
-        con.execute("detach whole")
-        run_models(con, files, schema=marts, landing=landing)
+        _copy_landing(con, spec, warehouse, as_of)
+        run_models(con, files, schema=marts, landing=landing_schema(spec))
         source = f"read_parquet({quote_text(str(course.published.snapshot(as_of)))})"
         names = [feature.name for feature in spec.features]
         differ = ", ".join(
@@ -119,6 +117,25 @@ def future_invariance(spec: Spec, warehouse: Warehouse, course: Course, as_of: d
     counts = found or (0,)
     changed = dict(zip(names, (int(count) for count in counts[1:]), strict=False))
     return future_events(changed, int(counts[0]), as_of.isoformat())
+
+
+def _copy_landing(
+    con: duckdb.DuckDBPyConnection, spec: Spec, warehouse: Warehouse, as_of: date
+) -> None:
+    """Take over what was loaded, up to a date, from the warehouse."""
+    tables = (("events", "event_time"), ("users", None), ("aliases", "linked_at"))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warehouse.connect() as there,
+        extracting(warehouse, there, landing_schema(spec)) as extract,
+    ):
+        for table, until in tables:
+            path = Path(folder) / f"{table}.parquet"
+            where = f"{until} < timestamp {quote_text(str(as_of))}" if until else ""
+            extract.write(table, path, where=where)
+            name = f"{quote_name(landing_schema(spec))}.{table}"
+            source = f"read_parquet({quote_text(str(path))})"
+            con.execute(f"insert into {name} by name select * from {source}")
 
 
 def _refit(

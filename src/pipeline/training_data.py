@@ -19,8 +19,9 @@ from ..models.candidates import Plan, TrainingData
 from ..models.learned import About
 from ..scorer import Floats
 from ..spec.durations import parse_days
-from ..spec.expressions import quote_name
+from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
+from ..warehouse.dialects import translate
 from ..warehouse.engine import Warehouse
 from ..warehouse.project import landing_schema
 from ..warehouse.published import Published, read_published
@@ -275,11 +276,13 @@ def _refuse_undated(spec: Spec, warehouse: Warehouse) -> None:
     dated = [f for f in read if not spec.users.attributes[f.column or ""].static]
     with warehouse.connect() as con:
         for feature in dated:
-            found = con.execute(
+            path = quote_text(f'$."{feature.column}"')
+            given = f"json_extract_string(attributes, {path})"
+            sql = (
                 f"select count(*) from {quote_name(landing_schema(spec))}.users "
-                "where valid_from is null and json_extract_string(attributes, ?) is not null",
-                [f'$."{feature.column}"'],
-            ).fetchone()
+                f"where valid_from is null and {given} is not null"
+            )
+            found = con.execute(translate(sql, warehouse.engine)).fetchone()
             if found and found[0]:
                 raise SpecError(
                     f"features.{feature.name}: {found[0]:,} rows of users give this attribute "

@@ -7,13 +7,26 @@ did. All else that dbt says goes to the project's log file.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import json
+import signal
 import sys
+
+
+def _end_with_parent() -> None:
+    """Ask the system to end this process when the one that started it ends, however it ends.
+
+    A build that was killed must not go on in its dbt, beside the next build. Linux alone offers it.
+    """
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def main(arguments: list[str]) -> int:
     """Run one dbt command on a project; return the exit code."""
+    _end_with_parent()
     project, command, *rest = arguments
     from dbt.cli.main import dbtRunner
 

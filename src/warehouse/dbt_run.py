@@ -9,12 +9,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import WarehouseError
-from .engine import Warehouse, memory_limit, translated_message
+from .engine import Warehouse, translated_message
 
 
 @dataclass(frozen=True)
@@ -27,28 +27,17 @@ class NodeResult:
     message: str = ""
 
 
-def write_profile(project: Path, warehouse: Warehouse, schema: str) -> None:
-    """Write the dbt profile that points at the warehouse (a file path: it holds no secret)."""
-    target = {
-        "type": "duckdb",
-        "path": str(warehouse.path.resolve()),
-        "schema": schema,
-        "threads": 1,
-        # Given at opening and not as settings, which dbt sets anew for each model: the folder of
-        # temporary files cannot be set again once it was used.
-        "config_options": {
-            "memory_limit": memory_limit(),
-            "temp_directory": str((warehouse.files / "spill").resolve()),
-            "preserve_insertion_order": False,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-        },
-        "settings": {"timezone": "UTC"},
-    }
+def write_profile(project: Path, warehouse: Warehouse, schema: str) -> dict[str, str]:
+    """Write the dbt profile that points at the warehouse; no secret is written.
+
+    Returns the environment variables that dbt has to be given: a password, where there is one.
+    """
+    target, secrets = warehouse.profile(schema)
     profile = {"whyrank": {"target": "warehouse", "outputs": {"warehouse": target}}}
     project.mkdir(parents=True, exist_ok=True)
     # JSON is YAML, and writes any path safely.
     (project / "profiles.yml").write_text(json.dumps(profile, indent=1), encoding="utf-8")
+    return secrets
 
 
 def run_dbt(
@@ -58,11 +47,13 @@ def run_dbt(
     select: Sequence[str] = (),
     built_load: int | None = None,
     hold: Sequence[int] = (),
+    secrets: Mapping[str, str] | None = None,
 ) -> list[NodeResult]:
     """Run `dbt run` or `dbt test` in a rendered project; return what each node did.
 
     built_load: the last load that the models know already, None to build them anew. hold: file
-    descriptors that the process keeps open, such as that of a lock.
+    descriptors that the process keeps open, such as that of a lock. secrets: as `write_profile`
+    returned them.
 
     Raises WarehouseError naming the first model or test that failed and why, and the log file.
     """
@@ -77,7 +68,7 @@ def run_dbt(
         capture_output=True,
         text=True,
         check=False,
-        env=_environment(project),
+        env={**_environment(project), **(secrets or {})},
         pass_fds=tuple(hold),
     )
     log = project / "logs" / "dbt.log"

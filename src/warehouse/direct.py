@@ -1,4 +1,4 @@
-"""Run a rendered project's models on a DuckDB connection, without dbt and without files.
+"""Run a rendered project's models on a connection, without dbt and without files.
 
 The models are the very files that dbt runs; of dbt's language they use `ref`, `source`, `config`,
 `var`, `this` and `is_incremental`, which is all that is given here. It serves data frames in
@@ -8,32 +8,36 @@ memory and property tests.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-import duckdb
 from jinja2 import Environment, StrictUndefined
 
 from ..spec.expressions import quote_name
+from .dialects import Engine
+from .engine import Connection
 from .project import models_of
 
 
 def run_models(
-    con: duckdb.DuckDBPyConnection,
+    con: Connection,
     files: Mapping[str, str],
     *,
     schema: str,
     landing: str,
     built_load: int | None = None,
+    engine: Engine = "duckdb",
 ) -> list[str]:
     """Create every model of a project in `schema`, reading landing tables from `landing`.
 
+    engine: whose connection `con` is; the files must have been rendered for it.
     built_load: the last load that the models in `schema` already know; incremental models then
     take up only what later loads touched. None builds everything anew. Returns the models' names
     in the order in which they were created.
 
-    Raises duckdb.Error when a model's SQL fails; an incremental model is then as it was.
+    Raises the engine's own error when a model's SQL fails; an incremental model is then as it was.
     """
     con.execute(f"create schema if not exists {quote_name(schema)}")
-    runner = _Runner(con, models_of(files), schema, landing, built_load)
+    runner = _Runner(con, models_of(files), schema, landing, built_load, engine)
     for name in runner.models:
         runner.create(name)
     return runner.done
@@ -44,23 +48,24 @@ class _Runner:
 
     def __init__(
         self,
-        con: duckdb.DuckDBPyConnection,
+        con: Connection,
         models: Mapping[str, str],
         schema: str,
         landing: str,
         built_load: int | None,
+        engine: Engine,
     ) -> None:
         self.models = models
         self.done: list[str] = []
         self._con, self._schema, self._landing = con, schema, landing
-        self._built_load = built_load
+        self._built_load, self._engine = built_load, engine
         self._environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
 
     def create(self, name: str) -> None:
         """Create a model, unless this was done."""
         if name in self.done:
             return
-        settings: dict[str, str] = {}
+        settings: dict[str, Any] = {}
         this = f"{quote_name(self._schema)}.{quote_name(name)}"
         sql = self._render(self.models[name], this, settings)
         kind = settings.get("materialized", "table")
@@ -68,7 +73,11 @@ class _Runner:
             self._append(this, sql, self._render(settings.get("pre_hook", ""), this, {}))
         else:
             kind = "view" if kind == "view" else "table"
-            self._con.execute(f"create or replace {kind} {this} as {sql}")
+            if self._engine == "postgres":
+                self._con.execute(f"drop {kind} if exists {this} cascade")
+                self._con.execute(f"create {kind} {this} as {sql}")
+            else:
+                self._con.execute(f"create or replace {kind} {this} as {sql}")
         self.done.append(name)
 
     def _append(self, this: str, sql: str, hook: str) -> None:
@@ -77,18 +86,19 @@ class _Runner:
         try:
             if hook.strip():
                 self._con.execute(hook)
-            self._con.execute(f"insert into {this} by name {sql}")
+            by_name = "by name" if self._engine == "duckdb" else ""
+            self._con.execute(f"insert into {this} {by_name} {sql}")
         except BaseException:
             self._con.execute("rollback")
             raise
         self._con.execute("commit")
 
-    def _render(self, text: str, this: str, settings: dict[str, str]) -> str:
+    def _render(self, text: str, this: str, settings: dict[str, Any]) -> str:
         def ref(other: str) -> str:
             self.create(other)
             return f"{quote_name(self._schema)}.{quote_name(other)}"
 
-        def config(**given: str) -> str:
+        def config(**given: Any) -> str:
             settings.update(given)
             return ""
 

@@ -4,35 +4,126 @@ from __future__ import annotations
 
 import fcntl
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 import duckdb
 
 from ..errors import UsageError, WarehouseError, WhyrankError
+from .dialects import Engine
 
 SCHEME: Final = "duckdb:///"
+POSTGRES: Final = ("postgresql://", "postgres://")
 DEFAULT_URL: Final = "duckdb:///data/whyrank.duckdb"
 DEFAULT_MEMORY: Final = "3GiB"
 MEMORY_VARIABLE: Final = "WHYRANK_MEMORY"
 
 
+class Cursor(Protocol):
+    """What a statement gives back."""
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+        ...
+
+
+class Connection(Protocol):
+    """A connection to a warehouse, whichever engine it leads to; parameters are marked by ?."""
+
+    def execute(self, query: Any, parameters: Any = None, /) -> Cursor:
+        """Run one statement."""
+        ...
+
+
+class Warehouse(ABC):
+    """Where events are kept and models are built, and the folder of files that goes with it.
+
+    engine: whose SQL it speaks. name: what messages call it, without secrets. files: the folder
+    of the rendered project, of published copies and of what is spilled.
+    """
+
+    engine: Engine
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What messages call it."""
+
+    @property
+    @abstractmethod
+    def files(self) -> Path:
+        """The folder of files that goes with it."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether anything can have been loaded yet."""
+
+    @abstractmethod
+    def connect(self) -> AbstractContextManager[Connection]:
+        """Open it for writing, and close it at the end.
+
+        Raises WarehouseError when it cannot be opened or a statement fails.
+        """
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[tuple[int, ...]]:
+        """Keep other writers out until the end.
+
+        Gives the file descriptors that a child process has to hold to keep them out as well.
+        Raises WarehouseError when another process is writing.
+        """
+
+    @abstractmethod
+    def profile(self, schema: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return dbt's settings for building into a schema, and secrets by variable name."""
+
+
 @dataclass(frozen=True)
-class Warehouse:
-    """A DuckDB file and the folder of files beside it (rendered project, published copies)."""
+class DuckDBWarehouse(Warehouse):
+    """A DuckDB file and the folder of files beside it."""
 
     path: Path
+    engine: Engine = "duckdb"
+
+    @property
+    def name(self) -> str:
+        """The file's path."""
+        return str(self.path)
 
     @property
     def files(self) -> Path:
         """The folder beside the database: data/whyrank for data/whyrank.duckdb."""
         return self.path.with_suffix("")
 
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return self.path.exists()
+
+    def profile(self, schema: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return dbt's settings for building into a schema; there are no secrets."""
+        # Given at opening and not as settings, which dbt sets anew for each model: the folder of
+        # temporary files cannot be set again once it was used.
+        options = {k: v for k, v in _settings(self).items() if k != "storage_compatibility_version"}
+        options["temp_directory"] = str((self.files / "spill").resolve())
+        return {
+            "type": "duckdb",
+            "path": str(self.path.resolve()),
+            "schema": schema,
+            "threads": 1,
+            "config_options": options,
+            "settings": {"timezone": "UTC"},
+        }, {}
+
     @contextmanager
-    def writing(self) -> Iterator[int]:
+    def writing(self) -> Iterator[tuple[int, ...]]:
         """Keep other writers out until the end; gives the lock's file descriptor.
 
         A build connects several times, and between two connections nobody may write. The lock is
@@ -55,7 +146,7 @@ class Warehouse:
                 "end, then run this again"
             ) from None
         try:
-            yield folder
+            yield (folder,)
         finally:
             os.close(folder)
 
@@ -81,19 +172,24 @@ class Warehouse:
 
 
 def open_warehouse(url: str) -> Warehouse:
-    """Return the warehouse that a URL such as "duckdb:///data/whyrank.duckdb" names.
+    """Return the warehouse that a URL names.
 
-    Three slashes begin a path relative to the current folder, four an absolute one. Raises
+    "duckdb:///data/whyrank.duckdb" is a file: three slashes begin a path relative to the current
+    folder, four an absolute one. "postgresql://user@host/database" is a Postgres database. Raises
     UsageError for another form of URL.
 
     >>> open_warehouse("duckdb:///data/whyrank.duckdb").files.as_posix()
     'data/whyrank'
     """
+    if url.startswith(POSTGRES):
+        from .postgres import PostgresWarehouse
+
+        return PostgresWarehouse(url)
     if not url.startswith(SCHEME) or not Path(url.removeprefix(SCHEME)).suffix:
         shown = url.rsplit("@", maxsplit=1)[-1]
         raise UsageError(
             f"warehouse {shown!r} is not a DuckDB URL: write duckdb:///PATH.duckdb "
-            "(a fourth slash begins an absolute path)"
+            "(a fourth slash begins an absolute path), or postgresql://USER@HOST/DATABASE"
         )
     path = Path(url.removeprefix(SCHEME))
     if path.stem.endswith(("_marts", "_landing")):
@@ -101,7 +197,7 @@ def open_warehouse(url: str) -> Warehouse:
         raise UsageError(
             f"warehouse {path}: a name ending in _marts or _landing is taken; rename it"
         )
-    return Warehouse(path)
+    return DuckDBWarehouse(path)
 
 
 def memory_limit() -> str:
@@ -109,7 +205,7 @@ def memory_limit() -> str:
     return os.environ.get(MEMORY_VARIABLE) or DEFAULT_MEMORY
 
 
-def _settings(warehouse: Warehouse) -> dict[str, str | bool | int | float | list[str]]:
+def _settings(warehouse: DuckDBWarehouse) -> dict[str, str | bool | int | float | list[str]]:
     return {
         "memory_limit": memory_limit(),
         "temp_directory": str(warehouse.files / "spill"),

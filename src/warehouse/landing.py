@@ -11,7 +11,7 @@ in the file: the same file twice changes nothing, a grown file adds its new rows
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from ..events.contract import EVENT_COLUMNS, Shape, shape_aliases, shape_events,
 from ..events.records.source import Progress
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
+from .engine import Connection
 from .identity import drop_known_rows, name_rows_without_id, refuse_chains, take_back
 from .project import landing_schema
 from .runs import Run, ended, record
@@ -91,6 +92,12 @@ TABLES: dict[str, dict[str, str]] = {
         "built_at": "timestamp",
     },
 }
+# Text compares byte by byte, as in DuckDB, whatever language the database sorts by.
+_POSTGRES_TYPES = {"varchar": 'text collate "C"', "double": "double precision", "blob": "bytea"}
+POSTGRES_INDEXES = {
+    "events_identity": "unique index if not exists {index} on {schema}.events (event_id)",
+    "events_by_load": "index if not exists {index} on {schema}.events using brin (load_id)",
+}
 SHAPES = {"events": shape_events, "users": shape_users, "aliases": shape_aliases}
 
 
@@ -138,13 +145,21 @@ class LoadResult:
         return line + reasons
 
 
-def create_landing(con: duckdb.DuckDBPyConnection, spec: Spec) -> None:
+def create_landing(con: Connection, spec: Spec) -> None:
     """Create a spec's landing tables where they are missing."""
     schema = quote_name(landing_schema(spec))
     con.execute(f"create schema if not exists {schema}")
+    postgres = getattr(con, "engine", "duckdb") == "postgres"
     for table, columns in TABLES.items():
-        body = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        kept = {k: v for k, v in columns.items() if not (postgres and k in _REJECT)}
+        body = ", ".join(
+            f"{name} {_POSTGRES_TYPES.get(kind, kind) if postgres else kind}"
+            for name, kind in kept.items()
+        )
         con.execute(f"create table if not exists {schema}.{table} ({body})")
+    if postgres:
+        for index, on in POSTGRES_INDEXES.items():
+            con.execute(f"create {on.format(index=index, schema=schema)}")
 
 
 def load(
@@ -156,11 +171,13 @@ def load(
     restate: bool = False,
     now: datetime | None = None,
     progress: Progress = lambda *_: None,
+    checks: Sequence[tuple[str, str]] = (),
 ) -> LoadResult:
     """Load events, users or aliases from a file, or from a relation on the connection by name.
 
     `restate`: the source holds all events of the UTC days in it; earlier ones of these days that
     it does not hold are moved to the table `withdrawn`.
+    `checks` refuse rows besides the contract's own: pairs of an SQL condition and a reason.
     `now` bounds event times (a day of slack for clocks that are ahead); the clock when None.
     `progress` is called with the bytes read so far and in all, while a text file is read.
 
@@ -175,6 +192,7 @@ def load(
         load_id = int(found[0]) if found else 1
         with open_source(con, source, progress) as opened:
             shape = SHAPES[kind](spec, opened.fields)
+            shape = replace(shape, checks=(*shape.checks, *checks))
             read = _insert(con, spec, kind, opened, shape, load_id, now)
         result = _settle(con, schema, kind, str(source), load_id, read, restate=restate)
         record(con, spec, [replace(ended(run), rows_in=read, rows_out=result.accepted)])

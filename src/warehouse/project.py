@@ -20,6 +20,7 @@ from jinja2 import Environment, StrictUndefined
 from ..spec.durations import parse_duration
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
+from .dialects import Engine, translate_model
 
 OPTIONAL_MODELS = {"user_day_values": "distincts", "entity_days": "entities"}
 SNAPSHOT_MODEL = "user_features"
@@ -94,8 +95,13 @@ def marts_schema(spec: Spec) -> str:
     return f"{spec.name}_marts"
 
 
-def render_project(spec: Spec, columns: Columns, as_of_dates: Sequence[date]) -> dict[str, str]:
-    """Return the project's files, by path inside the project, for a spec and its snapshot dates."""
+def render_project(
+    spec: Spec, columns: Columns, as_of_dates: Sequence[date], engine: Engine = "duckdb"
+) -> dict[str, str]:
+    """Return the project's files, by path inside the project, for a spec and its snapshot dates.
+
+    The models are written in DuckDB's SQL; for another engine each is said again in its dialect.
+    """
     environment = Environment(
         variable_start_string="<<",
         variable_end_string=">>",
@@ -113,7 +119,9 @@ def render_project(spec: Spec, columns: Columns, as_of_dates: Sequence[date]) ->
     for path, entry in _templates(resources.files(__package__ or "whyrank.warehouse") / "dbt"):
         needed = OPTIONAL_MODELS.get(Path(path).stem)
         if needed is None or values[needed]:
-            files[path] = environment.from_string(entry.read_text(encoding="utf-8")).render(values)
+            text = environment.from_string(entry.read_text(encoding="utf-8")).render(values)
+            sql = engine != "duckdb" and path.endswith(".sql")
+            files[path] = translate_model(text, engine) if sql else text
     return files
 
 

@@ -13,16 +13,16 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
-import duckdb
-
 from ..errors import WarehouseError
 from ..files import replacing
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
-from .engine import Warehouse, translated
+from .engine import Connection, Warehouse, translated
+from .extract import extracting
 from .project import marts_schema
 
 KEPT_BUILDS = 3
+TABLES = ("outcomes", "daily_events", "user_details")
 
 
 @dataclass(frozen=True)
@@ -69,58 +69,109 @@ class Published:
         return self.folder / f"{name}.parquet"
 
 
-def publish(
-    con: duckdb.DuckDBPyConnection, warehouse: Warehouse, spec: Spec, info: BuildInfo
-) -> Published:
+def publish(con: Connection, warehouse: Warehouse, spec: Spec, info: BuildInfo) -> Published:
     """Copy what readers need to a new folder, then make it the current build.
+
+    On Postgres the copy is first made there, in one transaction, for readers on other machines.
 
     Raises WarehouseError when it cannot be written; the previous build then stays current.
     """
     root = _root(warehouse, spec.name)
-    folder = root / info.build_id
-    with translated(f"publishing to {folder}"):
-        folder.mkdir(parents=True)
-        schema = quote_name(marts_schema(spec))
-        for day in info.as_of_dates:
-            sql = (
-                f"select * exclude (as_of), as_of from {schema}.user_features "
-                f"where as_of = date {quote_text(day)} order by user_id"
-            )
-            _copy(con, sql, folder / f"user_features_{day}.parquet")
-        for name in ("outcomes", "daily_events", "user_details"):
-            _copy(con, f"select * from {schema}.{name} order by all", folder / f"{name}.parquet")
-        (folder / "build.json").write_text(json.dumps(asdict(info), indent=1), encoding="utf-8")
-        with replacing(root / "current") as temporary:
-            temporary.write_text(info.build_id, encoding="utf-8")
+    schema = marts_schema(spec)
+    with translated(f"publishing to {root / info.build_id}"):
+        if warehouse.engine == "postgres":
+            schema = f"{spec.name}_published"
+            _publish_there(con, spec, schema, info)
+        published = _copied(warehouse, con, schema, root, info)
         _forget_old(root, info.build_id)
+    return published
+
+
+def _copied(
+    warehouse: Warehouse, con: Connection, schema: str, root: Path, info: BuildInfo
+) -> Published:
+    """Write a build's tables to a folder of its own and make it the current one here."""
+    folder = root / info.build_id
+    folder.mkdir(parents=True)
+    with extracting(warehouse, con, schema) as extract:
+        for day in info.as_of_dates:
+            where = f"as_of = date {quote_text(day)}"
+            path = folder / f"user_features_{day}.parquet"
+            extract.write("user_features", path, where=where, order="user_id")
+        for name in TABLES:
+            extract.write(name, folder / f"{name}.parquet", order="all")
+    (folder / "build.json").write_text(json.dumps(asdict(info), indent=1), encoding="utf-8")
+    with replacing(root / "current") as temporary:
+        temporary.write_text(info.build_id, encoding="utf-8")
     return Published(folder, info)
 
 
-def read_published(warehouse: Warehouse, spec_name: str) -> Published:
-    """Return the current build of a spec.
+def _publish_there(con: Connection, spec: Spec, schema: str, info: BuildInfo) -> None:
+    """Copy a build's tables to the schema of published ones, all of them at once."""
+    target, marts = quote_name(schema), quote_name(marts_schema(spec))
+    con.execute("begin")
+    con.execute(f"drop schema if exists {target} cascade")
+    con.execute(f"create schema {target}")
+    for name in ("user_features", *TABLES):
+        con.execute(f"create table {target}.{name} as select * from {marts}.{name}")
+    con.execute(f"create table {target}.build (info text not null)")
+    con.execute(f"insert into {target}.build values (?)", [json.dumps(asdict(info))])
+    con.execute("commit")
 
-    Raises WarehouseError when nothing has been built yet.
+
+def read_published(warehouse: Warehouse, spec_name: str) -> Published:
+    """Return the current build of a spec; from Postgres it is fetched when it is not here yet.
+
+    Raises WarehouseError when nothing has been built yet, or the server cannot be reached.
     """
     root = _root(warehouse, spec_name)
+    if warehouse.engine == "postgres":
+        info = _published_there(warehouse, spec_name)
+        if not (root / info.build_id / "build.json").exists():
+            shutil.rmtree(root / info.build_id, ignore_errors=True)
+            with translated(f"fetching to {root / info.build_id}"), warehouse.connect() as con:
+                _copied(warehouse, con, f"{spec_name}_published", root, info)
+                _forget_old(root, info.build_id)
+        return Published(root / info.build_id, info)
     try:
         folder = root / (root / "current").read_text(encoding="utf-8").strip()
-        raw = json.loads((folder / "build.json").read_text(encoding="utf-8"))
+        text = (folder / "build.json").read_text(encoding="utf-8")
+        return Published(folder, _info(text))
     except (FileNotFoundError, NotADirectoryError):
-        raise WarehouseError(
-            f"nothing is built for spec {spec_name!r} in {warehouse.path}: run `whyrank ingest` "
-            "on your events, then `whyrank build`"
-        ) from None
+        raise _nothing_built(warehouse, spec_name) from None
     except (OSError, ValueError) as error:
         raise WarehouseError(f"{root}: the published build cannot be read: {error}") from None
-    return Published(folder, BuildInfo(**{**raw, "as_of_dates": tuple(raw["as_of_dates"])}))
+
+
+def _published_there(warehouse: Warehouse, spec_name: str) -> BuildInfo:
+    with warehouse.connect() as con:
+        there = con.execute(
+            "select count(*) from information_schema.tables "
+            "where table_schema = ? and table_name = 'build'",
+            [f"{spec_name}_published"],
+        ).fetchone()
+        if not there or not there[0]:
+            raise _nothing_built(warehouse, spec_name)
+        found = con.execute(
+            f"select info from {quote_name(f'{spec_name}_published')}.build"
+        ).fetchone()
+    return _info(str(found[0]) if found else "{}")
+
+
+def _info(text: str) -> BuildInfo:
+    raw = json.loads(text)
+    return BuildInfo(**{**raw, "as_of_dates": tuple(raw["as_of_dates"])})
+
+
+def _nothing_built(warehouse: Warehouse, spec_name: str) -> WarehouseError:
+    return WarehouseError(
+        f"nothing is built for spec {spec_name!r} in {warehouse.name}: run `whyrank ingest` "
+        "on your events, then `whyrank build`"
+    )
 
 
 def _root(warehouse: Warehouse, spec_name: str) -> Path:
     return warehouse.files / spec_name / "published"
-
-
-def _copy(con: duckdb.DuckDBPyConnection, sql: str, path: Path) -> None:
-    con.execute(f"copy ({sql}) to {quote_text(str(path))} (format parquet, compression zstd)")
 
 
 def _forget_old(root: Path, current: str) -> None:

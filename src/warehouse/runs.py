@@ -11,10 +11,9 @@ from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-import duckdb
-
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
+from .engine import Connection
 from .project import landing_schema
 
 Kind = Literal["load", "build", "model"]
@@ -47,7 +46,7 @@ def ended(run: Run, *, status: str = "done") -> Run:
     return replace(run, seconds=(now() - run.started_at).total_seconds(), status=status)
 
 
-def record(con: duckdb.DuckDBPyConnection, spec: Spec, runs: Sequence[Run]) -> None:
+def record(con: Connection, spec: Spec, runs: Sequence[Run]) -> None:
     """Write runs down; one of the same kind, name and start takes the place of the earlier row."""
     table = f"{quote_name(landing_schema(spec))}.runs"
     for run in runs:
@@ -61,7 +60,7 @@ def record(con: duckdb.DuckDBPyConnection, spec: Spec, runs: Sequence[Run]) -> N
         )
 
 
-def last_run(con: duckdb.DuckDBPyConnection, spec: Spec, kind: Kind) -> Run | None:
+def last_run(con: Connection, spec: Spec, kind: Kind) -> Run | None:
     """Return the run of a kind that began last, or None."""
     found = con.execute(
         "select kind, name, started_at, seconds, rows_in, rows_out, status "

@@ -84,7 +84,8 @@ def test_a_missing_library_is_named_with_its_fix(
             if name == "psycopg":  # what SQLAlchemy takes for postgresql://
                 raise ModuleNotFoundError("No module named 'psycopg'", name="psycopg")
 
-    monkeypatch.delitem(sys.modules, "lightgbm", raising=False)
+    for name in ("lightgbm", "psycopg"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(sys, "meta_path", [NoOpenMP(), *sys.meta_path])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ana:secret@127.0.0.1:9/runs")
     broken = found("broken", "saas", f"duckdb:///{tmp_path}/w.duckdb")
@@ -117,7 +118,8 @@ def test_what_is_broken_says_so(tmp_path: Path) -> None:
         f"warehouse {tmp_path}/w.duckdb: is not a DuckDB database: name another file"
     ]
     assert "did you mean 'saas'" in found("broken", "sass", "duckdb:///x.duckdb")[0]
-    assert "is not a DuckDB URL" in found("broken", "saas", "postgres://x")[0]
+    assert "names no database" in found("broken", "saas", "postgres://x")[0]
+    assert "is not a DuckDB URL" in found("broken", "saas", "mysql://x/y")[0]
 
 
 def test_a_build_that_was_cut_off_is_told(saas: Spec, tmp_path: Path) -> None:

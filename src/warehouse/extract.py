@@ -1,0 +1,101 @@
+"""Tables of a warehouse as Parquet files, whichever engine holds them: Arrow in between.
+
+From Postgres they come by ADBC, batch by batch, in one transaction that sees one state of them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import adbc_driver_manager
+import adbc_driver_postgresql.dbapi as adbc
+import duckdb
+import pyarrow.parquet as pq
+
+from ..errors import WarehouseError
+from ..spec.expressions import quote_name, quote_text
+from .engine import Connection, Warehouse
+from .postgres import PostgresWarehouse, advice
+
+
+class Extract(Protocol):
+    """Writes tables of one schema, in one state, to Parquet files."""
+
+    def write(self, table: str, path: Path, *, where: str = "", order: str = "") -> None:
+        """Write a table's rows, those that meet an SQL condition, in the order of a column.
+
+        order: "all" for the order of all columns; rows come as they lie when it is empty.
+        """
+        ...
+
+
+@contextmanager
+def extracting(warehouse: Warehouse, con: Connection, schema: str) -> Iterator[Extract]:
+    """Open a schema for extraction; `con` is the warehouse's connection.
+
+    Raises WarehouseError when the warehouse fails on the way.
+    """
+    if not isinstance(warehouse, PostgresWarehouse):
+        yield _FromDuckDB(cast("duckdb.DuckDBPyConnection", con), schema)
+        return
+    try:
+        with adbc.connect(warehouse.uri) as source, source.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read, read only")
+            yield _FromPostgres(cursor, schema)
+    except adbc_driver_manager.Error as error:
+        raise WarehouseError(f"warehouse {warehouse.name}: {advice(str(error))}") from None
+
+
+class _FromDuckDB:
+    def __init__(self, con: duckdb.DuckDBPyConnection, schema: str) -> None:
+        self._con, self._schema = con, schema
+
+    def write(self, table: str, path: Path, *, where: str = "", order: str = "") -> None:
+        sql = f"select * from {quote_name(self._schema)}.{quote_name(table)}"
+        sql += f" where {where}" if where else ""
+        sql += f" order by {order}" if order else ""
+        self._con.execute(
+            f"copy ({sql}) to {quote_text(str(path))} (format parquet, compression zstd)"
+        )
+
+
+class _FromPostgres:
+    def __init__(self, cursor: Any, schema: str) -> None:
+        self._cursor, self._schema = cursor, schema
+
+    def write(self, table: str, path: Path, *, where: str = "", order: str = "") -> None:
+        columns = self._columns(table)
+        listed = ", ".join(columns.values())
+        sql = f"select {listed} from {quote_name(self._schema)}.{quote_name(table)}"
+        sql += f" where {where}" if where else ""
+        keys = list(columns) if order == "all" else [order] if order else []
+        sql += f" order by {', '.join(map(self._bytewise, keys))}" if keys else ""
+        self._cursor.execute(sql)
+        reader = self._cursor.fetch_record_batch()
+        with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+
+    def _columns(self, table: str) -> dict[str, str]:
+        """Return SQL by column name: decimals, which Arrow would get as text, become doubles."""
+        self._cursor.execute(
+            "select column_name, data_type from information_schema.columns "
+            "where table_schema = $1 and table_name = $2 order by ordinal_position",
+            [self._schema, table],
+        )
+        self._types = {row[0]: row[1] for row in self._cursor.fetchall()}
+        return {
+            name: f"cast({quote_name(name)} as double precision) as {quote_name(name)}"
+            if kind == "numeric"
+            else quote_name(name)
+            for name, kind in self._types.items()
+        }
+
+    def _bytewise(self, column: str) -> str:
+        """Return a sort key that orders text by its bytes and nulls last, as DuckDB does."""
+        text = self._types.get(column) in {"text", "character varying"}
+        collated = ' collate "C"' if text else ""
+        return f"{quote_name(column)}{collated} nulls last"

@@ -1,0 +1,171 @@
+"""Postgres as the warehouse: its URL, its connections, its lock and its profile for dbt.
+
+A password stands in the URL, in PGPASSWORD or in ~/.pgpass; it is handed on to dbt through the
+environment, and appears in no file, message or log of ours. TLS is asked for as libpq does it, in
+the URL: ?sslmode=verify-full&sslrootcert=…
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from ..errors import UsageError, WarehouseError, WhyrankError
+from .dialects import Engine
+from .engine import Cursor, Warehouse
+
+SECRET: Final = "DBT_ENV_SECRET_WHYRANK_PASSWORD"  # noqa: S105 - a name; dbt keeps it out of logs
+FOLDER: Final = Path("data")
+_TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert")
+_LOCK: Final = int.from_bytes(hashlib.sha256(b"whyrank").digest()[:4], "big") >> 1
+_CONNECT_SECONDS: Final = 10
+
+
+class PostgresConnection:
+    """A connection on which statements are run as on DuckDB's, parameters marked by ?."""
+
+    engine: Engine = "postgres"
+
+    def __init__(self, con: psycopg.Connection[Any]) -> None:
+        self._con = con
+
+    def execute(self, query: Any, parameters: Any = None, /) -> Cursor:
+        """Run one statement; each is a transaction of its own unless one was begun."""
+        if parameters is None:
+            return self._con.execute(query)
+        return self._con.execute(query.replace("%", "%%").replace("?", "%s"), parameters)
+
+
+class PostgresWarehouse(Warehouse):
+    """A database of a Postgres server.
+
+    >>> PostgresWarehouse("postgresql://ana:secret@db.example/shop?sslmode=require").name
+    'postgresql://ana@db.example:5432/shop'
+    """
+
+    engine: Engine = "postgres"
+
+    def __init__(self, url: str) -> None:
+        try:
+            given = conninfo_to_dict(url)
+        except psycopg.ProgrammingError:
+            # Its message would repeat a piece of the URL, perhaps of the password.
+            raise UsageError(
+                "the warehouse's Postgres URL cannot be read: write "
+                "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with %40 for @, %2F for / and "
+                "%25 for % in a password"
+            ) from None
+        if not given.get("dbname"):
+            raise UsageError(
+                "the warehouse's Postgres URL names no database: write "
+                "postgresql://USER@HOST/DATABASE"
+            )
+        self._given: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, **given}
+
+    @property
+    def name(self) -> str:
+        """The URL without password and options."""
+        user = f"{self._given['user']}@" if self._given.get("user") else ""
+        host, port = self._given.get("host") or "localhost", self._given.get("port") or 5432
+        return f"postgresql://{user}{host}:{port}/{self._given['dbname']}"
+
+    @property
+    def files(self) -> Path:
+        """A folder under data/ named after host, port and database."""
+        place = self.name.removeprefix("postgresql://").rpartition("@")[2]
+        return FOLDER / ("postgres-" + re.sub(r"[^\w.-]", "-", place))
+
+    @property
+    def uri(self) -> str:
+        """What libpq connects with: holds the password, and is shown nowhere."""
+        return make_conninfo(**{**self._given, "options": "-c timezone=UTC"})
+
+    def exists(self) -> bool:
+        """Whether anything can have been loaded: whoever cannot connect is told why elsewhere."""
+        return True
+
+    @contextmanager
+    def connect(self) -> Iterator[PostgresConnection]:
+        """Connect, and close at the end.
+
+        Raises WarehouseError when the server cannot be reached or refuses, or a statement fails.
+        """
+        with self.translated(), psycopg.connect(self.uri, autocommit=True) as con:
+            yield PostgresConnection(con)
+
+    @contextmanager
+    def writing(self) -> Iterator[tuple[int, ...]]:
+        """Keep other writers out until the end, by a lock that ends with its connection.
+
+        Raises WarehouseError when another process is writing.
+        """
+        with self.translated(), psycopg.connect(self.uri, autocommit=True) as con:
+            got = con.execute("select pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
+            if not got or not got[0]:
+                raise WarehouseError(
+                    f"warehouse {self.name}: another ingest or build is under way: wait for it to "
+                    "end, then run this again"
+                )
+            yield ()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn Postgres's errors into a WarehouseError of one line that holds no secret."""
+        try:
+            yield
+        except WhyrankError:
+            raise
+        except psycopg.Error as error:
+            raise WarehouseError(f"warehouse {self.name}: {advice(str(error))}") from None
+
+    def profile(self, schema: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return dbt's settings for building into a schema, and the password by its variable."""
+        given = self._given
+        target = {
+            "type": "postgres",
+            "host": given.get("host") or "localhost",
+            "port": int(given.get("port") or 5432),
+            "user": given.get("user") or "",
+            "password": f"{{{{ env_var('{SECRET}', '') }}}}",
+            "dbname": given["dbname"],
+            "schema": schema,
+            "threads": 1,
+            "connect_timeout": _CONNECT_SECONDS,
+            "retries": 0,
+            **{key: given[key] for key in _TLS if given.get(key)},
+        }
+        return target, {SECRET: str(given.get("password") or "")}
+
+
+def advice(message: str) -> str:
+    """Return one line of advice for an error message of Postgres's.
+
+    >>> advice("connection failed: FATAL:  the database system is starting up")
+    'the database system is starting up'
+    """
+    line = " ".join((message.strip() or "no reason was given").splitlines()[0].split())
+    lower = message.lower()
+    rules: Mapping[str, str] = {
+        "password authentication failed": "check user and password (URL, PGPASSWORD or ~/.pgpass)",
+        "no password supplied": "give one in the URL, PGPASSWORD or ~/.pgpass",
+        "connection refused": "is the server running, and are host and port right?",
+        "could not translate host name": "is the host right?",
+        "failed to resolve host": "is the host right?",
+        "timeout expired": "is the host right, and not behind a firewall?",
+        "does not exist": "create it first, or name another",
+        "permission denied": "grant the role what docs/guides/postgres.md lists",
+        "server closed the connection": "the server went away; run this again once it is back",
+        "terminating connection": "the server closed the connection; run this again",
+        "no space left": "free some space on the server; nothing of this run was kept",
+    }
+    for words, fix in rules.items():
+        if words in lower:
+            return f"{line.rpartition('FATAL: ')[2].strip()}: {fix}"
+    return line

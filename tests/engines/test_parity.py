@@ -1,0 +1,108 @@
+"""The same events give the same tables on DuckDB and on Postgres."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from decimal import Decimal
+
+import duckdb
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.features.worlds import Event, frame, tiny_spec
+from tests.warehouse.test_incremental import arrivals, landing, last_load, take
+from whyrank.features.compiler import compile_features
+from whyrank.warehouse.direct import run_models
+from whyrank.warehouse.project import models_of, render_project
+
+from .conftest import Server
+
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
+SPEC = tiny_spec()
+DATES = [date(2026, 3, 3), date(2026, 3, 9)]
+FILES = {
+    engine: render_project(SPEC, compile_features(SPEC), DATES, engine)
+    for engine in ("duckdb", "postgres")
+}
+KINDS = {"varchar": 'text collate "C"', "double": "double precision", "blob": "bytea"}
+
+
+@pytest.fixture(scope="module")
+def con(postgres: Server) -> psycopg.Connection:
+    with psycopg.connect(postgres.new_database(), autocommit=True) as opened:
+        opened.execute("set timezone = 'Asia/Kathmandu'")  # nothing may depend on it
+        yield opened
+
+
+def copy_landing(duck: duckdb.DuckDBPyConnection, con: psycopg.Connection) -> None:
+    """Take every landing table to Postgres as it stands."""
+    con.execute("drop schema if exists tiny_landing cascade")
+    con.execute("create schema tiny_landing")
+    tables = duck.execute(
+        "select table_name from information_schema.tables where table_schema = 'tiny_landing'"
+    ).fetchall()
+    for (name,) in tables:
+        columns = duck.execute(f"describe tiny_landing.{name}").fetchall()
+        body = ", ".join(f'"{c[0]}" {KINDS.get(c[1].lower(), c[1])}' for c in columns)
+        con.execute(f"create table tiny_landing.{name} ({body})")
+        rows = duck.execute(f"select * from tiny_landing.{name}").fetchall()
+        marks = ", ".join(["%s"] * len(columns))
+        with con.cursor() as cursor:
+            cursor.executemany(f"insert into tiny_landing.{name} values ({marks})", rows)
+
+
+def plain(value: object) -> object:
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def same(a: object, b: object) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(a) and math.isnan(b))
+    return type(a) is type(b) and a == b
+
+
+def rows_of(
+    con: duckdb.DuckDBPyConnection | psycopg.Connection, table: str, columns: list[str]
+) -> list[tuple[object, ...]]:
+    names = ", ".join(f'"{name}"' for name in columns)
+    found = con.execute(f"select {names} from parity.{table}").fetchall()
+    return sorted((tuple(plain(v) for v in row) for row in found), key=repr)
+
+
+def check_parity(duck: duckdb.DuckDBPyConnection, con: psycopg.Connection) -> None:
+    for table in models_of(FILES["duckdb"]):
+        columns = [row[0] for row in duck.execute(f"describe parity.{table}").fetchall()]
+        here, there = rows_of(duck, table, columns), rows_of(con, table, columns)
+        assert len(here) == len(there), table
+        for one, other in zip(here, there, strict=True):
+            assert all(map(same, one, other)), (table, columns, one, other)
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(arriving=arrivals())
+def test_the_models_agree(
+    con: psycopg.Connection, arriving: tuple[list[list[Event]], list[object]]
+) -> None:
+    """Late events, ties, links and an incremental build, on both."""
+    parts, links = arriving
+    with landing() as duck:
+        built: int | None = None
+        for part, alias in zip(parts, links, strict=True):
+            take(duck, alias, "aliases")
+            take(duck, frame(part))
+            if last_load(duck) in {0, built}:
+                continue
+            copy_landing(duck, con)
+            run_models(
+                duck, FILES["duckdb"], schema="parity", landing="tiny_landing", built_load=built
+            )
+            run_models(
+                con, FILES["postgres"], schema="parity", landing="tiny_landing",
+                built_load=built, engine="postgres",
+            )  # fmt: skip
+            built = last_load(duck)
+        check_parity(duck, con)
