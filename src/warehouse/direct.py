@@ -6,7 +6,7 @@ The models are the very files that dbt runs; of dbt's language they use `ref`, `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 from jinja2 import Environment, StrictUndefined
@@ -16,11 +16,17 @@ from .project import models_of
 
 
 def run_models(
-    con: duckdb.DuckDBPyConnection, files: Mapping[str, str], *, schema: str, landing: str
+    con: duckdb.DuckDBPyConnection,
+    files: Mapping[str, str],
+    *,
+    schema: str,
+    landing: str,
+    only: Sequence[str] = (),
 ) -> list[str]:
     """Create every model of a project in `schema`, reading landing tables from `landing`.
 
-    Returns the models' names in the order in which they were created.
+    only: create these models and what they refer to, and no others; all when empty. Returns the
+    models' names in the order in which they were created.
 
     Raises duckdb.Error when a model's SQL fails.
     """
@@ -50,6 +56,6 @@ def run_models(
         con.execute(f"create or replace {kind} {quote_name(schema)}.{quote_name(name)} as {sql}")
         done.append(name)
 
-    for name in models:
+    for name in only or models:
         create(name)
     return done
