@@ -100,9 +100,13 @@ class Experiments:
 
 @dataclass(frozen=True)
 class Marts:
-    """What the marts of a spec are made of; revenue is a column of user_days, or None."""
+    """What the marts of a spec are made of.
+
+    revenue: a column of user_days, made from events by revenue_state; both are None without any.
+    """
 
     revenue: str | None
+    revenue_state: str | None
     retention_days: int
     funnels: tuple[Funnel, ...]
     experiments: Experiments | None
@@ -124,11 +128,10 @@ def compile_marts(spec: Spec, keep: Keep) -> Marts:
     >>> compile_marts(load_spec("saas"), lambda state, name: name).funnels[0].seconds
     604800
     """
-    revenue = None
-    if spec.metrics.revenue:
-        revenue = keep(sum_state("value", names_in(spec.metrics.revenue)), "revenue")
+    paid = sum_state("value", names_in(spec.metrics.revenue)) if spec.metrics.revenue else None
     return Marts(
-        revenue=revenue,
+        revenue=keep(paid, "revenue") if paid else None,
+        revenue_state=paid.sql if paid else None,
         retention_days=spec.metrics.retention_days,
         funnels=tuple(_funnel(funnel, keep) for funnel in spec.funnels),
         experiments=None if spec.experiments is None else _experiments(spec.experiments, keep),

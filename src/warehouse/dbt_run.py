@@ -54,7 +54,7 @@ def write_profile(project: Path, warehouse: Warehouse, schema: str) -> None:
 def run_dbt(
     project: Path, command: str, *, select: Sequence[str] = (), exclude: Sequence[str] = ()
 ) -> list[NodeResult]:
-    """Run `dbt run` or `dbt test` in a rendered project; return what each node did.
+    """Run `dbt run`, `dbt test` or `dbt docs generate` in a project; return what each node did.
 
     Raises WarehouseError naming the first model or test that failed and why, and the log file.
     """

@@ -1,8 +1,8 @@
 """The published copy: what readers need of a build, immutable, behind a pointer that is swapped.
 
 DuckDB lets a writer shut readers out and readers shut a writer out. So a build copies snapshots,
-outcomes and daily volumes to Parquet in a folder of its own, and then replaces one small file that
-names the folder. Readers follow that file and never open the warehouse.
+outcomes, daily volumes and the analytics marts to Parquet in a folder of its own, and then replaces
+one small file that names the folder. Readers follow that file and never open the warehouse.
 """
 
 from __future__ import annotations
@@ -23,6 +23,13 @@ from .engine import Warehouse, translated
 from .project import marts_schema
 
 KEPT_BUILDS = 3
+TABLES = (
+    "outcomes",
+    "daily_events",
+    "user_details",
+    "daily_user_metrics",
+    "retention_cohorts",
+)
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,29 @@ class Published:
         return path
 
     def table(self, name: str) -> Path:
-        """Return the file of a table without dates: outcomes, daily_events or user_details."""
-        return self.folder / f"{name}.parquet"
+        """Return the file of a table without dates, such as outcomes or daily_user_metrics.
+
+        Raises WarehouseError when this build has none of that name.
+        """
+        path = self.folder / f"{name}.parquet"
+        if not path.exists():
+            raise WarehouseError(
+                f"build {self.info.build_id} has no table {name!r}: if the spec asks for it "
+                "([[funnels]], [experiments]), run `whyrank build`"
+            )
+        return path
+
+
+def tables_of(spec: Spec) -> tuple[str, ...]:
+    """Return the tables without dates that a build of a spec publishes.
+
+    >>> from whyrank.spec.load import load_spec
+    >>> "experiment_units" in tables_of(load_spec("saas"))
+    False
+    """
+    funnels = ("funnel_metrics",) if spec.funnels else ()
+    experiments = ("experiment_units", "experiment_daily_metrics") if spec.experiments else ()
+    return (*TABLES, *funnels, *experiments)
 
 
 def publish(
@@ -87,7 +115,7 @@ def publish(
                 f"where as_of = date {quote_text(day)} order by user_id"
             )
             _copy(con, sql, folder / f"user_features_{day}.parquet")
-        for name in ("outcomes", "daily_events", "user_details"):
+        for name in tables_of(spec):
             _copy(con, f"select * from {schema}.{name} order by all", folder / f"{name}.parquet")
         (folder / "build.json").write_text(json.dumps(asdict(info), indent=1), encoding="utf-8")
         with replacing(root / "current") as temporary:
