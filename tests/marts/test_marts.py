@@ -1,0 +1,76 @@
+"""The marts equal brute force on random logs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hypothesis import given, settings
+
+from . import by_hand
+from .by_hand import People
+from .worlds import Row, World, marts_of, tiny_spec, worlds
+
+SPEC = tiny_spec()
+
+
+def keyed(rows: Sequence[Row], *keys: str) -> dict[Any, Row]:
+    """Rows by their grain, which no two may share."""
+    found = {}
+    for row in rows:
+        key = tuple(row[name] for name in keys)
+        rest = {name: value for name, value in row.items() if name not in keys}
+        assert key not in found, key
+        found[key[0] if len(key) == 1 else key] = rest
+    return found
+
+
+def check(found: Mapping[Any, Row], expected: Mapping[Any, Row]) -> None:
+    """Every row and column equal; moments, which are floats, to a billionth."""
+    assert set(found) == set(expected)
+    for key, row in expected.items():
+        assert set(found[key]) == set(row)
+        for name, value in row.items():
+            other = found[key][name]
+            if isinstance(value, float):
+                same = math.isclose(other, value, rel_tol=1e-9, abs_tol=1e-9)
+            else:
+                same = other == value
+            assert same, (key, name, other, value)
+
+
+@settings(max_examples=40)
+@given(world=worlds())
+def test_marts_equal_brute_force(world: World) -> None:
+    people, marts = People(world), marts_of(world)
+    check(keyed(marts["daily_user_metrics"], "day"), by_hand.daily_user_metrics(people, SPEC))
+    check(
+        keyed(marts["retention_cohorts"], "cohort_day", "day_number"),
+        by_hand.retention_cohorts(people, SPEC),
+    )
+    check(
+        keyed(
+            marts["funnel_metrics"],
+            "funnel", "mode", "segment", "segment_value", "step", "event_name",
+        ),
+        by_hand.funnel_metrics(people, SPEC),
+    )  # fmt: skip
+    check(
+        keyed(marts["experiment_units"], "experiment_id", "user_id"),
+        by_hand.experiment_units(people, SPEC),
+    )
+    check(
+        keyed(
+            marts["experiment_daily_metrics"],
+            "experiment_id", "variant", "day", "metric", "min_age",
+        ),
+        by_hand.experiment_daily_metrics(people, SPEC),
+    )  # fmt: skip
+    sessions = keyed(marts["sessions"], "user_id", "version", "session_start")
+    past = {(row["user_id"], row["version"]) for row in marts["past_versions"]}
+    assert {
+        (user, start): row["primary_intent"]
+        for (user, version, start), row in sessions.items()
+        if (user, version) not in past
+    } == by_hand.intents(people, SPEC)
