@@ -18,6 +18,8 @@ class DuckDb:
 
     name = staticmethod(quote_name)
     never = NEVER
+    double = "double"
+    text = "varchar"
 
     @staticmethod
     def plus_days(day: str, days: str | int) -> str:

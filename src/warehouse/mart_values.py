@@ -24,7 +24,9 @@ def mart_values(marts: Any) -> dict[str, Any]:
         "used_attributes": [{"name": name, "path": json_path(name)} for name in marts.attributes],
         "funnels": [_funnel(funnel) for funnel in marts.funnels],
         "intents": _case_of_steps(marts.funnels[0]) if marts.funnels else "",
-        "intent": _name_of_step(marts.funnels[0]) if marts.funnels else "cast(null as varchar)",
+        "intent": _name_of_step(marts.funnels[0])
+        if marts.funnels
+        else f"cast(null as {DuckDb.text})",
         "experiments": experiments,
         "growing": [outcome for outcome in outcomes if outcome.grows],
         "covariate_columns": [f"x{number}" for number in range(1, len(covariates) + 1)],

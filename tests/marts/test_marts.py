@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whyrank.spec.durations import parse_duration
 
 from . import by_hand
 from .by_hand import People
@@ -74,3 +78,46 @@ def test_marts_equal_brute_force(world: World) -> None:
         for (user, version, start), row in sessions.items()
         if (user, version) not in past
     } == by_hand.intents(people, SPEC)
+
+
+days = st.integers(1, 9).map(lambda n: date(2026, 3, n))
+
+
+@settings(max_examples=20)
+@given(world=worlds(), day=days)
+def test_funnel_days_from_a_day_on_need_one_window_before_it(world: World, day: date) -> None:
+    for funnel in SPEC.funnels:
+        since = datetime.combine(day, time.min) - parse_duration(funnel.within)
+        later = World([e for e in world.log if e.event_time >= since])
+        if later.log:
+            found, expected = (
+                [
+                    sorted(row.items())
+                    for row in marts_of(w, only=["funnel_days"])["funnel_days"]
+                    if row["funnel"] == funnel.name and row["day"] >= day
+                ]
+                for w in (later, World(world.log))
+            )
+            assert sorted(found) == sorted(expected)
+
+
+@settings(max_examples=20)
+@given(world=worlds(), day=days)
+def test_later_events_change_no_day_of_an_experiment(world: World, day: date) -> None:
+    end = datetime.combine(day, time.min) + timedelta(days=1)
+    before = World([e for e in world.log if e.event_time < end])
+    if before.log:
+        name = "experiment_daily_metrics"
+        then, now = (
+            keyed(
+                marts_of(w, only=[name])[name],
+                "experiment_id",
+                "variant",
+                "day",
+                "metric",
+                "min_age",
+            )
+            for w in (before, World(world.log))
+        )
+        last = People(before).last
+        check(then, {key: row for key, row in now.items() if key[2] <= last})

@@ -42,10 +42,10 @@ with units as (
         x.*,
         coalesce(cast(x.mixed_since as date), << sql.never >>) as until_day
         <%- for outcome in experiments.outcomes if not outcome.grows %>,
-        cast(u.<< sql.name(outcome.name) >> as double) as y_<< outcome.name >>
+        cast(u.<< sql.name(outcome.name) >> as << sql.double >>) as y_<< outcome.name >>
         <%- endfor %>
         <%- for name in covariates %>,
-        cast(u.<< name >> as double) as x<< loop.index >>
+        cast(u.<< name >> as << sql.double >>) as x<< loop.index >>
         <%- endfor %>
     from {{ ref('first_exposures') }} as x
     inner join {{ ref('experiment_units') }} as u
@@ -114,9 +114,9 @@ steps as (
         least(r.to_day, u.until_day) as to_day
         <%- for outcome in growing %>,
         <%- if outcome.kind == 'any' %>
-        case when r.y_<< outcome.name >> > 0 then cast(1 as double) else cast(0 as double) end
+        case when r.y_<< outcome.name >> > 0 then cast(1 as << sql.double >>) else cast(0 as << sql.double >>) end
         <%- else %>
-        cast(r.y_<< outcome.name >> as double)
+        cast(r.y_<< outcome.name >> as << sql.double >>)
         <%- endif %> as y_<< outcome.name >>
         <%- endfor %>
         <%- for _ in covariates %>,

@@ -20,17 +20,17 @@ totals as (
         (select sum(all_events) from {{ ref('people_days') }}) as people_events
 )
 
-select 'dau, wau, mau' as what, cast(day as varchar) as detail
+select 'dau, wau, mau' as what, cast(day as << sql.text >>) as detail
 from {{ ref('daily_user_metrics') }}
 where not (dau <= wau and wau <= mau and new_users <= dau)
 union all
-select 'dau', cast(day as varchar) from per_day where dau <> active
+select 'dau', cast(day as << sql.text >>) from per_day where dau <> active
 union all
-select 'new_users, events', cast(last_day as varchar)
+select 'new_users, events', cast(last_day as << sql.text >>)
 from totals
 where new_users <> people or events <> people_events
 union all
-select 'sessions', cast(t.last_day as varchar)
+select 'sessions', cast(t.last_day as << sql.text >>)
 from totals as t
 where t.sessions <> (
     select coalesce(sum(d.all_sessions), 0)

@@ -11,7 +11,7 @@ with by_units as (
         '<< row.metric >>' as metric,
         << row.min_age >> as min_age,
         count(<< sql.name(row.metric) >>) as units,
-        cast(sum(<< sql.name(row.metric) >>) as double) as total,
+        cast(sum(<< sql.name(row.metric) >>) as << sql.double >>) as total,
         var_pop(<< sql.name(row.metric) >>) * count(<< sql.name(row.metric) >>) as m2
     from {{ ref('experiment_units') }}
     where not is_mixed
