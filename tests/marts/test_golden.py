@@ -114,6 +114,25 @@ def test_funnel_metrics(marts: dict[str, list[Row]]) -> None:
     ]  # fmt: skip
 
 
+def test_funnel_days() -> None:
+    """A day says how deep the chains reached that ended on it, and nothing else."""
+    begun = ["03-01 10:00 x view", "03-01 10:05 x click", "03-01 10:06 x click"]
+    columns = "day ordered_step strict_step any_order_step"
+
+    def days(*lines: str) -> list[tuple[object, ...]]:
+        rows = marts_of(World([event(line) for line in (*begun, *lines)]), only=["funnel_days"])
+        return table(rows["funnel_days"], columns, funnel="main")
+
+    first, second = date(2026, 3, 1), date(2026, 3, 2)
+    assert days("03-01 23:00 x ask", "03-02 09:00 x buy") == [(first, 3, 3, 3), (second, 4, 4, 4)]
+    # Exactly a day after the view is within a day; a minute later is not.
+    assert days("03-02 10:00 x ask") == [(first, 2, 2, 2), (second, 3, 3, 3)]
+    assert days("03-02 10:01 x ask") == [(first, 2, 2, 2)]
+    # A purchase ends no chain while the question is missing.
+    assert days("03-02 09:00 x buy") == [(first, 2, 2, 2)]
+    assert days("03-02 09:00 x buy", "03-02 09:30 x ask") == [(first, 2, 2, 2), (second, 3, 0, 4)]
+
+
 def test_primary_intent(marts: dict[str, list[Row]]) -> None:
     found = table(marts["sessions"], "session_start primary_intent", user_id="ana")
     assert [(str(start)[5:16], intent) for start, intent in found] == [

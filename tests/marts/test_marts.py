@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
+from random import Random
 from typing import Any
 
 from hypothesis import given, settings
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 from whyrank.spec.durations import parse_duration
 
 from . import by_hand
-from .by_hand import People
-from .worlds import Row, World, marts_of, tiny_spec, worlds
+from .by_hand import GAP, People
+from .worlds import NAMES, START, Event, Row, World, marts_of, tiny_spec, worlds
 
 SPEC = tiny_spec()
+MODES = ("ordered", "strict", "any_order")
 
 
 def keyed(rows: Sequence[Row], *keys: str) -> dict[Any, Row]:
@@ -78,6 +80,30 @@ def test_marts_equal_brute_force(world: World) -> None:
         for (user, version, start), row in sessions.items()
         if (user, version) not in past
     } == by_hand.intents(people, SPEC)
+
+
+def test_funnels_equal_brute_force_on_many_short_logs() -> None:
+    """Ties, repetitions and chains of exactly the window's length, more than hypothesis draws."""
+    rng = Random(0)  # noqa: S311 - no secret
+    gaps = [timedelta(0), timedelta(0), *(timedelta(hours=h) for h in (6, 12, 24)), GAP]
+    almost = [timedelta(0), timedelta(0), timedelta(0), timedelta(microseconds=1)]
+    log = []
+    for number in range(3000):
+        when = START
+        for _ in range(rng.randint(1, 8)):
+            when += rng.choice(gaps) + rng.choice(almost)
+            log.append(Event(f"u{number}", when, rng.choice(NAMES[:4])))
+    people, rows = People(World(log)), marts_of(World(log), only=["funnel_days"])["funnel_days"]
+    for funnel in SPEC.funnels:
+        reached = {person: dict.fromkeys(MODES, 0) for person in people.events}
+        for row in rows:
+            if row["funnel"] == funnel.name:
+                mine = reached[row["user_id"]]
+                mine.update({mode: max(mine[mode], row[f"{mode}_step"]) for mode in MODES})
+        for person, events in people.events.items():
+            deepest = by_hand.depths(events, funnel)
+            expected = {mode: step if step > 1 else 0 for mode, step in deepest.items()}
+            assert reached[person] == expected, (funnel.name, person)
 
 
 days = st.integers(1, 9).map(lambda n: date(2026, 3, n))

@@ -13,7 +13,9 @@
         avg(x<< loop.index >>) as mean_x<< loop.index >>
         <%- endfor %>
         <%- for value in values %>,
+        <%- if value not in covariate_columns %>
         avg(<< value >>) as mean_<< value >>,
+        <%- endif %>
         var_pop(<< value >>) * count(*) as m2_<< value >>
         <%- for _ in covariates %>,
         covar_pop(<< value >>, x<< loop.index >>) * count(*) as cross_<< value >>_x<< loop.index >>
