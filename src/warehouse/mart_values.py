@@ -23,10 +23,7 @@ def mart_values(marts: Any) -> dict[str, Any]:
         "retention_days": marts.retention_days,
         "used_attributes": [{"name": name, "path": json_path(name)} for name in marts.attributes],
         "funnels": [_funnel(funnel) for funnel in marts.funnels],
-        "intents": _case_of_steps(marts.funnels[0]) if marts.funnels else "",
-        "intent": _name_of_step(marts.funnels[0])
-        if marts.funnels
-        else f"cast(null as {DuckDb.text})",
+        **_intents(marts.funnels[0] if marts.funnels else None),
         "experiments": experiments,
         "growing": [outcome for outcome in outcomes if outcome.grows],
         "covariate_columns": [f"x{number}" for number in range(1, len(covariates) + 1)],
@@ -61,15 +58,19 @@ def _funnel(funnel: Any) -> dict[str, Any]:
     }
 
 
-def _case_of_steps(funnel: Any) -> str:
-    """Return which step of a funnel an event is, as SQL; 0 for none."""
-    steps = enumerate(funnel.steps, start=1)
-    whens = " ".join(f"when {quote_text(step)} then {number}" for number, step in steps)
-    return f"case event_name {whens} else 0 end"
+def _intents(funnel: Any | None) -> dict[str, str]:
+    """Return, as SQL, the step of the first funnel that an event is, and how to name it again.
 
-
-def _name_of_step(funnel: Any) -> str:
-    """Return the event of a step by its number, as SQL; null for 0."""
-    steps = enumerate(funnel.steps, start=1)
-    whens = " ".join(f"when {number} then {quote_text(step)}" for number, step in steps)
-    return f"case step {whens} end"
+    intents: the step of an event, 0 for none; intent: the event of a step; intent_step: the step of
+    a primary_intent. Without a funnel there is no step, and every intent is null.
+    """
+    if funnel is None:
+        return {"intents": "", "intent": f"cast(null as {DuckDb.text})", "intent_step": ""}
+    steps = [(number, quote_text(step)) for number, step in enumerate(funnel.steps, start=1)]
+    numbers = " ".join(f"when {text} then {number}" for number, text in steps)
+    names = " ".join(f"when {number} then {text}" for number, text in steps)
+    return {
+        "intents": f"case event_name {numbers} else 0 end",
+        "intent": f"case step {names} end",
+        "intent_step": f"case primary_intent {numbers} else 0 end",
+    }

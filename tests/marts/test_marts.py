@@ -8,6 +8,7 @@ from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from whyrank.spec.durations import parse_duration
 
 from . import by_hand
 from .by_hand import GAP, People
-from .worlds import NAMES, START, Event, Row, World, marts_of, tiny_spec, worlds
+from .worlds import NAMES, START, Event, Row, World, crowd, marts_of, tiny_spec, worlds
 
 SPEC = tiny_spec()
 MODES = ("ordered", "strict", "any_order")
@@ -46,9 +47,20 @@ def check(found: Mapping[Any, Row], expected: Mapping[Any, Row]) -> None:
             assert same, (key, name, other, value)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(world=worlds())
 def test_marts_equal_brute_force(world: World) -> None:
+    compare(world)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_marts_equal_brute_force_in_a_crowd(seed: int) -> None:
+    """Many people at once: what is rare in a few of them happens to some."""
+    compare(crowd(seed))
+
+
+def compare(world: World) -> None:
+    """Compare every mart with brute force, row by row."""
     people, marts = People(world), marts_of(world)
     check(keyed(marts["daily_user_metrics"], "day"), by_hand.daily_user_metrics(people, SPEC))
     check(
@@ -88,7 +100,7 @@ def test_funnels_equal_brute_force_on_many_short_logs() -> None:
     gaps = [timedelta(0), timedelta(0), *(timedelta(hours=h) for h in (6, 12, 24)), GAP]
     almost = [timedelta(0), timedelta(0), timedelta(0), timedelta(microseconds=1)]
     log = []
-    for number in range(3000):
+    for number in range(12_000):
         when = START
         for _ in range(rng.randint(1, 8)):
             when += rng.choice(gaps) + rng.choice(almost)

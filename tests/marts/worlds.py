@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
+from random import Random
 from typing import Any
 
 import duckdb
@@ -125,13 +126,38 @@ class World:
     plans: Sequence[tuple[str, str]] = ()
 
 
+GAPS = [
+    0, 0, 1, 60_000_000, 1_800_000_000, 1_800_000_001, 14_400_000_000, 43_200_000_000,
+    86_399_999_999, 86_400_000_000, 86_400_000_001, 172_800_000_000,
+]  # fmt: skip
+
+
+def crowd(seed: int, people: int = 60) -> World:
+    """As `worlds`, of many users, a third of whom are linked to others."""
+    rng = Random(seed)  # noqa: S311 - no secret
+    log = []
+    for number in range(people):
+        when = START + timedelta(hours=rng.randint(0, 4 * 24))
+        for _ in range(rng.randint(1, 14)):
+            when += timedelta(microseconds=rng.choice(GAPS))
+            value = rng.choice([None, rng.randint(-20, 160) / 4])
+            experiment = rng.choice([None, None, "e1", "e2"])
+            variant = rng.choice(["a", "a", "b", None])
+            log.append(Event(f"u{number}", when, rng.choice(NAMES), value, experiment, variant))
+    links = {
+        (f"u{rng.randrange(people // 3)}", START + timedelta(hours=rng.randrange(8 * 24))): (
+            f"u{rng.randrange(people // 3, people)}"
+        )
+        for _ in range(people // 3)
+    }
+    plans = [(f"u{n}", rng.choice(["free", "paid"])) for n in range(0, people, 2)]
+    return World(log, [(anonymous, user, t) for (anonymous, t), user in links.items()], plans)
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     """Logs of several users; gaps are drawn near the limits, ties included."""
-    gaps = st.sampled_from(
-        [0, 0, 1, 60_000_000, 1_800_000_000, 1_800_000_001, 14_400_000_000, 43_200_000_000,
-         86_399_999_999, 86_400_000_000, 86_400_000_001, 172_800_000_000]
-    )  # fmt: skip
+    gaps = st.sampled_from(GAPS)
     names = st.sampled_from(draw(st.sampled_from([NAMES, NAMES[:4], ("view", "click")])))
     log = []
     for number in range(draw(st.integers(1, 7))):

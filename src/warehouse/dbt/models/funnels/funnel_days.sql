@@ -54,15 +54,10 @@ with
         ) over so_far as last_<< step.number >>,
         <%- endfor %>
         max(case when previous_step = 1 and step = 2 then event_time end) over so_far as straight_from,
-        max(
-            case
-                when step >= 2 and (previous_step is null or previous_step <> step - 1)
-                    then event_time
-            end
-        ) over so_far as broken_at
+        max(case when step >= 2 and previous_step <> step - 1 then event_time end) over so_far as broken_at
     from << f >>_ordered
-    -- A user's first event ends no chain of two; a begin is read off the event after it.
-    where previous_step <> step or (previous_step is null and step > 1)
+    -- A user's first event ends no chain either; that it was there is read off the event after it.
+    where previous_step <> step
     window so_far as (
         partition by user_id, version
         order by event_time, step

@@ -14,7 +14,7 @@ with ordered as (
         lead(event_time) over by_time as next_time,
         row_number() over by_time as position
         <%- if intents %>,
-        <<- intents >> as step,
+        << intents >> as step,
         lag(<< intents >>) over by_time as previous_step
         <%- endif %>
     from {{ ref('user_events') }}
