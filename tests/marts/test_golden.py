@@ -190,6 +190,16 @@ def test_experiment_daily_metrics(marts: dict[str, list[Row]]) -> None:
     ]
 
 
+def test_of_variants_seen_at_one_time_the_first_in_the_alphabet_is_it() -> None:
+    log = [event("03-01 09:00 ana view e1 b"), event("03-01 09:00 ana click e1 a")]
+    marts = marts_of(World(log))
+    (unit,) = marts["experiment_units"]
+    assert (unit["variant"], unit["variants"]) == ("a", 2)
+    assert unit["mixed_since"] == unit["first_exposure"] == datetime(2026, 3, 1, 9)
+    # Mixed from the beginning: no day ever counts her.
+    assert marts["experiment_daily_metrics"] == []
+
+
 NOTHING = "[metrics]\nretention_days = 1\n"
 ONLY_ACTIVE = """
 [experiments]

@@ -72,7 +72,7 @@ changes as (
         <%- for outcome in growing %>,
         case
             when
-                d.day >= << sql.plus_days('u.exposure_day', [outcome.first_day, 1] | max) >>
+                d.day >= << sql.plus_days('u.exposure_day', outcome.first_day) >>
                 and d.day < << sql.plus_days('u.exposure_day', outcome.days) >>
                 then coalesce(d.<< outcome.state >>, 0)
             else 0

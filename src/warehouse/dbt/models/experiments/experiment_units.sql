@@ -30,7 +30,7 @@ totals as (
         user_id
         <%- for outcome in experiments.outcomes %>,
         sum(<< outcome.state >>) filter (
-            where day_number >= << [outcome.first_day, 1] | max >> and day_number < << outcome.days >>
+            where day_number >= << outcome.first_day >> and day_number < << outcome.days >>
         ) as a_<< outcome.name >>,
         sum(<< outcome.state >>) filter (where day_number < 0) as b_<< outcome.name >>
         <%- endfor %>,
