@@ -13,7 +13,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo olist test test-slow lint bench clean
+.PHONY: help demo olist test test-engines test-slow lint bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,11 +41,14 @@ olist: $(STAMP)  ## the same on the Olist data set: make olist OLIST=DIR
 	$(BIN)/whyrank demo --spec olist --input $(OLIST) --folder data/olist
 
 test: $(STAMP)  ## everything that must pass, doctests included
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not engines"
 # Without the symlink pytest would load the modules a second time, as src.*; the doctests are
 # then left to tests/test_packaging.py, which runs them from the installed wheel.
 	@if test -L whyrank; then set -x; \
 		$(BIN)/python -m pytest --pyargs whyrank --doctest-modules -p no:cacheprovider; fi
+
+test-engines: $(STAMP)  ## warehouses that are killed, cut off or served
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "engines and not slow"
 
 test-slow: $(STAMP)  ## the longer simulations
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow

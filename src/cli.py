@@ -135,6 +135,14 @@ def ingest(
     connector: Annotated[
         Optional[str], typer.Option("--connector", help="Read a known data set: olist.")
     ] = None,
+    restate: Annotated[
+        bool,
+        typer.Option(
+            "--restate",
+            help="The file holds all events of its UTC days: those loaded before and not in it "
+            "are withdrawn.",
+        ),
+    ] = False,
     spec: SpecOption = SPEC,
     warehouse: WarehouseOption = WAREHOUSE,
     quiet: QuietOption = False,
@@ -151,11 +159,11 @@ def ingest(
         if connector is None:
             loads = run(
                 opened, store,
-                events=events, users=users_file, aliases=aliases,
+                events=events, users=users_file, aliases=aliases, restate=restate,
                 say=terminal.say, progress=terminal.progress,
             )  # fmt: skip
-        elif events is None or users_file or aliases:
-            raise UsageError("--connector takes one folder and no other files")
+        elif events is None or users_file or aliases or restate:
+            raise UsageError("--connector takes one folder, no other files and no --restate")
         else:
             loads = ingest_connector(opened, store, connector, events, say=terminal.say)
         for load in loads:
@@ -177,7 +185,8 @@ def build(
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Run the data tests too.")] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="Rebuild all, even what did not change.")
+        bool,
+        typer.Option("--full-refresh", "--full", help="Rebuild all, even what did not change."),
     ] = False,
     out: Annotated[
         Optional[Path],

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 
 import duckdb
 
-from ..errors import WarehouseError
-from ..features.compiler import compile_features
+from ..errors import WarehouseError, WhyrankError
+from ..features.compiler import Compiled, compile_features
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..warehouse.dbt_run import NodeResult, run_dbt, write_profile
@@ -25,19 +27,44 @@ from ..warehouse.project import (
     write_project,
 )
 from ..warehouse.published import BuildInfo, Published, publish
+from ..warehouse.runs import Run, ended, now, record
 from .specs import spec_version
 
+Mode = Literal["full", "touched", "snapshots"]
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a build made: the published copy, and what each model took."""
+    """What a build made: the published copy, and what each model took.
+
+    mode: "full" (everything anew), "touched" (what loads since the last build touched) or
+    "snapshots" (sessions and user days taken over as they are).
+    """
 
     published: Published
     models: tuple[NodeResult, ...]
     tests: tuple[NodeResult, ...]
-    reused: bool
+    mode: Mode
+
+    @property
+    def reused(self) -> bool:
+        """Whether sessions and user days were taken over as they are."""
+        return self.mode == "snapshots"
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a build has to do: how much of it, for which dates, on which data."""
+
+    mode: Mode
+    dates: tuple[date, ...]
+    files: Mapping[str, str]
+    mark: str
+    built_load: int | None
+    last_load: int
+    last_event: datetime
+    events: int
 
 
 def build(
@@ -52,43 +79,111 @@ def build(
     """Build the spec's models for snapshot dates and publish them.
 
     as_of: snapshot dates; the day after the last accepted event when empty. check: run the data
-    tests too. full: rebuild everything; otherwise, when neither the events nor the SQL changed
-    since the last build, sessions and user days are taken over.
+    tests too. full: rebuild everything. Otherwise, unless the SQL changed, only what loads since
+    the last build touched is made anew, and snapshots alone when there was no load. Snapshots and
+    marts always speak of all that is loaded. A build that was cut off is taken up by the next.
 
     Raises SpecError for a feature that cannot be compiled, WarehouseError when there are no
-    events (before a date), or a model or test fails; what was published before then stays.
+    events (before a date), another process is writing, or a model or test fails; what was
+    published before then stays.
     """
     columns = compile_features(spec)
-    with warehouse.connect() as con:
-        create_landing(con, spec)
-        first_event, last_event, last_load = _data_state(con, spec)
-        dates = sorted(set(as_of)) or [default_as_of(spec, last_event)]
-        if dates[0] <= first_event.date():
-            raise WarehouseError(
-                f"nothing was known as of {dates[0]}: the first event is of {first_event}; give a "
-                "later --as-of"
-            )
-        files = render_project(spec, columns, dates)
-        mark = fingerprint(files, without=[SNAPSHOT_MODEL])
-        reused = not full and _is_current(con, spec, mark, last_load)
-        # From here until the end the models may be half new: nobody may reuse them.
-        con.execute(f"delete from {quote_name(landing_schema(spec))}.builds")
-    project = warehouse.files / spec.name / "dbt"
-    write_project(files, project)
-    write_profile(project, warehouse, marts_schema(spec))
-    say("building models" if not reused else "building snapshots")
-    models = run_dbt(project, "run", select=[SNAPSHOT_MODEL] if reused else [])
-    if check:
-        say("testing data")
-    tests = run_dbt(project, "test") if check else []
-    say("publishing")
-    with warehouse.connect() as con:
-        published = _publish(con, warehouse, spec, dates, last_event)
-        con.execute(
-            f"insert into {quote_name(landing_schema(spec))}.builds values (?, ?, ?, ?)",
-            [published.info.build_id, mark, last_load, datetime.now(UTC).replace(tzinfo=None)],
+    with warehouse.writing() as lock:
+        with warehouse.connect() as con:
+            plan = _plan(con, spec, columns, as_of, full=full)
+            run = Run("build", plan.mode, now(), rows_in=plan.events)
+            record(con, spec, [run])
+        project = warehouse.files / spec.name / "dbt"
+        write_project(plan.files, project)
+        write_profile(project, warehouse, marts_schema(spec))
+        say({"snapshots": "building snapshots", "touched": "building what changed"}.get(
+            plan.mode, "building models"
+        ))  # fmt: skip
+        try:
+            models = run_dbt(
+                project, "run",
+                select=[SNAPSHOT_MODEL] if plan.mode == "snapshots" else [],
+                built_load=plan.built_load, hold=[lock],
+            )  # fmt: skip
+            if check:
+                say("testing data")
+            tests = run_dbt(project, "test", hold=[lock]) if check else []
+        except WhyrankError:
+            with suppress(WhyrankError), warehouse.connect() as con:
+                record(con, spec, [ended(run, status="failed")])
+            raise
+        say("publishing")
+        with warehouse.connect() as con:
+            published = _publish(con, warehouse, spec, plan)
+            _settle(con, spec, plan, published, [ended(run), *_model_runs(con, spec, run, models)])
+    return BuildResult(published, tuple(models), tuple(tests), plan.mode)
+
+
+def _plan(
+    con: duckdb.DuckDBPyConnection,
+    spec: Spec,
+    columns: Compiled,
+    as_of: Sequence[date],
+    *,
+    full: bool,
+) -> _Plan:
+    """Decide how much is to be built, and forget earlier builds where all of it is."""
+    create_landing(con, spec)
+    first_event, last_event, last_load = _data_state(con, spec)
+    dates = sorted(set(as_of)) or [default_as_of(spec, last_event)]
+    if dates[0] <= first_event.date():
+        raise WarehouseError(
+            f"nothing was known as of {dates[0]}: the first event is of {first_event}; give a "
+            "later --as-of"
         )
-    return BuildResult(published, tuple(models), tuple(tests), reused)
+    files = render_project(spec, columns, dates)
+    mark = fingerprint(files, without=[SNAPSHOT_MODEL])
+    built_load = None if full else _built_load(con, spec, mark)
+    schema = quote_name(landing_schema(spec))
+    if built_load is None:
+        # From here until the end the models may be half new: nobody may build on them. (Those
+        # that an interrupted build of touched users leaves are made again by the next.)
+        con.execute(f"delete from {schema}.builds")
+    counted = con.execute(
+        f"select count(*) from {schema}.events where load_id > ?", [built_load or 0]
+    ).fetchone()
+    mode: Mode = "touched"
+    if built_load is None or built_load == last_load:
+        mode = "full" if built_load is None else "snapshots"
+    events = int(counted[0]) if counted else 0
+    return _Plan(mode, tuple(dates), files, mark, built_load, last_load, last_event, events)
+
+
+def _model_runs(
+    con: duckdb.DuckDBPyConnection, spec: Spec, run: Run, models: Sequence[NodeResult]
+) -> list[Run]:
+    """Return each model's run, with the rows that its table holds by now."""
+    schema = quote_name(marts_schema(spec))
+    runs = []
+    for node in models:
+        counted = con.execute(f"select count(*) from {schema}.{quote_name(node.name)}").fetchone()
+        rows = int(counted[0]) if counted else None
+        runs.append(Run("model", node.name, run.started_at, node.seconds, None, rows, "done"))
+    return runs
+
+
+def _settle(
+    con: duckdb.DuckDBPyConnection,
+    spec: Spec,
+    plan: _Plan,
+    published: Published,
+    runs: Sequence[Run],
+) -> None:
+    """Write down that the build is done, and what the next one may take over of it."""
+    builds = f"{quote_name(landing_schema(spec))}.builds"
+    con.execute("begin")
+    con.execute(f"delete from {builds}")
+    con.execute(
+        f"insert into {builds} values (?, ?, ?, ?)",
+        [published.info.build_id, plan.mark, plan.last_load, now()],
+    )
+    record(con, spec, runs)
+    con.execute("commit")
 
 
 def is_built(spec: Spec, warehouse: Warehouse, published: Published) -> bool:
@@ -111,23 +206,19 @@ def default_as_of(spec: Spec, last_event: datetime) -> date:
 
 
 def _publish(
-    con: duckdb.DuckDBPyConnection,
-    warehouse: Warehouse,
-    spec: Spec,
-    dates: Sequence[date],
-    last_event: datetime,
+    con: duckdb.DuckDBPyConnection, warehouse: Warehouse, spec: Spec, plan: _Plan
 ) -> Published:
-    now = datetime.now(UTC)
+    moment = datetime.now(UTC)
     counted = con.execute(
         f"select count(distinct user_id) from {quote_name(marts_schema(spec))}.user_features"
     ).fetchone()
     info = BuildInfo(
-        build_id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        build_id=f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         spec=spec.name,
         spec_version=spec_version(spec),
-        as_of_dates=tuple(day.isoformat() for day in dates),
-        built_at=now.isoformat(timespec="seconds"),
-        last_event=last_event.isoformat(sep=" "),
+        as_of_dates=tuple(day.isoformat() for day in plan.dates),
+        built_at=moment.isoformat(timespec="seconds"),
+        last_event=plan.last_event.isoformat(sep=" "),
         users=int(counted[0]) if counted else 0,
     )
     return publish(con, warehouse, spec, info)
@@ -145,10 +236,14 @@ def _data_state(con: duckdb.DuckDBPyConnection, spec: Spec) -> tuple[datetime, d
     return found[0], found[1], int(load[0]) if load else 0
 
 
-def _is_current(con: duckdb.DuckDBPyConnection, spec: Spec, mark: str, last_load: int) -> bool:
-    schema = quote_name(landing_schema(spec))
+def _built_load(con: duckdb.DuckDBPyConnection, spec: Spec, mark: str) -> int | None:
+    """Return the last load that the models know, or None where they are of other SQL or not there.
+
+    Models of touched users may know more than the last build that ended, if one was cut off:
+    making the same days again changes nothing.
+    """
     found = con.execute(
-        f"select count(*) from {schema}.builds where fingerprint = ? and last_load = ?",
-        [mark, last_load],
+        f"select fingerprint, last_load from {quote_name(landing_schema(spec))}.builds "
+        "order by built_at desc limit 1"
     ).fetchone()
-    return bool(found and found[0])
+    return int(found[1]) if found and found[0] == mark else None

@@ -30,7 +30,7 @@ def ingest_connector(
     if connector not in CONNECTORS:
         raise UsageError(f"no connector {connector!r}; {suggest(connector, CONNECTORS)}")
     say(f"reading {folder}")
-    with warehouse.connect() as con:
+    with warehouse.writing(), warehouse.connect() as con:
         made = CONNECTORS[connector](folder, con=con)
         return [
             load(con, spec, made.users, kind="users"),

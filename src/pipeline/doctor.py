@@ -19,8 +19,10 @@ from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..tracking import CHAMPION, open_store
 from ..warehouse.engine import Warehouse, open_warehouse
+from ..warehouse.landing import create_landing
 from ..warehouse.project import landing_schema
 from ..warehouse.published import Published, read_published
+from ..warehouse.runs import Kind, Run, last_run
 from .scorers import choose_scorer
 from .show import stale
 from .specs import checked_spec, spec_version
@@ -125,6 +127,7 @@ def _warehouse(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:
     if not warehouse.path.exists():
         yield Finding("warning", f"{warehouse.path} does not exist yet: run `whyrank ingest`")
         return
+    kinds: tuple[Kind, ...] = ("load", "build")
     try:
         with warehouse.connect() as con:
             schema = quote_name(landing_schema(spec))
@@ -140,14 +143,29 @@ def _warehouse(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:
             ).fetchall()
             loads = con.execute(f"select count(*), max(load_id) from {schema}.loads").fetchone()
             built = con.execute(f"select max(last_load) from {schema}.builds").fetchone()
+            create_landing(con, spec)
+            last = {kind: last_run(con, spec, kind) for kind in kinds}
     except WhyrankError as error:
         yield Finding("broken", str(error))
         return
     yield Finding("ok", f"{warehouse.path} opens; {loads[0] if loads else 0} loads")
+    yield from (_run(run) for run in last.values() if run is not None)
     for reason, count in refused:
         yield Finding("warning", f"{count:,} rows in quarantine: {reason}")
     if loads and built and (built[0] is None or built[0] < (loads[1] or 0)):
         yield Finding("warning", "something was loaded since the last build: run `whyrank build`")
+
+
+def _run(run: Run) -> Finding:
+    """Say of the last load or build when it ran, on how many rows and for how long."""
+    began = f"{run.started_at:%Y-%m-%d %H:%M} UTC"
+    if run.status != "done":
+        how = "failed" if run.status == "failed" else "did not end: it was cut off, or still runs"
+        return Finding("warning", f"the {run.kind} of {began} {how}; run `whyrank build` again")
+    rows = f"{run.rows_in or 0:,} rows in"
+    if run.rows_out is not None:
+        rows += f", {run.rows_out:,} out"
+    return Finding("ok", f"last {run.kind}: {run.name}, {began}, {rows}, {run.seconds:.1f} s")
 
 
 def _published(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:

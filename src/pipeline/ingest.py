@@ -19,13 +19,16 @@ def ingest(
     events: Path | None = None,
     users: Path | None = None,
     aliases: Path | None = None,
+    restate: bool = False,
     now: datetime | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> list[LoadResult]:
     """Load files of events, users and aliases, each in a transaction of its own, in that order.
 
-    progress is called with the bytes read so far and in all, while a text file is read.
+    restate: the file of events holds all events of its UTC days; earlier ones of these days that
+    are not in it are withdrawn. progress is called with the bytes read so far and in all, while a
+    text file is read.
 
     Returns one result per file; each says where every row went. Raises UsageError when there is
     no file to load, DataError when one cannot be read, WarehouseError when it cannot be stored.
@@ -35,11 +38,16 @@ def ingest(
         for kind, path in (("users", users), ("aliases", aliases), ("events", events))
         if path is not None
     ]
+    if restate and events is None:
+        raise UsageError("--restate speaks of events: name a file of them")
     if not given:
         raise UsageError("nothing to load: name a file of events, or --users-file, or --aliases")
     results = []
-    with warehouse.connect() as con:
+    with warehouse.writing(), warehouse.connect() as con:
         for kind, path in given:
             say(f"loading {path}")
-            results.append(load(con, spec, path, kind=kind, now=now, progress=progress))
+            mine = restate and kind == "events"
+            results.append(
+                load(con, spec, path, kind=kind, restate=mine, now=now, progress=progress)
+            )
     return results

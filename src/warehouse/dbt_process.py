@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     call += [f"--project-dir={project}", f"--profiles-dir={project}"]
     for option in rest:
         flag, _, value = option.partition("=")
-        call += [flag, value]
+        call += [flag, value] if value else [flag]
     with contextlib.redirect_stdout(io.StringIO()):
         outcome = dbtRunner().invoke(call)
     nodes = [

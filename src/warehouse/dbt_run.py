@@ -52,17 +52,33 @@ def write_profile(project: Path, warehouse: Warehouse, schema: str) -> None:
 
 
 def run_dbt(
-    project: Path, command: str, *, select: Sequence[str] = (), exclude: Sequence[str] = ()
+    project: Path,
+    command: str,
+    *,
+    select: Sequence[str] = (),
+    built_load: int | None = None,
+    hold: Sequence[int] = (),
 ) -> list[NodeResult]:
     """Run `dbt run`, `dbt test` or `dbt docs generate` in a project; return what each node did.
+
+    built_load: the last load that the models know already, None to build them anew. hold: file
+    descriptors that the process keeps open, such as that of a lock.
 
     Raises WarehouseError naming the first model or test that failed and why, and the log file.
     """
     arguments = [sys.executable, "-m", "whyrank.warehouse.dbt_process", str(project), command]
     arguments += [f"--select={name}" for name in select]
-    arguments += [f"--exclude={name}" for name in exclude]
+    if command == "run" and built_load is None:
+        arguments.append("--full-refresh")
+    elif built_load is not None:
+        arguments.append(f"--vars={json.dumps({'built_load': built_load})}")
     done = subprocess.run(  # noqa: S603 - our own module with our own arguments
-        arguments, capture_output=True, text=True, check=False, env=_environment(project)
+        arguments,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment(project),
+        pass_fds=tuple(hold),
     )
     log = project / "logs" / "dbt.log"
     try:

@@ -1,7 +1,8 @@
 """Run a rendered project's models on a DuckDB connection, without dbt and without files.
 
-The models are the very files that dbt runs; of dbt's language they use `ref`, `source` and
-`config`, which is all that is given here. It serves data frames in memory and property tests.
+The models are the very files that dbt runs; of dbt's language they use `ref`, `source`, `config`,
+`var`, `this` and `is_incremental`, which is all that is given here. It serves data frames in
+memory and property tests.
 """
 
 from __future__ import annotations
@@ -21,41 +22,91 @@ def run_models(
     *,
     schema: str,
     landing: str,
+    built_load: int | None = None,
     only: Sequence[str] = (),
 ) -> list[str]:
     """Create every model of a project in `schema`, reading landing tables from `landing`.
 
-    only: create these models and what they refer to, and no others; all when empty. Returns the
-    models' names in the order in which they were created.
+    built_load: the last load that the models in `schema` already know; incremental models then
+    take up only what later loads touched. None builds everything anew. only: create these models
+    and what they refer to, and no others; all when empty. Returns the models' names in the order
+    in which they were created.
 
-    Raises duckdb.Error when a model's SQL fails.
+    Raises duckdb.Error when a model's SQL fails; an incremental model is then as it was.
     """
     con.execute(f"create schema if not exists {quote_name(schema)}")
-    models = models_of(files)
-    done: list[str] = []
+    runner = _Runner(con, models_of(files), schema, landing, built_load)
+    for name in only or runner.models:
+        runner.create(name)
+    return runner.done
 
-    def create(name: str) -> None:
-        if name in done:
+
+class _Runner:
+    """Creates models one by one, those that a model refers to before it."""
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        models: Mapping[str, str],
+        schema: str,
+        landing: str,
+        built_load: int | None,
+    ) -> None:
+        self.models = models
+        self.done: list[str] = []
+        self._con, self._schema, self._landing = con, schema, landing
+        self._built_load = built_load
+        self._environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
+
+    def create(self, name: str) -> None:
+        """Create a model, unless this was done."""
+        if name in self.done:
             return
         settings: dict[str, str] = {}
+        this = f"{quote_name(self._schema)}.{quote_name(name)}"
+        sql = self._render(self.models[name], this, settings)
+        kind = settings.get("materialized", "table")
+        if kind == "incremental" and self._built_load is not None:
+            self._append(this, sql, self._render(settings.get("pre_hook", ""), this, {}))
+        else:
+            kind = "view" if kind == "view" else "table"
+            self._con.execute(f"create or replace {kind} {this} as {sql}")
+        self.done.append(name)
 
+    def _append(self, this: str, sql: str, hook: str) -> None:
+        """Run an incremental model as dbt does: its hook and its rows, both or neither."""
+        self._con.execute("begin")
+        try:
+            if hook.strip():
+                self._con.execute(hook)
+            self._con.execute(f"insert into {this} by name {sql}")
+        except BaseException:
+            self._con.execute("rollback")
+            raise
+        self._con.execute("commit")
+
+    def _render(self, text: str, this: str, settings: dict[str, str]) -> str:
         def ref(other: str) -> str:
-            create(other)
-            return f"{quote_name(schema)}.{quote_name(other)}"
+            self.create(other)
+            return f"{quote_name(self._schema)}.{quote_name(other)}"
 
         def config(**given: str) -> str:
             settings.update(given)
             return ""
 
         def source(_: str, table: str) -> str:
-            return f"{quote_name(landing)}.{quote_name(table)}"
+            return f"{quote_name(self._landing)}.{quote_name(table)}"
 
-        environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - SQL
-        sql = environment.from_string(models[name]).render(ref=ref, source=source, config=config)
-        kind = "view" if settings.get("materialized") == "view" else "table"
-        con.execute(f"create or replace {kind} {quote_name(schema)}.{quote_name(name)} as {sql}")
-        done.append(name)
+        def var(name: str, default: int) -> int:
+            if name == "built_load" and self._built_load is not None:
+                return self._built_load
+            return default
 
-    for name in only or models:
-        create(name)
-    return done
+        return self._environment.from_string(text).render(
+            ref=ref,
+            source=source,
+            config=config,
+            var=var,
+            this=this,
+            is_incremental=lambda: self._built_load is not None,
+        )

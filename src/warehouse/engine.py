@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,34 @@ class Warehouse:
     def files(self) -> Path:
         """The folder beside the database: data/whyrank for data/whyrank.duckdb."""
         return self.path.with_suffix("")
+
+    @contextmanager
+    def writing(self) -> Iterator[int]:
+        """Keep other writers out until the end; gives the lock's file descriptor.
+
+        A build connects several times, and between two connections nobody may write. The lock is
+        the system's own, on the folder of files: it leaves nothing behind, and ends with the
+        processes that hold it, however they end.
+
+        Raises WarehouseError when another process is writing.
+        """
+        try:
+            self.files.mkdir(parents=True, exist_ok=True)
+            folder = os.open(self.files, os.O_RDONLY)
+        except OSError as error:
+            raise WarehouseError(f"warehouse {self.path}: {error.strerror}") from None
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(folder)
+            raise WarehouseError(
+                f"warehouse {self.path}: another ingest or build is under way: wait for it to "
+                "end, then run this again"
+            ) from None
+        try:
+            yield folder
+        finally:
+            os.close(folder)
 
     @contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -21,6 +21,7 @@ _CONTENT = (
     "geo",
     "properties",
 )
+_PLAIN = tuple(c.removeprefix("epoch_us(").removesuffix(")") for c in _CONTENT)
 KEYS = {
     "events": ("event_id",),
     "users": ("user_id", "valid_from", "attributes"),
@@ -102,6 +103,50 @@ def drop_known_rows(con: duckdb.DuckDBPyConnection, table: str, kind: str, load_
             """,
         )
     return dropped
+
+
+def take_back(con: duckdb.DuckDBPyConnection, schema: str, load_id: int) -> tuple[int, int]:
+    """Let a load's events stand for all of their UTC days: what is not among them is withdrawn.
+
+    An earlier row that the load brings again, unchanged, stays as it is, and the load's own copy
+    is dropped. Returns how many rows were withdrawn and how many copies were dropped.
+    """
+    events = f"{schema}.events"
+    mine = f"load_id = {load_id} and reject_reason is null"
+    same = " and ".join(
+        f"old.{column} is not distinct from new.{column}" for column in ("event_id", *_PLAIN)
+    )
+    con.execute(
+        f"""
+        create or replace temp table unchanged as
+        select min(old.rowid) as old_row, min(new.rowid) as new_row
+        from {events} as old
+        inner join {events} as new on {same}
+        where old.load_id < {load_id} and new.load_id = {load_id} and new.reject_reason is null
+        group by new.event_id
+        """
+    )
+    restated = f"""
+        from {events}
+        where load_id < {load_id}
+            and (
+                cast(event_time as date) in
+                    (select cast(event_time as date) from {events} where {mine})
+                or event_id in (select event_id from {events} where {mine})
+            )
+            and rowid not in (select old_row from unchanged)
+    """
+    columns = ", ".join(("event_id", *_PLAIN))
+    con.execute(
+        f"""
+        insert into {schema}.withdrawn (load_id, brought_by, line, {columns})
+        select {load_id}, load_id, line, {columns} {restated}
+        """
+    )
+    withdrawn = _deleted(con, f"delete {restated}")
+    copies = _deleted(con, f"delete from {events} where rowid in (select new_row from unchanged)")
+    con.execute("drop table unchanged")
+    return withdrawn, copies
 
 
 def refuse_chains(con: duckdb.DuckDBPyConnection, table: str, load_id: int) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,8 +24,10 @@ from ..events.contract import EVENT_COLUMNS, Shape, shape_aliases, shape_events,
 from ..events.records.source import Progress
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
-from .identity import drop_known_rows, name_rows_without_id, refuse_chains
+from .identity import drop_known_rows, name_rows_without_id, refuse_chains, take_back
 from .project import landing_schema
+from .runs import Run, ended, record
+from .runs import now as clock
 from .sources import Opened, open_source
 
 CLOCK_SLACK = timedelta(days=1)
@@ -48,6 +50,12 @@ TABLES: dict[str, dict[str, str]] = {
         "linked_at": "timestamp",
         **_REJECT,
     },
+    "withdrawn": {
+        "load_id": "integer",
+        "brought_by": "integer",
+        "line": "bigint",
+        **EVENT_COLUMNS,
+    },
     "quarantine": {
         "load_id": "integer",
         "kind": "varchar",
@@ -66,6 +74,15 @@ TABLES: dict[str, dict[str, str]] = {
         "accepted": "bigint",
         "duplicates": "bigint",
         "quarantined": "bigint",
+    },
+    "runs": {
+        "kind": "varchar",
+        "name": "varchar",
+        "started_at": "timestamp",
+        "seconds": "double",
+        "rows_in": "bigint",
+        "rows_out": "bigint",
+        "status": "varchar",
     },
     "builds": {
         "build_id": "varchar",
@@ -91,6 +108,7 @@ class LoadResult:
     duplicates: int
     quarantined: int
     reasons: dict[str, int] = field(default_factory=dict)
+    withdrawn: int = 0
 
     def __post_init__(self) -> None:
         if self.accepted + self.duplicates + self.quarantined != self.read:
@@ -114,6 +132,8 @@ class LoadResult:
             f"{self.kind} from {self.file}: {self.read:,} read = {self.accepted:,} accepted + "
             f"{self.duplicates:,} duplicate + {self.quarantined:,} quarantined"
         )
+        if self.withdrawn:
+            line += f"; {self.withdrawn:,} earlier events of these days withdrawn"
         reasons = "".join(f"\n  {count:,} x {reason}" for reason, count in self.reasons.items())
         return line + reasons
 
@@ -133,17 +153,21 @@ def load(
     source: Path | str,
     *,
     kind: str = "events",
+    restate: bool = False,
     now: datetime | None = None,
     progress: Progress = lambda *_: None,
 ) -> LoadResult:
     """Load events, users or aliases from a file, or from a relation on the connection by name.
 
+    `restate`: the source holds all events of the UTC days in it; earlier ones of these days that
+    it does not hold are moved to the table `withdrawn`.
     `now` bounds event times (a day of slack for clocks that are ahead); the clock when None.
     `progress` is called with the bytes read so far and in all, while a text file is read.
 
     Raises DataError when the source cannot be read or lacks a column, WarehouseError when it
     cannot be stored; then nothing of it is.
     """
+    run = Run("load", str(source), clock())
     with _time_zone(con, spec.source.time_zone), _transaction(con):
         create_landing(con, spec)
         schema = quote_name(landing_schema(spec))
@@ -152,7 +176,9 @@ def load(
         with open_source(con, source, progress) as opened:
             shape = SHAPES[kind](spec, opened.fields)
             read = _insert(con, spec, kind, opened, shape, load_id, now)
-        return _settle(con, schema, kind, str(source), load_id, read)
+        result = _settle(con, schema, kind, str(source), load_id, read, restate=restate)
+        record(con, spec, [replace(ended(run), rows_in=read, rows_out=result.accepted)])
+        return result
 
 
 @contextmanager
@@ -216,13 +242,23 @@ def _insert(
 
 
 def _settle(
-    con: duckdb.DuckDBPyConnection, schema: str, kind: str, file: str, load_id: int, read: int
+    con: duckdb.DuckDBPyConnection,
+    schema: str,
+    kind: str,
+    file: str,
+    load_id: int,
+    read: int,
+    *,
+    restate: bool,
 ) -> LoadResult:
     """Move refused rows to quarantine, drop known ones, and record the load."""
     table = f"{schema}.{kind}"
+    withdrawn = copies = 0
     if kind == "events":
         name_rows_without_id(con, table, load_id)
-    duplicates = drop_known_rows(con, table, kind, load_id)
+        if restate:
+            withdrawn, copies = take_back(con, schema, load_id)
+    duplicates = copies + drop_known_rows(con, table, kind, load_id)
     if kind == "aliases":
         refuse_chains(con, table, load_id)
     reasons = dict(
@@ -237,7 +273,8 @@ def _settle(
     if reasons:
         _quarantine(con, schema, kind, file, load_id)
     accepted = _count(con, f"select count(*) from {table} where load_id = {load_id}")
-    result = LoadResult(kind, file, read, accepted, duplicates, sum(reasons.values()), reasons)
+    refused = sum(reasons.values())
+    result = LoadResult(kind, file, read, accepted, duplicates, refused, reasons, withdrawn)
     con.execute(
         f"insert into {schema}.loads values (?, ?, ?, ?, ?, ?, ?, ?)",
         [

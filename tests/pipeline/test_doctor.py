@@ -15,6 +15,7 @@ from whyrank.pipeline.ingest import ingest
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
 from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.runs import Run, record
 
 
 @pytest.fixture(autouse=True)
@@ -117,3 +118,19 @@ def test_what_is_broken_says_so(tmp_path: Path) -> None:
     ]
     assert "did you mean 'saas'" in found("broken", "sass", "duckdb:///x.duckdb")[0]
     assert "is not a DuckDB URL" in found("broken", "saas", "postgres://x")[0]
+
+
+def test_a_build_that_was_cut_off_is_told(saas: Spec, tmp_path: Path) -> None:
+    url = f"duckdb:///{tmp_path}/w.duckdb"
+    write_log(tmp_path / "e.csv", date(2026, 3, 20), days=5, thin=0)
+    ingest(saas, open_warehouse(url), events=tmp_path / "e.csv")
+    loads = [text for text in found("ok", "saas", url) if text.startswith("last load: ")]
+    assert len(loads) == 1
+    assert "101 rows in, 100 out" in loads[0]
+    with open_warehouse(url).connect() as con:
+        record(con, saas, [Run("build", "touched", datetime(2026, 3, 21, 4, 15))])
+    said = found("warning", "saas", url)
+    assert (
+        "the build of 2026-03-21 04:15 UTC did not end: it was cut off, or still runs; run "
+        "`whyrank build` again"
+    ) in said

@@ -1,6 +1,10 @@
--- Rows accepted by the loads are the rows that stand in the landing tables, kind by kind.
+-- Rows accepted by the loads are the rows that stand in the landing tables, kind by kind, or were
+-- withdrawn by a load that restated their days.
 with standing as (
-    select 'events' as kind, count(*) as rows_standing from {{ source('landing', 'events') }}
+    select
+        'events' as kind,
+        count(*) + (select count(*) from {{ source('landing', 'withdrawn') }}) as rows_standing
+    from {{ source('landing', 'events') }}
     union all
     select 'users', count(*) from {{ source('landing', 'users') }}
     union all

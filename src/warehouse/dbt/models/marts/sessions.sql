@@ -1,3 +1,9 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('touched_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.session_end + interval '<< gap_seconds >>' second >= t.earliest{% endif %}"
+) }}
+-- depends_on: {{ ref('touched_users') }}, {{ ref('touched_events') }}
 -- Grain: one row per session, that is per user_id, version and session_start.
 -- A session is a run of events with gaps of at most << gap_seconds >> seconds. Only the events at its
 -- two ends are kept on the way: their positions in the user's log give the number between.
@@ -5,19 +11,42 @@
 -- Kept as well are events that go deeper into the funnel than the one before: the deepest step of a
 -- session is first reached by such an event, or by its first one.
 <%- endif %>
-with ordered as (
+-- A later build takes up touched users where they were left: after their last session that had closed
+-- before anything changed. No event before it can belong to a later session.
+with
+{% if is_incremental() %}
+standing as (
+    select s.user_id, s.version, max(s.session_end) as last_end
+    from {{ this }} as s
+    inner join {{ ref('touched_users') }} as t on s.user_id = t.user_id
+    group by s.user_id, s.version
+),
+
+open_events as (
+    select e.user_id, e.version, e.event_time, e.event_name, s.last_end
+    from {{ ref('touched_events') }} as e
+    left join standing as s on e.user_id = s.user_id and e.version = s.version
+    where s.last_end is null or e.event_time > s.last_end
+),
+{% else %}
+open_events as (
+    select user_id, version, event_time, event_name, cast(null as timestamp) as last_end
+    from {{ ref('user_events') }}
+),
+{% endif %}
+ordered as (
     select
         user_id,
         version,
         event_time,
-        lag(event_time) over by_time as previous_time,
+        coalesce(lag(event_time) over by_time, last_end) as previous_time,
         lead(event_time) over by_time as next_time,
         row_number() over by_time as position
         <%- if intents %>,
         << intents >> as step,
         lag(<< intents >>) over by_time as previous_step
         <%- endif %>
-    from {{ ref('user_events') }}
+    from open_events
     window by_time as (partition by user_id, version order by event_time)
 ),
 

@@ -1,3 +1,9 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('touched_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.day >= cast(t.earliest as date){% endif %}"
+) }}
+-- depends_on: {{ ref('touched_users') }}, {{ ref('touched_events') }}
 -- Grain: one row per feature, user_id, version, day and value: what counts of different values and
 -- the most frequent value need.
 <%- for distinct in distincts %>
@@ -10,7 +16,9 @@ select
     cast(event_time as date) as day,
     cast(<< distinct.sql >> as varchar) as value,
     count(*) as events
-from {{ ref('user_events') }}
-where << distinct.where >> and << distinct.sql >> is not null
+from {% if is_incremental() %}{{ ref('touched_events') }}{% else %}{{ ref('user_events') }}{% endif %}
+where
+    {% if is_incremental() %}event_time >= date_trunc('day', earliest) and {% endif -%}
+    << distinct.where >> and << distinct.sql >> is not null
 group by 2, 3, 4, 5
 <%- endfor %>

@@ -1,6 +1,13 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('touched_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.day >= cast(t.earliest as date){% endif %}"
+) }}
+-- depends_on: {{ ref('touched_users') }}, {{ ref('touched_events') }}
 -- Grain: one row per user_id, version and UTC day.
 -- Partial aggregates that add up over days: events on their own day, sessions on the day they
--- close, so that a session still open at as_of is in no snapshot of that date.
+-- close, so that a session still open at as_of is in no snapshot of that date. A later build makes
+-- the days of touched users anew from their earliest change on.
 with event_days as (
     select
         user_id,
@@ -9,7 +16,12 @@ with event_days as (
         <%- for column in event_states %>,
         << column.sql >> as << column.name >>
         <%- endfor %>
+    {%- if is_incremental() %}
+    from {{ ref('touched_events') }}
+    where event_time >= date_trunc('day', earliest)
+    {%- else %}
     from {{ ref('user_events') }}
+    {%- endif %}
     group by user_id, version, cast(event_time as date)
 ),
 
@@ -22,6 +34,10 @@ session_days as (
         << column.sql >> as << column.name >>
         <%- endfor %>
     from {{ ref('sessions') }}
+    {%- if is_incremental() %} as s
+    inner join {{ ref('touched_users') }} as t using (user_id)
+    where s.close_day >= cast(t.earliest as date)
+    {%- endif %}
     group by user_id, version, close_day
 )
 

@@ -1,0 +1,72 @@
+"""What ran, when, on how many rows and for how long: the table `runs` of a spec's landing schema.
+
+A run is written down when it begins and again when it ends, so that one that was cut off can be
+told from one that is done. `whyrank doctor` reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+import duckdb
+
+from ..spec.expressions import quote_name
+from ..spec.model import Spec
+from .project import landing_schema
+
+Kind = Literal["load", "build", "model"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: a load, a build, or a model within a build.
+
+    name: the file, the build's mode, or the model. started_at: UTC, without a zone. seconds and
+    rows are None where the run did not end or nobody counted. status: running, done or failed.
+    """
+
+    kind: Kind
+    name: str
+    started_at: datetime
+    seconds: float | None = None
+    rows_in: int | None = None
+    rows_out: int | None = None
+    status: str = "running"
+
+
+def now() -> datetime:
+    """Return the time, UTC, without a zone, as the warehouse keeps times."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def ended(run: Run, *, status: str = "done") -> Run:
+    """Return a run as it stands when it ends now."""
+    return replace(run, seconds=(now() - run.started_at).total_seconds(), status=status)
+
+
+def record(con: duckdb.DuckDBPyConnection, spec: Spec, runs: Sequence[Run]) -> None:
+    """Write runs down; one of the same kind, name and start takes the place of the earlier row."""
+    table = f"{quote_name(landing_schema(spec))}.runs"
+    for run in runs:
+        con.execute(
+            f"delete from {table} where kind = ? and name = ? and started_at = ?",
+            [run.kind, run.name, run.started_at],
+        )
+        con.execute(
+            f"insert into {table} values (?, ?, ?, ?, ?, ?, ?)",
+            list(astuple(run)),
+        )
+
+
+def last_run(con: duckdb.DuckDBPyConnection, spec: Spec, kind: Kind) -> Run | None:
+    """Return the run of a kind that began last, or None."""
+    found = con.execute(
+        "select kind, name, started_at, seconds, rows_in, rows_out, status "
+        f"from {quote_name(landing_schema(spec))}.runs where kind = ? "
+        "order by started_at desc limit 1",
+        [kind],
+    ).fetchone()
+    return Run(*found) if found else None
