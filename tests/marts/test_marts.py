@@ -47,7 +47,7 @@ def check(found: Mapping[Any, Row], expected: Mapping[Any, Row]) -> None:
             assert same, (key, name, other, value)
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(world=worlds())
 def test_marts_equal_brute_force(world: World) -> None:
     compare(world)
@@ -59,9 +59,21 @@ def test_marts_equal_brute_force_in_a_crowd(seed: int) -> None:
     compare(crowd(seed))
 
 
-def compare(world: World) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_marts_of_a_log_that_arrives_in_parts(seed: int) -> None:
+    """Late events and later links, each part followed by a build of what it touched."""
+    world = crowd(seed)
+    log = Random(seed).sample(world.log, len(world.log))  # noqa: S311 - no secret
+    half, most = len(log) // 2, len(log) - 20
+    first = World(log[:half], world.links[:5], world.plans)
+    second = World(log[half:most], world.links[5:-5], first=half)
+    last = World(log[most:], world.links[-5:], first=most)
+    compare(world, marts_of(last, parts=[first, second]))
+
+
+def compare(world: World, built: dict[str, list[Row]] | None = None) -> None:
     """Compare every mart with brute force, row by row."""
-    people, marts = People(world), marts_of(world)
+    people, marts = People(world), built or marts_of(world)
     check(keyed(marts["daily_user_metrics"], "day"), by_hand.daily_user_metrics(people, SPEC))
     check(
         keyed(marts["retention_cohorts"], "cohort_day", "day_number"),
@@ -121,7 +133,7 @@ def test_funnels_equal_brute_force_on_many_short_logs() -> None:
 days = st.integers(1, 9).map(lambda n: date(2026, 3, n))
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(world=worlds(), day=days)
 def test_funnel_days_from_a_day_on_need_one_window_before_it(world: World, day: date) -> None:
     for funnel in SPEC.funnels:
@@ -139,7 +151,7 @@ def test_funnel_days_from_a_day_on_need_one_window_before_it(world: World, day: 
             assert sorted(found) == sorted(expected)
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(world=worlds(), day=days)
 def test_later_events_change_no_day_of_an_experiment(world: World, day: date) -> None:
     end = datetime.combine(day, time.min) + timedelta(days=1)

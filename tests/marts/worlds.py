@@ -119,11 +119,15 @@ class Event:
 
 @dataclass(frozen=True)
 class World:
-    """A log, links (anonymous id, user, time) and the plan of some users."""
+    """A log, links (anonymous id, user, time) and the plan of some users.
+
+    first: the number of the first event, which makes its event_id.
+    """
 
     log: list[Event]
     links: Sequence[tuple[str, str, datetime]] = ()
     plans: Sequence[tuple[str, str]] = ()
+    first: int = 0
 
 
 GAPS = [
@@ -185,7 +189,7 @@ def frames(world: World) -> dict[str, pd.DataFrame]:
         "events": pd.DataFrame(
             {
                 "user_id": [e.user_id for e in log],
-                "event_id": [f"{i:04d}" for i in range(len(log))],
+                "event_id": [f"{world.first + i:04d}" for i in range(len(log))],
                 "event_time": pd.Series([e.event_time for e in log], dtype="datetime64[us]"),
                 "event_name": [e.event_name for e in log],
                 "value": pd.Series([e.value for e in log], dtype="float64"),
@@ -218,20 +222,30 @@ def project_of(marts: str) -> tuple[Spec, Mapping[str, str], Mapping[str, str]]:
 
 
 def marts_of(
-    world: World, marts: str = MARTS, *, only: Sequence[str] = BUILT
+    world: World, marts: str = MARTS, *, only: Sequence[str] = BUILT, parts: Sequence[World] = ()
 ) -> dict[str, list[Row]]:
-    """The small spec's models, built in memory, by name; when all are, the data tests hold."""
+    """The small spec's models, built in memory, by name; when all are, the data tests hold.
+
+    parts: worlds that arrived before, each followed by a build that the next one goes on from.
+    """
     spec, files, tests = project_of(marts)
-    schema = marts_schema(spec)
+    schema, landing = marts_schema(spec), landing_schema(spec)
+    wanted = [name for name in only if name in models_of(files)]
     with duckdb.connect(config={"autoinstall_known_extensions": False, "threads": 1}) as con:
         con.execute("set timezone = 'UTC'")
         create_landing(con, spec)
-        for kind, frame in frames(world).items():
-            con.register(f"frame_of_{kind}", frame)
-            if len(frame):
-                assert load(con, spec, f"frame_of_{kind}", kind=kind, now=NOW).quarantined == 0
-        wanted = [name for name in only if name in models_of(files)]
-        names = run_models(con, files, schema=schema, landing=landing_schema(spec), only=wanted)
+        built: int | None = None
+        for part in (*parts, world):
+            for kind, frame in frames(part).items():
+                con.register(f"frame_of_{kind}", frame)
+                if len(frame):
+                    assert load(con, spec, f"frame_of_{kind}", kind=kind, now=NOW).quarantined == 0
+            names = run_models(
+                con, files, schema=schema, landing=landing, only=wanted, built_load=built
+            )
+            (built,) = con.execute(f"select max(load_id) from {landing}.loads").fetchone() or (
+                None,
+            )
         for path, sql in tests.items() if only == BUILT else ():
             assert con.execute(sql).fetchall() == [], path
         return {name: _rows(con.execute(f"select * from {schema}.{name}")) for name in names}

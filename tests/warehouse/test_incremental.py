@@ -31,6 +31,7 @@ TABLES = (
     "user_features",
     "daily_user_metrics",
     "retention_cohorts",
+    "funnel_days",
     "funnel_metrics",
 )
 

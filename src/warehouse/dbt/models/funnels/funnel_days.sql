@@ -1,3 +1,9 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('touched_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.day >= cast(t.earliest as date){% endif %}"
+) }}
+-- depends_on: {{ ref('touched_users') }}, {{ ref('touched_events') }}
 -- Grain: one row per funnel, user_id, version and UTC day on which some chain of steps ended.
 -- For each mode the deepest step that a chain ending on that day reached, from the second step on
 -- (0: none); entries, the first step, are in user_days. Days merge by the maximum, and the rows from a
@@ -23,8 +29,12 @@ with
             when << step.text >> then << step.number >>
             <%- endfor %>
         end as step
-    from {{ ref('user_events') }}
-    where event_name in (<< funnel.names >>)
+    from {% if is_incremental() %}{{ ref('touched_events') }}{% else %}{{ ref('user_events') }}{% endif %}
+    where
+        event_name in (<< funnel.names >>)
+        {%- if is_incremental() %}
+        and event_time >= date_trunc('day', earliest) - << within >>
+        {%- endif %}
 ),
 
 << f >>_ordered as (
@@ -122,13 +132,16 @@ union all
 <%- endif %>
 select
     << funnel.text >> as funnel,
-    user_id,
-    version,
-    day,
-    max(ordered_step) as ordered_step,
-    max(strict_step) as strict_step,
-    max(any_order_step) as any_order_step
-from f<< loop.index >>_reached
-where any_order_step > 0 or ordered_step > 0
-group by user_id, version, day
+    r.user_id,
+    r.version,
+    r.day,
+    max(r.ordered_step) as ordered_step,
+    max(r.strict_step) as strict_step,
+    max(r.any_order_step) as any_order_step
+from f<< loop.index >>_reached as r
+{%- if is_incremental() %}
+inner join {{ ref('touched_users') }} as t on r.user_id = t.user_id and r.day >= cast(t.earliest as date)
+{%- endif %}
+where r.any_order_step > 0 or r.ordered_step > 0
+group by r.user_id, r.version, r.day
 <%- endfor %>
