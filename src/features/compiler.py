@@ -6,7 +6,6 @@ by hand in warehouse/dbt; what differs from spec to spec, the columns, comes fro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,6 +14,7 @@ from ..spec.durations import parse_days, parse_duration
 from ..spec.expressions import ExpressionSql, quote_text
 from ..spec.model import FeatureSpec, Spec
 from ..spec.references import suggest
+from .marts import Marts, compile_marts
 from .operations import (
     ENTITY_OPERATIONS,
     OPERATIONS,
@@ -25,6 +25,7 @@ from .operations import (
     State,
     exact,
     given_keys,
+    names_in,
 )
 
 EVENT_COLUMNS = (
@@ -111,6 +112,7 @@ class Compiled:
     entities: tuple[Entity, ...]
     attributes: tuple[Attribute, ...]
     population: str
+    marts: Marts
 
 
 def compile_features(spec: Spec) -> Compiled:
@@ -151,6 +153,7 @@ class _Compiler:
             self._value(feature.name)
         columns = [self._feature_column(f) for f in self._spec.features]
         where = ExpressionSql(self._spec.population.where, self._names, "population.where")
+        marts = compile_marts(self._spec, self._state)
         return Compiled(
             event_states=self._columns_of("event"),
             session_states=self._columns_of("session"),
@@ -161,6 +164,7 @@ class _Compiler:
             entities=tuple(self._entities),
             attributes=tuple(self._attributes),
             population=where.sql(lambda name: f"f.{name}"),
+            marts=marts,
         )
 
     def _value(self, name: str) -> str:
@@ -211,9 +215,12 @@ class _Compiler:
         self._merged.append(Column(feature.name, sql, feature.description))
 
     def _kept(self, state: State, name: str) -> str:
-        """Return the column of user_days that holds a state; features share equal states."""
+        return f"d.{self._state(state, name)}"
+
+    def _state(self, state: State, name: str) -> str:
+        """Return the column of user_days that holds a state; equal states share one."""
         name, _ = self._states.setdefault((state.source, state.sql), (name, state))
-        return f"d.{name}"
+        return name
 
     def _attribute(self, feature: FeatureSpec) -> str:
         column = feature.column or ""
@@ -247,7 +254,7 @@ class _Compiler:
                 feature=feature.name,
                 where=operand.where,
                 entity=operand.column,
-                outcome=_names_in(feature.outcome) if feature.outcome else None,
+                outcome=names_in(feature.outcome) if feature.outcome else None,
                 amount=self._amount(feature),
                 days=parse_days(feature.within) if feature.within else 0,
                 after_microseconds=max(1, int(after.total_seconds() * 1_000_000)),
@@ -278,7 +285,7 @@ class _Compiler:
     def _where(self, feature: FeatureSpec, source: Source) -> str:
         conditions = []
         if feature.events:
-            conditions.append(_names_in(feature.events))
+            conditions.append(names_in(feature.events))
         if feature.where is not None:
             columns = SESSION_COLUMNS if source == "session" else EVENT_COLUMNS
             what = f"features.{feature.name}.where"
@@ -326,12 +333,6 @@ class _Compiler:
             for name, state in self._states.values()
             if state.source == source
         )
-
-
-def _names_in(names: Sequence[str]) -> str:
-    if len(names) == 1:
-        return f"event_name = {quote_text(names[0])}"
-    return f"event_name in ({', '.join(quote_text(name) for name in names)})"
 
 
 def _event_text(name: str) -> str:

@@ -9,10 +9,11 @@ event; a session's state to the day on which the session closed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ..spec.expressions import quote_text
 from ..spec.model import FeatureSpec
 
 Source = Literal["event", "session"]
@@ -61,7 +62,7 @@ class Operation:
 
 def _count(source: Source) -> Callable[[Operand], tuple[State, ...]]:
     def states(on: Operand) -> tuple[State, ...]:
-        return (State("n", f"count(*){_filter(on.where)}", source, "0"),)
+        return (count_state(on.where, source),)
 
     return states
 
@@ -85,9 +86,30 @@ def exact(column: str) -> str:
 
 def _sum_states(source: Source) -> Callable[[Operand], tuple[State, ...]]:
     def states(on: Operand) -> tuple[State, ...]:
-        return (State("sum", f"sum({exact(on.column)}){_filter(on.where)}", source, "null"),)
+        return (sum_state(on.column, on.where, source),)
 
     return states
+
+
+def names_in(names: Sequence[str]) -> str:
+    """Return the condition that an event has one of these names.
+
+    >>> names_in(["view", "click"])
+    "event_name in ('view', 'click')"
+    """
+    if len(names) == 1:
+        return f"event_name = {quote_text(names[0])}"
+    return f"event_name in ({', '.join(quote_text(name) for name in names)})"
+
+
+def count_state(where: str, source: Source = "event") -> State:
+    """Return the state that counts the day's rows that meet a condition ("true": all)."""
+    return State("n", f"count(*){_filter(where)}", source, "0")
+
+
+def sum_state(column: str, where: str, source: Source = "event") -> State:
+    """Return the state that adds up a column of the day's rows that meet a condition."""
+    return State("sum", f"sum({exact(column)}){_filter(where)}", source, "null")
 
 
 def _mean_states(source: Source) -> Callable[[Operand], tuple[State, ...]]:

@@ -25,7 +25,7 @@ from ..warehouse.project import (
     render_project,
     write_project,
 )
-from ..warehouse.published import BuildInfo, Published, publish
+from ..warehouse.published import BuildInfo, Published, publish, tables_of
 from ..warehouse.runs import Run, ended, now, record
 from .specs import spec_version
 
@@ -216,6 +216,7 @@ def _publish(con: Connection, warehouse: Warehouse, spec: Spec, plan: _Plan) -> 
         built_at=moment.isoformat(timespec="seconds"),
         last_event=plan.last_event.isoformat(sep=" "),
         users=int(counted[0]) if counted else 0,
+        tables=tables_of(spec),
     )
     return publish(con, warehouse, spec, info)
 

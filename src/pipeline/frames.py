@@ -20,7 +20,12 @@ from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
 from ..warehouse.direct import run_models
 from ..warehouse.landing import LoadResult, create_landing, load
-from ..warehouse.project import landing_schema, marts_schema, render_project
+from ..warehouse.project import (
+    SNAPSHOT_MODEL,
+    landing_schema,
+    marts_schema,
+    render_project,
+)
 from .build import default_as_of
 
 if TYPE_CHECKING:
@@ -87,7 +92,13 @@ def features_of(
             raise DataError(f"the frame of events has no acceptable row: {results[0].reasons}")
         dates = as_of or [default_as_of(spec, last[0])]
         files = render_project(spec, compile_features(spec), dates)
-        run_models(con, files, schema=marts_schema(spec), landing=landing_schema(spec))
+        run_models(
+            con,
+            files,
+            schema=marts_schema(spec),
+            landing=landing_schema(spec),
+            only=[SNAPSHOT_MODEL],
+        )
         table = con.execute(
             f"select * from {quote_name(marts_schema(spec))}.user_features order by user_id, as_of"
         ).to_arrow_table()

@@ -19,8 +19,9 @@ from pydantic import (
     model_validator,
 )
 
+from .analytics import ExperimentsSpec, FunnelSpec, MetricsSpec
 from .durations import parse_days, parse_duration
-from .references import check_references, check_training
+from .references import check_analytics, check_references, check_training
 from .scorecard import BandsSpec, ScorecardSpec
 from .training import TrainingSpec
 
@@ -220,6 +221,9 @@ class Spec(Part):
     scorecard: ScorecardSpec
     bands: BandsSpec
     training: TrainingSpec = TrainingSpec()
+    metrics: MetricsSpec = MetricsSpec()
+    funnels: tuple[FunnelSpec, ...] = ()
+    experiments: ExperimentsSpec | None = None
 
     @field_validator("trust_until", mode="before")
     @classmethod
@@ -239,6 +243,16 @@ class Spec(Part):
             reserved={*self.users.pass_through},
         )
         check_training(self.training, [f.name for f in self.features])
+        check_analytics(
+            events={name: event.label_only for name, event in self.events.items()},
+            attributes={
+                name: (attribute.static, attribute.type)
+                for name, attribute in self.users.attributes.items()
+            },
+            revenue=self.metrics.revenue,
+            funnels=self.funnels,
+            experiments=self.experiments,
+        )
         return self
 
     def feature(self, name: str) -> FeatureSpec:

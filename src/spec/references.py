@@ -6,7 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from .analytics import ALL_USERS
+
 if TYPE_CHECKING:
+    from .analytics import ExperimentsSpec, FunnelSpec
     from .scorecard import ScorecardSpec
     from .training import TrainingSpec
 
@@ -62,15 +65,7 @@ def _check_events(
             )
     for name, used, outcome in features:
         for event in (*used, *outcome):
-            if event not in events:
-                raise ValueError(
-                    f"features.{name}: event {event!r} is not in [events]; {suggest(event, events)}"
-                )
-            if events[event]:
-                raise ValueError(
-                    f"features.{name}: event {event!r} is label_only: it knows the future, so "
-                    "only [target] may use it"
-                )
+            _check_seen(f"features.{name}", event, events)
 
 
 def _check_terms(names: Sequence[str], scorecard: ScorecardSpec) -> None:
@@ -100,3 +95,61 @@ def check_training(training: TrainingSpec, features: Sequence[str]) -> None:
     for name in training.groups:
         if name in features:
             raise ValueError(f"training.groups: {name!r} is a feature: give the group another name")
+
+
+def check_analytics(
+    *,
+    events: Mapping[str, bool],
+    attributes: Mapping[str, tuple[bool, str]],
+    revenue: Sequence[str],
+    funnels: Sequence[FunnelSpec],
+    experiments: ExperimentsSpec | None,
+) -> None:
+    """Raise ValueError for an event or attribute that a mart names and cannot use.
+
+    `events` maps an event to whether it is label-only, `attributes` an attribute to whether it is
+    static and its type. Empty `events` mean that any event name is accepted.
+    """
+    used = [("metrics.revenue", revenue)]
+    used += [(f"funnels.{funnel.name}.steps", funnel.steps) for funnel in funnels]
+    if experiments is not None:
+        used += [(f"experiments.metrics.{m.name}.events", m.events) for m in experiments.metrics]
+    for where, names in used:
+        for name in names:
+            _check_seen(where, name, events)
+    named = [funnel.name for funnel in funnels]
+    for funnel in funnels:
+        if named.count(funnel.name) > 1:
+            raise ValueError(f"funnels: {funnel.name!r} is declared twice")
+        for name in funnel.segments:
+            _check_static(f"funnels.{funnel.name}.segments", name, attributes)
+            if name == ALL_USERS:
+                raise ValueError(
+                    f"funnels.{funnel.name}.segments: {name!r} is the segment of all users: "
+                    "rename the attribute"
+                )
+    for name in () if experiments is None else experiments.strata:
+        _check_static("experiments.strata", name, attributes)
+
+
+def _check_seen(where: str, event: str, events: Mapping[str, bool]) -> None:
+    if events and event not in events:
+        raise ValueError(f"{where}: event {event!r} is not in [events]; {suggest(event, events)}")
+    if events.get(event):
+        raise ValueError(
+            f"{where}: event {event!r} is label_only: it knows the future, so only [target] may "
+            "use it"
+        )
+
+
+def _check_static(where: str, name: str, attributes: Mapping[str, tuple[bool, str]]) -> None:
+    if name not in attributes:
+        raise ValueError(
+            f"{where}: {name!r} is not in users.attributes; {suggest(name, attributes)}"
+        )
+    static, kind = attributes[name]
+    if not static or kind != "text":
+        raise ValueError(
+            f"{where}: {name!r} must be a static attribute of type text, one that holds at any "
+            f"time: set users.attributes.{name}.static = true if it does, or leave it out"
+        )

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     from dbt.cli.main import dbtRunner
 
     call = ["--quiet", "--no-use-colors", "--no-version-check", "--log-level-file=info"]
-    call += [f"--log-path={project}/logs", command]
+    call += [f"--log-path={project}/logs", *command.split()]
     call += [f"--project-dir={project}", f"--profiles-dir={project}"]
     for option in rest:
         flag, _, value = option.partition("=")

@@ -49,7 +49,7 @@ def run_dbt(
     hold: Sequence[int] = (),
     secrets: Mapping[str, str] | None = None,
 ) -> list[NodeResult]:
-    """Run `dbt run` or `dbt test` in a rendered project; return what each node did.
+    """Run `dbt run`, `dbt test` or `dbt docs generate` in a project; return what each node did.
 
     built_load: the last load that the models know already, None to build them anew. hold: file
     descriptors that the process keeps open, such as that of a lock. secrets: as `write_profile`

@@ -7,7 +7,7 @@ memory and property tests.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
@@ -26,19 +26,21 @@ def run_models(
     landing: str,
     built_load: int | None = None,
     engine: Engine = "duckdb",
+    only: Sequence[str] = (),
 ) -> list[str]:
     """Create every model of a project in `schema`, reading landing tables from `landing`.
 
     engine: whose connection `con` is; the files must have been rendered for it.
     built_load: the last load that the models in `schema` already know; incremental models then
-    take up only what later loads touched. None builds everything anew. Returns the models' names
-    in the order in which they were created.
+    take up only what later loads touched. None builds everything anew. only: create these models
+    and what they refer to, and no others; all when empty. Returns the models' names in the order
+    in which they were created.
 
     Raises the engine's own error when a model's SQL fails; an incremental model is then as it was.
     """
     con.execute(f"create schema if not exists {quote_name(schema)}")
     runner = _Runner(con, models_of(files), schema, landing, built_load, engine)
-    for name in runner.models:
+    for name in only or runner.models:
         runner.create(name)
     return runner.done
 

@@ -21,8 +21,14 @@ from ..spec.durations import parse_duration
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from .dialects import Engine, translate_model
+from .mart_values import json_path, mart_values
 
-OPTIONAL_MODELS = {"user_day_values": "distincts", "entity_days": "entities"}
+OPTIONAL_MODELS = {
+    "user_day_values": "distincts",
+    "entity_days": "entities",
+    "user_attributes": "used_attributes",
+}
+OPTIONAL_FOLDERS = {"funnels": "funnels", "experiments": "experiments"}
 SNAPSHOT_MODEL = "user_features"
 
 
@@ -74,6 +80,11 @@ class Columns(Protocol):
         """Condition over features."""
         ...
 
+    @property
+    def marts(self) -> Any:
+        """What the analytics marts are made of (features.marts.Marts fits)."""
+        ...
+
 
 def landing_schema(spec: Spec) -> str:
     """Return the schema in which a spec's landing tables stand.
@@ -117,7 +128,8 @@ def render_project(
     values = _values(spec, columns, as_of_dates)
     files: dict[str, str] = {}
     for path, entry in _templates(resources.files(__package__ or "whyrank.warehouse") / "dbt"):
-        needed = OPTIONAL_MODELS.get(Path(path).stem)
+        folder = OPTIONAL_FOLDERS.get(Path(path).parent.name)
+        needed = OPTIONAL_MODELS.get(Path(path).stem, folder)
         if needed is None or values[needed]:
             text = environment.from_string(entry.read_text(encoding="utf-8")).render(values)
             sql = engine != "duckdb" and path.endswith(".sql")
@@ -199,7 +211,7 @@ def _values(spec: Spec, columns: Columns, as_of_dates: Sequence[date]) -> dict[s
         "spam_events": sessions.spam_events,
         "spam_seconds": sessions.spam_seconds,
         "pass_through": [
-            {"name": name, "column": quote_name(name), "path": _json_path(name)}
+            {"name": name, "column": quote_name(name), "path": json_path(name)}
             for name in spec.users.pass_through
         ],
         "event_states": columns.event_states,
@@ -212,7 +224,7 @@ def _values(spec: Spec, columns: Columns, as_of_dates: Sequence[date]) -> dict[s
         "attributes": [
             {
                 "feature": attribute.feature,
-                "path": _json_path(attribute.column),
+                "path": json_path(attribute.column),
                 "type": attribute.type,
                 "static": attribute.static,
             }
@@ -220,11 +232,8 @@ def _values(spec: Spec, columns: Columns, as_of_dates: Sequence[date]) -> dict[s
         ],
         "population": columns.population,
         "population_description": spec.population.description,
+        **mart_values(columns.marts),
     }
-
-
-def _json_path(name: str) -> str:
-    return quote_text(f'$."{name}"')
 
 
 def _seconds(duration: str) -> int:

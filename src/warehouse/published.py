@@ -1,8 +1,8 @@
 """The published copy: what readers need of a build, immutable, behind a pointer that is swapped.
 
 DuckDB lets a writer shut readers out and readers shut a writer out. So a build copies snapshots,
-outcomes and daily volumes to Parquet in a folder of its own, and then replaces one small file that
-names the folder. Readers follow that file and never open the warehouse.
+outcomes, daily volumes and the analytics marts to Parquet in a folder of its own, and then replaces
+one small file that names the folder. Readers follow that file and never open the warehouse.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from .extract import extracting
 from .project import marts_schema
 
 KEPT_BUILDS = 3
-TABLES = ("outcomes", "daily_events", "user_details")
+TABLES = (
+    "outcomes",
+    "daily_events",
+    "user_details",
+    "daily_user_metrics",
+    "retention_cohorts",
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class BuildInfo:
     built_at: str
     last_event: str
     users: int
+    tables: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,29 @@ class Published:
         return path
 
     def table(self, name: str) -> Path:
-        """Return the file of a table without dates: outcomes, daily_events or user_details."""
-        return self.folder / f"{name}.parquet"
+        """Return the file of a table without dates, such as outcomes or daily_user_metrics.
+
+        Raises WarehouseError when this build has none of that name.
+        """
+        path = self.folder / f"{name}.parquet"
+        if not path.exists():
+            raise WarehouseError(
+                f"build {self.info.build_id} has no table {name!r}: if the spec asks for it "
+                "([[funnels]], [experiments]), run `whyrank build`"
+            )
+        return path
+
+
+def tables_of(spec: Spec) -> tuple[str, ...]:
+    """Return the tables without dates that a build of a spec publishes.
+
+    >>> from whyrank.spec.load import load_spec
+    >>> "experiment_units" in tables_of(load_spec("saas"))
+    False
+    """
+    funnels = ("funnel_metrics",) if spec.funnels else ()
+    experiments = ("experiment_units", "experiment_daily_metrics") if spec.experiments else ()
+    return (*TABLES, *funnels, *experiments)
 
 
 def publish(con: Connection, warehouse: Warehouse, spec: Spec, info: BuildInfo) -> Published:
@@ -98,7 +126,7 @@ def _copied(
             where = f"as_of = date {quote_text(day)}"
             path = folder / f"user_features_{day}.parquet"
             extract.write("user_features", path, where=where, order="user_id")
-        for name in TABLES:
+        for name in info.tables:
             extract.write(name, folder / f"{name}.parquet", order="all")
     (folder / "build.json").write_text(json.dumps(asdict(info), indent=1), encoding="utf-8")
     with replacing(root / "current") as temporary:
@@ -112,7 +140,7 @@ def _publish_there(con: Connection, spec: Spec, schema: str, info: BuildInfo) ->
     con.execute("begin")
     con.execute(f"drop schema if exists {target} cascade")
     con.execute(f"create schema {target}")
-    for name in ("user_features", *TABLES):
+    for name in ("user_features", *info.tables):
         con.execute(f"create table {target}.{name} as select * from {marts}.{name}")
     con.execute(f"create table {target}.build (info text not null)")
     con.execute(f"insert into {target}.build values (?)", [json.dumps(asdict(info))])
@@ -160,7 +188,8 @@ def _published_there(warehouse: Warehouse, spec_name: str) -> BuildInfo:
 
 def _info(text: str) -> BuildInfo:
     raw = json.loads(text)
-    return BuildInfo(**{**raw, "as_of_dates": tuple(raw["as_of_dates"])})
+    lists = {name: tuple(raw.get(name, ())) for name in ("as_of_dates", "tables")}
+    return BuildInfo(**{**raw, **lists})
 
 
 def _nothing_built(warehouse: Warehouse, spec_name: str) -> WarehouseError:

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from tests.docs.reference import cli_reference, with_operations
+from whyrank.spec.analytics import ExperimentsSpec, FunnelSpec, MetricsSpec, OutcomeSpec
 from whyrank.spec.model import (
     AttributeSpec,
     EventSpec,
@@ -30,6 +31,7 @@ TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MODELS: list[type[BaseModel]] = [
     AttributeSpec, BandsSpec, EventSpec, FeatureSpec, GroupSpec, PopulationSpec, SessionSpec,
     PurchasesSpec, SourceSpec, Spec, TargetSpec, TermSpec, TrainingSpec, UsersSpec,
+    ExperimentsSpec, FunnelSpec, MetricsSpec, OutcomeSpec,
 ]  # fmt: skip
 
 
@@ -71,6 +73,9 @@ def test_every_key_of_a_spec_is_documented(root: Path, model: type[BaseModel]) -
         "scorecard",
         "bands",
         "training",
+        "metrics",
+        "funnels",
+        "experiments",
     }
     assert set(missing) <= ({*parts, "features"} if model is Spec else set())
 

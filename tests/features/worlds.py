@@ -49,6 +49,12 @@ reason = "saw {value}"
 [bands]
 medium = 20
 high = 60
+[metrics]
+revenue = ["buy"]
+[[funnels]]
+name = "to_buy"
+steps = ["view", "click", "buy"]
+within = "1d"
 """
 
 FEATURES = """

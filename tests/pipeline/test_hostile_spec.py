@@ -64,6 +64,13 @@ def hostile_spec() -> str:
         'transform = "linear"\ncap = 5\nreason = "{value} {{ x }}"\n'
         "[bands]\nmedium = 20\nhigh = 60"
     )
+    steps = ", ".join(toml(event) for event in EVENTS[:8])
+    parts.append(
+        f'[metrics]\nrevenue = [{toml(EVENTS[5])}]\n[[funnels]]\nname = "table"\nwithin = "7d"\n'
+        f'steps = [{steps}]\nsegments = ["select"]\n[experiments]\nstrata = ["select"]\n'
+        f'metrics = [{{ name = "group", kind = "sum", events = [{steps}], within = "2d" }}, '
+        '{ name = "order", kind = "active", after = "1d", within = "2d" }]'
+    )
     return "\n".join(parts)
 
 
@@ -75,6 +82,8 @@ def test_words_that_are_code_elsewhere_are_words(tmp_path: Path) -> None:
             "event_time": pd.date_range("2026-03-01", periods=len(EVENTS), freq="h"),
             "event_name": EVENTS,
             "device": ["{{ 1 }}", "{% x %}"] * (len(EVENTS) // 2),
+            "experiment_id": "{{ e }}'",
+            "variant": ["{% a", "-- b"] * (len(EVENTS) // 2),
             "properties": ['{"k": "{{ v }}"}'] * len(EVENTS),
         }
     )
@@ -99,6 +108,11 @@ def test_words_that_are_code_elsewhere_are_words(tmp_path: Path) -> None:
     assert {row["when"] for row in rows} == {"{% x %}"}
     assert {row["then"] for row in rows} == {"{{ v }}"}
     assert by_user["u0 {{ x }}"]["else"] == "{{ y }}"
+    units = pq.read_table(made.published.table("experiment_units")).to_pylist()
+    assert {(row["experiment_id"], row["variants"]) for row in units} == {("{{ e }}'", 2)}
+    steps = pq.read_table(made.published.table("funnel_metrics")).to_pylist()
+    assert [row["event_name"] for row in steps[:8]] == EVENTS[:8]
+    assert {row["segment_value"] for row in steps} == {"all", "{{ y }}"}
     memory, refused = features_of(events, spec, users=users)
     assert refused == {}
     assert memory.to_pylist() == rows

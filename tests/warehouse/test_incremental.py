@@ -29,6 +29,10 @@ TABLES = (
     "outcomes",
     "daily_events",
     "user_features",
+    "daily_user_metrics",
+    "retention_cohorts",
+    "funnel_days",
+    "funnel_metrics",
 )
 
 

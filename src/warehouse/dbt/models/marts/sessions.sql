@@ -7,6 +7,10 @@
 -- Grain: one row per session, that is per user_id, version and session_start.
 -- A session is a run of events with gaps of at most << gap_seconds >> seconds. Only the events at its
 -- two ends are kept on the way: their positions in the user's log give the number between.
+<%- if intents %>
+-- Kept as well are events that go deeper into the funnel than the one before: the deepest step of a
+-- session is first reached by such an event, or by its first one.
+<%- endif %>
 -- A later build takes up touched users where they were left: after their last session that had closed
 -- before anything changed. No event before it can belong to a later session.
 with
@@ -19,14 +23,14 @@ standing as (
 ),
 
 open_events as (
-    select e.user_id, e.version, e.event_time, s.last_end
+    select e.user_id, e.version, e.event_time, e.event_name, s.last_end
     from {{ ref('touched_events') }} as e
     left join standing as s on e.user_id = s.user_id and e.version = s.version
     where s.last_end is null or e.event_time > s.last_end
 ),
 {% else %}
 open_events as (
-    select user_id, version, event_time, cast(null as timestamp) as last_end
+    select user_id, version, event_time, event_name, cast(null as timestamp) as last_end
     from {{ ref('user_events') }}
 ),
 {% endif %}
@@ -38,6 +42,10 @@ ordered as (
         coalesce(lag(event_time) over by_time, last_end) as previous_time,
         lead(event_time) over by_time as next_time,
         row_number() over by_time as position
+        <%- if intents %>,
+        << intents >> as step,
+        lag(<< intents >>) over by_time as previous_step
+        <%- endif %>
     from open_events
     window by_time as (partition by user_id, version order by event_time)
 ),
@@ -49,6 +57,9 @@ ends as (
         event_time,
         previous_time,
         position,
+        <%- if intents %>
+        step,
+        <%- endif %>
         previous_time is null
         or event_time - previous_time > interval '<< gap_seconds >>' second as starts,
         next_time is null
@@ -59,19 +70,33 @@ ends as (
         or next_time is null
         or event_time - previous_time > interval '<< gap_seconds >>' second
         or next_time - event_time > interval '<< gap_seconds >>' second
+        <%- if intents %>
+        or step > previous_step
+        <%- endif %>
+),
+
+numbered as (
+    select
+        *,
+        sum(case when starts then 1 else 0 end) over (
+            partition by user_id, version
+            order by position
+            rows between unbounded preceding and current row
+        ) as number
+    from ends
 ),
 
 paired as (
     select
         user_id,
         version,
-        event_time as session_start,
-        previous_time,
-        starts,
-        case when finishes then event_time else lead(event_time) over by_position end as session_end,
-        case when finishes then 1 else lead(position) over by_position - position + 1 end as events
-    from ends
-    window by_position as (partition by user_id, version order by position)
+        min(event_time) as session_start,
+        max(event_time) as session_end,
+        max(case when starts then previous_time end) as previous_time,
+        max(position) - min(position) + 1 as events<% if intents %>,
+        max(step) as step<% endif %>
+    from numbered
+    group by user_id, version, number
 ),
 
 measured as (
@@ -79,7 +104,6 @@ measured as (
         *,
         cast(date_diff('microsecond', session_start, session_end) as double) / 1000000 as seconds
     from paired
-    where starts
 )
 
 select
@@ -95,5 +119,6 @@ select
     events <= << bounce_events >> as is_bounce,
     events >= << spam_events >> and seconds <= << spam_seconds >> * (events - 1) as is_spam,
     previous_time is not null
-    and session_start - previous_time <= interval '<< repeat_seconds >>' second as is_repeat
+    and session_start - previous_time <= interval '<< repeat_seconds >>' second as is_repeat,
+    << intent >> as primary_intent
 from measured
