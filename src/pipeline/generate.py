@@ -7,7 +7,8 @@ from datetime import date
 from pathlib import Path
 
 from ..errors import UsageError
-from ..events.synthetic.saas import Generated, generate_saas
+from ..events.synthetic.saas import generate_saas
+from ..events.synthetic.world import Generated
 from ..spec.model import Spec
 
 GENERATORS = {"saas": generate_saas}
