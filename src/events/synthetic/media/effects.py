@@ -13,15 +13,6 @@ from .visits import Visits
 
 NEVER = np.iinfo(np.int64).max
 TREATED, ADOPTED, ROLLED = 1, 2, 4  # bits of what acts on the plays of a visit
-# factor on the mean length of a run of plays, by the sum of those bits
-PLAY_FACTOR = np.array(
-    [
-        (p.TREATED_PLAYS if bits & TREATED else 1.0)
-        * (p.ADOPTED_PLAYS if bits & ADOPTED else 1.0)
-        * (p.ROLLED_PLAYS if bits & ROLLED else 1.0)
-        for bits in range(8)
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -71,6 +62,19 @@ def draw_effects(
         + ROLLED * (start >= rolled_at[user])
     )
     return Effects(exposed_at, history, propensity, adopted_at, rolled_at, acting)
+
+
+def play_factor(acting: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the factor on the mean length of runs of plays, by the bits of what acts.
+
+    >>> play_factor(np.array([0, TREATED, ADOPTED | ROLLED])).round(4).tolist()
+    [1.0, 1.08, 1.288]
+    """
+    factors = {TREATED: p.TREATED_PLAYS, ADOPTED: p.ADOPTED_PLAYS, ROLLED: p.ROLLED_PLAYS}
+    table = np.ones(2 * ROLLED)
+    for bit, factor in factors.items():
+        table[np.arange(len(table)) & bit > 0] *= factor
+    return table[acting]
 
 
 def propensities(people: People, history: NDArray[np.int64]) -> NDArray[np.float64]:

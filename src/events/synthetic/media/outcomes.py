@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from . import parameters as p
 from .chain import Steps, run_lengths
-from .effects import ADOPTED, NEVER, PLAY_FACTOR, ROLLED, TREATED, Effects
+from .effects import ADOPTED, NEVER, ROLLED, TREATED, Effects, play_factor
 from .people import People
 from .visits import Visits
 
@@ -35,7 +35,7 @@ class Runs:
 
     def plays(self, acting: NDArray[np.intp]) -> NDArray[np.int64]:
         """Return how many plays each run has where this acts."""
-        return run_lengths(self.unit, PLAY_FACTOR[acting])
+        return run_lengths(self.unit, play_factor(acting))
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _plays(block: Block, bit: int, low: NDArray[np.int64], high: NDArray[np.int6
     unit, acting = runs.unit[near], runs.acting[near]
 
     def within(acting: NDArray[np.intp]) -> NDArray[np.float64]:
-        n = run_lengths(unit, PLAY_FACTOR[acting])
+        n = run_lengths(unit, play_factor(acting))
         # play j is before a moment m where length * j // n < m - begin
         upto, past = (
             np.clip(((edge[user] - begin) * n - 1) // length, 0, n) for edge in (high, low)

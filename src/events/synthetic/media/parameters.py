@@ -118,8 +118,8 @@ class Timeline:
         """Return the timeline of a log of so many days: fixed shares of its length."""
         return cls(
             days=days,
-            adoption=days * 3 // 9,
-            experiment=days * 5 // 10,
+            adoption=days // 3,
+            experiment=days // 2,
             waves=(days * 40 // 100, days * 56 // 100, days * 70 // 100),
             drift=days * 8 // 10,
         )
