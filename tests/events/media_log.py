@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,30 @@ class Log:
     value: NDArray[np.float64]
     variant: NDArray[np.int64]
 
-    @property
+    @cached_property
     def day(self) -> NDArray[np.int64]:
         return self.time // DAY
 
-    @property
+    @cached_property
     def first(self) -> NDArray[np.bool_]:
         """Whether an event begins a visit."""
         return np.diff(self.visit, prepend=-1) != 0
+
+    @cached_property
+    def plays(self) -> NDArray[np.intp]:
+        """Where the plays are."""
+        return np.flatnonzero(self.name == PLAY)
+
+    @cached_property
+    def begins_run(self) -> NDArray[np.bool_]:
+        """Whether each of `plays` begins a run: not straight after another play of the visit."""
+        return self.first[self.plays] | (self.name[self.plays - 1] != PLAY)
+
+    def runs(self, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Plays of each user, and runs of plays, among the chosen events."""
+        kept = chosen[self.plays]
+        user, n = self.user[self.plays[kept]], len(self.truth)
+        return np.bincount(user, minlength=n), np.bincount(user, self.begins_run[kept], n)
 
     def since_start(self, column: str) -> NDArray[np.float64]:
         """A time of the truth in microseconds since the first day; infinite where null."""

@@ -92,11 +92,10 @@ def test_another_seed_another_world(tmp_path: Path) -> None:
 def test_users_of_a_block_are_the_same_whoever_else_there_is(tmp_path: Path) -> None:
     """Blocks have seeds of their own: a larger world begins with the smaller one's blocks."""
     small, large = (
-        read_log(generate_media(tmp_path / f"n{n}.parquet", users=n, days=450))
-        for n in (1000, 1300)
+        read_log(generate_media(tmp_path / f"n{n}.parquet", users=n, days=1800)) for n in (250, 330)
     )
-    pd.testing.assert_frame_equal(small.truth, large.truth.head(1000))
-    mine = large.user < 1000
+    pd.testing.assert_frame_equal(small.truth, large.truth.head(250))
+    mine = large.user < 250
     assert np.array_equal(small.time, large.time[mine])
     assert np.array_equal(small.name, large.name[mine])
 
@@ -353,7 +352,7 @@ def test_memory_does_not_grow_with_users(tmp_path: Path) -> None:
         told = subprocess.check_output([sys.executable, "-c", program], text=True).split()
         return int(told[0]), int(told[1])
 
-    (small, few), (large, many) = peak(6000), peak(36_000)
+    (small, few), (large, many) = peak(5000), peak(25_000)
     assert large < 500e6
     assert large - small < RECORD.itemsize * (many - few)
 

@@ -41,14 +41,6 @@ WAVES = [["US", "IN"], ["GB", "BR"], ["DE", "FR"]]
 NEVER = ["JP", "ES"]
 
 
-def run_lengths(log: Log, visits: Any) -> tuple[Any, Any]:
-    """Plays and runs of plays of each user in events where `visits` is true."""
-    play = (log.name == PLAY) & visits
-    before = np.concatenate([[-1], log.name[:-1]])
-    begins = play & (log.first | (before != PLAY))
-    return log.per_user(play), log.per_user(begins)
-
-
 def quiet(log: Log, planted: Planted) -> Any:
     """Events before anything acts: before the adoption's launch, the first of all."""
     return log.day < planted["adoption"]["launch"]["day"]
@@ -168,7 +160,7 @@ def check_retention(log: Log, planted: Planted) -> None:
 def check_treated_plays(log: Log, planted: Planted) -> None:
     """Runs of plays of the treated against the control's, in visits of the exposed."""
     treated = log.truth["arm"].to_numpy() == "treatment"
-    plays, runs = run_lengths(log, log.variant >= 0)
+    plays, runs = log.runs(log.variant >= 0)
     (high, high_error), (low, low_error) = (
         log_ratio_of(plays[arm], runs[arm]) for arm in (treated, ~treated)
     )
@@ -280,7 +272,7 @@ def check_adopted_runs(log: Log, planted: Planted) -> None:
     mine = alone & np.isfinite(adopted_at)[log.user]
     after = log.time >= adopted_at[log.user]
     (high, high_error), (low, low_error) = (
-        log_ratio_of(*run_lengths(log, mine & when)) for when in (after, ~after)
+        log_ratio_of(*log.runs(mine & when)) for when in (after, ~after)
     )
     expected = np.log(planted["adoption"]["play_factor"])
     near(high - low, expected, np.hypot(high_error, low_error), "adopted plays")
@@ -295,7 +287,7 @@ def check_rollout(log: Log, planted: Planted) -> None:
         assert wave["countries"] == countries
         after = log.day >= wave["start"]["day"]
         cells = [
-            log_ratio_of(*run_lengths(log, alone & np.isin(country, where) & when))
+            log_ratio_of(*log.runs(alone & np.isin(country, where) & when))
             for where in (countries, NEVER)
             for when in (after, ~after)
         ]
