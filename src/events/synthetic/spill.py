@@ -67,16 +67,20 @@ class TimeSorter:
 
     def pieces(self, rows: int) -> Iterator[NDArray[np.void]]:
         """Yield all records in order, so many at a time; the last piece may be shorter."""
-        held = np.empty(0, self.record)
+        held: list[NDArray[np.void]] = []
+        count = 0
         for number in range(self._stretches):
-            part = self._sorted(number)
-            part = np.concatenate([held, part]) if len(held) else part
+            held.append(self._sorted(number))
+            count += len(held[-1])
+            if count < rows:
+                continue
+            part = np.concatenate(held)
             whole = len(part) - len(part) % rows
             for first in range(0, whole, rows):
                 yield part[first : first + rows]
-            held = part[whole:].copy()
-        if len(held):
-            yield held
+            held, count = [part[whole:].copy()], count - whole
+        if count:
+            yield np.concatenate(held)
 
     def _sorted(self, number: int) -> NDArray[np.void]:
         bounds = [(int(b[number]), int(b[number + 1])) for b in self._bounds]
