@@ -30,7 +30,7 @@ Z = 5.0
 TAIL = 2 * stats.norm.sf(Z)
 MOST_CHANCE = 1e-4
 
-made = {"comparisons": 0}  # in this process
+scores: list[float] = []  # of all comparisons in this process: standard normal, if all is right
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def read_log(made: Generated) -> Log:
 
 def near(found: float, expected: float, error: float, what: str = "") -> None:
     """Assert that a figure is within five standard errors of what was planted."""
-    made["comparisons"] += 1
+    scores.append((found - expected) / error)
     assert abs(found - expected) < Z * error, (
         f"{what}: {found:.5g} is {abs(found - expected) / error:.1f} standard errors from "
         f"{expected:.5g}"
@@ -132,11 +132,11 @@ def near(found: float, expected: float, error: float, what: str = "") -> None:
 
 def likely(observed: Any, expected: Any, *, fitted: int = 0, what: str = "") -> None:
     """Assert by chi-square that counts are as expected; fitted -1: totals may differ by chance."""
-    made["comparisons"] += 1
     observed, expected = np.asarray(observed, float), np.asarray(expected, float)
     assert expected.min() > 5, f"{what}: a count of {expected.min():.1f} is expected; pool some"
     statistic = ((observed - expected) ** 2 / expected).sum()
     chance = stats.chi2.sf(statistic, len(observed) - 1 - fitted)
+    scores.append(float(stats.norm.isf(chance)))
     assert chance > TAIL, f"{what}: a chance of {chance:.1e}: {observed} against {expected}"
 
 

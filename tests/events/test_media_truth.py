@@ -7,6 +7,7 @@ world in which everything was planted otherwise must fail each (`test_a_wrong_wo
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,11 @@ from tests.events.media_log import (
     Log,
     likely,
     log_ratio_of,
-    made,
     mean_of,
     near,
     ratio_of,
     read_log,
+    scores,
 )
 from whyrank.events.synthetic.media import parameters
 from whyrank.events.synthetic.media.world import generate_media
@@ -368,7 +369,20 @@ def test_a_wrong_world_is_found_out(check: Check, wrong: Log, media_log: Log) ->
 
 def test_chances_of_a_false_alarm_stay_small(media_log: Log) -> None:
     """All comparisons of the right world, at their chance each, together."""
-    before = made["comparisons"]
+    before = len(scores)
     for check in (*CHECKS, check_effects_in_metric_units):
         check(media_log, media_log.planted)
-    assert 50 < made["comparisons"] - before < MOST_CHANCE / TAIL
+    assert 50 < len(scores) - before < MOST_CHANCE / TAIL
+
+
+@pytest.mark.slow
+def test_bands_are_as_wide_as_they_say(tmp_path: Path) -> None:
+    """Over twelve other worlds all comparisons together are standard normal, so five is five."""
+    before = len(scores)
+    for seed in range(100, 112):
+        log = read_log(generate_media(tmp_path / "log.parquet", users=20_000, seed=seed))
+        for check in (*CHECKS, check_effects_in_metric_units):
+            check(log, log.planted)
+    found = np.array(scores[before:])
+    assert stats.kstest(found, "norm").pvalue > TAIL
+    assert abs(found.std() - 1) < 5 / np.sqrt(2 * len(found))
