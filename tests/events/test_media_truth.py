@@ -340,31 +340,49 @@ def test_what_was_planted_is_found(check: Check, media_log: Log) -> None:
     check(media_log, media_log.planted)
 
 
+# what each check must notice when it is planted so instead, by itself
+WRONG: dict[str, tuple[object, Check]] = {
+    "ACTIVITY_SHAPE": (1.2, check_visits_are_negative_binomial),
+    "WEEKDAYS": (np.ones(7), check_days_and_hours),
+    "PLAY_AGAIN": (0.58, check_events_form_the_chain),
+    "EARLY_HAZARD": (0.045, check_lifetimes),
+    "VISITS_PER_DAY": (0.35, check_retention),
+    "TREATED_PLAYS": (1.0, check_treated_plays),
+    "TREATED_BUYS": (1.0, check_treated_buys),
+    "ADOPTION_LOG_VISITS": (0.6, check_adoption_follows_its_model),
+    "ADOPTED_PLAYS": (1.0, check_adopted_runs),
+    "ROLLED_PLAYS": (1.0, check_rollout),
+    "DRIFTED_SECONDS": (1.0, check_drift),
+    "DRIFTED_CHANNEL_SHARE": (parameters.CHANNEL_SHARE, check_drift),
+}
+
+
+def world_with(folder: Path, **planted: object) -> Log:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in planted.items():
+            patch.setattr(parameters, name, value)
+        return read_log(generate_media(folder / "log.parquet", users=20_000, seed=11))
+
+
 @pytest.fixture(scope="module")
 def wrong(tmp_path_factory: pytest.TempPathFactory) -> Log:
     """A world in which what each check looks for was planted otherwise, or not at all."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "ACTIVITY_SHAPE": 1.2,
-            "WEEKDAYS": np.ones(7),
-            "PLAY_AGAIN": 0.58,
-            "EARLY_HAZARD": 0.045,
-            "TREATED_PLAYS": 1.0,
-            "TREATED_BUYS": 1.0,
-            "ADOPTION_LOG_VISITS": 0.6,
-            "ADOPTED_PLAYS": 1.0,
-            "ROLLED_PLAYS": 1.0,
-            "DRIFTED_SECONDS": 1.0,
-        }.items():
-            patch.setattr(parameters, name, value)
-        out = tmp_path_factory.mktemp("wrong") / "log.parquet"
-        return read_log(generate_media(out, users=20_000, seed=11))
+    otherwise = {name: value for name, (value, _) in WRONG.items()}
+    return world_with(tmp_path_factory.mktemp("wrong"), **otherwise)
 
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_wrong_world_is_found_out(check: Check, wrong: Log, media_log: Log) -> None:
     with pytest.raises(AssertionError, match=r"standard errors|chance of"):
         check(wrong, media_log.planted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(WRONG))
+def test_each_wrong_parameter_is_found_out_alone(name: str, tmp_path: Path, media_log: Log) -> None:
+    value, check = WRONG[name]
+    with pytest.raises(AssertionError, match=r"standard errors|chance of"):
+        check(world_with(tmp_path, **{name: value}), media_log.planted)
 
 
 def test_chances_of_a_false_alarm_stay_small(media_log: Log) -> None:
