@@ -357,6 +357,23 @@ def test_memory_does_not_grow_with_users(tmp_path: Path) -> None:
     assert large - small < RECORD.itemsize * (many - few)
 
 
+def test_the_command_tells_what_was_written(tmp_path: Path) -> None:
+    def generate(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "whyrank.cli", "generate", "--spec", "media", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    done = generate("--users", "12", "--days", "20", "--start", "2025-06-01", "--out", "d/m.csv")
+    assert done.returncode == 0, done.stderr
+    told = done.stdout
+    assert "events of 12 users in d/m.csv" in told
+    for name in ("m_users.csv", "m_truth.csv", "m_truth.json"):
+        assert f"d/{name}" in told
+        assert (tmp_path / "d" / name).is_file()
+    refused = generate("--days", "0")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1] == "error: days is 0; it must be at least 1"
+
+
 # --- refusals and failures -----------------------------------------------------------------
 
 

@@ -115,6 +115,8 @@ def test_the_planted_effects_are_the_means_of_the_truth(factual: Log) -> None:
             mine = gain if segment == "all" else gain[device == segment]
             assert told["users"] == mine.notna().sum()
             assert told["effect"] == pytest.approx(mine.mean(), abs=1e-9)
+            error = mine.std(ddof=0) / np.sqrt(mine.notna().sum())
+            assert told["error"] == pytest.approx(error, abs=1e-6)
         assert (effects[metric]["tv"]["effect"] == 0) == (metric != "plays")
     assert effects["retained"]["all"]["effect"] == 0
     gain = truth["plays_adopted"] - truth["plays_unadopted"]

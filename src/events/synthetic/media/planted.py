@@ -26,7 +26,6 @@ METRICS = {
         f"any event from day {p.RETAINED_FROM_DAY} to {p.OUTCOME_DAYS} after exposure, half open"
     ),
 }
-_PARTS = ("n", "without", "with")
 
 
 class Planted:
@@ -66,19 +65,26 @@ class Planted:
         self, key: tuple[str, ...], pair: Pair, which: NDArray[np.bool_] | bool = True
     ) -> None:
         chosen = ~np.isnan(pair[0]) & which
-        found = np.array([chosen.sum(), pair[0][chosen].sum(), pair[1][chosen].sum()])
-        self._sums[key] = self._sums.get(key, np.zeros(len(_PARTS))) + found
+        without, with_it = pair[0][chosen], pair[1][chosen]
+        gain = with_it - without
+        found = np.array([chosen.sum(), without.sum(), with_it.sum(), (gain**2).sum()])
+        self._sums[key] = self._sums.get(key, np.zeros(len(found))) + found
 
     def _effect(self, *key: str) -> dict[str, Any]:
-        """Return the mean without, the mean with and their difference; null where nobody is."""
-        n, without, with_it = self._sums[key]
+        """Return the means without and with the effect and their difference; null without users.
+
+        The error is that of this world's mean effect as an estimate of all such worlds'.
+        """
+        n, without, with_it, squares = self._sums[key]
         if n == 0:
-            return {"users": 0, "without": None, "with": None, "effect": None}
+            return {"users": 0, **dict.fromkeys(("without", "with", "effect", "error"))}
+        effect = (with_it - without) / n
         return {
             "users": int(n),
             "without": without / n,
             "with": with_it / n,
-            "effect": (with_it - without) / n,
+            "effect": effect,
+            "error": float(np.sqrt(max(squares / n - effect**2, 0.0) / n)),
         }
 
     def write(self, path: Path, *, events: int) -> None:
@@ -133,7 +139,8 @@ class Planted:
             "windows": METRICS,
             "effects_are": "means over exposed users whose window lies in the log, of each user's "
             "outcome under treatment less that under control, both drawn by the same random "
-            "numbers; the per-user truth holds both",
+            "numbers; the per-user truth holds both; `error` is the standard error of this mean as "
+            "an estimate of the same in all worlds of these parameters",
             "effects": {
                 metric: {
                     segment: self._effect("experiment", metric, segment)
