@@ -105,7 +105,8 @@ def read_log(made: Generated) -> Log:
                 case variant when 'control' then 0 when 'treatment' then 1 else -1 end as variant
             from read_parquet('{made.events}')
         """).fetchnumpy()
-    order = np.lexsort((found["visit"], found["user"]))  # stable: the log is in order of time
+    # visits are numbered by user and time; stable, for the log is in order of time
+    order = np.argsort(np.asarray(found["visit"]), kind="stable")
     columns = {name: np.asarray(column)[order] for name, column in found.items()}
     columns["value"] = np.ma.filled(found["value"], np.nan)[order]
     for name in ("user", "visit", "time", "name", "variant"):

@@ -59,8 +59,12 @@ def _visit_codes(rng: np.random.Generator, block: Block) -> NDArray[np.int32]:
     other = rng.random(len(user)) < p.OTHER_DEVICE
     step = rng.integers(1, len(p.DEVICES), len(user))
     device = (people.device[user] + other * step) % len(p.DEVICES)
-    of_device = np.stack([people.phone[user], 0 * user, 0 * user + p.PLATFORMS.index("tv")])
-    platform = of_device[device, np.arange(len(user))]
+    web, tv = p.PLATFORMS.index("web"), p.PLATFORMS.index("tv")
+    platform = np.select(
+        [device == p.DEVICES.index("mobile"), device == p.DEVICES.index("tv")],
+        [people.phone[user], tv],
+        default=web,
+    )
     exposed = block.visits.start >= block.effects.exposed_at[user]
     code = (
         device << DEVICE_AT
