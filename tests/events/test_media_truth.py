@@ -122,6 +122,28 @@ def check_events_form_the_chain(log: Log, planted: Planted) -> None:
     near(share, buy, error, "buys")
 
 
+def check_events_of_a_visit(log: Log, planted: Planted) -> None:
+    """Events of each kind a visit on which nothing acts, against the fundamental matrix."""
+    chosen = quiet(log, planted)
+    visits = log.per_user(log.first & chosen)
+    for at, name in enumerate(NAMES):
+        found, error = ratio_of(log.per_user(chosen & (log.name == at)), visits)
+        near(found, planted["chain"]["events_per_visit"][name], error, name)
+
+
+def check_values(log: Log, planted: Planted) -> None:
+    """Logarithms of seconds before the drift and of prices: normal, mean and spread."""
+    before = log.day < planted["drift"]["start"]["day"]
+    for kind, chosen in (
+        ("play_seconds", before & (log.name == PLAY)),
+        ("price", log.name == PURCHASE),
+    ):
+        about, x = planted["values"][kind], np.log(np.maximum(log.value[chosen], 0.01))
+        error = about["sigma"] / np.sqrt(len(x))
+        near(x.mean(), np.log(about["median"]), error, f"median {kind}")
+        near(x.std(), about["sigma"], error / np.sqrt(2), f"spread of {kind}")
+
+
 def check_lifetimes(log: Log, planted: Planted) -> None:
     """Lifetimes on the scale of the cumulative hazard are exponential, by covariates."""
     churn = planted["churn"]
@@ -323,6 +345,8 @@ CHECKS: list[Check] = [
     check_visits_are_negative_binomial,
     check_days_and_hours,
     check_events_form_the_chain,
+    check_events_of_a_visit,
+    check_values,
     check_lifetimes,
     check_retention,
     check_treated_plays,
@@ -345,6 +369,8 @@ WRONG: dict[str, tuple[object, Check]] = {
     "ACTIVITY_SHAPE": (1.2, check_visits_are_negative_binomial),
     "WEEKDAYS": (np.ones(7), check_days_and_hours),
     "PLAY_AGAIN": (0.58, check_events_form_the_chain),
+    "START_CHANCE": (np.array([0.6, 0.4, 0, 0, 0, 0]), check_events_of_a_visit),
+    "PRICE": (17.0, check_values),
     "EARLY_HAZARD": (0.045, check_lifetimes),
     "VISITS_PER_DAY": (0.35, check_retention),
     "TREATED_PLAYS": (1.0, check_treated_plays),

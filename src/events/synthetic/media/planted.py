@@ -97,6 +97,7 @@ class Planted:
             "seasonality": _seasonality(),
             "visits": _visits(),
             "chain": _chain(),
+            "values": _values(),
             "churn": _churn(),
             "retention": self._retention(),
             "experiment": self._experiment(),
@@ -270,6 +271,21 @@ def _chain() -> dict[str, Any]:
         "shrinks in proportion; factors of what acts multiply",
         "under_a_buy_factor": "add_to_cart to purchase is multiplied and the rest of that row "
         "shrinks in proportion",
+    }
+
+
+def _values() -> dict[str, Any]:
+    return {
+        "form": "log-normal: median, standard deviation of the logarithm, largest",
+        "play_seconds": {"median": p.PLAY_SECONDS, "sigma": p.PLAY_SIGMA, "most": p.PLAY_MOST},
+        "price": {"median": p.PRICE, "sigma": p.PRICE_SIGMA},
+        "step_seconds": {
+            "form": "least plus exponential of this mean, at most `most`; of a whole run of plays, "
+            "and of add_to_cart with its purchase; plays of a run share it evenly",
+            "mean": _by(p.EVENT_NAMES, p.STEP_SECONDS),
+            "least": p.STEP_LEAST,
+            "most": p.STEP_MOST,
+        },
     }
 
 

@@ -81,4 +81,4 @@ def _seconds(rng: np.random.Generator, block: Block, visit: NDArray[np.intp]) ->
     drifted = block.visits.day >= block.timeline.drift
     median = np.where(drifted, p.DRIFTED_SECONDS, 1.0).astype(np.float32) * p.PLAY_SECONDS
     seconds = np.minimum(np.exp(spread) * median[visit].astype(np.float32), p.PLAY_MOST)
-    return np.asarray(seconds * 10, np.int32) * 10
+    return np.asarray(np.rint(seconds * 10), np.int32) * 10
