@@ -65,6 +65,7 @@ lint: $(STAMP)  ## ruff, mypy, import layers, no package host named
 bench: $(STAMP)  ## measure against the references in benchmarks/
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.learned
+	$(BIN)/python -m benchmarks.media
 
 clean:  ## remove the environment, caches and everything that runs wrote
 	rm -rf $(VENV) build dist src/*.egg-info *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

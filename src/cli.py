@@ -34,7 +34,9 @@ def _date(text: str) -> date:
 SpecOption = Annotated[
     str,
     typer.Option(
-        "--spec", envvar="WHYRANK_SPEC", help="A built-in spec (saas, olist) or a .toml file."
+        "--spec",
+        envvar="WHYRANK_SPEC",
+        help="A built-in spec (saas, media, olist) or a .toml file.",
     ),
 ]
 WarehouseOption = Annotated[
@@ -112,6 +114,8 @@ def generate(
         )  # fmt: skip
         terminal.print(f"{made.n_events:,} events of {made.n_users:,} users in {made.events}")
         terminal.print(f"attributes in {made.users}; the truth behind them in {made.truth}")
+        if made.world is not None:
+            terminal.print(f"what was planted in the world is in {made.world}")
 
 
 @app.command(

@@ -7,10 +7,12 @@ from datetime import date
 from pathlib import Path
 
 from ..errors import UsageError
-from ..events.synthetic.saas import Generated, generate_saas
+from ..events.synthetic.media.world import generate_media
+from ..events.synthetic.saas import generate_saas
+from ..events.synthetic.world import Generated
 from ..spec.model import Spec
 
-GENERATORS = {"saas": generate_saas}
+GENERATORS = {"media": generate_media, "saas": generate_saas}
 
 
 def generate(

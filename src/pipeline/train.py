@@ -77,7 +77,7 @@ def train(
     should know, such as a tracking server that failed, in whose stead the local store keeps the
     run.
 
-    The saas spec trains on a generated world of 20,000 users when nothing, or only the demo's
+    A spec with a generator trains on a world of 20,000 users when nothing, or only the demo's
     world, is loaded: a hundred users teach nothing.
 
     Raises DataError when the log is too short or one class is missing, UsageError for a candidate

@@ -5,7 +5,10 @@
 - `visits`: when each person comes, with daily and weekly rhythm
 - `actions`: what they do in a visit: pages, demo requests, signup, bookings
 - `tables`: arrays to the columns of the files: events, users, truth
+- `media`: a world of its own, people who watch, search and buy, with every effect known
+- `world`: what every world is asked for, and what it gives back
+- `spill`: records many times larger than memory, put in time order
 - `write`: files of any size in bounded memory, whole or not at all
 
-Every world has its own behaviour modules and shares `write`.
+Every world has its own behaviour modules and shares `world` and `write`.
 """

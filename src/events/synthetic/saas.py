@@ -7,15 +7,12 @@ words piece by piece.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from ...errors import UsageError
 from .actions import draw_events, plan_visits
 from .population import draw_people
 from .tables import (
@@ -30,25 +27,10 @@ from .tables import (
     user_table,
 )
 from .visits import MICROSECONDS_PER_HOUR, Clock, draw_visits
+from .world import Generated, Progress, World
 from .write import TableFile, beside, publish, sorted_batches, staged
 
 BLOCK_USERS = 2000
-MAX_DAYS = 36_500  # a century; far beyond what the arithmetic in microseconds holds
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Generated:
-    """What was written: three files and the size of the world. `end` is exclusive."""
-
-    events: Path
-    users: Path
-    truth: Path
-    n_events: int
-    n_users: int
-    start: date
-    end: date
 
 
 def generate_saas(
@@ -78,7 +60,7 @@ def generate_saas(
     ...     made.truth.name, made.truth.read_text().count("\\n")
     ('events_truth.csv', 21)
     """
-    world = _World(users, seed, start, days)
+    world = World(users, seed, start, days)
     end = world.checked_end()
     out = Path(out)
     targets = {"truth": beside(out, "truth"), "users": beside(out, "users"), "events": out}
@@ -97,27 +79,7 @@ def generate_saas(
     return Generated(out, targets["users"], targets["truth"], n_events, users, start, end)
 
 
-@dataclass(frozen=True)
-class _World:
-    users: int
-    seed: int
-    start: date
-    days: int
-
-    def checked_end(self) -> date:
-        """Return the day after the last; raise UsageError where the world cannot be made."""
-        for name, least in (("users", 1), ("days", 1), ("seed", 0)):
-            if (value := getattr(self, name)) < least:
-                raise UsageError(f"{name} is {value}; it must be at least {least}")
-        room = (date.max - self.start).days
-        if self.days > min(MAX_DAYS, room):
-            raise UsageError(
-                f"days is {self.days}; from {self.start} it must be at most {min(MAX_DAYS, room)}"
-            )
-        return self.start + timedelta(days=self.days)
-
-
-def _draw(world: _World, parts: Path, users: Path, truth: Path, step: Progress) -> int:
+def _draw(world: World, parts: Path, users: Path, truth: Path, step: Progress) -> int:
     """Draw every block: events as numbers, users and truth; return the number of events."""
     clock = Clock.of(world.start, world.days)
     end = world.days * 24 * MICROSECONDS_PER_HOUR

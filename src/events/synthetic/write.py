@@ -104,6 +104,9 @@ class TableFile:
     CSV has a header, UTF-8, `\\n` line ends, empty cells for null, and times in ISO 8601 UTC with
     microseconds; its text must hold no comma, quote or line break (ArrowInvalid otherwise).
 
+    Tables have the schema `schema`, or `coded`, if given, with text as numbers and dictionary; the
+    file shows no difference. A coded table should be ROWS long, or the last, to be written as is.
+
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "n.csv"
     ...     schema = pa.schema([("n", pa.int64()), ("t", pa.timestamp("us", "UTC"))])
@@ -113,15 +116,14 @@ class TableFile:
     ['n,t', '7,1970-01-01T00:00:00.000000Z', ',']
     """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self.path, self.schema = path, schema
+    def __init__(self, path: Path, schema: pa.Schema, coded: pa.Schema | None = None) -> None:
+        self.path, self.schema, self.coded = path, schema, coded
         self._held: list[pa.Table] = []
         self._files = ExitStack()
 
     def __enter__(self) -> Self:
         if self.path.name.endswith(".parquet"):
-            writer = pq.ParquetWriter(self.path, self.schema, compression="zstd")
-            self._parquet: pq.ParquetWriter | None = self._files.enter_context(writer)
+            self._parquet: pq.ParquetWriter | None = self._files.enter_context(self._writer())
             return self
         self._parquet = None
         raw: BinaryIO = self._files.enter_context(self.path.open("wb"))
@@ -132,6 +134,15 @@ class TableFile:
         self._text = raw
         self._text.write((",".join(self.schema.names) + "\n").encode())
         return self
+
+    def _writer(self) -> pq.ParquetWriter:
+        if self.coded is None:
+            return pq.ParquetWriter(self.path, self.schema, compression="zstd")
+        words = [field.name for field in self.coded if pa.types.is_dictionary(field.type)]
+        # without the Arrow schema in it, a reader takes the columns for the text that they are
+        return pq.ParquetWriter(
+            self.path, self.coded, compression="zstd", use_dictionary=words, store_schema=False
+        )
 
     def __exit__(
         self,
@@ -144,7 +155,7 @@ class TableFile:
                 self._emit(pa.concat_tables(self._held))
 
     def write(self, table: pa.Table) -> None:
-        """Append `table`, which must have this file's schema."""
+        """Append `table`, which must have this file's schema (the coded one, if given)."""
         self._held.append(table)
         if sum(t.num_rows for t in self._held) < ROWS:
             return
@@ -158,6 +169,8 @@ class TableFile:
         if self._parquet is not None:
             self._parquet.write_table(table, row_group_size=ROWS)
             return
+        if self.coded is not None:
+            table = table.cast(self.schema)
         columns = [_iso(c) if pa.types.is_timestamp(c.type) else c for c in table.columns]
         # In one chunk: behind an empty first chunk pyarrow 25 writes offsets in place of text.
         text = pa.Table.from_arrays(columns, names=table.column_names).combine_chunks()
