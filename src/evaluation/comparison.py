@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .chances import brier, calibration_error, log_loss
-from .differences import Difference, Drawn, Estimate
-from .ranking import group_by_score, lift_at, metrics_of_groups
-from .replicates import CHANCES, RANKING, replicate
+from .acting import Costs
+from .differences import Difference, Estimate
+from .measured import Measured
 
 Floats = NDArray[np.float64]
 Estimates = Mapping[str, Mapping[str, Estimate]]
@@ -54,7 +53,8 @@ class Comparison:
     on the last test ("tested") and of those means ("pooled"); the first name of a pair is the one
     that comes first among the scorers. twins: each pair asked for, one family. chosen: the best
     scorer that explains itself, by the tests before the last. counted: bootstrap replicates that
-    drew both classes, on each test and pooled; the others are left out.
+    drew both classes, on each test and pooled; the others are left out. costs: of acting, where
+    they are stated; then profit per user is a metric like any other.
     """
 
     reference: str
@@ -72,6 +72,7 @@ class Comparison:
     twins: tuple[Difference, ...]
     chosen: str | None
     counted: Mapping[str, int]
+    costs: Costs | None
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -118,6 +119,7 @@ def compare(
     twins: Sequence[tuple[str, str]] = (),
     tuned_on: Sequence[str] = (),
     capacity: float = 0.10,
+    costs: Costs | None = None,
     n_boot: int = 1000,
     level: float = 0.95,
     rng: np.random.Generator,
@@ -129,35 +131,26 @@ def compare(
     notes then say). floors: simple scorers that all others are set against as well. twins: pairs
     of scorers set against each other by TWINS_BY. tuned_on: tests that parameters were searched
     on; they are told, and judge nothing. capacity: the share of users at which lift, precision and
-    NDCG are told.
+    NDCG are told. costs: of acting; where it pays is told as well, by profit per user.
 
-    Raises DataError when a test has one class only, when scorers differ between tests, or when
-    most bootstrap replicates have one class only.
+    Raises DataError when a test has one class only, when scorers differ between tests, when most
+    bootstrap replicates have one class only, or when costs are stated without chances.
     """
     names = list(folds[0].margins)
     for fold in folds:
         if set(fold.margins) != set(names):
             raise DataError(f"test {fold.name}: its scorers are not those of {folds[0].name}")
-    judged = [place for place, fold in enumerate(folds) if fold.name not in tuned_on]
+    judged = [fold.name for fold in folds if fold.name not in tuned_on]
     if not judged:
         raise DataError("every test was tuned on: none is left to judge by")
-    with_chances = all(set(fold.chances) >= set(names) for fold in folds)
-    metrics = (*RANKING, *CHANCES) if with_chances else RANKING
-    points = {fold.name: {n: _metrics(fold, n, capacity) for n in names} for fold in folds}
-    draws = _recentred(replicate(folds, metrics, capacity, n_boot, rng), folds, metrics, points)
-
-    def drawn(where: Sequence[int]) -> Drawn:
-        tests = [points[folds[place].name] for place in where]
-        means = {n: {m: float(np.mean([t[n][m] for t in tests])) for m in metrics} for n in names}
-        values = draws[:, where].mean(axis=1)
-        known = values[~np.isnan(values).any(axis=(1, 2))]
-        return Drawn(names, metrics, means, known, n_boot, level)
-
-    tests = {fold.name: drawn([place]) for place, fold in enumerate(folds)}
-    last, pooled = tests[folds[-1].name], drawn(judged)
+    measured = Measured.of(
+        folds, capacity=capacity, costs=costs, n_boot=n_boot, level=level, rng=rng
+    )
+    tests = {fold.name: measured.over([fold.name]) for fold in folds}
+    last, pooled = tests[folds[-1].name], measured.over(judged)
     bases = [reference, *(name for name in floors if name in names)]
     before = folds[:-1] or folds
-    aucs = {n: np.mean([points[f.name][n]["roc_auc"] for f in before]) for n in eligible}
+    aucs = {n: np.mean([measured.points[f.name][n]["roc_auc"] for f in before]) for n in eligible}
     return Comparison(
         reference=reference,
         floors=tuple(bases[1:]),
@@ -165,64 +158,18 @@ def compare(
         n_boot=n_boot,
         capacity=capacity,
         tests=tuple(fold.name for fold in folds),
-        judged=tuple(folds[place].name for place in judged),
+        judged=tuple(judged),
         sizes={fold.name: (len(fold.labels), int(fold.labels.sum())) for fold in folds},
-        folds=points,
-        by_test={name: found.estimates() for name, found in tests.items()},
-        pooled=pooled.estimates(),
+        folds=measured.points,
+        by_test={test: measured.estimates([test]) for test in tests},
+        pooled=measured.estimates(judged),
         differences={"tested": last.differences(bases), "pooled": pooled.differences(bases)},
-        twins=pooled.family(twins, TWINS_BY) if with_chances else (),
+        twins=pooled.family(twins, TWINS_BY) if set(TWINS_BY) <= set(pooled.metrics) else (),
         chosen=max(aucs, key=lambda n: aucs[n]) if aucs else None,
         counted={n: len(d.values) for n, d in (*tests.items(), ("pooled", pooled))},
+        costs=costs,
         notes=() if len(folds) > 1 else ("chosen on the only test: the choice flatters itself",),
     )
-
-
-def _recentred(
-    draws: Floats,
-    folds: Sequence[FoldScores],
-    metrics: Sequence[str],
-    points: Mapping[str, Mapping[str, Mapping[str, float]]],
-) -> Floats:
-    """Return the replicates, those of the calibration error moved to lie around its value.
-
-    It is a mean of distances, which resampling only adds noise to: as they come, its replicates
-    would all lie above what was measured.
-    """
-    if "calibration_error" not in metrics:
-        return draws
-    place = metrics.index("calibration_error")
-    for test, fold in enumerate(folds):
-        for column, name in enumerate(fold.margins):
-            values = draws[:, test, column, place]
-            if not np.isnan(values).all():
-                excess = np.nanmean(values) - points[fold.name][name]["calibration_error"]
-                draws[:, test, column, place] = np.maximum(values - excess, 0.0)
-    return draws
-
-
-def _metrics(fold: FoldScores, name: str, capacity: float) -> dict[str, float]:
-    margin, labels = fold.margins[name], fold.labels
-    measured = metrics_of_groups(group_by_score(margin, labels), capacity)
-    found = {metric: float(value) for metric, value in measured.items()}
-    found |= {
-        "lift_at_5pct": lift_at(margin, labels, 0.05),
-        "lift_at_20pct": lift_at(margin, labels, 0.20),
-        "base_rate": float(labels.mean()),
-    }
-    chance = fold.chances.get(name)
-    if chance is not None:
-        found["brier"] = brier(chance, labels)
-        found["log_loss"] = log_loss(chance, labels)
-        found["calibration_error"] = calibration_error(chance, labels)
-        found["mean_probability"] = float(chance.mean())
-    threshold = fold.thresholds.get(name)
-    if threshold is not None:
-        flagged = margin >= threshold
-        found["flagged_share"] = float(flagged.mean())
-        found["threshold_precision"] = float(labels[flagged].mean()) if flagged.any() else 0.0
-        found["threshold_recall"] = float(flagged[labels].mean())
-    return found
 
 
 def to_dict(comparison: Comparison) -> dict[str, Any]:
@@ -256,6 +203,7 @@ def from_dict(raw: Mapping[str, Any]) -> Comparison:
                 "tests": tuple(raw["tests"]),
                 "judged": tuple(raw["judged"]),
                 "notes": tuple(raw["notes"]),
+                "costs": Costs(**raw["costs"]) if raw["costs"] else None,
                 "sizes": {test: (int(s[0]), int(s[1])) for test, s in raw["sizes"].items()},
                 "by_test": {test: estimates(found) for test, found in raw["by_test"].items()},
                 "pooled": estimates(raw["pooled"]),

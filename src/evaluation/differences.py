@@ -13,6 +13,7 @@ from ..stats.bootstrap import joint_reach
 
 Floats = NDArray[np.float64]
 Points = Mapping[str, Mapping[str, float]]
+PROFIT = "at_cost/profit"
 WORDS = {
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
@@ -22,6 +23,7 @@ WORDS = {
     "brier": "Brier score",
     "log_loss": "log loss",
     "calibration_error": "calibration error",
+    PROFIT: "profit per user",
 }
 LOWER_IS_BETTER = frozenset({"brier", "log_loss", "calibration_error"})
 _FIGURES = {"brier": 5, "log_loss": 5, "calibration_error": 4}
@@ -80,14 +82,19 @@ class Difference:
 
     def numbers(self) -> str:
         """Return the value and the widened interval."""
-        n = _FIGURES.get(self.metric, 3)
-        return f"{self.value:+.{n}f} [{self.family[0]:+.{n}f}, {self.family[1]:+.{n}f}]"
+        # Money has no scale of its own.
+        n = "4g" if self.metric == PROFIT else f"{_FIGURES.get(self.metric, 3)}f"
+        return f"{self.value:+.{n}} [{self.family[0]:+.{n}}, {self.family[1]:+.{n}}]"
 
     def words(self) -> str:
         """Say the difference in words."""
         tail = f"({self.numbers()})"
         if not self.detected:
             return f"no detectable difference between {self.first} and {self.second} {tail}"
+        if self.metric == PROFIT:
+            return (
+                f"{self.first} earns {'more' if self.better else 'less'} than {self.second} {tail}"
+            )
         how = "better" if self.better else "worse"
         does = f"gives {how} chances" if self.metric in LOWER_IS_BETTER else f"ranks {how}"
         return f"{self.first} {does} than {self.second} {tail}"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from .acting import Acting, Costs
 from .chances import calibration_groups, log_loss_terms
 from .ranking import Groups, metrics_of_groups
 
@@ -33,11 +34,13 @@ def replicate(
     capacity: float,
     n_boot: int,
     rng: np.random.Generator,
+    costs: Costs | None = None,
 ) -> Floats:
     """Return metrics of bootstrap replicates: (n_boot, tests, scorers, metrics).
 
-    metrics: all of RANKING, or of RANKING and CHANCES. A replicate in which a test has one class
-    only is NaN there, for all scorers.
+    metrics: all of RANKING, then all of CHANCES or none, then any that acting has. A replicate in
+    which a test has one class only is NaN there, for all scorers; where it draws nobody who is
+    acted upon, a precision alone is.
     """
     population = 1 + max(int(fold.users.max()) for fold in folds)
     present = np.zeros(population, dtype=bool)
@@ -47,7 +50,7 @@ def replicate(
     everyone = int(present.sum())
     names = list(folds[0].margins)
     with_chances = set(CHANCES) <= set(metrics)
-    sums = [_sums(fold, names, capacity, with_chances=with_chances) for fold in folds]
+    sums = [_sums(fold, names, capacity, costs, with_chances=with_chances) for fold in folds]
     found = np.empty((n_boot, len(folds), len(names), len(metrics)))
     for start in range(0, n_boot, _BATCH):
         draws = min(_BATCH, n_boot - start)
@@ -60,7 +63,7 @@ def replicate(
             for column, name in enumerate(names):
                 for position, metric in enumerate(metrics):
                     found[start : start + draws, place, column, position] = measured[name][metric]
-    found[np.isnan(found).any(axis=(2, 3))] = np.nan
+    found[np.isnan(found[..., : len(RANKING)]).any(axis=(2, 3))] = np.nan
     return found
 
 
@@ -76,10 +79,12 @@ class _Sums:
     cells: Mapping[str, tuple[csr_array, csr_array]]
     groups: Mapping[str, csr_array]
     terms: Floats
+    acting: Acting
 
     def measured(self, drawn: Floats) -> dict[str, dict[str, Floats]]:
         """Return scorer -> metric -> (draws,); drawn: how often each user is drawn, (n, draws)."""
         found = {}
+        acting = self.acting.measured(drawn)
         total = drawn.sum(axis=0)
         means = (self.terms.T @ drawn) / total if self.groups else np.empty((0, 0))
         for place, (name, (users, positives)) in enumerate(self.cells.items()):
@@ -90,10 +95,18 @@ class _Sums:
                 off = np.abs(self.groups[name] @ drawn).sum(axis=0) / total
                 brier, loss = means[2 * place : 2 * place + 2]
                 found[name] |= {"brier": brier, "log_loss": loss, "calibration_error": off}
+            found[name] |= acting.get(name, {})
         return found
 
 
-def _sums(fold: FoldScores, names: Sequence[str], capacity: float, *, with_chances: bool) -> _Sums:
+def _sums(
+    fold: FoldScores,
+    names: Sequence[str],
+    capacity: float,
+    costs: Costs | None,
+    *,
+    with_chances: bool,
+) -> _Sums:
     came = fold.labels.nonzero()[0]
     cells, groups, terms = {}, {}, []
     for name in names:
@@ -111,7 +124,8 @@ def _sums(fold: FoldScores, names: Sequence[str], capacity: float, *, with_chanc
             shape = (int(group.max()) + 1, len(cell))
             groups[name] = csr_array((away, (group, everyone)), shape=shape)
             terms += [away**2, log_loss_terms(chance, fold.labels)]
-    return _Sums(capacity, cells, groups, np.column_stack(terms) if terms else np.empty((0, 0)))
+    by_user = np.column_stack(terms) if terms else np.empty((0, 0))
+    return _Sums(capacity, cells, groups, by_user, Acting.on(fold, costs))
 
 
 def cells_of(margin: Floats, labels: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:

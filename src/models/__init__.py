@@ -9,5 +9,6 @@ recency       the floor; blend a mean of models that says why; rank_average one 
 learned       a fitted model behind the Scorer contract
 candidates    the catalogue: what is compared, and how each is fitted
 spend         expected spend, three ways; spend_fits fits them
-explain       contributions in words; tuning a search for better parameters
+explain       contributions in words; stability how far they stay when values are nudged
+tuning        a search for better parameters
 """

@@ -15,6 +15,7 @@ from .learned import LearnedScorer
 
 MOVED = 0.02  # of all that moved a score, in absolute log-odds: less is no reason
 NUDGES = 8
+_SEED = 20_180_601
 NUDGE = 0.01  # of a value that is no whole number; those are counts or days, and move by one
 
 
@@ -42,7 +43,9 @@ def explain_rows(
     Values are nudged NUDGES times, always the same way, so that a user's reasons do not depend on
     who else is explained: whole numbers, which are counts or days, by one, others by a hundredth of
     themselves. Zero stays zero and one does not become it: between never and once lies no small
-    step but all that such a reason says. Categories have no near neighbours either.
+    step but all that such a reason says. Categories have no near neighbours either. A contribution
+    that turns at one nudge in q is told with chance (1 - 1/q)^NUDGES: 0.4% at every second, 34% at
+    every eighth; `stability` measures what remains.
 
     Raises DataError for a scorer without contributions.
     """
@@ -52,8 +55,8 @@ def explain_rows(
     whole = np.abs(values).sum(axis=1, keepdims=True)
     steady = np.abs(values) >= MOVED * np.maximum(whole, 1e-12)
     matrix = scorer.encoding.matrix(table)
-    for nudged in _nudged(matrix, len(scorer.encoding.numbers)):
-        again = scorer.model.contributions(nudged)
+    for copy in nudged(matrix, len(scorer.encoding.numbers)):
+        again = scorer.model.contributions(copy)
         if again is not None:
             steady &= np.sign(by_part(again[0], found.names, parts)) == np.sign(values)
     return Explained(parts, values, found.base, steady)
@@ -89,22 +92,6 @@ def by_part(values: Floats, names: Sequence[str], parts: Mapping[str, Sequence[s
         [values[:, [places[name] for name in members]].sum(axis=1) for members in parts.values()]
     )
     return found
-
-
-def stability(scorer: LearnedScorer, table: FeatureTable, most: int = 3) -> float:
-    """Return how many of users' largest reasons stay among the largest when nudged, 0 to 1.
-
-    The mean overlap of the `most` largest contributions before and after, over users and nudges.
-    """
-    matrix = scorer.encoding.matrix(table)
-    values = np.asarray(scorer.contributions(table).values, dtype=np.float64)
-    first = _largest(values, most)
-    shares = []
-    for nudged in _nudged(matrix, len(scorer.encoding.numbers)):
-        again = scorer.model.contributions(nudged)
-        if again is not None:
-            shares.append((first & _largest(again[0], most)).sum(axis=1) / first.sum(axis=1))
-    return float(np.mean(shares))
 
 
 def model_reasons(
@@ -186,9 +173,14 @@ def agreement(
     return float(np.round(np.corrcoef(rankdata(left), rankdata(right))[0, 1], 6))
 
 
-def _nudged(matrix: Matrix, numbers: int) -> Sequence[Matrix]:
-    """Return copies of a matrix whose first columns, the numbers, are moved a little."""
-    rng = np.random.default_rng(20_180_601)
+def nudged(
+    matrix: Matrix, numbers: int, rng: np.random.Generator | None = None
+) -> Sequence[Matrix]:
+    """Return NUDGES copies of a matrix whose first columns, the numbers, are moved a little.
+
+    rng: of the directions; always the same ones when None, by which reasons are chosen.
+    """
+    rng = np.random.default_rng(_SEED) if rng is None else rng
     values = np.nan_to_num(matrix[:, :numbers])
     whole = values == np.round(values)
     step = np.where(whole, np.where(values == 0, 0.0, 1.0), NUDGE * values)
@@ -201,10 +193,3 @@ def _nudged(matrix: Matrix, numbers: int) -> Sequence[Matrix]:
         copy[:, :numbers] += (moved - values).astype(np.float32)
         copies.append(copy)
     return copies
-
-
-def _largest(values: Floats, most: int) -> NDArray[np.bool_]:
-    order = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :most]
-    found = np.zeros(values.shape, dtype=bool)
-    np.put_along_axis(found, order, True, axis=1)  # noqa: FBT003
-    return found

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..evaluation.acting import AT_CAPACITY, AT_COST
 from ..evaluation.comparison import Comparison
+from ..evaluation.differences import PROFIT
 from ..evaluation.sentinels import Sentinel
 from ..models.candidates import CANDIDATES, MEMBERS, RANK_AVERAGE, RankAverage
 from ..models.learned import LearnedScorer, reference_of
@@ -80,6 +82,7 @@ def log_training(
             "snapshots": len(course.folds[-1].train),
             "features": len(course.plan.numbers) + len(course.plan.texts),
             "seed": course.plan.about.seed,
+            **_costs(comparison),
         },
         metrics=_parent_metrics(comparison, sentinels),
         by_test=spend_metrics(spend),
@@ -162,11 +165,35 @@ def _scorer_record(name: str, scorer: Saved, comparison: Comparison, folder: Pat
         f"by_test/{metric}": [comparison.folds[test][name][metric] for test in comparison.tests]
         for metric in _STEPS
     }
+    by_test |= _acting_steps(name, comparison)
     metrics = {metric: round(value, _DECIMALS) for metric, value in metrics.items()}
     params = {} if isinstance(scorer, SavedScorecard) else scorer.about.params
     return ScorerRecord(
         name, {"scorer": name, "what": _what(name, params), **params}, metrics, by_test, folder
     )
+
+
+def _acting_steps(name: str, comparison: Comparison) -> dict[str, list[float]]:
+    """Return what acting from a threshold on caught on each test, with its interval.
+
+    What has no value on some test is left out: the precision of acting on nobody.
+    """
+    tests = [comparison.by_test[test][name] for test in comparison.tests]
+    found = {}
+    for metric in tests[-1]:
+        if metric.startswith((AT_CAPACITY, AT_COST)) and all(metric in test for test in tests):
+            found[metric] = [test[metric].value for test in tests]
+            found[f"{metric}_low"] = [test[metric].low for test in tests]
+            found[f"{metric}_high"] = [test[metric].high for test in tests]
+    return found
+
+
+def _costs(comparison: Comparison) -> dict[str, float]:
+    """Return the costs of acting as parameters, where they are stated."""
+    costs = comparison.costs
+    if costs is None:
+        return {}
+    return {"cost_of_action": costs.action, "value_of_conversion": costs.conversion}
 
 
 def _minus_scorecard(name: str, comparison: Comparison) -> dict[str, float]:
@@ -195,11 +222,14 @@ def _what(name: str, params: Mapping[str, Any]) -> str:
 def _parent_metrics(comparison: Comparison, sentinels: Sequence[Sentinel]) -> dict[str, float]:
     found = {"sentinels_failed": float(sum(not sentinel.passed for sentinel in sentinels))}
     if comparison.chosen is not None:
-        for metric, short in (("roc_auc", "auc"), ("lift", "lift")):
+        told = [("roc_auc", "chosen_minus_scorecard_auc"), ("lift", "chosen_minus_scorecard_lift")]
+        if comparison.costs is not None:
+            told.append((PROFIT, f"{PROFIT}_chosen_minus_scorecard"))
+        for metric, key in told:
             d = comparison.difference("pooled", metric, comparison.chosen, comparison.reference)
-            found[f"chosen_minus_scorecard_{short}"] = d.value
-            found[f"chosen_minus_scorecard_{short}_low"] = d.family[0]
-            found[f"chosen_minus_scorecard_{short}_high"] = d.family[1]
+            found[key] = d.value
+            found[f"{key}_low"] = d.family[0]
+            found[f"{key}_high"] = d.family[1]
     return found
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..evaluation.acting import AT_CAPACITY, AT_COST
 from ..evaluation.comparison import Comparison
-from ..evaluation.differences import WORDS, Difference, Estimate
+from ..evaluation.differences import PROFIT, WORDS, Difference, Estimate
 
 _FIRST = ("roc_auc", "lift", "average_precision")
 _SECOND = ("precision", "ndcg", "brier", "log_loss", "calibration_error")
@@ -37,7 +39,7 @@ def comparison_table(comparison: Comparison) -> Iterator[str]:
     )
     yield from _left_out(comparison)
     yield from _chances(comparison, order)
-    yield from _threshold_lines(comparison, order)
+    yield from _acting_lines(comparison, order)
     yield from resampling_lines(comparison)
 
 
@@ -125,23 +127,61 @@ def _chances(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
     yield from _aligned(rows)
 
 
-def _threshold_lines(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
-    """Yield what acting from a fixed threshold on would have caught on the last test."""
-    last = comparison.folds[comparison.tests[-1]]
-    rows = [(name, last[name]) for name in order if "flagged_share" in last[name]]
-    if not rows:
+def _acting_lines(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
+    """Yield what acting from a threshold on would have caught on the last test, by each rule."""
+    tested = comparison.tested[order[0]]
+    if f"{AT_CAPACITY}/share" in tested:
+        yield ""
+        yield (
+            f"acting from the score on that {comparison.capacity:.0%} of users had on the test "
+            "before: share of users acted on, of whom reached the target, share of all who did"
+        )
+        yield from _aligned(list(_acting_rows(comparison, order, AT_CAPACITY)))
+    costs = comparison.costs
+    if costs is None:
         return
-    width = max(len(name) for name, _ in rows)
+    n, positives = comparison.sizes[comparison.tests[-1]]
+    everybody = positives / n * costs.conversion - costs.action
     yield ""
     yield (
-        f"acting from the score on that {comparison.capacity:.0%} of users had on the test before: "
-        "share acted on, of whom reached the target, share of all who did"
+        f"acting from a chance of {costs.pays_from:.3g} on, where it pays: an action costs "
+        f"{costs.action:g}, a conversion is worth {costs.conversion:g}; acting on everybody would "
+        f"have brought {everybody:.{_cents(comparison)}f} per user, on nobody 0; the last column "
+        f"{comparison.where()}"
     )
-    for name, point in rows:
-        yield (
-            f"{name:<{width}}  {point['flagged_share']:>6.1%}  precision "
-            f"{point['threshold_precision']:>7.2%}  recall {point['threshold_recall']:>6.1%}"
-        )
+    yield from _aligned(list(_acting_rows(comparison, order, AT_COST)))
+
+
+def _acting_rows(
+    comparison: Comparison, order: Sequence[str], rule: str
+) -> Iterator[tuple[str, ...]]:
+    """Yield a head and a row per scorer, with profit where costs are stated."""
+    with_profit = comparison.costs is not None
+    paired = rule == AT_COST
+    head = ("scorer", "acted on", "precision", "recall")
+    yield (*head, *(["profit per user"] * with_profit), *(["profit minus scorecard"] * paired))
+    cents = _cents(comparison)
+    for name in order:
+        found = comparison.tested[name]
+        shares = ("share", ".1%"), ("precision", ".2%"), ("recall", ".1%")
+        cells = [_as(found.get(f"{rule}/{what}"), digits) for what, digits in shares]
+        if with_profit:
+            cells.append(_as(found.get(f"{rule}/profit"), f".{cents}f"))
+        if paired:
+            cells.append(_against(comparison, name, PROFIT, f"+.{cents}f"))
+        yield (name, *cells)
+
+
+def _cents(comparison: Comparison) -> int:
+    """Return how many decimals money is told with: a thousandth of what an action costs."""
+    costs = comparison.costs
+    return 0 if costs is None else max(0, 3 - math.floor(math.log10(costs.action)))
+
+
+def _as(found: Estimate | None, digits: str) -> str:
+    if found is None:  # the precision of acting on nobody
+        return "-"
+    return f"{found.value:{digits}} [{found.low:{digits}}, {found.high:{digits}}]"
 
 
 def _floor_lines(comparison: Comparison) -> Iterator[str]:
@@ -157,10 +197,11 @@ def _floor_lines(comparison: Comparison) -> Iterator[str]:
 
 
 def _other_metrics(comparison: Comparison) -> Iterator[str]:
-    """Yield the chosen scorer's difference to the reference by the metrics not in the verdict."""
+    """Yield the chosen scorer's difference to the reference by the metrics not told above."""
     if comparison.chosen is None:
         return
-    told = [m for m in comparison.pooled[comparison.chosen] if m not in {"roc_auc", "lift"}]
+    compared = [m for m in WORDS if m in comparison.pooled[comparison.chosen]]
+    told = [m for m in compared if m not in {"roc_auc", "lift", PROFIT}]
     found = [
         comparison.difference("pooled", m, comparison.chosen, comparison.reference) for m in told
     ]
@@ -185,9 +226,12 @@ def _spend_lines(spend: Any) -> Iterator[str]:
     yield ""
 
 
-def _against(comparison: Comparison, name: str) -> str:
+def _against(
+    comparison: Comparison, name: str, metric: str = "roc_auc", digits: str = "+.3f"
+) -> str:
     if name == comparison.reference:
         return ""
-    found = comparison.difference("pooled", "roc_auc", name, comparison.reference)
+    found = comparison.difference("pooled", metric, name, comparison.reference)
     mark = "" if not found.detected else (" better" if found.value > 0 else " worse")
-    return f"{found.value:+.3f} [{found.family[0]:+.3f}, {found.family[1]:+.3f}]{mark}"
+    low, high = found.family
+    return f"{found.value:{digits}} [{low:{digits}}, {high:{digits}}]{mark}"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
+from ..evaluation.acting import Costs
 from ..evaluation.comparison import Comparison, compare, to_dict
 from ..evaluation.sentinels import Sentinel
 from ..files import replacing
@@ -109,6 +110,7 @@ def train(
         twins=twins_of(chosen),
         tuned_on=[str(fold.test) for fold in course.all_folds()[:-1]] if params else (),
         capacity=spec.training.capacity,
+        costs=costs_of(spec),
         n_boot=n_boot,
         rng=np.random.default_rng(seed),
     )
@@ -130,6 +132,12 @@ def train(
         spend=spend, say=say, note=note,
     )  # fmt: skip
     return Training(run, kept, folder, course, comparison, sentinels)
+
+
+def costs_of(spec: Spec) -> Costs | None:
+    """Return what acting costs and wins, or None where the spec does not say."""
+    cost, value = spec.training.cost_of_action, spec.training.value_of_conversion
+    return None if cost is None or value is None else Costs(cost, value)
 
 
 def twins_of(candidates: Sequence[str]) -> list[tuple[str, str]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .durations import parse_days
 
+# Strict: true and "2" are no amounts of money.
+_Money = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -38,7 +40,10 @@ class TrainingSpec(_Part):
     every: days from one training snapshot to the next. snapshots: training snapshots per fold, the
     latest one horizon before the fold's test. folds: tests, one horizon apart, the last as of the
     test date. capacity: the share of the population that can be acted upon, at which precision and
-    recall are told. leave_out: features that learned scorers do not read. rising, falling:
+    recall are told. cost_of_action, value_of_conversion: what acting on one user costs and what one
+    conversion among those acted upon is worth, in one currency, both or neither; with them,
+    precision, recall and profit are also told where acting pays, from a chance of cost over value
+    on. leave_out: features that learned scorers do not read. rising, falling:
     features with which the chance of the target can only grow, or only shrink. recency: the
     feature that ranks by itself as the floor, smaller is better. suspect_auc: an ROC AUC that is
     too good to be true for this target, of a feature alone or of a scorer on any test.
@@ -50,6 +55,8 @@ class TrainingSpec(_Part):
     snapshots: Annotated[int, Field(ge=1, le=60)] = 6
     folds: Annotated[int, Field(ge=1, le=24)] = 3
     capacity: Annotated[float, Field(gt=0, lt=1)] = 0.10
+    cost_of_action: _Money | None = None
+    value_of_conversion: _Money | None = None
     leave_out: tuple[str, ...] = ()
     rising: tuple[str, ...] = ()
     falling: tuple[str, ...] = ()
@@ -64,6 +71,38 @@ class TrainingSpec(_Part):
     def _whole_days(cls, text: str) -> str:
         parse_days(text)
         return text
+
+    @field_validator("cost_of_action", "value_of_conversion")
+    @classmethod
+    def _above_zero(cls, amount: float | None) -> float | None:
+        if amount is not None and amount <= 0:
+            raise ValueError(
+                f"{amount!r} must be above 0, an amount of money; leave both cost_of_action and "
+                "value_of_conversion out to go by capacity alone"
+            )
+        return amount
+
+    @model_validator(mode="after")
+    def _acting_can_pay(self) -> Self:
+        amounts = {
+            "cost_of_action": self.cost_of_action,
+            "value_of_conversion": self.value_of_conversion,
+        }
+        known = {key: amount for key, amount in amounts.items() if amount is not None}
+        if len(known) == 1:
+            ((key, amount),) = known.items()
+            (missing,) = amounts.keys() - known
+            raise ValueError(
+                f"{key} = {amount:g} stands without {missing}: write both, in one currency, or "
+                "leave both out"
+            )
+        if known and known["cost_of_action"] >= known["value_of_conversion"]:
+            cost, value = known.values()
+            raise ValueError(
+                f"cost_of_action = {cost:g} must be below value_of_conversion = {value:g}, or "
+                "acting pays for nobody: write both per user, in one currency"
+            )
+        return self
 
     def names(self) -> dict[str, tuple[str, ...]]:
         """Return the features that each key names."""

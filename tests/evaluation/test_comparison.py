@@ -144,17 +144,6 @@ def test_pooled_replicates_draw_a_user_once_for_all_tests() -> None:
     assert width([one, stranger]) == pytest.approx(alone / np.sqrt(2), rel=0.15)
 
 
-def test_thresholds_of_the_test_before_are_told_on_this_one() -> None:
-    found = fold(5, {"scorecard": 1.0})
-    told = compare([found], reference="scorecard", n_boot=20, rng=np.random.default_rng(0)).folds[
-        found.name
-    ]["scorecard"]
-    flagged = found.margins["scorecard"] >= 1.0
-    assert told["flagged_share"] == flagged.mean()
-    assert told["threshold_precision"] == found.labels[flagged].mean()
-    assert told["threshold_recall"] == found.labels[flagged].sum() / found.labels.sum()
-
-
 def test_what_cannot_be_compared_is_refused() -> None:
     first, second = fold(1, {"scorecard": 1.0}), fold(2, {"other": 1.0}, name="b")
     with pytest.raises(DataError, match="test b: its scorers are not those of 2026-01-01"):

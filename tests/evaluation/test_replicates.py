@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from whyrank.errors import DataError
+from whyrank.evaluation.acting import Costs
 from whyrank.evaluation.chances import calibration_bins, calibration_groups
 from whyrank.evaluation.comparison import FoldScores, compare
 from whyrank.evaluation.ranking import lift_at, ndcg_at, precision_at
@@ -14,6 +17,12 @@ from whyrank.evaluation.replicates import CHANCES, RANKING, replicate
 from whyrank.pipeline.show_comparison import comparison_table
 
 METRICS = (*RANKING, *CHANCES)
+COSTS = Costs(3.0, 7.0)
+ACTING = tuple(
+    f"{rule}/{what}"
+    for rule in ("at_capacity", "at_cost")
+    for what in ("share", "precision", "recall", "profit")
+)
 
 
 def fold(seed: int, n: int, positives: int, name: str) -> FoldScores:
@@ -33,7 +42,15 @@ def by_hand(test: FoldScores, name: str, rows: np.ndarray, capacity: float) -> d
     chance = test.chances[name][rows]
     group = calibration_groups(test.chances[name])[rows]
     away = [abs((chance - label)[group == g].sum()) for g in range(10)]
-    return {
+    acting = {}
+    for rule, upon in (("at_capacity", margin >= 1.5), ("at_cost", chance >= 3 / 7)):
+        acting |= {
+            f"{rule}/share": upon.mean(),
+            f"{rule}/precision": label[upon].mean() if upon.any() else np.nan,
+            f"{rule}/recall": upon[label].mean(),
+            f"{rule}/profit": np.where(upon, np.where(label, 4.0, -3.0), 0.0).mean(),
+        }
+    return acting | {
         "roc_auc": roc_auc_score(label, margin),
         "average_precision": average_precision_score(label, margin),
         "lift": lift_at(margin, label, capacity),
@@ -47,8 +64,10 @@ def by_hand(test: FoldScores, name: str, rows: np.ndarray, capacity: float) -> d
 
 def test_replicates_measure_users_drawn_one_by_one() -> None:
     tests = [fold(1, 400, 60, "a"), fold(2, 500, 90, "b")]
+    tests = [replace(test, thresholds=dict.fromkeys(test.margins, 1.5)) for test in tests]
     n_boot, capacity = 53, 0.15  # not a whole number of batches
-    found = replicate(tests, METRICS, capacity, n_boot, np.random.default_rng(7))
+    metrics = (*METRICS, *ACTING)
+    found = replicate(tests, metrics, capacity, n_boot, np.random.default_rng(7), COSTS)
     known = sorted({int(user) for test in tests for user in test.users})
     rng = np.random.default_rng(7)
     for draw in range(n_boot):
@@ -58,8 +77,8 @@ def test_replicates_measure_users_drawn_one_by_one() -> None:
             rows = np.array([row_of[user] for user in drawn if user in row_of])
             for column, name in enumerate(test.margins):
                 expected = by_hand(test, name, rows, capacity)
-                told = dict(zip(METRICS, found[draw, place, column], strict=True))
-                assert told == pytest.approx(expected, abs=1e-9)
+                told = dict(zip(metrics, found[draw, place, column], strict=True))
+                assert told == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 def test_three_positives_still_give_intervals_and_say_what_was_left_out() -> None:

@@ -25,7 +25,7 @@ from whyrank.models.candidates import (
 )
 from whyrank.models.classifier import DEFAULTS
 from whyrank.models.encoding import fit_encoding
-from whyrank.models.explain import _nudged, agreement, explain_rows, stability
+from whyrank.models.explain import agreement, explain_rows, nudged
 from whyrank.models.learned import Calibrator, LearnedScorer, fit_calibrator
 
 LEARNED = [name for name in CANDIDATES if name != "bg_nbd"]
@@ -185,9 +185,6 @@ def test_reasons_moved_the_score_and_stay_when_nudged(trainer: Trainer) -> None:
         share = np.abs(explained.values) / np.abs(explained.values).sum(axis=1, keepdims=True)
         assert not explained.steady[share < 0.02].any()
         assert explained.steady.sum(axis=1).min() >= 1
-        # Views and days move by a whole unit. Two of four at random would overlap by a half: what
-        # stays must be nearer to always than to that.
-        assert stability(scorer, table, most=2) > (1 + 1 / 2) / 2
         # Whoever else is explained, a user's reasons are the same.
         alone = explain_rows(scorer, table.take(np.array([7])), {})
         assert np.array_equal(alone.steady[0], explained.steady[7])
@@ -196,7 +193,7 @@ def test_reasons_moved_the_score_and_stay_when_nudged(trainer: Trainer) -> None:
 def test_nudges_are_small_and_never_turn_once_into_never() -> None:
     row = [0.0, 1.0, 7.0, -1.0, 2.5, -0.4, np.nan, 7.0]  # the last one stands for a category
     matrix = np.repeat(np.array([row], dtype=np.float32), 2, axis=0)
-    seen = np.array([nudged[0] for nudged in _nudged(matrix, 7)])
+    seen = np.array([copy[0] for copy in nudged(matrix, 7)])
     expected = [{0.0}, {1.0, 2.0}, {6.0, 8.0}, {-1.0, -2.0}, {2.475, 2.525}, {-0.396, -0.404}]
     for column, values in enumerate(expected):
         assert sorted(set(seen[:, column].tolist())) == pytest.approx(sorted(values), rel=1e-6)

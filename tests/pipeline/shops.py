@@ -100,6 +100,8 @@ high = 60
 every = "15d"
 snapshots = 2
 folds = 2
+cost_of_action = 5
+value_of_conversion = 25
 recency = "days_since_last"
 suspect_auc = 0.99
 [training.groups]

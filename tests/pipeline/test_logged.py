@@ -226,6 +226,37 @@ def test_few_metrics_have_plain_names_and_tests_are_steps(
             assert len(by_step) == 2
 
 
+def test_acting_from_a_threshold_on_is_logged_by_test_with_its_interval(
+    shop: Shop, client: MlflowClient, parent: Run, children: dict[str, Run]
+) -> None:
+    comparison = shop.training.comparison
+    for name, run in children.items():
+        for rule in ("at_capacity", "at_cost"):
+            for what in ("share", "precision", "recall", "profit"):
+                metric = f"{rule}/{what}"
+                estimates = [comparison.by_test[test][name][metric] for test in comparison.tests]
+                for part, key in (("value", ""), ("low", "_low"), ("high", "_high")):
+                    kept = client.get_metric_history(run.info.run_id, f"{metric}{key}")
+                    by_step = [found.value for found in sorted(kept, key=lambda m: m.step)]
+                    assert by_step == [getattr(estimate, part) for estimate in estimates]
+    # By hand, from the registered scorer: acted upon from a chance of 5 in 25 on.
+    course = shop.training.course
+    test = read_labelled(shop.spec, course, course.folds[-1].test)
+    scorer = choose_scorer(shop.spec, "logistic", shop.store).learned
+    assert scorer is not None
+    acted = scorer.probability(test.table) >= 5 / 25
+    earned = 25 * test.labels[acted].sum() - 5 * acted.sum()
+    found = children["logistic"].data.metrics
+    assert found["at_cost/share"] == pytest.approx(acted.mean())
+    assert found["at_cost/profit"] == pytest.approx(earned / len(acted))
+    assert found["at_cost/recall"] == pytest.approx(acted[test.labels].mean())
+    assert parent.data.params["cost_of_action"] == "5.0"
+    assert parent.data.params["value_of_conversion"] == "25.0"
+    assert comparison.chosen is not None
+    more = comparison.difference("pooled", "at_cost/profit", comparison.chosen, "scorecard")
+    assert parent.data.metrics["at_cost/profit_chosen_minus_scorecard"] == more.value
+
+
 def test_every_scorer_carries_its_paired_difference_to_the_scorecard(
     shop: Shop, children: dict[str, Run]
 ) -> None:

@@ -21,8 +21,9 @@ from mlflow.artifacts import download_artifacts
 from tests.servers import answering, command_lines
 from whyrank.errors import DataError, SpecError, UsageError
 from whyrank.features.matrix import Snapshot
-from whyrank.models.explain import Explained, explain_rows, stability
+from whyrank.models.explain import Explained, explain_rows
 from whyrank.models.learned import LearnedScorer
+from whyrank.models.stability import MOST_TURNED, stability, turned
 from whyrank.pipeline import standing
 from whyrank.pipeline.build import build
 from whyrank.pipeline.calibrate import calibrate, calibration_lines
@@ -398,15 +399,26 @@ def test_bands_hold_as_many_where_it_learnt_as_the_points_make(world: World) -> 
             assert (scores >= least).mean() == pytest.approx(wanted, abs=tied + 1e-9)
 
 
-def test_the_largest_reasons_of_the_best_stay_when_nudged(world: World) -> None:
+def test_the_reasons_of_the_best_are_their_own_and_stay_when_nudged(world: World) -> None:
+    """Against chance, which is another user's reasons, and against what the guide says.
+
+    On worlds such as this one 93% to 95% stay on average; worlds differ by 2 points (standard
+    deviation, experiment 004), so that four of them lie above 0.85.
+    """
     course = world.training.course
     table = read_labelled(world.spec, course, course.folds[-1].test).table
     for name in ("logistic", "xgboost"):
         scorer = choose_scorer(world.spec, name, world.store).learned
-        assert scorer is not None
+        assert isinstance(scorer, LearnedScorer)
         best = table.take(np.argsort(-scorer.margin(table), kind="stable")[:200])
-        assert stability(scorer, best) > 0.9  # three of twenty at random would overlap by a sixth
-        assert explain_rows(scorer, best, {}).steady.sum(axis=1).min() >= 3
+        found = stability(scorer, best)
+        more = found.kept - found.chance
+        assert more.mean() > 4 * more.std() / np.sqrt(len(more))
+        assert found.kept.mean() > 0.93 - 4 * 0.02
+        explained = explain_rows(scorer, best, world.spec.training.groups)
+        assert explained.steady.sum(axis=1).min() >= 3
+        turns = turned(scorer, best, world.spec.training.groups, rng=np.random.default_rng(1))
+        assert (turns * explained.steady).mean() <= MOST_TURNED
 
 
 @pytest.fixture

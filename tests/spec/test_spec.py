@@ -65,6 +65,63 @@ def test_errors_name_key_value_and_fix(old: str, new: str, words: list[str]) -> 
         assert word in message
 
 
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (
+            "cost_of_action = 2",
+            "training: cost_of_action = 2 stands without value_of_conversion: write both, in one "
+            "currency, or leave both out",
+        ),
+        (
+            "value_of_conversion = 50",
+            "training: value_of_conversion = 50 stands without cost_of_action: write both, in one "
+            "currency, or leave both out",
+        ),
+        (
+            "cost_of_action = -2\nvalue_of_conversion = 50",
+            "training.cost_of_action: -2.0 must be above 0, an amount of money; leave both "
+            "cost_of_action and value_of_conversion out to go by capacity alone",
+        ),
+        (
+            "cost_of_action = 2\nvalue_of_conversion = 0",
+            "training.value_of_conversion: 0.0 must be above 0, an amount of money; leave both "
+            "cost_of_action and value_of_conversion out to go by capacity alone",
+        ),
+        (
+            "cost_of_action = 50\nvalue_of_conversion = 50.0",
+            "training: cost_of_action = 50 must be below value_of_conversion = 50, or acting pays "
+            "for nobody: write both per user, in one currency",
+        ),
+        (
+            "cost_of_action = nan\nvalue_of_conversion = 50",
+            "training.cost_of_action: nan: input should be a finite number",
+        ),
+        (
+            "cost_of_action = true\nvalue_of_conversion = 50",
+            "training.cost_of_action: True: input should be a valid number",
+        ),
+        (
+            'cost_of_action = "2"\nvalue_of_conversion = 50',
+            "training.cost_of_action: '2': input should be a valid number",
+        ),
+    ],
+)
+def test_costs_of_acting_that_decide_nothing_get_one_line(keys: str, words: str) -> None:
+    text = spec_text("saas").replace("capacity = 0.10", f"capacity = 0.10\n{keys}", 1)
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text, "my.toml")
+    assert str(caught.value) == f"my.toml: {words}"
+
+
+def test_costs_of_acting_are_written_both_or_neither() -> None:
+    text = spec_text("saas")
+    assert parse_spec(text).training.cost_of_action is None
+    keys = "capacity = 0.10\ncost_of_action = 2\nvalue_of_conversion = 49.9"
+    training = parse_spec(text.replace("capacity = 0.10", keys, 1)).training
+    assert (training.cost_of_action, training.value_of_conversion) == (2.0, 49.9)
+
+
 def test_a_label_only_event_is_refused_in_features() -> None:
     text = spec_text("olist").replace('events = ["order_purchased"]', 'events = ["order_kept"]', 1)
     with pytest.raises(SpecError, match="label_only: it knows the future"):
