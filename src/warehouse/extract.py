@@ -10,15 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import adbc_driver_manager
-import adbc_driver_postgresql.dbapi as adbc
 import duckdb
 import pyarrow.parquet as pq
 
 from ..errors import WarehouseError
 from ..spec.expressions import quote_name, quote_text
 from .engine import Connection, Warehouse
-from .postgres import PostgresWarehouse, advice
 
 
 class Extract(Protocol):
@@ -38,11 +35,18 @@ def extracting(warehouse: Warehouse, con: Connection, schema: str) -> Iterator[E
 
     Raises WarehouseError when the warehouse fails on the way.
     """
-    if not isinstance(warehouse, PostgresWarehouse):
+    if warehouse.engine == "duckdb":
         yield _FromDuckDB(cast("duckdb.DuckDBPyConnection", con), schema)
         return
+    # Only here: they load pandas and libpq, for which scoring from a file would wait.
+    import adbc_driver_manager
+    import adbc_driver_postgresql.dbapi as adbc
+
+    from .postgres import PostgresWarehouse, advice
+
+    server = cast("PostgresWarehouse", warehouse)
     try:
-        with adbc.connect(warehouse.uri) as source, source.cursor() as cursor:
+        with adbc.connect(server.uri) as source, source.cursor() as cursor:
             cursor.execute("set transaction isolation level repeatable read, read only")
             yield _FromPostgres(cursor, schema)
     except adbc_driver_manager.Error as error:

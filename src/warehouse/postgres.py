@@ -151,6 +151,7 @@ def advice(message: str) -> str:
     'the database system is starting up'
     """
     line = " ".join((message.strip() or "no reason was given").splitlines()[0].split())
+    line = line.rpartition("FATAL: ")[2].strip()
     lower = message.lower()
     rules: Mapping[str, str] = {
         "password authentication failed": "check user and password (URL, PGPASSWORD or ~/.pgpass)",
@@ -167,5 +168,5 @@ def advice(message: str) -> str:
     }
     for words, fix in rules.items():
         if words in lower:
-            return f"{line.rpartition('FATAL: ')[2].strip()}: {fix}"
+            return f"{line}: {fix}"
     return line

@@ -6,7 +6,9 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import duckdb
@@ -122,4 +124,34 @@ def test_two_builds_at_once(loaded: Home, undisturbed: Tables, tmp_path: Path) -
     os.killpg(first.pid, signal.SIGCONT)
     _, words = first.communicate()
     assert first.returncode == 0, words.decode()
+    assert tables(copy) == undisturbed
+
+
+@pytest.mark.parametrize("left", ["0", "600K"])
+def test_a_disk_that_is_full_during_a_build(
+    loaded: Home,
+    undisturbed: Tables,
+    tmp_path: Path,
+    can: Callable[[Sequence[str]], None],
+    left: str,
+) -> None:
+    """The build says so in one line; once there is room the next one makes the right tables."""
+    can(("unshare", "-m"))
+    copy = Home(shutil.copytree(loaded.folder, tmp_path / "home"))
+    build = f"{sys.executable} -m whyrank.cli build {' '.join(DATES)}"
+    script = (
+        "mkdir small && mount -t tmpfs -o size=48m tmpfs small && cp -r data small/ && cd small && "
+        f"head -c {left} /dev/zero > kept; cat /dev/zero > filler 2>/dev/null; rm kept; "
+        f"{build} >&2; code=$?; rm filler; {build} >&2 && cp data/whyrank.duckdb ../data/ && "
+        "exit $code"
+    )
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script],
+        cwd=copy.folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "disk is full" in errors[0] or "No space left" in errors[0], errors
     assert tables(copy) == undisturbed
