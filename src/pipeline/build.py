@@ -61,6 +61,7 @@ class _Plan:
     files: Mapping[str, str]
     mark: str
     built_load: int | None
+    since: date | None
     last_load: int
     last_event: datetime
     events: int
@@ -102,7 +103,7 @@ def build(
             models = run_dbt(
                 project, "run",
                 select=[SNAPSHOT_MODEL] if plan.mode == "snapshots" else [],
-                built_load=plan.built_load, hold=lock, secrets=secrets,
+                built_load=plan.built_load, since=plan.since, hold=lock, secrets=secrets,
             )  # fmt: skip
             if check:
                 say("testing data")
@@ -144,23 +145,48 @@ def _plan(
         # From here until the end the models may be half new: nobody may build on them. (Those
         # that an interrupted build of touched users leaves are made again by the next.)
         con.execute(f"delete from {schema}.builds")
-    counted = con.execute(
-        f"select count(*) from {schema}.events where load_id > ?", [built_load or 0]
-    ).fetchone()
     mode: Mode = "touched"
     if built_load is None or built_load == last_load:
         mode = "full" if built_load is None else "snapshots"
-    events = int(counted[0]) if counted else 0
-    return _Plan(mode, tuple(dates), files, mark, built_load, last_load, last_event, events)
+    events, since = changes_since(con, schema, built_load or 0)
+    return _Plan(mode, tuple(dates), files, mark, built_load, since, last_load, last_event, events)
+
+
+def changes_since(con: Connection, schema: str, built_load: int) -> tuple[int, date | None]:
+    """Count the events that later loads brought; return with it the first day that they change.
+
+    None stands for all days: a new link changes the whole of somebody's past.
+    """
+    brought = con.execute(
+        f"select count(*), min(event_time) from {schema}.events where load_id > ?", [built_load]
+    ).fetchone() or (0, None)
+    others = con.execute(
+        f"select (select min(event_time) from {schema}.withdrawn where load_id > ?), "
+        f"(select count(*) from {schema}.aliases where load_id > ?)",
+        [built_load, built_load],
+    ).fetchone() or (None, 0)
+    times = [time for time in (brought[1], others[0]) if time is not None]
+    since = min(times).date() if times and not others[1] else None
+    return int(brought[0]), since
 
 
 def _model_runs(con: Connection, spec: Spec, run: Run, models: Sequence[NodeResult]) -> list[Run]:
-    """Return each model's run, with the rows that its table holds by now."""
+    """Return each model's run, with the rows that its table holds by now; views are not counted."""
     schema = quote_name(marts_schema(spec))
+    kept = con.execute(
+        "select table_name from information_schema.tables "
+        "where table_schema = ? and table_type = 'BASE TABLE'",
+        [marts_schema(spec)],
+    ).fetchall()
+    tables = {row[0] for row in kept}
     runs = []
     for node in models:
-        counted = con.execute(f"select count(*) from {schema}.{quote_name(node.name)}").fetchone()
-        rows = int(counted[0]) if counted else None
+        rows = None
+        if node.name in tables:
+            counted = con.execute(
+                f"select count(*) from {schema}.{quote_name(node.name)}"
+            ).fetchone()
+            rows = int(counted[0]) if counted else None
         runs.append(Run("model", node.name, run.started_at, node.seconds, None, rows, "done"))
     return runs
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from ..errors import WarehouseError
@@ -46,14 +47,15 @@ def run_dbt(
     *,
     select: Sequence[str] = (),
     built_load: int | None = None,
+    since: date | None = None,
     hold: Sequence[int] = (),
     secrets: Mapping[str, str] | None = None,
 ) -> list[NodeResult]:
     """Run `dbt run`, `dbt test` or `dbt docs generate` in a project; return what each node did.
 
-    built_load: the last load that the models know already, None to build them anew. hold: file
-    descriptors that the process keeps open, such as that of a lock. secrets: as `write_profile`
-    returned them.
+    built_load: the last load that the models know already, None to build them anew. since: the
+    first day on which anything changed after it, None for any. hold: file descriptors that the
+    process keeps open, such as that of a lock. secrets: as `write_profile` returned them.
 
     Raises WarehouseError naming the first model or test that failed and why, and the log file.
     """
@@ -62,7 +64,8 @@ def run_dbt(
     if command == "run" and built_load is None:
         arguments.append("--full-refresh")
     elif built_load is not None:
-        arguments.append(f"--vars={json.dumps({'built_load': built_load})}")
+        days = ((since or date.min) - date.min).days
+        arguments.append(f"--vars={json.dumps({'built_load': built_load, 'since_days': days})}")
     done = subprocess.run(  # noqa: S603 - our own module with our own arguments
         arguments,
         capture_output=True,

@@ -8,6 +8,7 @@ memory and property tests.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
@@ -27,19 +28,20 @@ def run_models(
     built_load: int | None = None,
     engine: Engine = "duckdb",
     only: Sequence[str] = (),
+    since: date | None = None,
 ) -> list[str]:
     """Create every model of a project in `schema`, reading landing tables from `landing`.
 
     engine: whose connection `con` is; the files must have been rendered for it.
     built_load: the last load that the models in `schema` already know; incremental models then
-    take up only what later loads touched. None builds everything anew. only: create these models
-    and what they refer to, and no others; all when empty. Returns the models' names in the order
-    in which they were created.
+    take up only what later loads touched, on days from `since` on (any day when None). None builds
+    everything anew. only: create these models and what they refer to, and no others; all when
+    empty. Returns the models' names in the order in which they were created.
 
     Raises the engine's own error when a model's SQL fails; an incremental model is then as it was.
     """
     con.execute(f"create schema if not exists {quote_name(schema)}")
-    runner = _Runner(con, models_of(files), schema, landing, built_load, engine)
+    runner = _Runner(con, models_of(files), schema, landing, built_load, engine, since)
     for name in only or runner.models:
         runner.create(name)
     return runner.done
@@ -56,11 +58,13 @@ class _Runner:
         landing: str,
         built_load: int | None,
         engine: Engine,
+        since: date | None,
     ) -> None:
         self.models = models
         self.done: list[str] = []
         self._con, self._schema, self._landing = con, schema, landing
         self._built_load, self._engine = built_load, engine
+        self._since_days = ((since or date.min) - date.min).days
         self._environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
 
     def create(self, name: str) -> None:
@@ -110,6 +114,8 @@ class _Runner:
         def var(name: str, default: int) -> int:
             if name == "built_load" and self._built_load is not None:
                 return self._built_load
+            if name == "since_days":
+                return self._since_days
             return default
 
         return self._environment.from_string(text).render(

@@ -29,20 +29,31 @@ KEYS = {
 }
 
 
-def name_rows_without_id(con: duckdb.DuckDBPyConnection, table: str, load_id: int) -> None:
-    """Give rows of a load without event_id the hash of their content and their occurrence number.
+def name_of_content() -> str:
+    """Return SQL for the name of a row without event_id: a hash of its content.
 
-    The first occurrence of a content in a file is "md5", the next "md5-2", and so on.
+    >>> name_of_content()[:31]
+    "'h:' || md5(concat_ws(chr(31),"
+    """
+    parts = (f"coalesce(cast({column} as varchar), chr(30))" for column in _CONTENT)
+    return f"'h:' || md5(concat_ws(chr(31), {', '.join(parts)}))"
+
+
+def repeats(con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int) -> int:
+    """Count a load's rows beyond the first of each key."""
+    found = con.execute(
+        f"select count(*) - count(distinct hash({', '.join(KEYS[kind])})) from {table} "
+        f"where load_id = {load_id} and reject_reason is null"
+    ).fetchone()
+    return int(found[0]) if found else 0
+
+
+def number_equal_rows(con: duckdb.DuckDBPyConnection, table: str, load_id: int) -> None:
+    """Tell apart rows without event_id whose content is the same, by their occurrence in the file.
+
+    The first occurrence of a content in a file is "h:md5", the next "h:md5-2", and so on.
     """
     mine = f"load_id = {load_id} and reject_reason is null"
-    if not _any(con, f"select 1 from {table} where {mine} and event_id is null limit 1"):
-        return
-    content = " || chr(31) || ".join(
-        f"coalesce(cast({column} as varchar), chr(30))" for column in _CONTENT
-    )
-    con.execute(
-        f"update {table} set event_id = 'h:' || md5({content}) where {mine} and event_id is null"
-    )
     con.execute(
         f"""
         update {table} as t set event_id = t.event_id || '-' || cast(n.occurrence as varchar)
@@ -60,10 +71,13 @@ def name_rows_without_id(con: duckdb.DuckDBPyConnection, table: str, load_id: in
     )
 
 
-def drop_known_rows(con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int) -> int:
+def drop_known_rows(
+    con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int, *, repeated: bool
+) -> int:
     """Delete a load's rows whose key is known already; return how many.
 
-    Of rows with one key, the first load's stays, and within a load the first line's.
+    repeated: whether the load may hold a key twice. Of rows with one key, the first load's stays,
+    and within a load the first line's.
     """
     keys = KEYS[kind]
     mine = f"load_id = {load_id} and reject_reason is null"
@@ -81,10 +95,7 @@ def drop_known_rows(con: duckdb.DuckDBPyConnection, table: str, kind: str, load_
             )
             """,
         )
-    repeated = con.execute(
-        f"select count(*) - count(distinct {hashed}) from {table} where {mine}"
-    ).fetchone()
-    if repeated and repeated[0]:
+    if repeated:
         dropped += _deleted(
             con,
             f"""

@@ -25,7 +25,14 @@ from ..events.records.source import Progress
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from .engine import Connection
-from .identity import drop_known_rows, name_rows_without_id, refuse_chains, take_back
+from .identity import (
+    drop_known_rows,
+    name_of_content,
+    number_equal_rows,
+    refuse_chains,
+    repeats,
+    take_back,
+)
 from .project import landing_schema
 from .runs import Run, ended, record
 from .runs import now as clock
@@ -239,11 +246,17 @@ def _insert(
     refusals = " ".join(
         f"when {condition} then {quote_text(reason)}" for condition, reason in shape.checks
     ).replace("$latest", f"timestamp '{latest.isoformat(sep=' ')}'")
+    values = ", ".join(
+        f"case when _reason is null then coalesce(event_id, {name_of_content()}) end"
+        if name == "event_id"
+        else name
+        for name in names
+    )
     done = con.execute(
         f"""
         insert into {table}
             (load_id, line, {", ".join(names)}, reject_reason, reject_raw, reject_offset)
-        select {load_id}, _line, {", ".join(names)}, _reason,
+        select {load_id}, _line, {values}, _reason,
             case when _reason is not null then {opened.raw} end,
             case when _reason is not null then _offset end
         from (
@@ -272,11 +285,13 @@ def _settle(
     """Move refused rows to quarantine, drop known ones, and record the load."""
     table = f"{schema}.{kind}"
     withdrawn = copies = 0
+    repeated = repeats(con, table, kind, load_id) > 0
     if kind == "events":
-        name_rows_without_id(con, table, load_id)
+        if repeated:
+            number_equal_rows(con, table, load_id)
         if restate:
             withdrawn, copies = take_back(con, schema, load_id)
-    duplicates = copies + drop_known_rows(con, table, kind, load_id)
+    duplicates = copies + drop_known_rows(con, table, kind, load_id, repeated=repeated)
     if kind == "aliases":
         refuse_chains(con, table, load_id)
     reasons = dict(

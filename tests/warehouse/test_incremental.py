@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from tests.features.worlds import Event, frame, logs, tiny_spec
 from whyrank.features.compiler import compile_features
+from whyrank.pipeline.build import changes_since
+from whyrank.spec.load import load_spec
 from whyrank.warehouse.direct import run_models
 from whyrank.warehouse.landing import create_landing, load
 from whyrank.warehouse.project import render_project
@@ -58,7 +60,10 @@ def take(
 
 
 def build(con: duckdb.DuckDBPyConnection, schema: str, built_load: int | None = None) -> None:
-    run_models(con, FILES, schema=schema, landing="tiny_landing", built_load=built_load)
+    since = None if built_load is None else changes_since(con, "tiny_landing", built_load)[1]
+    run_models(
+        con, FILES, schema=schema, landing="tiny_landing", built_load=built_load, since=since
+    )
 
 
 def last_load(con: duckdb.DuckDBPyConnection) -> int:
@@ -209,3 +214,30 @@ def test_only_what_a_late_event_can_reach_is_made_anew() -> None:
     kept = [start for start, row in after if (start, row) in before]
     assert kept == [start for start, _ in before if start < datetime(2026, 3, 5, 8)]
     assert len(after) == len(before)
+
+
+def test_attributes_that_are_given_again_replace_the_earlier_ones() -> None:
+    spec = load_spec("saas")
+    files = render_project(spec, compile_features(spec), [date(2026, 3, 9)])
+    events = [
+        Event(user, f"{user}{i}", datetime(2026, 3, 1 + i, 9), "page_view", 1.0, "desk", None)
+        for user in ("ana", "bo")
+        for i in range(3)
+    ]
+    people = pd.DataFrame({"user_id": ["ana", "bo"], "email": ["a@x", "b@x"], "country": "DE"})
+    with duckdb.connect() as con:
+        con.execute("set timezone = 'UTC'")
+        create_landing(con, spec)
+        for kind, rows in (("events", frame(events)), ("users", people)):
+            con.register("arriving", rows)
+            load(con, spec, "arriving", kind=kind, now=NOW)
+        run_models(con, files, schema="later", landing="saas_landing")
+        con.register("arriving", people.assign(email=["new@x", "b@x"]))
+        load(con, spec, "arriving", kind="users", now=NOW)
+        run_models(con, files, schema="later", landing="saas_landing", built_load=2)
+        run_models(con, files, schema="anew", landing="saas_landing")
+        found, expected = (
+            con.execute(f"select user_id, email from {schema}.user_details order by 1").fetchall()
+            for schema in ("later", "anew")
+        )
+    assert found == expected == [("ana", "new@x"), ("bo", "b@x")]
