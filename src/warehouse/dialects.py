@@ -76,7 +76,7 @@ def _conditional(hook: str) -> str:
 
 def _extras(settings: Mapping[str, str]) -> dict[str, object]:
     """Settings that Postgres wants besides: rows of touched users are looked up by an index."""
-    if settings.get("materialized") != "incremental":
+    if ".user_id" not in str(settings.get("pre_hook", "")):
         return {}
     return {"indexes": [{"columns": ["user_id"]}]}
 

@@ -32,7 +32,7 @@ KEYS = {
 def name_of_content() -> str:
     """Return SQL for the name of a row without event_id: a hash of its content.
 
-    >>> name_of_content()[:31]
+    >>> name_of_content()[:30]
     "'h:' || md5(concat_ws(chr(31),"
     """
     parts = (f"coalesce(cast({column} as varchar), chr(30))" for column in _CONTENT)

@@ -8,6 +8,7 @@ the URL: ?sslmode=verify-full&sslrootcert=…
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -141,7 +142,7 @@ class PostgresWarehouse(Warehouse):
             "retries": 0,
             **{key: given[key] for key in _TLS if given.get(key)},
         }
-        return target, {SECRET: str(given.get("password") or "")}
+        return target, {SECRET: str(given.get("password") or os.environ.get("PGPASSWORD") or "")}
 
 
 def advice(message: str) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -120,15 +122,26 @@ def _copied(
 ) -> Published:
     """Write a build's tables to a folder of its own and make it the current one here."""
     folder = root / info.build_id
-    folder.mkdir(parents=True)
-    with extracting(warehouse, con, schema) as extract:
-        for day in info.as_of_dates:
-            where = f"as_of = date {quote_text(day)}"
-            path = folder / f"user_features_{day}.parquet"
-            extract.write("user_features", path, where=where, order="user_id")
-        for name in info.tables:
-            extract.write(name, folder / f"{name}.parquet", order="all")
-    (folder / "build.json").write_text(json.dumps(asdict(info), indent=1), encoding="utf-8")
+    root.mkdir(parents=True, exist_ok=True)
+    # Under another name until it is whole: two readers may fetch the same build at once.
+    part = Path(tempfile.mkdtemp(prefix=f".{info.build_id}.", dir=root))
+    try:
+        with extracting(warehouse, con, schema) as extract:
+            for day in info.as_of_dates:
+                where = f"as_of = date {quote_text(day)}"
+                path = part / f"user_features_{day}.parquet"
+                extract.write("user_features", path, where=where, order="user_id")
+            for name in info.tables:
+                extract.write(name, part / f"{name}.parquet", order="all")
+        text = json.dumps(asdict(info), indent=1)
+        (part / "build.json").write_text(text, encoding="utf-8")
+        part.chmod(0o755)
+        with suppress(OSError):  # somebody else was quicker, and wrote the same
+            part.rename(folder)
+        if not folder.exists():
+            raise WarehouseError(f"{folder}: cannot be written: free or grant what it takes")
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
     with replacing(root / "current") as temporary:
         temporary.write_text(info.build_id, encoding="utf-8")
     return Published(folder, info)
@@ -156,7 +169,6 @@ def read_published(warehouse: Warehouse, spec_name: str) -> Published:
     if warehouse.engine == "postgres":
         info = _published_there(warehouse, spec_name)
         if not (root / info.build_id / "build.json").exists():
-            shutil.rmtree(root / info.build_id, ignore_errors=True)
             with translated(f"fetching to {root / info.build_id}"), warehouse.connect() as con:
                 _copied(warehouse, con, f"{spec_name}_published", root, info)
                 _forget_old(root, info.build_id)
@@ -205,6 +217,10 @@ def _root(warehouse: Warehouse, spec_name: str) -> Path:
 
 def _forget_old(root: Path, current: str) -> None:
     """Remove all but the last few builds; a reader has long opened what it needs of older ones."""
-    builds = sorted(entry for entry in root.iterdir() if entry.is_dir() and entry.name != current)
+    builds = sorted(
+        entry
+        for entry in root.iterdir()
+        if entry.is_dir() and entry.name != current and not entry.name.startswith(".")
+    )
     for old in builds[: -(KEPT_BUILDS - 1)]:
         shutil.rmtree(old, ignore_errors=True)

@@ -135,13 +135,13 @@ def test_a_full_disk_keeps_what_was_there(home: Home, can: Can) -> None:
     can(("unshare", "-m"))
     small = home.folder / "small"
     small.mkdir()
-    # Runs of 8 MiB: a load that fits, one that does not, and then the first one's rows again.
+    # 8 MiB: a load that fits, one that does not; then there is room, for the first one's rows again.
     home.write("big.csv", HEADER + "".join(ROW.replace("x,", f"x{i},") for i in range(400_000)))
     script = (
         f"mount -t tmpfs -o size=8m tmpfs {small} && run() {{ {sys.executable} -m whyrank.cli "
         '"$@" --warehouse duckdb:///small/w.duckdb; }; '
-        "run ingest events.csv && run ingest big.csv; code=$?; run ingest events.csv && "
-        "run build && run score --out small/top.csv && head -c 7M /dev/zero > small/filler; "
+        f"run ingest events.csv && run ingest big.csv; code=$?; mount -o remount,size=48m {small}; "
+        "run ingest events.csv && run build && run score --out small/top.csv && head -c 40M /dev/zero > small/filler; "
         "cat /dev/zero > small/rest; sha256sum < small/top.csv; run score --out small/top.csv; "
         "full=$?; sha256sum < small/top.csv; ls -A small | grep -c tmp; exit $((code * 10 + full))"
     )
@@ -151,7 +151,9 @@ def test_a_full_disk_keeps_what_was_there(home: Home, can: Can) -> None:
     )  # fmt: skip
     assert done.returncode == 11, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert [("the disk is full" in e or "No space left" in e) for e in errors] == [True, True]
+    assert [("the disk is full" in e or "No space left" in e) for e in errors] == [True, True], (
+        errors
+    )
     assert "Traceback" not in done.stderr
     assert "120 read = 0 accepted + 120 duplicate" in done.stdout
     digests = [line for line in done.stdout.splitlines() if line.endswith("  -")]

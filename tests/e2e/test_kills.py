@@ -17,6 +17,8 @@ import pytest
 
 from tests.e2e.conftest import HEADER, Home, killed, start
 
+pytestmark = pytest.mark.engines
+
 BIG = 500_000
 
 
