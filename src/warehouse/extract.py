@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..errors import WarehouseError
@@ -79,24 +80,32 @@ class _FromPostgres:
         sql += f" order by {', '.join(map(self._bytewise, keys))}" if keys else ""
         self._cursor.execute(sql)
         reader = self._cursor.fetch_record_batch()
-        with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
+        exact = {n: pa.decimal128(*kind) for n, kind in self._decimals.items()}
+        schema = pa.schema([f.with_type(exact.get(f.name, f.type)) for f in reader.schema])
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
             for batch in reader:
-                writer.write_batch(batch)
+                arrays = [c.cast(f.type) for c, f in zip(batch.columns, schema, strict=True)]
+                writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
 
     def _columns(self, table: str) -> dict[str, str]:
-        """Return SQL by column name: decimals, which Arrow would get as text, become doubles."""
+        """Return SQL by column name: decimals come as text, and become decimals again here."""
         self._cursor.execute(
-            "select column_name, data_type from information_schema.columns "
+            "select column_name, data_type, numeric_precision, numeric_scale "
+            "from information_schema.columns "
             "where table_schema = $1 and table_name = $2 order by ordinal_position",
             [self._schema, table],
         )
-        self._types = {row[0]: row[1] for row in self._cursor.fetchall()}
-        return {
-            name: f"cast({quote_name(name)} as double precision) as {quote_name(name)}"
-            if kind == "numeric"
-            else quote_name(name)
-            for name, kind in self._types.items()
+        rows = self._cursor.fetchall()
+        self._types = {row[0]: row[1] for row in rows}
+        self._decimals = {
+            row[0]: (row[2], row[3]) for row in rows if row[1] == "numeric" and row[2]
         }
+        sql = {}
+        for name, kind in self._types.items():
+            as_is = quote_name(name)
+            other = "text" if name in self._decimals else "double precision"
+            sql[name] = f"cast({as_is} as {other}) as {as_is}" if kind == "numeric" else as_is
+        return sql
 
     def _bytewise(self, column: str) -> str:
         """Return a sort key that orders text by its bytes and nulls last, as DuckDB does."""

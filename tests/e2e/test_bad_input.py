@@ -135,13 +135,14 @@ def test_a_full_disk_keeps_what_was_there(home: Home, can: Can) -> None:
     can(("unshare", "-m"))
     small = home.folder / "small"
     small.mkdir()
-    # 8 MiB: a load that fits, one that does not; then there is room, for the first one's rows again.
+    # 8 MiB: a load that fits, one that does not; then there is room for the rest.
     home.write("big.csv", HEADER + "".join(ROW.replace("x,", f"x{i},") for i in range(400_000)))
     script = (
         f"mount -t tmpfs -o size=8m tmpfs {small} && run() {{ {sys.executable} -m whyrank.cli "
         '"$@" --warehouse duckdb:///small/w.duckdb; }; '
         f"run ingest events.csv && run ingest big.csv; code=$?; mount -o remount,size=48m {small}; "
-        "run ingest events.csv && run build && run score --out small/top.csv && head -c 40M /dev/zero > small/filler; "
+        "run ingest events.csv && run build && run score --out small/top.csv && "
+        "head -c 40M /dev/zero > small/filler; "
         "cat /dev/zero > small/rest; sha256sum < small/top.csv; run score --out small/top.csv; "
         "full=$?; sha256sum < small/top.csv; ls -A small | grep -c tmp; exit $((code * 10 + full))"
     )

@@ -60,6 +60,8 @@ def plain(value: object) -> object:
 def same(a: object, b: object) -> bool:
     if isinstance(a, float) and isinstance(b, float):
         return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(a) and math.isnan(b))
+    if isinstance(a, Decimal) and isinstance(b, Decimal):
+        return math.isclose(a, b, rel_tol=1e-9)
     return type(a) is type(b) and a == b
 
 
