@@ -138,9 +138,9 @@ def undisturbed(
     return after
 
 
-def dbt_says(home: Home, model: str, words: str) -> Callable[[], bool]:
+def dbt_says(home: Home, url: str, model: str, words: str) -> Callable[[], bool]:
     """Hold once dbt's log says of a model that it began, or that it is done."""
-    logs = next((home.folder / "data").glob("postgres-*")) / "saas" / "dbt" / "logs" / "dbt.log"
+    logs = home.folder / open_warehouse(url).files / "saas" / "dbt" / "logs" / "dbt.log"
     logs.unlink(missing_ok=True)
     line = re.compile(rf"{words} sql .*saas_marts\.{model} ")
     return lambda: logs.exists() and line.search(logs.read_text(encoding="utf-8")) is not None
@@ -154,7 +154,7 @@ def test_a_build_that_is_killed_is_taken_up(
     words: str,
 ) -> None:
     url, home = copy
-    hit = killed(start(home, *BUILD, "--warehouse", url), dbt_says(home, model, words))
+    hit = killed(start(home, *BUILD, "--warehouse", url), dbt_says(home, url, model, words))
     assert hit, "the kill came too late"
     done = home.run(*BUILD, "--warehouse", url)
     assert done.returncode == 0, done.stderr
@@ -175,7 +175,7 @@ def test_a_kill_during_and_after_each_model(
             made = postgres.new_database(like=url.rpartition("/")[2])
             assert home.run("doctor", "--warehouse", made).returncode == 0
             process = start(home, *BUILD, "--warehouse", made)
-            hits += killed(process, dbt_says(home, model, words))
+            hits += killed(process, dbt_says(home, made, model, words))
             done = home.run(*BUILD, "--warehouse", made)
             assert done.returncode == 0, done.stderr
             assert tables(made) == undisturbed
@@ -191,7 +191,7 @@ def test_a_server_that_goes_away_during_a_build(
 ) -> None:
     """The build fails in one line, or gets over it; either way the next one's tables are right."""
     url, home = copy
-    says = dbt_says(home, "sessions", "START")
+    says = dbt_says(home, url, "sessions", "START")
     process = start(home, *BUILD, "--warehouse", url)
     while process.poll() is None and not says():
         pass
