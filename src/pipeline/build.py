@@ -46,11 +46,6 @@ class BuildResult:
     tests: tuple[NodeResult, ...]
     mode: Mode
 
-    @property
-    def reused(self) -> bool:
-        """Whether sessions and user days were taken over as they are."""
-        return self.mode == "snapshots"
-
 
 @dataclass(frozen=True)
 class _Plan:

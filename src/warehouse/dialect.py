@@ -1,6 +1,7 @@
-"""The few things that the marts' templates need and that engines write differently.
+"""The few things of the marts' templates that are DuckDB's own way of saying them.
 
-Everything else in models/daily, models/funnels and models/experiments is standard SQL.
+For another engine the rendered models, these included, are said again by `dialects`. Everything
+else in models/analytics, models/funnels and models/experiments is standard SQL.
 """
 
 from __future__ import annotations

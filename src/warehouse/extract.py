@@ -59,6 +59,7 @@ class _FromDuckDB:
         self._con, self._schema = con, schema
 
     def write(self, table: str, path: Path, *, where: str = "", order: str = "") -> None:
+        """Write a table's rows as `Extract.write` says."""
         sql = f"select * from {quote_name(self._schema)}.{quote_name(table)}"
         sql += f" where {where}" if where else ""
         sql += f" order by {order}" if order else ""
@@ -72,6 +73,7 @@ class _FromPostgres:
         self._cursor, self._schema = cursor, schema
 
     def write(self, table: str, path: Path, *, where: str = "", order: str = "") -> None:
+        """Write a table's rows as `Extract.write` says."""
         columns = self._columns(table)
         listed = ", ".join(columns.values())
         sql = f"select {listed} from {quote_name(self._schema)}.{quote_name(table)}"

@@ -74,6 +74,7 @@ class _DuckDBLoader:
     con: duckdb.DuckDBPyConnection
 
     def load(self, spec: Spec, source: Path | str, **options: Any) -> LoadResult:
+        """Load a source as `landing.load` does."""
         return load(self.con, spec, source, **options)
 
 

@@ -209,11 +209,11 @@ def test_an_unchanged_warehouse_builds_new_dates_from_its_user_days(
 ) -> None:
     before = pq.read_table(read_published(warehouse, "saas").snapshot(DATES[0])).to_pylist()
     made = build(saas, warehouse, as_of=[DATES[0], date(2026, 3, 1)])
-    assert made.reused
+    assert made.mode == "snapshots"
     assert [model.name for model in made.models] == ["user_features"]
     assert pq.read_table(made.published.snapshot(DATES[0])).to_pylist() == before
     again = build(saas, warehouse, as_of=DATES, full=True)
-    assert not again.reused
+    assert again.mode == "full"
     assert pq.read_table(again.published.snapshot(DATES[0])).to_pylist() == before
 
 
