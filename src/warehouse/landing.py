@@ -285,7 +285,7 @@ def _settle(
     """Move refused rows to quarantine, drop known ones, and record the load."""
     table = f"{schema}.{kind}"
     withdrawn = copies = 0
-    repeated = repeats(con, table, kind, load_id) > 0
+    repeated = repeats(con, table, kind, load_id, read)
     if kind == "events":
         if repeated:
             number_equal_rows(con, table, load_id)
