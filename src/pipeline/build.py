@@ -13,6 +13,7 @@ from ..errors import WarehouseError, WhyrankError
 from ..features.compiler import Compiled, compile_features
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
+from ..warehouse.changes import Changes, changes_since
 from ..warehouse.dbt_run import NodeResult, run_dbt, write_profile
 from ..warehouse.dialects import Engine
 from ..warehouse.engine import Connection, Warehouse
@@ -55,8 +56,7 @@ class _Plan:
     dates: tuple[date, ...]
     files: Mapping[str, str]
     mark: str
-    built_load: int | None
-    since: date | None
+    changes: Changes | None
     last_load: int
     last_event: datetime
     events: int
@@ -98,7 +98,7 @@ def build(
             models = run_dbt(
                 project, "run",
                 select=[SNAPSHOT_MODEL] if plan.mode == "snapshots" else [],
-                built_load=plan.built_load, since=plan.since, hold=lock, secrets=secrets,
+                changes=plan.changes, hold=lock, secrets=secrets,
             )  # fmt: skip
             if check:
                 say("testing data")
@@ -143,26 +143,14 @@ def _plan(
     mode: Mode = "touched"
     if built_load is None or built_load == last_load:
         mode = "full" if built_load is None else "snapshots"
-    events, since = changes_since(con, schema, built_load or 0)
-    return _Plan(mode, tuple(dates), files, mark, built_load, since, last_load, last_event, events)
+    changes = None if built_load is None else changes_since(con, spec, built_load)
+    events = changes.events if changes else _events(con, schema)
+    return _Plan(mode, tuple(dates), files, mark, changes, last_load, last_event, events)
 
 
-def changes_since(con: Connection, schema: str, built_load: int) -> tuple[int, date | None]:
-    """Count the events that later loads brought; return with it the first day that they change.
-
-    None stands for all days: a new link changes the whole of somebody's past.
-    """
-    brought = con.execute(
-        f"select count(*), min(event_time) from {schema}.events where load_id > ?", [built_load]
-    ).fetchone() or (0, None)
-    others = con.execute(
-        f"select (select min(event_time) from {schema}.withdrawn where load_id > ?), "
-        f"(select count(*) from {schema}.aliases where load_id > ?)",
-        [built_load, built_load],
-    ).fetchone() or (None, 0)
-    times = [time for time in (brought[1], others[0]) if time is not None]
-    since = min(times).date() if times and not others[1] else None
-    return int(brought[0]), since
+def _events(con: Connection, schema: str) -> int:
+    found = con.execute(f"select count(*) from {schema}.events").fetchone()
+    return int(found[0]) if found else 0
 
 
 def _model_runs(con: Connection, spec: Spec, run: Run, models: Sequence[NodeResult]) -> list[Run]:

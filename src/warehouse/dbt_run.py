@@ -11,10 +11,10 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from ..errors import WarehouseError
+from .changes import Changes
 from .engine import Warehouse, translated_message
 
 
@@ -46,26 +46,24 @@ def run_dbt(
     command: str,
     *,
     select: Sequence[str] = (),
-    built_load: int | None = None,
-    since: date | None = None,
+    changes: Changes | None = None,
     hold: Sequence[int] = (),
     secrets: Mapping[str, str] | None = None,
 ) -> list[NodeResult]:
     """Run `dbt run`, `dbt test` or `dbt docs generate` in a project; return what each node did.
 
-    built_load: the last load that the models know already, None to build them anew. since: the
-    first day on which anything changed after it, None for any. hold: file descriptors that the
-    process keeps open, such as that of a lock. secrets: as `write_profile` returned them.
+    changes: what came after the last load that the models know, None to build them anew. hold:
+    file descriptors that the process keeps open, such as that of a lock. secrets: as
+    `write_profile` returned them.
 
     Raises WarehouseError naming the first model or test that failed and why, and the log file.
     """
     arguments = [sys.executable, "-m", "whyrank.warehouse.dbt_process", str(project), command]
     arguments += [f"--select={name}" for name in select]
-    if command == "run" and built_load is None:
+    if changes is not None:
+        arguments.append(f"--vars={json.dumps(changes.variables())}")
+    elif command == "run":
         arguments.append("--full-refresh")
-    elif built_load is not None:
-        days = ((since or date.min) - date.min).days
-        arguments.append(f"--vars={json.dumps({'built_load': built_load, 'since_days': days})}")
     done = subprocess.run(  # noqa: S603 - our own module with our own arguments
         arguments,
         capture_output=True,

@@ -8,12 +8,12 @@ memory and property tests.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from ..spec.expressions import quote_name
+from .changes import Changes
 from .dialects import Engine
 from .engine import Connection
 from .project import models_of
@@ -25,23 +25,22 @@ def run_models(
     *,
     schema: str,
     landing: str,
-    built_load: int | None = None,
+    changes: Changes | None = None,
     engine: Engine = "duckdb",
     only: Sequence[str] = (),
-    since: date | None = None,
 ) -> list[str]:
     """Create every model of a project in `schema`, reading landing tables from `landing`.
 
     engine: whose connection `con` is; the files must have been rendered for it.
-    built_load: the last load that the models in `schema` already know; incremental models then
-    take up only what later loads touched, on days from `since` on (any day when None). None builds
-    everything anew. only: create these models and what they refer to, and no others; all when
-    empty. Returns the models' names in the order in which they were created.
+    changes: what came after the last load that the models in `schema` know; incremental models
+    then take up only that. None builds everything anew. only: create these models and what they
+    refer to, and no others; all when empty. Returns the models' names in the order in which they
+    were created.
 
     Raises the engine's own error when a model's SQL fails; an incremental model is then as it was.
     """
     con.execute(f"create schema if not exists {quote_name(schema)}")
-    runner = _Runner(con, models_of(files), schema, landing, built_load, engine, since)
+    runner = _Runner(con, models_of(files), schema, landing, changes, engine)
     for name in only or runner.models:
         runner.create(name)
     return runner.done
@@ -56,15 +55,14 @@ class _Runner:
         models: Mapping[str, str],
         schema: str,
         landing: str,
-        built_load: int | None,
+        changes: Changes | None,
         engine: Engine,
-        since: date | None,
     ) -> None:
         self.models = models
         self.done: list[str] = []
         self._con, self._schema, self._landing = con, schema, landing
-        self._built_load, self._engine = built_load, engine
-        self._since_days = ((since or date.min) - date.min).days
+        self._engine = engine
+        self._variables = None if changes is None else changes.variables()
         self._environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
 
     def create(self, name: str) -> None:
@@ -75,7 +73,7 @@ class _Runner:
         this = f"{quote_name(self._schema)}.{quote_name(name)}"
         sql = self._render(self.models[name], this, settings)
         kind = settings.get("materialized", "table")
-        if kind == "incremental" and self._built_load is not None:
+        if kind == "incremental" and self._variables is not None:
             self._append(this, sql, self._render(settings.get("pre_hook", ""), this, {}))
         else:
             kind = "view" if kind == "view" else "table"
@@ -112,11 +110,7 @@ class _Runner:
             return f"{quote_name(self._landing)}.{quote_name(table)}"
 
         def var(name: str, default: int) -> int:
-            if name == "built_load" and self._built_load is not None:
-                return self._built_load
-            if name == "since_days":
-                return self._since_days
-            return default
+            return (self._variables or {}).get(name, default)
 
         return self._environment.from_string(text).render(
             ref=ref,
@@ -124,5 +118,5 @@ class _Runner:
             config=config,
             var=var,
             this=this,
-            is_incremental=lambda: self._built_load is not None,
+            is_incremental=lambda: self._variables is not None,
         )

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.features.worlds import Event, frame, tiny_spec
 from tests.warehouse.test_incremental import arrivals, landing, last_load, take
 from whyrank.features.compiler import compile_features
+from whyrank.warehouse.changes import changes_since
 from whyrank.warehouse.direct import run_models
 from whyrank.warehouse.project import models_of, render_project
 
@@ -99,12 +100,13 @@ def test_the_models_agree(
             if last_load(duck) in {0, built}:
                 continue
             copy_landing(duck, con)
+            changes = None if built is None else changes_since(duck, SPEC, built, marts="parity")
             run_models(
-                duck, FILES["duckdb"], schema="parity", landing="tiny_landing", built_load=built
+                duck, FILES["duckdb"], schema="parity", landing="tiny_landing", changes=changes
             )
             run_models(
                 con, FILES["postgres"], schema="parity", landing="tiny_landing",
-                built_load=built, engine="postgres",
+                changes=changes, engine="postgres",
             )  # fmt: skip
             built = last_load(duck)
         check_parity(duck, con)

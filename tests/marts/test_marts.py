@@ -160,7 +160,7 @@ def test_later_events_change_no_day_of_an_experiment(world: World, day: date) ->
         name = "experiment_daily_metrics"
         then, now = (
             keyed(
-                marts_of(w, only=[name])[name],
+                marts_of(w, only=[name, "sessions"])[name],
                 "experiment_id",
                 "variant",
                 "day",

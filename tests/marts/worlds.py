@@ -17,6 +17,7 @@ from jinja2 import Template
 from whyrank.features.compiler import compile_features
 from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
+from whyrank.warehouse.changes import changes_since
 from whyrank.warehouse.direct import run_models
 from whyrank.warehouse.landing import create_landing, load
 from whyrank.warehouse.project import (
@@ -240,8 +241,9 @@ def marts_of(
                 con.register(f"frame_of_{kind}", frame)
                 if len(frame):
                     assert load(con, spec, f"frame_of_{kind}", kind=kind, now=NOW).quarantined == 0
+            changes = None if built is None else changes_since(con, spec, built)
             names = run_models(
-                con, files, schema=schema, landing=landing, only=wanted, built_load=built
+                con, files, schema=schema, landing=landing, only=wanted, changes=changes
             )
             (built,) = con.execute(f"select max(load_id) from {landing}.loads").fetchone() or (
                 None,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.features.worlds import Event, frame, logs, tiny_spec
 from whyrank.features.compiler import compile_features
-from whyrank.pipeline.build import changes_since
 from whyrank.spec.load import load_spec
+from whyrank.warehouse.changes import changes_since
 from whyrank.warehouse.direct import run_models
 from whyrank.warehouse.landing import create_landing, load
 from whyrank.warehouse.project import render_project
@@ -60,10 +60,8 @@ def take(
 
 
 def build(con: duckdb.DuckDBPyConnection, schema: str, built_load: int | None = None) -> None:
-    since = None if built_load is None else changes_since(con, "tiny_landing", built_load)[1]
-    run_models(
-        con, FILES, schema=schema, landing="tiny_landing", built_load=built_load, since=since
-    )
+    changes = None if built_load is None else changes_since(con, SPEC, built_load, marts=schema)
+    run_models(con, FILES, schema=schema, landing="tiny_landing", changes=changes)
 
 
 def last_load(con: duckdb.DuckDBPyConnection) -> int:
@@ -234,7 +232,8 @@ def test_attributes_that_are_given_again_replace_the_earlier_ones() -> None:
         run_models(con, files, schema="later", landing="saas_landing")
         con.register("arriving", people.assign(email=["new@x", "b@x"]))
         load(con, spec, "arriving", kind="users", now=NOW)
-        run_models(con, files, schema="later", landing="saas_landing", built_load=2)
+        changes = changes_since(con, spec, 2, marts="later")
+        run_models(con, files, schema="later", landing="saas_landing", changes=changes)
         run_models(con, files, schema="anew", landing="saas_landing")
         found, expected = (
             con.execute(f"select user_id, email from {schema}.user_details order by 1").fetchall()

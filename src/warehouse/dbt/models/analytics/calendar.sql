@@ -3,8 +3,7 @@ with log as (
     select
         min(day) as first_day,
         max(day) as last_day
-    from {{ ref('people_days') }}
-    where all_events > 0
+    from {{ ref('cohort_days') }}
 ),
 
 days as (

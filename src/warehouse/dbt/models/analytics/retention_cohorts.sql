@@ -1,30 +1,19 @@
 -- Grain: one row per cohort_day (the users' first active day) and day_number from 0 to << retention_days >>.
 -- Bounded: active on exactly that day. Unbounded: active on that day or on a later one.
 -- A day that the log does not hold to its end is null, as is all that follows it.
-with active_days as (
-    select
-        user_id,
-        day,
-        min(day) over (partition by user_id) as cohort_day
-    from {{ ref('people_days') }}
-    where all_events > 0
-),
-
-on_days as (
+with on_days as (
     select
         cohort_day,
         << sql.days_between('cohort_day', 'day') >> as day_number,
-        count(*) as users
-    from active_days
-    group by cohort_day, day
+        users
+    from {{ ref('cohort_days') }}
 ),
 
 last_days as (
     select
-        cohort_day,
-        least(<< sql.days_between('cohort_day', 'max(day)') >>, << retention_days >>) as day_number
-    from active_days
-    group by user_id, cohort_day
+        first_day as cohort_day,
+        least(<< sql.days_between('first_day', 'last_day') >>, << retention_days >>) as day_number
+    from {{ ref('people') }}
 ),
 
 last_on_days as (

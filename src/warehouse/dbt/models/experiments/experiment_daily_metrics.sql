@@ -1,3 +1,8 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.day >= date '0001-01-01' + {{ var('since_days', 0) }} or {{ this }}.day > (select max(day) from {{ ref('calendar') }}){% endif %}"
+) }}
 -- Grain: one row per experiment_id, variant, day, metric and min_age.
 -- Moments of units' totals to the end of the day, centred: of the metric, and of it with each
 -- covariate, over units that were exposed by then and had not seen a second variant; where min_age
@@ -5,7 +10,9 @@
 --
 -- A unit's totals change on few days. Units that have the same values from one day to another make a
 -- group with moments of its own. The groups of one day share no unit, so their moments merge (Chan,
--- Golub and LeVeque 1983), and nothing is expanded to one row per unit and day.
+-- Golub and LeVeque 1983), and nothing is expanded to one row per unit and day. A later build makes
+-- anew the days after the last one that stands: units whose own days were over by then have their
+-- outcomes already, and what was replaced by then is left out.
 <%- set covariates = experiments.covariates %>
 <%- macro moments(values) %>
         count(*) as units
@@ -39,10 +46,25 @@
         <%- endfor %>
     from << relation >>
 <%- endmacro %>
-with units as (
+<%- set most_days = growing | map(attribute='days') | max if growing else 0 %>
+with
+{%- if is_incremental() %}
+standing as (
+    select coalesce(max(day), date '0001-01-01') as last_day from {{ this }}
+),
+{% endif %}
+units as (
     select
         x.*,
+        {%- if is_incremental() %}
+        (select last_day from standing) + 1 as start_day,
+        {%- else %}
+        date '0001-01-01' as start_day,
+        {%- endif %}
         coalesce(cast(x.mixed_since as date), << sql.never >>) as until_day
+        <%- for outcome in growing %>,
+        cast(u.<< sql.name(outcome.name) >> as << sql.double >>) as y_<< outcome.name >>
+        <%- endfor %>
         <%- for outcome in experiments.outcomes if not outcome.grows %>,
         cast(u.<< sql.name(outcome.name) >> as << sql.double >>) as y_<< outcome.name >>
         <%- endfor %>
@@ -55,6 +77,12 @@ with units as (
 )
 <%- if growing %>,
 
+growing_units as (
+    select *
+    from units
+    where << sql.plus_days('exposure_day', most_days) >> > start_day
+),
+
 changes as (
     select
         experiment_id,
@@ -63,7 +91,7 @@ changes as (
         <%- for outcome in growing %>,
         << outcome.state if outcome.first_day == 0 else 0 >> as y_<< outcome.name >>
         <%- endfor %>
-    from units
+    from growing_units
     union all
     select
         u.experiment_id,
@@ -78,11 +106,11 @@ changes as (
             else 0
         end
         <%- endfor %>
-    from units as u
+    from growing_units as u
     inner join {{ ref('people_days') }} as d
         on u.user_id = d.user_id
         and d.day > u.exposure_day
-        and d.day < << sql.plus_days('u.exposure_day', growing | map(attribute='days') | max) >>
+        and d.day < << sql.plus_days('u.exposure_day', most_days) >>
     where
         <%- for outcome in growing %>
         << 'or ' if not loop.first >>coalesce(d.<< outcome.state >>, 0) <> 0
@@ -112,7 +140,7 @@ steps as (
     select
         u.experiment_id,
         u.variant,
-        r.from_day,
+        greatest(r.from_day, u.start_day) as from_day,
         least(r.to_day, u.until_day) as to_day
         <%- for outcome in growing %>,
         <%- if outcome.kind == 'any' %>
@@ -125,8 +153,22 @@ steps as (
         u.x<< loop.index >>
         <%- endfor %>
     from running as r
-    inner join units as u on r.experiment_id = u.experiment_id and r.user_id = u.user_id
-    where r.from_day < u.until_day
+    inner join growing_units as u on r.experiment_id = u.experiment_id and r.user_id = u.user_id
+    where r.from_day < u.until_day and r.to_day > u.start_day and u.until_day > u.start_day
+    union all
+    select
+        experiment_id,
+        variant,
+        start_day,
+        until_day
+        <%- for outcome in growing %>,
+        y_<< outcome.name >>
+        <%- endfor %>
+        <%- for _ in covariates %>,
+        x<< loop.index >>
+        <%- endfor %>
+    from units
+    where << sql.plus_days('exposure_day', most_days) >> <= start_day and until_day > start_day
 ),
 
 growing as (
@@ -150,7 +192,12 @@ fixed_<< age >> as (
         from_day,
         until_day as to_day,
         << moments(fixed | map(attribute='column') | list + covariate_columns) >>
-    from (select *, << sql.plus_days('exposure_day', [age - 1, 0] | max) >> as from_day from units) as u
+    from (
+        select
+            *,
+            greatest(<< sql.plus_days('exposure_day', [age - 1, 0] | max) >>, start_day) as from_day
+        from units
+    ) as u
     where
         from_day < until_day
         <%- if age %>
@@ -191,6 +238,9 @@ live as (
         <%- endfor %>
     from groups as g
     inner join {{ ref('calendar') }} as c on g.from_day <= c.day and g.to_day > c.day
+    {%- if is_incremental() %}
+    where c.day > (select last_day from standing)
+    {%- endif %}
     window same_day as (
         partition by g.experiment_id, g.variant, c.day, g.metric, g.min_age
     )

@@ -1,13 +1,47 @@
+<%- set oldest = experiments.outcomes | rejectattr('grows') | sort(attribute='min_age') | list %>
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}
+    delete from {{ this }} where
+    user_id in (select user_id from {{ ref('touched_users') }})
+    <%- if experiments.strata %>
+    or user_id in (
+        select user_id from {{ source('landing', 'users') }}
+        where load_id > {{ var('built_load', 2147483647) }}
+    )
+    <%- endif %>
+    <%- if oldest %>
+    or << sql.name(oldest[-1].name) | replace('"', '\\"') >> is null
+    or << sql.plus_days('cast(first_exposure as date)', oldest[-1].min_age - 1) >>
+        > (select max(day) from {{ ref('calendar') }})
+    <%- endif %>
+    {% endif %}"
+) }}
+-- depends_on: {{ ref('touched_users') }}
 -- Grain: one row per experiment_id and user_id: a unit of the experiment.
 -- Day 0 is the UTC day of the first exposure, of which outcomes know what came from the exposure on;
--- covariates know whole days before it.
+-- covariates know whole days before it. A later build makes anew the units that loads touched, or gave
+-- attributes to, and those that were too young for some metric when the last build looked.
 <%- macro of_kind(outcome, total) -%>
 <%- if outcome.kind == 'count' -%>cast(<< total >> as bigint)
 <%- elif outcome.kind == 'sum' -%>cast(<< total >> as decimal(38, 6))
 <%- else -%>case when << total >> > 0 then 1 else 0 end
 <%- endif -%>
 <%- endmacro %>
-with unit_days as (
+with exposed as (
+    select x.*
+    from {{ ref('first_exposures') }} as x
+    {%- if is_incremental() %}
+    where not exists (
+        select 1
+        from {{ this }} as u
+        where u.experiment_id = x.experiment_id and u.user_id = x.user_id
+    )
+    {%- endif %}
+),
+
+unit_days as (
     select
         x.experiment_id,
         x.user_id,
@@ -16,7 +50,7 @@ with unit_days as (
         <%- for column, _ in experiments.day_states if column != 'all_events' %>,
         d.<< column >>
         <%- endfor %>
-    from {{ ref('first_exposures') }} as x
+    from exposed as x
     inner join {{ ref('people_days') }} as d
         on x.user_id = d.user_id
         and d.day >= << sql.plus_days('x.exposure_day', -experiments.pre_days) >>
@@ -54,7 +88,7 @@ units as (
         coalesce(t.b_<< outcome.name >>, 0) as b_<< outcome.name >>
         <%- endfor %>,
         coalesce(t.active_before, 0) as active_before
-    from {{ ref('first_exposures') }} as x
+    from exposed as x
     left join totals as t on x.experiment_id = t.experiment_id and x.user_id = t.user_id
     cross join {{ ref('calendar') }} as l
     where l.is_last

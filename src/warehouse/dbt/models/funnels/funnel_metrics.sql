@@ -8,10 +8,9 @@ with entries as (
     select
         << funnel.text >> as funnel,
         user_id,
-        max(<< funnel.entry >>) + interval '<< funnel.seconds >>' second as open_until
-    from {{ ref('people_days') }}
-    group by user_id
-    having max(<< funnel.entry >>) is not null
+        << funnel.entry >> + interval '<< funnel.seconds >>' second as open_until
+    from {{ ref('people') }}
+    where << funnel.entry >> is not null
     <%- endfor %>
 ),
 

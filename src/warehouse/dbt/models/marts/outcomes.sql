@@ -1,3 +1,8 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.event_time >= cast(date '0001-01-01' + {{ var('since_days', 0) }} as timestamp){% endif %}"
+) }}
 -- Grain: one row per user_id and outcome: a time at which the target was reached.
 -- Outcomes are for labels only. They look at links known today, so that someone ranked while
 -- still anonymous counts as converted when the person behind converts.
@@ -35,11 +40,19 @@ outcome as (
     <%- else %>
     select person, event_time, value from reached
     <%- endif %>
+),
+
+new as (
+    select person, event_time, value
+    from outcome
+    {%- if is_incremental() %}
+    where event_time >= cast(date '0001-01-01' + {{ var('since_days', 0) }} as timestamp)
+    {%- endif %}
 )
 
-select person as user_id, event_time, value from outcome
+select person as user_id, event_time, value from new
 union all
 select p.raw_id as user_id, o.event_time, o.value
-from outcome as o
+from new as o
 inner join people as p on o.person = p.user_id
 where p.raw_id <> o.person

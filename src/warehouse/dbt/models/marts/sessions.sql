@@ -26,7 +26,9 @@ open_events as (
     select e.user_id, e.version, e.event_time, e.event_name, s.last_end
     from {{ ref('touched_events') }} as e
     left join standing as s on e.user_id = s.user_id and e.version = s.version
-    where s.last_end is null or e.event_time > s.last_end
+    where
+        (s.last_end is null or e.event_time > s.last_end)
+        and e.event_time >= cast(date '0001-01-01' + {{ var('sessions_since_days', 0) }} as timestamp)
 ),
 {% else %}
 open_events as (

@@ -7,7 +7,8 @@
 -- Grain: one row per user_id, version and UTC day.
 -- Partial aggregates that add up over days: events on their own day, sessions on the day they
 -- close, so that a session still open at as_of is in no snapshot of that date. A later build makes
--- the days of touched users anew from their earliest change on.
+-- the days of touched users anew from their earliest change on. is_current: whether no later link has
+-- ended the version; a link touches all days of those it links, so that this stays true.
 with event_days as (
     select
         user_id,
@@ -44,7 +45,8 @@ session_days as (
 select
     coalesce(e.user_id, s.user_id) as user_id,
     coalesce(e.version, s.version) as version,
-    coalesce(e.day, s.day) as day
+    coalesce(e.day, s.day) as day,
+    p.user_id is null as is_current
     <%- for column in event_states %>,
     <% if column.empty == 'null' %>e.<< column.name >><% else %>coalesce(e.<< column.name >>, << column.empty >>) as << column.name >><% endif %>
     <%- endfor %>
@@ -54,3 +56,5 @@ select
 from event_days as e
 full outer join session_days as s
     on e.user_id = s.user_id and e.version = s.version and e.day = s.day
+left join {{ ref('past_versions') }} as p
+    on coalesce(e.user_id, s.user_id) = p.user_id and coalesce(e.version, s.version) = p.version

@@ -1,0 +1,82 @@
+"""What came after the last load that the models know: where an incremental build has to begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from ..spec.durations import parse_duration
+from ..spec.expressions import quote_name
+from ..spec.model import Spec
+from .engine import Connection
+from .project import landing_schema, marts_schema
+
+EVERY_DAY: Final = date.min
+NO_DAY: Final = date.max
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What loads changed after the models were built.
+
+    built_load: the last load that the models know. events: how many events came after it.
+    since: the first UTC day on which anything changed; EVERY_DAY after a new link, which changes
+    the whole of somebody's past, and NO_DAY where no event came or went. sessions_since: the
+    first day of the sessions that may go on or have to be made again, not after `since`.
+    """
+
+    built_load: int
+    events: int
+    since: date
+    sessions_since: date
+
+    def variables(self) -> dict[str, int]:
+        """Return what the models are told: dbt's variables, days as numbers from 0001-01-01.
+
+        >>> Changes(3, 120, date(1, 1, 8), date(1, 1, 7)).variables()
+        {'built_load': 3, 'since_days': 7, 'sessions_since_days': 6}
+        """
+        return {
+            "built_load": self.built_load,
+            "since_days": (self.since - EVERY_DAY).days,
+            "sessions_since_days": (self.sessions_since - EVERY_DAY).days,
+        }
+
+
+def changes_since(
+    con: Connection, spec: Spec, built_load: int, *, marts: str | None = None
+) -> Changes:
+    """Look up what loads after `built_load` brought, withdrew or linked.
+
+    marts: the schema of the models, if it is not the spec's own.
+    """
+    landing = quote_name(landing_schema(spec))
+    count, brought = con.execute(
+        f"select count(*), min(event_time) from {landing}.events where load_id > ?", [built_load]
+    ).fetchone() or (0, None)
+    withdrawn, links = con.execute(
+        f"select (select min(event_time) from {landing}.withdrawn where load_id > ?), "
+        f"(select count(*) from {landing}.aliases where load_id > ?)",
+        [built_load, built_load],
+    ).fetchone() or (None, 0)
+    times = [time for time in (brought, withdrawn) if time is not None]
+    if links:
+        return Changes(built_load, int(count), EVERY_DAY, EVERY_DAY)
+    if not times:
+        return Changes(built_load, int(count), NO_DAY, NO_DAY)
+    first = min(times)
+    sessions = _first_open_session(con, spec, first, quote_name(marts or marts_schema(spec)))
+    return Changes(built_load, int(count), first.date(), min(first, sessions or first).date())
+
+
+def _first_open_session(
+    con: Connection, spec: Spec, first: datetime, marts: str
+) -> datetime | None:
+    """Return the start of the earliest session that was not over before the first change."""
+    gap = parse_duration(spec.sessions.gap)
+    earliest = max(first, datetime.min + gap + timedelta(days=1)) - gap
+    found = con.execute(
+        f"select min(session_start) from {marts}.sessions where session_end >= ?", [earliest]
+    ).fetchone()
+    return found[0] if found else None
