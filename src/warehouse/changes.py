@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final
 
 from ..spec.durations import parse_duration
@@ -74,9 +74,10 @@ def _first_open_session(
     con: Connection, spec: Spec, first: datetime, marts: str
 ) -> datetime | None:
     """Return the start of the earliest session that was not over before the first change."""
-    gap = parse_duration(spec.sessions.gap)
-    earliest = max(first, datetime.min + gap + timedelta(days=1)) - gap
+    gap = int(parse_duration(spec.sessions.gap).total_seconds())
     found = con.execute(
-        f"select min(session_start) from {marts}.sessions where session_end >= ?", [earliest]
+        f"select min(session_start) from {marts}.sessions "
+        f"where session_end + interval '{gap}' second >= ?",
+        [first],
     ).fetchone()
     return found[0] if found else None

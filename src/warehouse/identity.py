@@ -43,9 +43,7 @@ def name_of_content() -> str:
     return f"'h:' || md5(concat_ws(chr(31), {', '.join(parts)}))"
 
 
-def repeats(
-    con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int, rows: int
-) -> bool:
+def repeats(con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int, rows: int) -> bool:
     """Return whether a load of so many rows holds a key twice (or two keys of one hash).
 
     Hashes are sorted rather than counted apart: a sort reads memory in order, a hash table of
@@ -59,7 +57,7 @@ def repeats(
             f"where load_id = {load_id} and reject_reason is null"
             + (f" and {hashed} % {parts} = {part}" if parts > 1 else "")
         ).fetchnumpy()["hashed"]
-        ordered = np.sort(found.view(np.int64))
+        ordered = np.sort(np.asarray(found).view(np.int64))
         if bool((ordered[1:] == ordered[:-1]).any()):
             return True
     return False

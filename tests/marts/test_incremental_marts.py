@@ -1,4 +1,4 @@
-"""Marts built load by load equal marts built of the whole log, whatever arrives and in what order."""
+"""Marts built load by load equal those of the whole log, in whatever order it arrives."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def check(con: duckdb.DuckDBPyConnection) -> None:
 
 @st.composite
 def deliveries(draw: st.DrawFn, world: World) -> list[dict[str, pd.DataFrame]]:
-    """The world in two to four loads: mostly as time goes on, some events late, all else anywhere."""
+    """The world in two to four loads: as time goes on, or some events late; all else anywhere."""
     whole = frames(world)
     count = draw(st.integers(2, 4))
     order = whole["events"].sort_values("event_time").index
