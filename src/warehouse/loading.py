@@ -29,12 +29,12 @@ from .engine import Warehouse, memory_limit, translated
 from .identity import KEYS
 from .landing import TABLES, LoadResult, create_landing, load
 from .postgres import PostgresWarehouse, advice
+from .postgres_rows import teach_depth, unfit_for_postgres
 from .project import landing_schema
 from .runs import Run, ended
 from .runs import now as clock
 
 _CONTENT = tuple(EVENT_COLUMNS)
-_ZERO_BYTE = "holds a zero byte, which Postgres cannot store"
 
 
 class Loader(Protocol):
@@ -98,6 +98,7 @@ def _into_postgres(warehouse: PostgresWarehouse) -> Iterator[Loader]:
             ) as con,
         ):
             con.execute("set timezone = 'UTC'")
+            teach_depth(con)
             yield _PostgresLoader(con, warehouse)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -124,7 +125,7 @@ class _PostgresLoader:
         load_id = self._prepare(spec, schema, kind)
         local = load(
             self.con, spec, source, kind=kind, now=now, progress=progress,
-            checks=_no_zero_bytes(kind),
+            checks=unfit_for_postgres(kind),
         )  # fmt: skip
         try:
             with adbc.connect(self.warehouse.uri) as con, con.cursor() as cursor:
@@ -172,15 +173,6 @@ def _same(columns: Sequence[str]) -> str:
     return " and ".join(
         [f"a.{first} = k.{first}", *(f"a.{c} is not distinct from k.{c}" for c in others)]
     )
-
-
-def _no_zero_bytes(kind: str) -> tuple[tuple[str, str], ...]:
-    texts = {
-        "events": [name for name, type_ in EVENT_COLUMNS.items() if type_ == "varchar"],
-        "users": ["user_id", "attributes"],
-        "aliases": ["anonymous_id", "user_id"],
-    }[kind]
-    return tuple((f"contains({name}, chr(0))", f"{name} {_ZERO_BYTE}") for name in texts)
 
 
 @dataclass(frozen=True)
