@@ -25,7 +25,7 @@ from ..events.contract import EVENT_COLUMNS
 from ..events.records.source import Progress
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
-from .engine import Warehouse, memory_limit, translated
+from .engine import Lock, Warehouse, memory_limit, translated
 from .identity import KEYS
 from .landing import TABLES, LoadResult, create_landing, load
 from .postgres import PostgresWarehouse, advice
@@ -90,7 +90,7 @@ def _into_postgres(warehouse: PostgresWarehouse) -> Iterator[Loader]:
     folder = Path(tempfile.mkdtemp(prefix="loading.", dir=warehouse.files))
     try:
         with (
-            warehouse.writing(),
+            warehouse.writing() as lock,
             translated(f"loading into {warehouse.name}"),
             duckdb.connect(
                 str(folder / "loading.duckdb"),
@@ -99,7 +99,7 @@ def _into_postgres(warehouse: PostgresWarehouse) -> Iterator[Loader]:
         ):
             con.execute("set timezone = 'UTC'")
             teach_depth(con)
-            yield _PostgresLoader(con, warehouse)
+            yield _PostgresLoader(con, warehouse, lock)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -108,6 +108,7 @@ def _into_postgres(warehouse: PostgresWarehouse) -> Iterator[Loader]:
 class _PostgresLoader:
     con: duckdb.DuckDBPyConnection
     warehouse: PostgresWarehouse
+    lock: Lock
 
     def load(
         self,
@@ -129,11 +130,13 @@ class _PostgresLoader:
         )  # fmt: skip
         try:
             with adbc.connect(self.warehouse.uri) as con, con.cursor() as cursor:
+                cursor.execute("set timezone = 'UTC'")
                 sending = _Sending(self.con, cursor, schema, load_id)
                 result = sending.send(kind, local, restate=restate)
                 sending.note(
                     result, replace(ended(run), rows_in=result.read, rows_out=result.accepted)
                 )
+                self.lock.check()
                 con.commit()
         except adbc_driver_manager.Error as error:
             raise WarehouseError(f"warehouse {self.warehouse.name}: {advice(str(error))}") from None
