@@ -1,7 +1,8 @@
 """The process that dbt runs in: `python -m whyrank.warehouse.dbt_process PARENT PROJECT COMMAND …`.
 
-PARENT is the id of the process that started it, with which it ends. It prints one line of JSON: what became of each node, and the error that stopped everything if one
-did. All else that dbt says goes to the project's log file.
+PARENT is the id of the process that started it, with which it ends. It prints one line of JSON:
+what became of each node, and the error that stopped everything if one did. All else that dbt says
+goes to the project's log file.
 """
 
 from __future__ import annotations

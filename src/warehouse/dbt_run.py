@@ -17,7 +17,6 @@ from pathlib import Path
 from ..errors import WarehouseError
 from .engine import Lock, Warehouse
 
-
 _LOOK_SECONDS = 2
 
 
@@ -89,7 +88,9 @@ def run_dbt(
                 f"{advise(_reason(node.message))} (log: {log})"
             )
     if answer["error"]:
-        raise WarehouseError(f"dbt {command} failed: {advise(_reason(answer['error']))} (log: {log})")
+        raise WarehouseError(
+            f"dbt {command} failed: {advise(_reason(answer['error']))} (log: {log})"
+        )
     return results
 
 

@@ -100,7 +100,6 @@ class Warehouse(ABC):
         be reached, where that has to be known.
         """
 
-
     @abstractmethod
     def advice(self, message: str) -> str:
         """Return one line, with what to do about it, for an error message of the engine's."""

@@ -33,8 +33,8 @@ def unfit_for_postgres(kind: str) -> tuple[tuple[str, str], ...]:
 
     kind: events, users or aliases. They are evaluated on a connection that has `teach_depth`.
 
-    >>> unfit_for_postgres("aliases")[0]
-    ('contains(anonymous_id, chr(0))', 'anonymous_id holds a zero byte, which Postgres cannot store')
+    >>> [reason for _, reason in unfit_for_postgres("aliases")][1]
+    'user_id holds a zero byte, which Postgres cannot store'
     """
     checks = [
         (f"contains({name}, chr(0))", f"{name} holds a zero byte, which Postgres cannot store")
@@ -52,7 +52,7 @@ def _json_checks(column: str) -> list[tuple[str, str]]:
     blank = r"[ \t\r\n]*"
     comma, no_number = rf",{blank}[}}\]]", "-?(?i:nan|inf)"
     strings = r'"(?:\\.|[^"\\])*"'
-    bare = f"regexp_replace({column}, {quote_text(strings)}, '""', 'g')"
+    bare = f"regexp_replace({column}, {quote_text(strings)}, '', 'g')"
     brackets = rf"regexp_replace({bare}, '[^\[\]{{}}]', '', 'g')"
     openers = f"length({column}) - length(replace(replace({column}, '{{', ''), '[', ''))"
     zero = r"(?:^|[^\\])(?:\\\\)*\\u0000"
