@@ -163,8 +163,8 @@ def _tried(node: exp.Expr) -> exp.Expr:
         words = ("true", "false", "t", "f", "yes", "no", "y", "n", "1", "0")
         text = exp.cast(value, "text")
         listed = [exp.Literal.string(word) for word in words]
-        fits = exp.In(this=exp.Lower(this=text), expressions=listed)
-        return exp.Case(ifs=[exp.If(this=fits, true=exp.Cast(this=text.copy(), to=kind))])
+        known = exp.In(this=exp.Lower(this=text), expressions=listed)
+        return exp.Case(ifs=[exp.If(this=known, true=exp.Cast(this=text.copy(), to=kind))])
     if isinstance(value, exp.RegexpExtract):
         value = exp.Anonymous(this="substring", expressions=[value.this, value.expression])
         if kind.this != exp.DataType.Type.DOUBLE:

@@ -109,8 +109,9 @@ def test_dbt_does_not_begin_without_its_parent(tmp_path: Path) -> None:
     """As when the parent ended before dbt's process could ask to end with it."""
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
+    process = [sys.executable, "-m", "whyrank.warehouse.dbt_process"]
     done = subprocess.run(
-        [sys.executable, "-m", "whyrank.warehouse.dbt_process", str(gone.pid), str(tmp_path), "run"],
+        [*process, str(gone.pid), str(tmp_path), "run"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
