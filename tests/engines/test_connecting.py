@@ -1,4 +1,4 @@
-"""Every way in which libpq is told where to connect reaches dbt too; roles have what is documented."""
+"""Every way in which libpq is told where to connect reaches dbt; roles have what the guide says."""
 
 from __future__ import annotations
 
