@@ -273,3 +273,23 @@ def test_a_zero_byte_is_refused_with_its_reason(copy: tuple[str, Home]) -> None:
     assert done.returncode == 0, done.stderr
     assert "1 accepted + 0 duplicate + 1 quarantined" in done.stdout
     assert "user_id holds a zero byte" in done.stdout
+
+
+def test_what_stops_a_model_is_told_in_postgres_terms(copy: tuple[str, Home]) -> None:
+    """A right that is missing while dbt runs: what to grant is said, as outside of dbt."""
+    url, home = copy
+    with psycopg.connect(url, autocommit=True) as con:
+        con.execute(
+            "create function refuse() returns trigger language plpgsql as $$ begin "
+            "raise insufficient_privilege using message = 'permission denied for table sessions'; "
+            "end $$"
+        )
+        con.execute(
+            "create trigger refuse before delete on saas_marts.sessions execute function refuse()"
+        )
+    done = home.run(*BUILD, "--warehouse", url)
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, done.stderr
+    said = "model sessions failed: permission denied for table sessions: grant the role what docs/"
+    assert said in errors[0]
