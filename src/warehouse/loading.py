@@ -35,6 +35,7 @@ from .runs import Run, ended
 from .runs import now as clock
 
 _CONTENT = tuple(EVENT_COLUMNS)
+_MANY = 10_000  # rows, after which a build that follows at once would be planned on a wrong count
 
 
 class Loader(Protocol):
@@ -193,6 +194,7 @@ class _Sending:
         names = ", ".join(columns)
         mine = f"select {names} from {self.schema}.{kind} where load_id = {self.load_id}"
         self._copy(mine, "arriving")
+        self.cursor.execute("analyze arriving")  # nobody else counts a temporary table's rows
         withdrawn = 0
         if restate and kind == "events" and local.accepted:
             withdrawn = self._take_back()
@@ -204,6 +206,8 @@ class _Sending:
                 f"where not exists (select 1 from {self.schema}.{kind} as k where {same})"
             )
         self._quarantine()
+        if accepted >= _MANY:
+            self.cursor.execute(f"analyze {self.schema}.{kind}")
         return replace(
             local,
             accepted=accepted,

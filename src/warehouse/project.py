@@ -125,7 +125,7 @@ def render_project(
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - the output is SQL; values are quoted where they are made
     )
-    values = _values(spec, columns, as_of_dates)
+    values = {"engine": engine, **_values(spec, columns, as_of_dates)}
     files: dict[str, str] = {}
     for path, entry in _templates(resources.files(__package__ or "whyrank.warehouse") / "dbt"):
         folder = OPTIONAL_FOLDERS.get(Path(path).parent.name)

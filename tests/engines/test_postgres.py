@@ -293,3 +293,23 @@ def test_what_stops_a_model_is_told_in_postgres_terms(copy: tuple[str, Home]) ->
     assert len(errors) == 1, done.stderr
     said = "model sessions failed: permission denied for table sessions: grant the role what docs/"
     assert said in errors[0]
+
+
+def test_the_next_statement_is_planned_on_counted_rows(copy: tuple[str, Home]) -> None:
+    """A large load and every table of a build are analyzed: nobody waits for autovacuum."""
+    url, home = copy
+    rows = "".join(
+        f"b{i % 900},2026-03-20T10:{i % 60:02d}:00Z,page_view,{i}\n" for i in range(12_000)
+    )
+    home.write("large.csv", HEADER + rows)
+    for words in (("ingest", "large.csv"), BUILD):
+        assert home.run(*words, "--warehouse", url).returncode == 0
+    with psycopg.connect(url) as con:
+        counts = con.execute(
+            "select c.oid::regclass::text, c.reltuples from pg_class as c where c.relkind = 'r' "
+            "and (c.relnamespace = 'saas_marts'::regnamespace "
+            "or c.oid = 'saas_landing.events'::regclass)"
+        ).fetchall()
+        assert len(counts) > 10
+        for table, counted in counts:
+            assert con.execute(f"select count(*) from {table}").fetchone() == (counted,), table
