@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from ..errors import SpecError
 from ..spec.durations import parse_days, parse_duration
-from ..spec.expressions import ExpressionSql, quote_text
+from ..spec.expressions import ExpressionSql, quote_text, text_as
 from ..spec.model import FeatureSpec, Spec
 from ..spec.references import suggest
 from .marts import Marts, compile_marts
@@ -189,7 +189,8 @@ class _Compiler:
             text = feature.sql or ""
             others = [name for name in self._names if name != feature.name]
             expression = ExpressionSql(text, others, f"features.{feature.name}.sql")
-            return f"({expression.sql(lambda name: f'({self._value(name)})')})"
+            sql = expression.sql(lambda name: f"({self._value(name)})", self._names_a_text)
+            return f"({sql})"
         if feature.op == "attribute":
             return self._attribute(feature)
         if feature.op in {"distinct", "most_frequent"}:
@@ -271,7 +272,9 @@ class _Compiler:
         if feature.of is None:
             return None
         what = f"features.{feature.name}.of"
-        return exact(ExpressionSql(feature.of, EVENT_COLUMNS, what).sql(_event_text))
+        expression = ExpressionSql(feature.of, EVENT_COLUMNS, what)
+        sql = expression.sql(_event_text, _is_text)
+        return exact(text_as(sql, "double") if expression.is_text(_is_text) else sql)
 
     def _operand(self, feature: FeatureSpec, source: Source, *, with_gap: bool = True) -> Operand:
         where = self._where(feature, source)
@@ -282,6 +285,9 @@ class _Compiler:
             where = f"{where} and ({gap.name} is null or {apart})"
         return Operand(where=where, column=self._column(feature, source))
 
+    def _names_a_text(self, name: str) -> bool:
+        return any(f.name == name and f.type == "text" for f in self._spec.features)
+
     def _where(self, feature: FeatureSpec, source: Source) -> str:
         conditions = []
         if feature.events:
@@ -290,7 +296,7 @@ class _Compiler:
             columns = SESSION_COLUMNS if source == "session" else EVENT_COLUMNS
             what = f"features.{feature.name}.where"
             expression = ExpressionSql(feature.where, columns, what)
-            conditions.append(f"({expression.sql(_event_text)})")
+            conditions.append(f"({expression.sql(_event_text, _is_text)})")
         return " and ".join(conditions) or "true"
 
     def _column(self, feature: FeatureSpec, source: Source) -> str:
@@ -298,12 +304,17 @@ class _Compiler:
             return ""
         columns = SESSION_COLUMNS if source == "session" else EVENT_COLUMNS
         what = f"features.{feature.name}.column"
-        sql = ExpressionSql(feature.column, columns, what).sql(_event_text)
+        expression = ExpressionSql(feature.column, columns, what)
+        sql = expression.sql(_event_text, _is_text)
         if source == "session" or sql == "value":
             return sql
         as_text = {"distinct", "most_frequent", *ENTITY_OPERATIONS}
         kind = "text" if feature.op in as_text else feature.type
-        return sql if kind == "text" else f"try_cast({sql} as {SQL_TYPES[kind]})"
+        if kind == "text":
+            return sql
+        if expression.is_text(_is_text):
+            return text_as(sql, SQL_TYPES[kind])
+        return f"try_cast({sql} as {SQL_TYPES[kind]})"
 
     def _check_keys(self, feature: FeatureSpec) -> None:
         known = {**OPERATIONS, **OTHER_OPERATIONS}
@@ -333,6 +344,10 @@ class _Compiler:
             for name, state in self._states.values()
             if state.source == source
         )
+
+
+def _is_text(name: str) -> bool:
+    return name != "value" and name not in SESSION_COLUMNS
 
 
 def _event_text(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Literal
 
 from ..errors import WarehouseError, WhyrankError
@@ -16,7 +17,7 @@ from ..spec.model import Spec
 from ..warehouse.changes import Changes, changes_since
 from ..warehouse.dbt_run import NodeResult, run_dbt, write_profile
 from ..warehouse.dialects import Engine
-from ..warehouse.engine import Connection, Warehouse
+from ..warehouse.engine import Connection, Lock, Warehouse
 from ..warehouse.landing import create_landing
 from ..warehouse.project import (
     SNAPSHOT_MODEL,
@@ -90,26 +91,31 @@ def build(
             record(con, spec, [run])
         project = warehouse.files / spec.name / "dbt"
         write_project(plan.files, project)
-        secrets = write_profile(project, warehouse, marts_schema(spec))
+        dbt = partial(
+            run_dbt, project, lock=lock, advise=warehouse.advice,
+            variables=write_profile(project, warehouse, marts_schema(spec)),
+        )  # fmt: skip
         say({"snapshots": "building snapshots", "touched": "building what changed"}.get(
             plan.mode, "building models"
         ))  # fmt: skip
         try:
-            models = run_dbt(
-                project, "run",
+            models = dbt(
+                "run",
                 select=[SNAPSHOT_MODEL] if plan.mode == "snapshots" else [],
-                changes=plan.changes, hold=lock, secrets=secrets,
+                changes=plan.changes,
             )  # fmt: skip
             if check:
                 say("testing data")
-            tests = run_dbt(project, "test", hold=lock, secrets=secrets) if check else []
+            tests = dbt("test") if check else []
+            lock.check()
         except WhyrankError:
             with suppress(WhyrankError), warehouse.connect() as con:
                 record(con, spec, [ended(run, status="failed")])
             raise
         say("publishing")
         with warehouse.connect() as con:
-            published = _publish(con, warehouse, spec, plan)
+            published = _publish(con, warehouse, spec, plan, lock)
+            lock.check()
             _settle(con, spec, plan, published, [ended(run), *_model_runs(con, spec, run, models)])
     return BuildResult(published, tuple(models), tuple(tests), plan.mode)
 
@@ -212,7 +218,9 @@ def default_as_of(spec: Spec, last_event: datetime) -> date:
     return min(following, spec.trust_until) if spec.trust_until else following
 
 
-def _publish(con: Connection, warehouse: Warehouse, spec: Spec, plan: _Plan) -> Published:
+def _publish(
+    con: Connection, warehouse: Warehouse, spec: Spec, plan: _Plan, lock: Lock
+) -> Published:
     moment = datetime.now(UTC)
     counted = con.execute(
         f"select count(distinct user_id) from {quote_name(marts_schema(spec))}.user_features"
@@ -227,7 +235,7 @@ def _publish(con: Connection, warehouse: Warehouse, spec: Spec, plan: _Plan) -> 
         users=int(counted[0]) if counted else 0,
         tables=tables_of(spec),
     )
-    return publish(con, warehouse, spec, info)
+    return publish(con, warehouse, spec, info, lock)
 
 
 def _data_state(con: Connection, spec: Spec) -> tuple[datetime, datetime, int]:

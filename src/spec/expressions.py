@@ -71,6 +71,11 @@ _ALLOWED: tuple[type[exp.Expr], ...] = (
 _TYPES = {"DOUBLE", "BIGINT", "INT", "VARCHAR", "TEXT", "BOOLEAN", "FLOAT", "DECIMAL"}
 MAX_LENGTH = 2000
 MAX_NODES = 500
+# What a text has to be to count as a number, on every engine: decimal digits of ASCII, perhaps an
+# exponent, nothing that over- or underflows. Engines' own casts differ beyond it (inf, hex, 1_000).
+_DIGITS = "[-+]?(?:[0-9]{1,100}[.]?[0-9]{0,100}|[.][0-9]{1,100})"
+_NUMBER = rf"^[ \t\r\n]*{_DIGITS}(?:[eE][-+]?[0-9]{{1,2}})?[ \t\r\n]*$"
+_EXACT = rf"^[ \t\r\n]*{_DIGITS}[ \t\r\n]*$"
 
 
 class ExpressionSql:
@@ -99,15 +104,31 @@ class ExpressionSql:
             found[self._known(column, columns)] = None
         self.columns = tuple(found)
 
-    def sql(self, naming: Callable[[str], str]) -> str:
-        """Return the SQL text with each column replaced by the SQL that `naming` gives for it."""
+    def sql(
+        self, naming: Callable[[str], str], texts: Callable[[str], bool] = lambda _: False
+    ) -> str:
+        """Return the SQL text with each column replaced by the SQL that `naming` gives for it.
+
+        texts: whether a column is a text; try_cast of one is that of `text_as`.
+        """
 
         def replaced(node: exp.Expr) -> exp.Expr:
+            if isinstance(node, exp.TryCast) and _is_text(node.this, texts):
+                inside = node.this.transform(replaced).sql(dialect=DIALECT)
+                return exp.Var(this=text_as(inside, node.to.sql(dialect=DIALECT).lower()))
             if isinstance(node, exp.Column):
                 return exp.Var(this=naming(_full_name(node)))
             return node
 
         return self._tree.transform(replaced).sql(dialect=DIALECT)
+
+    def is_text(self, texts: Callable[[str], bool]) -> bool:
+        """Return whether the expression is a text, given which columns are.
+
+        >>> ExpressionSql("lower(device)", ["device"], "features.d").is_text(lambda _: True)
+        True
+        """
+        return _is_text(self._tree, texts)
 
     def _parsed(self, text: str) -> exp.Expr:
         if len(text) > MAX_LENGTH:
@@ -140,6 +161,38 @@ class ExpressionSql:
         if name in columns or (head == "properties" and rest and head in columns):
             return name
         raise SpecError(f"{self._what}: there is no column {name!r} here; {suggest(name, columns)}")
+
+
+def text_as(sql: str, kind: str) -> str:
+    """Return SQL for a text as a value of an SQL type, null where it is none.
+
+    A number is at most 100 decimal digits before and after a point, with a sign and blanks around
+    or without, and for a double an exponent of at most two digits: nothing that is infinite, and
+    the same on every engine.
+
+    >>> text_as("plan", "boolean")
+    'try_cast(plan as boolean)'
+    """
+    if kind in {"varchar", "text", "boolean"}:
+        return f"try_cast({sql} as {kind})"
+    approximate = kind in {"double", "float"}
+    pattern, to = (_NUMBER, "double") if approximate else (_EXACT, kind)
+    return f"try_cast(regexp_extract({sql}, {quote_text(pattern)}) as {to})"
+
+
+def _is_text(node: exp.Expr, texts: Callable[[str], bool]) -> bool:
+    if isinstance(node, exp.Column):
+        return texts(_full_name(node))
+    if isinstance(node, exp.Literal):
+        return bool(node.is_string)
+    if isinstance(node, exp.Cast):  # a TryCast is one, too
+        return node.to.this in {exp.DataType.Type.VARCHAR, exp.DataType.Type.TEXT}
+    if isinstance(node, exp.Case):
+        values = [branch.args["true"] for branch in node.args["ifs"]]
+        return any(_is_text(value, texts) for value in [*values, node.args.get("default")] if value)
+    if isinstance(node, exp.Paren | exp.Coalesce | exp.Nullif | exp.Greatest | exp.Least):
+        return _is_text(node.this, texts)
+    return isinstance(node, exp.Lower | exp.Upper | exp.Trim | exp.Concat | exp.DPipe)
 
 
 def _full_name(column: exp.Column) -> str:

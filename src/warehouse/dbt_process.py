@@ -1,7 +1,8 @@
-"""The process that dbt runs in: `python -m whyrank.warehouse.dbt_process PROJECT COMMAND …`.
+"""The process that dbt runs in: `python -m whyrank.warehouse.dbt_process PARENT PROJECT COMMAND …`.
 
-It prints one line of JSON: what became of each node, and the error that stopped everything if one
-did. All else that dbt says goes to the project's log file.
+PARENT is the id of the process that started it, with which it ends. It prints one line of JSON:
+what became of each node, and the error that stopped everything if one did. All else that dbt says
+goes to the project's log file.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import contextlib
 import ctypes
 import io
 import json
+import os
 import signal
 import sys
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: int) -> None:
     """Ask the system to end this process when the one that started it ends, however it ends.
 
     A build that was killed must not go on in its dbt, beside the next build. Linux alone offers it.
@@ -22,12 +24,14 @@ def _end_with_parent() -> None:
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before we could ask
+            raise SystemExit("the process that started dbt is gone")
 
 
 def main(arguments: list[str]) -> int:
     """Run one dbt command on a project; return the exit code."""
-    _end_with_parent()
-    project, command, *rest = arguments
+    parent, project, command, *rest = arguments
+    _end_with_parent(int(parent))
     from dbt.cli.main import dbtRunner
 
     call = ["--quiet", "--no-use-colors", "--no-version-check", "--log-level-file=info"]

@@ -9,13 +9,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import WarehouseError
 from .changes import Changes
-from .engine import Warehouse, translated_message
+from .engine import Lock, Warehouse
+
+_LOOK_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,15 @@ class NodeResult:
 def write_profile(project: Path, warehouse: Warehouse, schema: str) -> dict[str, str]:
     """Write the dbt profile that points at the warehouse; no secret is written.
 
-    Returns the environment variables that dbt has to be given: a password, where there is one.
+    Returns the environment variables that dbt has to be given, such as a password; one that is
+    empty must not be set. Raises WarehouseError when the warehouse cannot be reached.
     """
-    target, secrets = warehouse.profile(schema)
+    target, variables = warehouse.profile(schema)
     profile = {"whyrank": {"target": "warehouse", "outputs": {"warehouse": target}}}
     project.mkdir(parents=True, exist_ok=True)
     # JSON is YAML, and writes any path safely.
     (project / "profiles.yml").write_text(json.dumps(profile, indent=1), encoding="utf-8")
-    return secrets
+    return variables
 
 
 def run_dbt(
@@ -47,31 +50,27 @@ def run_dbt(
     *,
     select: Sequence[str] = (),
     changes: Changes | None = None,
-    hold: Sequence[int] = (),
-    secrets: Mapping[str, str] | None = None,
+    lock: Lock | None = None,
+    variables: Mapping[str, str] | None = None,
+    advise: Callable[[str], str] = str.strip,
 ) -> list[NodeResult]:
     """Run `dbt run`, `dbt test` or `dbt docs generate` in a project; return what each node did.
 
-    changes: what came after the last load that the models know, None to build them anew. hold:
-    file descriptors that the process keeps open, such as that of a lock. secrets: as
-    `write_profile` returned them.
+    changes: what came after the last load that the models know, None to build them anew. lock:
+    what keeps other writers out; dbt is ended when it is lost. variables: as `write_profile`
+    returned them. advise: says the warehouse's errors in one line (`Warehouse.advice`).
 
-    Raises WarehouseError naming the first model or test that failed and why, and the log file.
+    Raises WarehouseError naming the first model or test that failed and why, and the log file, or
+    saying that the lock was lost.
     """
-    arguments = [sys.executable, "-m", "whyrank.warehouse.dbt_process", str(project), command]
+    arguments = [sys.executable, "-m", "whyrank.warehouse.dbt_process"]
+    arguments += [str(os.getpid()), str(project), command]
     arguments += [f"--select={name}" for name in select]
     if changes is not None:
         arguments.append(f"--vars={json.dumps(changes.variables())}")
     elif command == "run":
         arguments.append("--full-refresh")
-    done = subprocess.run(  # noqa: S603 - our own module with our own arguments
-        arguments,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**_environment(project), **(secrets or {})},
-        pass_fds=tuple(hold),
-    )
+    done = _run(arguments, _environment(project, variables or {}), lock or Lock())
     log = project / "logs" / "dbt.log"
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
@@ -83,10 +82,12 @@ def run_dbt(
         if node.status in {"error", "fail", "runtime error"}:
             raise WarehouseError(
                 f"{'data test' if command == 'test' else 'model'} {node.name} failed: "
-                f"{_reason(node.message)} (log: {log})"
+                f"{advise(_reason(node.message))} (log: {log})"
             )
     if answer["error"]:
-        raise WarehouseError(f"dbt {command} failed: {_reason(answer['error'])} (log: {log})")
+        raise WarehouseError(
+            f"dbt {command} failed: {advise(_reason(answer['error']))} (log: {log})"
+        )
     return results
 
 
@@ -95,13 +96,39 @@ def _reason(message: str) -> str:
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     if len(lines) > 1 and " Error in " in lines[0]:
         lines = lines[1:]
-    return translated_message("\n".join(lines))
+    return "\n".join(lines)
 
 
-def _environment(project: Path) -> dict[str, str]:
-    return {
+def _run(
+    arguments: Sequence[str], environment: Mapping[str, str], lock: Lock
+) -> subprocess.CompletedProcess[str]:
+    """Run a process to its end, looking now and then whether the lock is still held."""
+    with subprocess.Popen(  # noqa: S603 - our own module with our own arguments
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment, pass_fds=lock.descriptors,
+    ) as process:  # fmt: skip
+        while True:
+            try:
+                out, err = process.communicate(timeout=_LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                try:
+                    lock.check()
+                except BaseException:
+                    process.kill()
+                    raise
+            except BaseException:
+                process.kill()
+                raise
+            else:
+                return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def _environment(project: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    given = {
         **os.environ,
         "DBT_PROFILES_DIR": str(project),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
+        **variables,
     }
+    return {name: value for name, value in given.items() if value or name not in variables}

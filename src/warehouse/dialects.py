@@ -19,11 +19,13 @@ from sqlglot.errors import SqlglotError
 from ..errors import WarehouseError
 
 Engine = Literal["duckdb", "postgres"]
+Rule = Callable[[exp.Expr], exp.Expr]
 
-# What a text may look like to be a number on every engine: DuckDB's own casts accept more (hex,
-# underscores, "inf"), Postgres raises on what it does not accept.
-NUMBER: Final = r"^\s*[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?\s*$"
-MOST_DECIMAL: Final = "999999999999"
+_WHOLE: Final = {
+    exp.DataType.Type.BIGINT: 2**63,
+    exp.DataType.Type.INT: 2**31,
+}
+_DECIMAL: Final = (18, 3)  # DuckDB's, where digits are not given
 
 
 def translate(sql: str, engine: Engine) -> str:
@@ -44,8 +46,21 @@ def translate(sql: str, engine: Engine) -> str:
         reason = str(error).splitlines()[0]
         raise WarehouseError(f"cannot be said for {engine}: {reason}: {sql[:80]!r}") from None
     for rule in _POSTGRES_RULES:
-        tree = tree.transform(rule)
+        tree = _everywhere(tree, rule)
     return tree.sql(dialect="postgres", pretty=len(sql) > 200)  # noqa: PLR2004 - to be read
+
+
+def _everywhere(tree: exp.Expr, rule: Rule) -> exp.Expr:
+    """Apply a rule to every node, those inside first: a rule copies what it finds inside."""
+    for node in reversed(list(tree.walk())):
+        said = rule(node)
+        if said is node:
+            continue
+        if node is tree:
+            tree = said
+        else:
+            node.replace(said)
+    return tree
 
 
 def translate_model(text: str, engine: Engine) -> str:
@@ -136,23 +151,48 @@ def _unnested(node: exp.Expr) -> exp.Expr:
 
 
 def _tried(node: exp.Expr) -> exp.Expr:
-    """try_cast(x as t): null where the value does not fit, which Postgres cannot say."""
+    """try_cast(x as t): null where the value does not fit, which Postgres cannot say.
+
+    A text is cast to a number through regexp_extract alone (spec.expressions.text_as), so that
+    what counts as a number is the same everywhere.
+    """
     if not isinstance(node, exp.TryCast):
         return node
-    value, kind = node.this, node.to
-    cast = exp.Cast(this=value.copy(), to=kind.copy())
-    if kind.this == exp.DataType.Type.DECIMAL:
-        fits = exp.LTE(this=exp.Abs(this=value.copy()), expression=exp.Literal.number(MOST_DECIMAL))
-        return exp.Case(ifs=[exp.If(this=fits, true=cast)])
-    if kind.this in {exp.DataType.Type.VARCHAR, exp.DataType.Type.TEXT}:
-        return cast
-    text = exp.Cast(this=value.copy(), to=exp.DataType.build("text"))
+    value, kind = node.this.copy(), node.to.copy()
     if kind.this == exp.DataType.Type.BOOLEAN:
-        listed = [exp.Literal.string(word) for word in ("true", "false", "t", "f", "1", "0")]
-        fits_bool = exp.In(this=exp.Lower(this=text), expressions=listed)
-        return exp.Case(ifs=[exp.If(this=fits_bool, true=cast)])
-    number = exp.RegexpLike(this=text, expression=exp.Literal.string(NUMBER))
-    return exp.Case(ifs=[exp.If(this=number, true=cast)])
+        words = ("true", "false", "t", "f", "yes", "no", "y", "n", "1", "0")
+        text = exp.cast(value, "text")
+        listed = [exp.Literal.string(word) for word in words]
+        known = exp.In(this=exp.Lower(this=text), expressions=listed)
+        return exp.Case(ifs=[exp.If(this=known, true=exp.Cast(this=text.copy(), to=kind))])
+    if isinstance(value, exp.RegexpExtract):
+        value = exp.Anonymous(this="substring", expressions=[value.this, value.expression])
+        if kind.this != exp.DataType.Type.DOUBLE:
+            value = exp.cast(value, "decimal")
+    if kind.this in _WHOLE:
+        return _within(_round(value), kind, _WHOLE[kind.this])
+    if kind.this == exp.DataType.Type.DECIMAL:
+        given = [int(part.name) for part in kind.expressions]
+        digits, places = (*given, 0)[:2] if given else _DECIMAL
+        kind = exp.DataType.build(f"decimal({digits}, {places})")
+        most = 10 ** (digits - places)
+        if isinstance(node.this, exp.RegexpExtract):
+            value = _round(value, exp.Literal.number(places))
+        fits = exp.LT(this=exp.Abs(this=value.copy()), expression=exp.Literal.number(most))
+        return exp.Case(ifs=[exp.If(this=fits, true=exp.Cast(this=value, to=kind))])
+    return exp.Cast(this=value, to=kind)
+
+
+def _round(*arguments: exp.Expr) -> exp.Expr:
+    """Postgres's own round: numerics away from zero, doubles to even, as DuckDB's casts do."""
+    return exp.Anonymous(this="round", expressions=[*arguments])
+
+
+def _within(value: exp.Expr, kind: exp.DataType, beyond: int) -> exp.Expr:
+    """Return a cast to whole numbers from -beyond to below it, null outside of them."""
+    low = exp.GTE(this=value.copy(), expression=exp.Literal.number(-beyond))
+    high = exp.LT(this=value.copy(), expression=exp.Literal.number(beyond))
+    return exp.Case(ifs=[exp.If(this=exp.and_(low, high), true=exp.Cast(this=value, to=kind))])
 
 
 def _json(node: exp.Expr) -> exp.Expr:
@@ -200,25 +240,14 @@ def _days(node: exp.Expr) -> exp.Expr:
 def _divided(node: exp.Expr) -> exp.Expr:
     """X / 0 is infinite (0 / 0 no number) and x % 0 null; Postgres raises on both."""
     if isinstance(node, exp.Mod):
-        return exp.Mod(this=node.this, expression=_without_zero(node.expression))
-    if not isinstance(node, exp.Div) or isinstance(node.parent, exp.Case):
+        return exp.Mod(this=node.this.copy(), expression=_without_zero(node.expression))
+    if not isinstance(node, exp.Div) or _never_zero(node.expression):
         return node
-    over, under = node.this, node.expression
-    if _never_zero(under):
-        return node
-    zero = exp.Literal.number(0)
-    safe = exp.Div(this=exp.cast(over.copy(), "double"), expression=_without_zero(under))
-    is_zero = exp.EQ(this=exp.Paren(this=under.copy()), expression=zero.copy())
-    sign = exp.Case(
-        ifs=[
-            exp.If(this=exp.GT(this=over.copy(), expression=zero.copy()), true=_double("Infinity")),
-            exp.If(
-                this=exp.LT(this=over.copy(), expression=zero.copy()), true=_double("-Infinity")
-            ),
-            exp.If(this=exp.EQ(this=over.copy(), expression=zero.copy()), true=_double("NaN")),
-        ]
-    )
-    return exp.Paren(this=exp.Case(ifs=[exp.If(this=is_zero, true=sign)], default=safe))
+    over, under = exp.cast(node.this.copy(), "double"), node.expression
+    is_zero = exp.EQ(this=exp.Paren(this=under.copy()), expression=exp.Literal.number(0))
+    infinite = exp.Mul(this=over.copy(), expression=_double("Infinity"))
+    safe = exp.Div(this=over, expression=_without_zero(under))
+    return exp.Paren(this=exp.Case(ifs=[exp.If(this=is_zero, true=infinite)], default=safe))
 
 
 def _double(text: str) -> exp.Expr:
@@ -227,9 +256,10 @@ def _double(text: str) -> exp.Expr:
 
 def _never_zero(node: exp.Expr) -> bool:
     inner = _unnested(node)
-    if isinstance(inner, exp.Literal) and not inner.is_string:
-        return float(inner.this) != 0
-    return isinstance(inner, exp.Nullif)
+    if isinstance(inner, exp.Nullif):
+        inner = inner.expression
+        return isinstance(inner, exp.Literal) and not inner.is_string and float(inner.this) == 0
+    return isinstance(inner, exp.Literal) and not inner.is_string and float(inner.this) != 0
 
 
 def _without_zero(node: exp.Expr) -> exp.Expr:
@@ -238,7 +268,7 @@ def _without_zero(node: exp.Expr) -> exp.Expr:
     return exp.Nullif(this=node.copy(), expression=exp.Literal.number(0))
 
 
-_POSTGRES_RULES: tuple[Callable[[exp.Expr], exp.Expr], ...] = (
+_POSTGRES_RULES: tuple[Rule, ...] = (
     _latest,
     _tried,
     _json,

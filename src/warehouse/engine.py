@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,18 @@ class Connection(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Lock:
+    """What keeps other writers out.
+
+    descriptors: files that a child process has to hold to keep them out as well. check raises
+    WarehouseError when the lock is lost, after which nothing may be written any more.
+    """
+
+    descriptors: tuple[int, ...] = ()
+    check: Callable[[], None] = lambda: None
+
+
 class Warehouse(ABC):
     """Where events are kept and models are built, and the folder of files that goes with it.
 
@@ -74,16 +86,23 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
-    def writing(self) -> AbstractContextManager[tuple[int, ...]]:
+    def writing(self) -> AbstractContextManager[Lock]:
         """Keep other writers out until the end.
 
-        Gives the file descriptors that a child process has to hold to keep them out as well.
         Raises WarehouseError when another process is writing.
         """
 
     @abstractmethod
     def profile(self, schema: str) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return dbt's settings for building into a schema, and secrets by variable name."""
+        """Return dbt's settings for building into a schema, and its environment variables.
+
+        What is secret is in the variables alone. Raises WarehouseError when the warehouse cannot
+        be reached, where that has to be known.
+        """
+
+    @abstractmethod
+    def advice(self, message: str) -> str:
+        """Return one line, with what to do about it, for an error message of the engine's."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +126,10 @@ class DuckDBWarehouse(Warehouse):
         """Whether the file is there."""
         return self.path.exists()
 
+    def advice(self, message: str) -> str:
+        """Return one line, with what to do about it, for an error message of DuckDB's."""
+        return _advice(message.strip() or "no reason was given")
+
     def profile(self, schema: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Return dbt's settings for building into a schema; there are no secrets."""
         # Given at opening and not as settings, which dbt sets anew for each model: the folder of
@@ -123,8 +146,8 @@ class DuckDBWarehouse(Warehouse):
         }, {}
 
     @contextmanager
-    def writing(self) -> Iterator[tuple[int, ...]]:
-        """Keep other writers out until the end; gives the lock's file descriptor.
+    def writing(self) -> Iterator[Lock]:
+        """Keep other writers out until the end.
 
         A build connects several times, and between two connections nobody may write. The lock is
         the system's own, on the folder of files: it leaves nothing behind, and ends with the
@@ -146,7 +169,7 @@ class DuckDBWarehouse(Warehouse):
                 "end, then run this again"
             ) from None
         try:
-            yield (folder,)
+            yield Lock((folder,))
         finally:
             os.close(folder)
 
@@ -234,11 +257,6 @@ def translated(what: str) -> Iterator[None]:
         raise
     except OSError as error:
         raise WarehouseError(f"{what}: {error.strerror or error}") from error
-
-
-def translated_message(message: str) -> str:
-    """Return one line of advice for an error message of DuckDB's."""
-    return _advice(message.strip() or "no reason was given")
 
 
 def _advice(message: str) -> str:

@@ -22,6 +22,10 @@ from .engine import Connection, Warehouse
 class Extract(Protocol):
     """Writes tables of one schema, in one state, to Parquet files."""
 
+    def first(self, sql: str) -> Any:
+        """Return the first value that a statement gives, None when there is no row."""
+        ...
+
     def write(self, table: str, path: Path, *, where: str = "", order: str = "") -> None:
         """Write a table's rows, those that meet an SQL condition, in the order of a column.
 
@@ -49,6 +53,7 @@ def extracting(warehouse: Warehouse, con: Connection, schema: str) -> Iterator[E
     try:
         with adbc.connect(server.uri) as source, source.cursor() as cursor:
             cursor.execute("set transaction isolation level repeatable read, read only")
+            cursor.execute("set timezone = 'UTC'")
             yield _FromPostgres(cursor, schema)
     except adbc_driver_manager.Error as error:
         raise WarehouseError(f"warehouse {warehouse.name}: {advice(str(error))}") from None
@@ -57,6 +62,11 @@ def extracting(warehouse: Warehouse, con: Connection, schema: str) -> Iterator[E
 class _FromDuckDB:
     def __init__(self, con: duckdb.DuckDBPyConnection, schema: str) -> None:
         self._con, self._schema = con, schema
+
+    def first(self, sql: str) -> Any:
+        """Return the first value that a statement gives, None when there is no row."""
+        found = self._con.execute(sql).fetchone()
+        return found[0] if found else None
 
     def write(self, table: str, path: Path, *, where: str = "", order: str = "") -> None:
         """Write a table's rows as `Extract.write` says."""
@@ -71,6 +81,12 @@ class _FromDuckDB:
 class _FromPostgres:
     def __init__(self, cursor: Any, schema: str) -> None:
         self._cursor, self._schema = cursor, schema
+
+    def first(self, sql: str) -> Any:
+        """Return the first value that a statement gives, None when there is no row."""
+        self._cursor.execute(sql)
+        found = self._cursor.fetchone()
+        return found[0] if found else None
 
     def write(self, table: str, path: Path, *, where: str = "", order: str = "") -> None:
         """Write a table's rows as `Extract.write` says."""

@@ -104,6 +104,7 @@ _POSTGRES_TYPES = {"varchar": 'text collate "C"', "double": "double precision", 
 POSTGRES_INDEXES = {
     "events_identity": "unique index if not exists {index} on {schema}.events (event_id)",
     "events_by_load": "index if not exists {index} on {schema}.events using brin (load_id)",
+    "events_by_time": "index if not exists {index} on {schema}.events using brin (event_time)",
 }
 SHAPES = {"events": shape_events, "users": shape_users, "aliases": shape_aliases}
 

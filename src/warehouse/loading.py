@@ -25,16 +25,17 @@ from ..events.contract import EVENT_COLUMNS
 from ..events.records.source import Progress
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
-from .engine import Warehouse, memory_limit, translated
+from .engine import Lock, Warehouse, memory_limit, translated
 from .identity import KEYS
 from .landing import TABLES, LoadResult, create_landing, load
 from .postgres import PostgresWarehouse, advice
+from .postgres_rows import teach_depth, unfit_for_postgres
 from .project import landing_schema
 from .runs import Run, ended
 from .runs import now as clock
 
 _CONTENT = tuple(EVENT_COLUMNS)
-_ZERO_BYTE = "holds a zero byte, which Postgres cannot store"
+_MANY = 10_000  # rows, after which a build that follows at once would be planned on a wrong count
 
 
 class Loader(Protocol):
@@ -90,7 +91,7 @@ def _into_postgres(warehouse: PostgresWarehouse) -> Iterator[Loader]:
     folder = Path(tempfile.mkdtemp(prefix="loading.", dir=warehouse.files))
     try:
         with (
-            warehouse.writing(),
+            warehouse.writing() as lock,
             translated(f"loading into {warehouse.name}"),
             duckdb.connect(
                 str(folder / "loading.duckdb"),
@@ -98,7 +99,8 @@ def _into_postgres(warehouse: PostgresWarehouse) -> Iterator[Loader]:
             ) as con,
         ):
             con.execute("set timezone = 'UTC'")
-            yield _PostgresLoader(con, warehouse)
+            teach_depth(con)
+            yield _PostgresLoader(con, warehouse, lock)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -107,6 +109,7 @@ def _into_postgres(warehouse: PostgresWarehouse) -> Iterator[Loader]:
 class _PostgresLoader:
     con: duckdb.DuckDBPyConnection
     warehouse: PostgresWarehouse
+    lock: Lock
 
     def load(
         self,
@@ -124,15 +127,17 @@ class _PostgresLoader:
         load_id = self._prepare(spec, schema, kind)
         local = load(
             self.con, spec, source, kind=kind, now=now, progress=progress,
-            checks=_no_zero_bytes(kind),
+            checks=unfit_for_postgres(kind),
         )  # fmt: skip
         try:
             with adbc.connect(self.warehouse.uri) as con, con.cursor() as cursor:
+                cursor.execute("set timezone = 'UTC'")
                 sending = _Sending(self.con, cursor, schema, load_id)
                 result = sending.send(kind, local, restate=restate)
                 sending.note(
                     result, replace(ended(run), rows_in=result.read, rows_out=result.accepted)
                 )
+                self.lock.check()
                 con.commit()
         except adbc_driver_manager.Error as error:
             raise WarehouseError(f"warehouse {self.warehouse.name}: {advice(str(error))}") from None
@@ -174,15 +179,6 @@ def _same(columns: Sequence[str]) -> str:
     )
 
 
-def _no_zero_bytes(kind: str) -> tuple[tuple[str, str], ...]:
-    texts = {
-        "events": [name for name, type_ in EVENT_COLUMNS.items() if type_ == "varchar"],
-        "users": ["user_id", "attributes"],
-        "aliases": ["anonymous_id", "user_id"],
-    }[kind]
-    return tuple((f"contains({name}, chr(0))", f"{name} {_ZERO_BYTE}") for name in texts)
-
-
 @dataclass(frozen=True)
 class _Sending:
     """One transaction on Postgres that takes a load over from the local database."""
@@ -198,6 +194,7 @@ class _Sending:
         names = ", ".join(columns)
         mine = f"select {names} from {self.schema}.{kind} where load_id = {self.load_id}"
         self._copy(mine, "arriving")
+        self.cursor.execute("analyze arriving")  # nobody else counts a temporary table's rows
         withdrawn = 0
         if restate and kind == "events" and local.accepted:
             withdrawn = self._take_back()
@@ -209,6 +206,8 @@ class _Sending:
                 f"where not exists (select 1 from {self.schema}.{kind} as k where {same})"
             )
         self._quarantine()
+        if accepted >= _MANY:
+            self.cursor.execute(f"analyze {self.schema}.{kind}")
         return replace(
             local,
             accepted=accepted,

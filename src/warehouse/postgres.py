@@ -8,7 +8,6 @@ the URL: ?sslmode=verify-full&sslrootcert=…
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,13 +19,14 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ..errors import UsageError, WarehouseError, WhyrankError
 from .dialects import Engine
-from .engine import Cursor, Warehouse
+from .engine import Cursor, Lock, Warehouse
 
 SECRET: Final = "DBT_ENV_SECRET_WHYRANK_PASSWORD"  # noqa: S105 - a name; dbt keeps it out of logs
 FOLDER: Final = Path("data")
-_TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert")
 _LOCK: Final = int.from_bytes(hashlib.sha256(b"whyrank").digest()[:4], "big") >> 1
 _CONNECT_SECONDS: Final = 10
+# A peer that is gone without a word is missed after two minutes, on either side.
+_KEEPALIVES: Final = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6}
 
 
 class PostgresConnection:
@@ -68,14 +68,19 @@ class PostgresWarehouse(Warehouse):
                 "the warehouse's Postgres URL names no database: write "
                 "postgresql://USER@HOST/DATABASE"
             )
-        self._given: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, **given}
+        self._given: dict[str, Any] = {
+            "connect_timeout": _CONNECT_SECONDS,
+            **_KEEPALIVES,
+            **given,
+        }
 
     @property
     def name(self) -> str:
-        """The URL without password and options."""
+        """The URL without password and options; what it leaves out is libpq's to say."""
+        known = {**_defaults(), **self._given}
         user = f"{self._given['user']}@" if self._given.get("user") else ""
-        host, port = self._given.get("host") or "localhost", self._given.get("port") or 5432
-        return f"postgresql://{user}{host}:{port}/{self._given['dbname']}"
+        host = known.get("host") or known.get("hostaddr") or known.get("service") or "localhost"
+        return f"postgresql://{user}{host}:{known['port']}/{self._given['dbname']}"
 
     @property
     def files(self) -> Path:
@@ -86,7 +91,7 @@ class PostgresWarehouse(Warehouse):
     @property
     def uri(self) -> str:
         """What libpq connects with: holds the password, and is shown nowhere."""
-        return make_conninfo(**{**self._given, "options": "-c timezone=UTC"})
+        return make_conninfo(**self._given)
 
     def exists(self) -> bool:
         """Whether anything can have been loaded: whoever cannot connect is told why elsewhere."""
@@ -98,23 +103,51 @@ class PostgresWarehouse(Warehouse):
 
         Raises WarehouseError when the server cannot be reached or refuses, or a statement fails.
         """
-        with self.translated(), psycopg.connect(self.uri, autocommit=True) as con:
+        with self.translated(), self._connected() as con:
             yield PostgresConnection(con)
 
     @contextmanager
-    def writing(self) -> Iterator[tuple[int, ...]]:
+    def _connected(self) -> Iterator[psycopg.Connection[Any]]:
+        with psycopg.connect(self.uri, autocommit=True) as con:
+            con.execute("set timezone = 'UTC'")  # whatever options or PGTZ say
+            yield con
+
+    @contextmanager
+    def writing(self) -> Iterator[Lock]:
         """Keep other writers out until the end, by a lock that ends with its connection.
 
         Raises WarehouseError when another process is writing.
         """
-        with self.translated(), psycopg.connect(self.uri, autocommit=True) as con:
+        with self.translated(), self._connected() as con:
             got = con.execute("select pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
             if not got or not got[0]:
                 raise WarehouseError(
                     f"warehouse {self.name}: another ingest or build is under way: wait for it to "
                     "end, then run this again"
                 )
-            yield ()
+            # The connection does nothing for as long as dbt runs: it must not be ended for that,
+            # and the server must notice soon when we are gone.
+            con.execute("set idle_session_timeout = 0")
+            for name, value in _KEEPALIVES.items():
+                con.execute(f"set tcp_{name} = {value}")
+            yield Lock(check=lambda: self._check(con))
+
+    def _check(self, con: psycopg.Connection[Any]) -> None:
+        """Raise WarehouseError unless a connection still holds the lock."""
+        try:
+            held = con.execute(
+                "select count(*) from pg_locks where locktype = 'advisory' and granted "
+                "and pid = pg_backend_pid() and classid = 0 and objid = %s",
+                [_LOCK],
+            ).fetchone()
+            reason = "" if held and held[0] else "it is not held any more"
+        except psycopg.Error as error:
+            reason = str(error).strip().splitlines()[0]
+        if reason:
+            raise WarehouseError(
+                f"warehouse {self.name}: the lock that keeps other writers out was lost "
+                f"({reason}): nothing more was written; run this again"
+            )
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -126,23 +159,49 @@ class PostgresWarehouse(Warehouse):
         except psycopg.Error as error:
             raise WarehouseError(f"warehouse {self.name}: {advice(str(error))}") from None
 
+    def advice(self, message: str) -> str:
+        """Return one line, with what to do about it, for an error message of Postgres's."""
+        return advice(message)
+
     def profile(self, schema: str) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return dbt's settings for building into a schema, and the password by its variable."""
-        given = self._given
-        target = {
-            "type": "postgres",
-            "host": given.get("host") or "localhost",
-            "port": int(given.get("port") or 5432),
-            "user": given.get("user") or "",
-            "password": f"{{{{ env_var('{SECRET}', '') }}}}",
-            "dbname": given["dbname"],
-            "schema": schema,
-            "threads": 1,
-            "connect_timeout": _CONNECT_SECONDS,
-            "retries": 0,
-            **{key: given[key] for key in _TLS if given.get(key)},
+        """Return dbt's settings for building into a schema, and its environment variables.
+
+        dbt's own settings know few of libpq's. So a connection is made first, and dbt is given
+        the server it led to; everything else goes by libpq's own variables.
+
+        Raises WarehouseError when the server cannot be reached.
+        """
+        with self.translated(), self._connected() as con:
+            info = con.info
+            given = info.get_parameters()
+            password = info.password
+            target = {
+                "type": "postgres",
+                "host": info.host,
+                "port": info.port,
+                "user": info.user,
+                "password": f"{{{{ env_var('{SECRET}', '') }}}}",
+                "dbname": info.dbname,
+                "schema": schema,
+                "threads": 1,
+                "connect_timeout": int(given.get("connect_timeout", _CONNECT_SECONDS)),
+                "keepalives_idle": int(given["keepalives_idle"]),
+                "application_name": given.get("application_name", "dbt"),
+                "retries": 0,
+            }
+        variables = {
+            option.envvar.decode(): given[option.keyword.decode()]
+            for option in psycopg.pq.Conninfo.get_defaults()
+            if option.envvar and option.keyword.decode() in given
         }
-        return target, {SECRET: str(given.get("password") or os.environ.get("PGPASSWORD") or "")}
+        # A service would come between: what it says is in the other variables by now.
+        return target, {**variables, "PGSERVICE": "", "PGTZ": "UTC", SECRET: password}
+
+
+def _defaults() -> dict[str, str]:
+    """Return what libpq takes where a URL says nothing, from the environment and its own."""
+    options = psycopg.pq.Conninfo.get_defaults()
+    return {o.keyword.decode(): o.val.decode() for o in options if o.val is not None}
 
 
 def advice(message: str) -> str:

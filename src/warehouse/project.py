@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from jinja2 import Environment, StrictUndefined
 
 from ..spec.durations import parse_duration
-from ..spec.expressions import quote_name, quote_text
+from ..spec.expressions import quote_name, quote_text, text_as
 from ..spec.model import Spec
 from .dialects import Engine, translate_model
 from .mart_values import json_path, mart_values
@@ -125,7 +125,7 @@ def render_project(
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - the output is SQL; values are quoted where they are made
     )
-    values = _values(spec, columns, as_of_dates)
+    values = {"engine": engine, **_values(spec, columns, as_of_dates)}
     files: dict[str, str] = {}
     for path, entry in _templates(resources.files(__package__ or "whyrank.warehouse") / "dbt"):
         folder = OPTIONAL_FOLDERS.get(Path(path).parent.name)
@@ -224,8 +224,10 @@ def _values(spec: Spec, columns: Columns, as_of_dates: Sequence[date]) -> dict[s
         "attributes": [
             {
                 "feature": attribute.feature,
-                "path": json_path(attribute.column),
-                "type": attribute.type,
+                "sql": text_as(
+                    f"json_extract_string(u.attributes, {json_path(attribute.column)})",
+                    attribute.type,
+                ),
                 "static": attribute.static,
             }
             for attribute in columns.attributes

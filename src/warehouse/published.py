@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -17,11 +18,20 @@ from pathlib import Path
 
 from ..errors import WarehouseError
 from ..files import replacing
-from ..spec.expressions import quote_name, quote_text
+from ..spec.expressions import quote_text
 from ..spec.model import Spec
-from .engine import Connection, Warehouse, translated
-from .extract import extracting
+from .engine import Connection, Lock, Warehouse, translated
+from .extract import Extract, extracting
 from .project import marts_schema
+from .published_there import (
+    current_there,
+    forget_there,
+    hold_there,
+    is_published_there,
+    publish_there,
+    published_name,
+    published_schema,
+)
 
 KEPT_BUILDS = 3
 TABLES = (
@@ -99,40 +109,62 @@ def tables_of(spec: Spec) -> tuple[str, ...]:
     return (*TABLES, *funnels, *experiments)
 
 
-def publish(con: Connection, warehouse: Warehouse, spec: Spec, info: BuildInfo) -> Published:
+def publish(
+    con: Connection, warehouse: Warehouse, spec: Spec, info: BuildInfo, lock: Lock
+) -> Published:
     """Copy what readers need to a new folder, then make it the current build.
 
     On Postgres the copy is first made there, in one transaction, for readers on other machines.
 
-    Raises WarehouseError when it cannot be written; the previous build then stays current.
+    Raises WarehouseError when it cannot be written or the lock was lost; the previous build then
+    stays current.
     """
     root = _root(warehouse, spec.name)
-    schema = marts_schema(spec)
     with translated(f"publishing to {root / info.build_id}"):
         if warehouse.engine == "postgres":
-            schema = f"{spec.name}_published"
-            _publish_there(con, spec, schema, info)
-        published = _copied(warehouse, con, schema, root, info)
+            tables = ("user_features", *info.tables)
+            build = (info.build_id, json.dumps(asdict(info)))
+            publish_there(con, marts_schema(spec), spec.name, build, tables, lock.check)
+            forget_there(con, spec.name, KEPT_BUILDS)
+            published = _fetched(warehouse, con, spec.name, root, info)
+        else:
+            with extracting(warehouse, con, marts_schema(spec)) as extract:
+                published = _copied(extract, root, info)
         _forget_old(root, info.build_id)
     return published
 
 
-def _copied(
-    warehouse: Warehouse, con: Connection, schema: str, root: Path, info: BuildInfo
+def _fetched(
+    warehouse: Warehouse, con: Connection, spec_name: str, root: Path, known: BuildInfo
 ) -> Published:
-    """Write a build's tables to a folder of its own and make it the current one here."""
+    """Fetch the build that is current on the server by now, unless it is here already."""
+    with extracting(warehouse, con, published_schema(spec_name)) as extract:
+        found = extract.first(current_there(spec_name))
+        info = _info(str(found)) if found else known
+        if not (root / info.build_id / "build.json").exists():
+            hold_there(extract, spec_name, info.build_id, ("user_features", *info.tables))
+            return _copied(extract, root, info, lambda name: published_name(name, info.build_id))
+    return Published(root / info.build_id, info)
+
+
+def _copied(
+    extract: Extract, root: Path, info: BuildInfo, named: Callable[[str], str] = str
+) -> Published:
+    """Write a build's tables to a folder of its own and make it the current one here.
+
+    named: what a table is called where it comes from.
+    """
     folder = root / info.build_id
     root.mkdir(parents=True, exist_ok=True)
     # Under another name until it is whole: two readers may fetch the same build at once.
     part = Path(tempfile.mkdtemp(prefix=f".{info.build_id}.", dir=root))
     try:
-        with extracting(warehouse, con, schema) as extract:
-            for day in info.as_of_dates:
-                where = f"as_of = date {quote_text(day)}"
-                path = part / f"user_features_{day}.parquet"
-                extract.write("user_features", path, where=where, order="user_id")
-            for name in info.tables:
-                extract.write(name, part / f"{name}.parquet", order="all")
+        for day in info.as_of_dates:
+            where = f"as_of = date {quote_text(day)}"
+            path = part / f"user_features_{day}.parquet"
+            extract.write(named("user_features"), path, where=where, order="user_id")
+        for name in info.tables:
+            extract.write(named(name), part / f"{name}.parquet", order="all")
         text = json.dumps(asdict(info), indent=1)
         (part / "build.json").write_text(text, encoding="utf-8")
         part.chmod(0o755)
@@ -147,19 +179,6 @@ def _copied(
     return Published(folder, info)
 
 
-def _publish_there(con: Connection, spec: Spec, schema: str, info: BuildInfo) -> None:
-    """Copy a build's tables to the schema of published ones, all of them at once."""
-    target, marts = quote_name(schema), quote_name(marts_schema(spec))
-    con.execute("begin")
-    con.execute(f"drop schema if exists {target} cascade")
-    con.execute(f"create schema {target}")
-    for name in ("user_features", *info.tables):
-        con.execute(f"create table {target}.{name} as select * from {marts}.{name}")
-    con.execute(f"create table {target}.build (info text not null)")
-    con.execute(f"insert into {target}.build values (?)", [json.dumps(asdict(info))])
-    con.execute("commit")
-
-
 def read_published(warehouse: Warehouse, spec_name: str) -> Published:
     """Return the current build of a spec; from Postgres it is fetched when it is not here yet.
 
@@ -170,8 +189,9 @@ def read_published(warehouse: Warehouse, spec_name: str) -> Published:
         info = _published_there(warehouse, spec_name)
         if not (root / info.build_id / "build.json").exists():
             with translated(f"fetching to {root / info.build_id}"), warehouse.connect() as con:
-                _copied(warehouse, con, f"{spec_name}_published", root, info)
-                _forget_old(root, info.build_id)
+                published = _fetched(warehouse, con, spec_name, root, info)
+                _forget_old(root, published.info.build_id)
+                return published
         return Published(root / info.build_id, info)
     try:
         folder = root / (root / "current").read_text(encoding="utf-8").strip()
@@ -185,17 +205,11 @@ def read_published(warehouse: Warehouse, spec_name: str) -> Published:
 
 def _published_there(warehouse: Warehouse, spec_name: str) -> BuildInfo:
     with warehouse.connect() as con:
-        there = con.execute(
-            "select count(*) from information_schema.tables "
-            "where table_schema = ? and table_name = 'build'",
-            [f"{spec_name}_published"],
-        ).fetchone()
-        if not there or not there[0]:
-            raise _nothing_built(warehouse, spec_name)
-        found = con.execute(
-            f"select info from {quote_name(f'{spec_name}_published')}.build"
-        ).fetchone()
-    return _info(str(found[0]) if found else "{}")
+        if is_published_there(con, spec_name):
+            found = con.execute(current_there(spec_name)).fetchone()
+            if found:
+                return _info(str(found[0]))
+    raise _nothing_built(warehouse, spec_name)
 
 
 def _info(text: str) -> BuildInfo:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.e2e.conftest import GOOD, HEADER, Home
+from whyrank.warehouse.engine import open_warehouse
+
 PASSWORD = "s3cret/of@tests"  # noqa: S105 - of a server that lives as long as the tests
 OWNER = "postgres"
+BUILD = ("build", "--as-of", "2026-03-15", "--as-of", "2026-04-02")
+LATE = HEADER + "".join(
+    f"u{i},2026-03-{day:02d}T{hour:02d}:05:00Z,{name},{i}\n"
+    for i in range(0, 60, 7)
+    for day, hour, name in ((2, 10, "page_view"), (20, 23, "signup"), (30, 9, "pricing_view"))
+)
 
 
 @dataclass
@@ -96,3 +106,60 @@ def postgres() -> Iterator[Server]:
     finally:
         server.control("-m", "immediate", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def template(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Home]:
+    """A built database into which late events were loaded since, and its folder of files."""
+    url = postgres.new_database()
+    home = Home(tmp_path_factory.mktemp("template"))
+    home.write("events.csv", GOOD)
+    home.write("late.csv", LATE)
+    for words in (("ingest", "events.csv"), BUILD, ("ingest", "late.csv")):
+        done = home.run(*words, "--warehouse", url)
+        assert done.returncode == 0, done.stderr
+    return url, home
+
+
+@pytest.fixture
+def copy(postgres: Server, template: tuple[str, Home], tmp_path: Path) -> tuple[str, Home]:
+    """A copy of that database and folder, for one test to spoil."""
+    url, home = template
+    made = postgres.new_database(like=url.rpartition("/")[2])
+    folder = shutil.copytree(home.folder, tmp_path / "home")
+    old, new = (u.rpartition("/")[2] for u in (url, made))
+    for path in sorted((folder / "data").glob(f"postgres-*-{old}")):
+        path.rename(path.with_name(path.name.removesuffix(old) + new))
+    return made, Home(folder)
+
+
+def tables(url: str) -> dict[str, list[tuple[object, ...]]]:
+    """Every table that dbt built, its rows in some order of their text."""
+    with psycopg.connect(url) as con:
+        names = con.execute(
+            "select table_name from information_schema.tables where table_schema = 'saas_marts' "
+            "and table_type = 'BASE TABLE' and table_name <> 'touched_users'"
+        ).fetchall()
+        found = {n: con.execute(f'select * from saas_marts."{n}"').fetchall() for (n,) in names}
+    return {name: sorted(rows, key=repr) for name, rows in found.items()}
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    postgres: Server, template: tuple[str, Home]
+) -> dict[str, list[tuple[object, ...]]]:
+    url, home = template
+    made = postgres.new_database(like=url.rpartition("/")[2])
+    done = home.run(*BUILD, "--warehouse", made)
+    assert done.returncode == 0, done.stderr
+    after = tables(made)
+    assert after != tables(url)
+    return after
+
+
+def dbt_says(home: Home, url: str, model: str, words: str) -> Callable[[], bool]:
+    """Hold once dbt's log says of a model that it began, or that it is done."""
+    logs = home.folder / open_warehouse(url).files / "saas" / "dbt" / "logs" / "dbt.log"
+    logs.unlink(missing_ok=True)
+    line = re.compile(rf"{words} sql .*saas_marts\.{model} ")
+    return lambda: logs.exists() and line.search(logs.read_text(encoding="utf-8")) is not None

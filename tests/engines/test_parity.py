@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -12,10 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.features.worlds import Event, frame, tiny_spec
+from tests.marts.worlds import NOW, World, frames, worlds
+from tests.marts.worlds import tiny_spec as spec_with_experiments
 from tests.warehouse.test_incremental import arrivals, landing, last_load, take
 from whyrank.features.compiler import compile_features
 from whyrank.warehouse.changes import changes_since
 from whyrank.warehouse.direct import run_models
+from whyrank.warehouse.landing import create_landing, load
 from whyrank.warehouse.project import models_of, render_project
 
 from .conftest import Server
@@ -74,8 +79,10 @@ def rows_of(
     return sorted((tuple(plain(v) for v in row) for row in found), key=repr)
 
 
-def check_parity(duck: duckdb.DuckDBPyConnection, con: psycopg.Connection) -> None:
-    for table in models_of(FILES["duckdb"]):
+def check_parity(
+    duck: duckdb.DuckDBPyConnection, con: psycopg.Connection, files: Mapping[str, str]
+) -> None:
+    for table in models_of(files):
         columns = [row[0] for row in duck.execute(f"describe parity.{table}").fetchall()]
         here, there = rows_of(duck, table, columns), rows_of(con, table, columns)
         assert len(here) == len(there), table
@@ -109,4 +116,41 @@ def test_the_models_agree(
                 changes=changes, engine="postgres",
             )  # fmt: skip
             built = last_load(duck)
-        check_parity(duck, con)
+        check_parity(duck, con, FILES["duckdb"])
+
+
+EXPERIMENTS = spec_with_experiments()
+MARTS = {
+    engine: render_project(EXPERIMENTS, compile_features(EXPERIMENTS), DATES[1:], engine)
+    for engine in ("duckdb", "postgres")
+}
+
+
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(first=worlds(), second=worlds())
+def test_experiments_and_their_marts_agree(
+    con: psycopg.Connection, first: World, second: World
+) -> None:
+    """Exposures, mixed variants, links, covariates and strata, built in two parts on both."""
+    assert "experiment_daily_metrics" in models_of(MARTS["postgres"])
+    with duckdb.connect() as duck:
+        duck.execute("set timezone = 'UTC'")
+        create_landing(duck, EXPERIMENTS)
+        built: int | None = None
+        for world in (first, replace(second, first=len(first.log))):
+            for kind, rows in frames(world).items():
+                if len(rows):
+                    duck.register("arriving", rows)
+                    load(duck, EXPERIMENTS, "arriving", kind=kind, now=NOW)
+            copy_landing(duck, con)
+            run_models(
+                duck, MARTS["duckdb"], schema="parity", landing="tiny_landing", built_load=built
+            )
+            run_models(
+                con, MARTS["postgres"], schema="parity", landing="tiny_landing",
+                built_load=built, engine="postgres",
+            )  # fmt: skip
+            built = last_load(duck)
+        check_parity(duck, con, MARTS["duckdb"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,7 +14,7 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.conftest import GOOD, HEADER, Home, killed, start
+from tests.e2e.conftest import HEADER, Home, killed, start
 from whyrank.events.synthetic.saas import Generated, generate_saas
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
@@ -23,17 +22,11 @@ from whyrank.spec.model import Spec
 from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.published import read_published
 
-from .conftest import PASSWORD, Server
+from .conftest import BUILD, PASSWORD, Server, dbt_says, tables
 from .test_parity import same
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
 DATES = [date(2026, 2, 1), date(2026, 4, 1)]
-BUILD = ("build", "--as-of", "2026-03-15", "--as-of", "2026-04-02")
-LATE = HEADER + "".join(
-    f"u{i},2026-03-{day:02d}T{hour:02d}:05:00Z,{name},{i}\n"
-    for i in range(0, 60, 7)
-    for day, hour, name in ((2, 10, "page_view"), (20, 23, "signup"), (30, 9, "pricing_view"))
-)
 
 
 @pytest.fixture(scope="module")
@@ -87,63 +80,6 @@ def test_the_same_files_give_the_same_published_tables(
             assert one.schema.field(column).type == other.schema.field(column).type, (name, column)
             pairs = zip(one[column].to_pylist(), other[column].to_pylist(), strict=True)
             assert all(same(a, b) for a, b in pairs), (name, column)
-
-
-@pytest.fixture(scope="module")
-def template(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Home]:
-    """A built database into which late events were loaded since, and its folder of files."""
-    url = postgres.new_database()
-    home = Home(tmp_path_factory.mktemp("template"))
-    home.write("events.csv", GOOD)
-    home.write("late.csv", LATE)
-    for words in (("ingest", "events.csv"), BUILD, ("ingest", "late.csv")):
-        done = home.run(*words, "--warehouse", url)
-        assert done.returncode == 0, done.stderr
-    return url, home
-
-
-@pytest.fixture
-def copy(postgres: Server, template: tuple[str, Home], tmp_path: Path) -> tuple[str, Home]:
-    """A copy of that database and folder, for one test to spoil."""
-    url, home = template
-    made = postgres.new_database(like=url.rpartition("/")[2])
-    folder = shutil.copytree(home.folder, tmp_path / "home")
-    old, new = (u.rpartition("/")[2] for u in (url, made))
-    for path in sorted((folder / "data").glob(f"postgres-*-{old}")):
-        path.rename(path.with_name(path.name.removesuffix(old) + new))
-    return made, Home(folder)
-
-
-def tables(url: str) -> dict[str, list[tuple[object, ...]]]:
-    """Every table that dbt built, its rows in some order of their text."""
-    with psycopg.connect(url) as con:
-        names = con.execute(
-            "select table_name from information_schema.tables where table_schema = 'saas_marts' "
-            "and table_type = 'BASE TABLE' and table_name <> 'touched_users'"
-        ).fetchall()
-        found = {n: con.execute(f'select * from saas_marts."{n}"').fetchall() for (n,) in names}
-    return {name: sorted(rows, key=repr) for name, rows in found.items()}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    postgres: Server, template: tuple[str, Home]
-) -> dict[str, list[tuple[object, ...]]]:
-    url, home = template
-    made = postgres.new_database(like=url.rpartition("/")[2])
-    done = home.run(*BUILD, "--warehouse", made)
-    assert done.returncode == 0, done.stderr
-    after = tables(made)
-    assert after != tables(url)
-    return after
-
-
-def dbt_says(home: Home, url: str, model: str, words: str) -> Callable[[], bool]:
-    """Hold once dbt's log says of a model that it began, or that it is done."""
-    logs = home.folder / open_warehouse(url).files / "saas" / "dbt" / "logs" / "dbt.log"
-    logs.unlink(missing_ok=True)
-    line = re.compile(rf"{words} sql .*saas_marts\.{model} ")
-    return lambda: logs.exists() and line.search(logs.read_text(encoding="utf-8")) is not None
 
 
 @pytest.mark.parametrize(("model", "words"), [("sessions", "START"), ("user_days", "OK created")])
@@ -337,3 +273,43 @@ def test_a_zero_byte_is_refused_with_its_reason(copy: tuple[str, Home]) -> None:
     assert done.returncode == 0, done.stderr
     assert "1 accepted + 0 duplicate + 1 quarantined" in done.stdout
     assert "user_id holds a zero byte" in done.stdout
+
+
+def test_what_stops_a_model_is_told_in_postgres_terms(copy: tuple[str, Home]) -> None:
+    """A right that is missing while dbt runs: what to grant is said, as outside of dbt."""
+    url, home = copy
+    with psycopg.connect(url, autocommit=True) as con:
+        con.execute(
+            "create function refuse() returns trigger language plpgsql as $$ begin "
+            "raise insufficient_privilege using message = 'permission denied for table sessions'; "
+            "end $$"
+        )
+        con.execute(
+            "create trigger refuse before delete on saas_marts.sessions execute function refuse()"
+        )
+    done = home.run(*BUILD, "--warehouse", url)
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, done.stderr
+    said = "model sessions failed: permission denied for table sessions: grant the role what docs/"
+    assert said in errors[0]
+
+
+def test_the_next_statement_is_planned_on_counted_rows(copy: tuple[str, Home]) -> None:
+    """A large load and every table of a build are analyzed: nobody waits for autovacuum."""
+    url, home = copy
+    rows = "".join(
+        f"b{i % 900},2026-03-20T10:{i % 60:02d}:00Z,page_view,{i}\n" for i in range(12_000)
+    )
+    home.write("large.csv", HEADER + rows)
+    for words in (("ingest", "large.csv"), BUILD):
+        assert home.run(*words, "--warehouse", url).returncode == 0
+    with psycopg.connect(url) as con:
+        counts = con.execute(
+            "select c.oid::regclass::text, c.reltuples from pg_class as c where c.relkind = 'r' "
+            "and (c.relnamespace = 'saas_marts'::regnamespace "
+            "or c.oid = 'saas_landing.events'::regclass)"
+        ).fetchall()
+        assert len(counts) > 10
+        for table, counted in counts:
+            assert con.execute(f"select count(*) from {table}").fetchone() == (counted,), table

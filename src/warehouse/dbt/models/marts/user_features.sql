@@ -30,7 +30,7 @@ known as (
         a.as_of
         <%- for attribute in attributes %>,
         arg_max(
-            try_cast(json_extract_string(u.attributes, << attribute.path >>) as << attribute.type >>),
+            << attribute.sql >>,
             (coalesce(u.valid_from, timestamp '0001-01-01 00:00:00'), u.load_id, u.line)
         )<% if not attribute.static %> filter (where u.valid_from < a.as_of)<% endif %> as << attribute.feature >>
         <%- endfor %>
