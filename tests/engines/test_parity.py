@@ -145,12 +145,15 @@ def test_experiments_and_their_marts_agree(
                     duck.register("arriving", rows)
                     load(duck, EXPERIMENTS, "arriving", kind=kind, now=NOW)
             copy_landing(duck, con)
+            changes = (
+                None if built is None else changes_since(duck, EXPERIMENTS, built, marts="parity")
+            )
             run_models(
-                duck, MARTS["duckdb"], schema="parity", landing="tiny_landing", built_load=built
+                duck, MARTS["duckdb"], schema="parity", landing="tiny_landing", changes=changes
             )
             run_models(
                 con, MARTS["postgres"], schema="parity", landing="tiny_landing",
-                built_load=built, engine="postgres",
+                changes=changes, engine="postgres",
             )  # fmt: skip
             built = last_load(duck)
         check_parity(duck, con, MARTS["duckdb"])

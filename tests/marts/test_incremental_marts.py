@@ -178,3 +178,30 @@ def test_a_log_that_got_shorter_leaves_no_days_behind() -> None:
         assert con.execute("select max(day) from later.daily_user_metrics").fetchall() == [
             (date(2026, 3, 2),)
         ]
+
+
+def test_a_day_at_a_time() -> None:
+    """Units of every age, old and new, on each of the days that come one by one."""
+    days = [date(2026, 3, 1) + timedelta(days=n) for n in range(9)]
+    names = ["click", "buy", "view"]
+    rows = [
+        {
+            "user_id": f"u{first}-{other}", "event_id": f"{first}-{other}-{day}",
+            "event_time": datetime(2026, 3, day + 1, 9 + first), "value": float(first + day),
+            "event_name": names[(first + other + day) % 3],
+            "experiment_id": "e1", "variant": "ab"[other],
+        }
+        for first in range(9)
+        for other in range(2)
+        for day in range(first, 9)
+        if (first * day + other) % 3
+    ]  # fmt: skip
+    log = pd.DataFrame(rows)
+    with duckdb.connect() as con:
+        con.execute("set timezone = 'UTC'")
+        create_landing(con, SPEC)
+        for day in days:
+            take(con, "events", log[log["event_time"].dt.date == day])
+            build(con, "later", last_load(con) - 1 or None)
+        build(con, "anew")
+        check(con)
