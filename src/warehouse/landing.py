@@ -27,6 +27,7 @@ from ..spec.model import Spec
 from .engine import Connection
 from .identity import (
     drop_known_rows,
+    drop_repeated_rows,
     name_of_content,
     number_equal_rows,
     refuse_chains,
@@ -284,14 +285,14 @@ def _settle(
 ) -> LoadResult:
     """Move refused rows to quarantine, drop known ones, and record the load."""
     table = f"{schema}.{kind}"
-    withdrawn = copies = 0
-    repeated = repeats(con, table, kind, load_id) > 0
-    if kind == "events":
-        if repeated:
+    duplicates = withdrawn = 0
+    if repeats(con, table, kind, load_id) > 0:
+        if kind == "events":
             number_equal_rows(con, table, load_id)
-        if restate:
-            withdrawn, copies = take_back(con, schema, load_id)
-    duplicates = copies + drop_known_rows(con, table, kind, load_id, repeated=repeated)
+        duplicates += drop_repeated_rows(con, table, kind, load_id)
+    if restate and kind == "events":
+        withdrawn = take_back(con, schema, load_id)
+    duplicates += drop_known_rows(con, schema, kind, load_id, restate=restate)
     if kind == "aliases":
         refuse_chains(con, table, load_id)
     reasons = dict(

@@ -26,14 +26,13 @@ from ..events.records.source import Progress
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from .engine import Warehouse, memory_limit, translated
-from .identity import KEYS
+from .identity import KEYS, restating
 from .landing import TABLES, LoadResult, create_landing, load
 from .postgres import PostgresWarehouse, advice
 from .project import landing_schema
 from .runs import Run, ended
 from .runs import now as clock
 
-_CONTENT = tuple(EVENT_COLUMNS)
 _ZERO_BYTE = "holds a zero byte, which Postgres cannot store"
 
 
@@ -201,12 +200,12 @@ class _Sending:
         withdrawn = 0
         if restate and kind == "events" and local.accepted:
             withdrawn = self._take_back()
-        same = _same(KEYS[kind])
         accepted = 0
         if local.accepted:
+            known = [kind, "withdrawn"] if kind == "events" and not restate else [kind]
             accepted = self._counted(
                 f"insert into {self.schema}.{kind} ({names}) select {names} from arriving as a "
-                f"where not exists (select 1 from {self.schema}.{kind} as k where {same})"
+                f"where {self._unknown(kind, known)}"
             )
         self._quarantine()
         return replace(
@@ -253,23 +252,16 @@ class _Sending:
             "and q.file = r.file and q.line = r.line and q.raw = r.raw and q.reason = r.reason)"
         )
 
+    def _unknown(self, kind: str, known: Sequence[str]) -> str:
+        """Return SQL for a row of `arriving` whose key is in none of these tables."""
+        return " and ".join(
+            f"not exists (select 1 from {self.schema}.{table} as k where {_same(KEYS[kind])})"
+            for table in known
+        )
+
     def _take_back(self) -> int:
-        """Let the arriving events stand for all of their UTC days, as identity.take_back does."""
-        same = _same(_CONTENT)
-        events, columns = f"{self.schema}.events", ", ".join(_CONTENT)
-        self.cursor.execute(
-            f"create temporary table unchanged as select a.event_id from arriving as a "
-            f"inner join {events} as k on {same}"
-        )
-        withdrawn = self._counted(
-            f"insert into {self.schema}.withdrawn (load_id, brought_by, line, {columns}) "
-            f"select {self.load_id}, load_id, line, {columns} from {events} as k where ("
-            "cast(event_time as date) in (select cast(event_time as date) from arriving) "
-            "or event_id in (select event_id from arriving)) "
-            "and not exists (select 1 from unchanged as u where u.event_id = k.event_id)"
-        )
-        self.cursor.execute(
-            f"delete from {events} as k using {self.schema}.withdrawn as w "
-            f"where w.load_id = {self.load_id} and w.event_id = k.event_id"
-        )
+        """Let the arriving events stand for all of their UTC days."""
+        withdrawing, deleting = restating(self.schema, "arriving", self.load_id)
+        withdrawn = self._counted(withdrawing)
+        self.cursor.execute(deleting)
         return withdrawn
