@@ -23,6 +23,8 @@ _CONTENT = (
     "geo",
     "properties",
 )
+# Stands in reject_offset of a row that is accepted and brought an id that looks like one of ours.
+GIVEN = -1
 KEYS = {
     "events": ("event_id",),
     "users": ("user_id", "valid_from", "attributes"),
@@ -52,9 +54,10 @@ def repeats(con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int)
 def number_equal_rows(con: duckdb.DuckDBPyConnection, table: str, load_id: int) -> None:
     """Tell apart rows without event_id whose content is the same, by their occurrence in the file.
 
-    The first occurrence of a content in a file is "h:md5", the next "h:md5-2", and so on.
+    The first occurrence of a content in a file is "h:md5", the next "h:md5-2", and so on. A row
+    that was given such an id (GIVEN) keeps it.
     """
-    mine = f"load_id = {load_id} and reject_reason is null"
+    mine = f"load_id = {load_id} and reject_reason is null and reject_offset is null"
     con.execute(
         f"""
         update {table} as t set event_id = t.event_id || '-' || cast(n.occurrence as varchar)

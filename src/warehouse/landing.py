@@ -26,6 +26,7 @@ from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from .engine import Connection
 from .identity import (
+    GIVEN,
     drop_known_rows,
     drop_repeated_rows,
     name_of_content,
@@ -253,13 +254,14 @@ def _insert(
         else name
         for name in names
     )
+    given = f"when starts_with(event_id, 'h:') then {GIVEN}" if kind == "events" else ""
     done = con.execute(
         f"""
         insert into {table}
             (load_id, line, {", ".join(names)}, reject_reason, reject_raw, reject_offset)
         select {load_id}, _line, {values}, _reason,
             case when _reason is not null then {opened.raw} end,
-            case when _reason is not null then _offset end
+            case when _reason is not null then _offset {given} end
         from (
             select *, case when _unread is not null then _unread {refusals} end as _reason
             from (
