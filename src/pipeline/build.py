@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
-from ..errors import WarehouseError, WhyrankError
+from ..errors import WarehouseError
 from ..features.compiler import Compiled, compile_features
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..warehouse.dbt_run import NodeResult, run_dbt, write_profile
 from ..warehouse.dialects import Engine
 from ..warehouse.engine import Connection, Warehouse
-from ..warehouse.landing import create_landing
+from ..warehouse.landing import create_landing, landing_tables
+from ..warehouse.model_runs import model_runs
 from ..warehouse.project import (
     SNAPSHOT_MODEL,
     fingerprint,
@@ -26,7 +26,7 @@ from ..warehouse.project import (
     write_project,
 )
 from ..warehouse.published import BuildInfo, Published, publish, tables_of
-from ..warehouse.runs import Run, ended, now, record
+from ..warehouse.runs import Run, ended, noted, now, record
 from .specs import spec_version
 
 Mode = Literal["full", "touched", "snapshots"]
@@ -87,14 +87,13 @@ def build(
         with warehouse.connect() as con:
             plan = _plan(con, spec, columns, as_of, warehouse.engine, full=full)
             run = Run("build", plan.mode, now(), rows_in=plan.events)
-            record(con, spec, [run])
-        project = warehouse.files / spec.name / "dbt"
-        write_project(plan.files, project)
-        secrets = write_profile(project, warehouse, marts_schema(spec))
-        say({"snapshots": "building snapshots", "touched": "building what changed"}.get(
-            plan.mode, "building models"
-        ))  # fmt: skip
-        try:
+        with noted(run, lambda state: _note(warehouse, spec, state)):
+            project = warehouse.files / spec.name / "dbt"
+            write_project(plan.files, project)
+            secrets = write_profile(project, warehouse, marts_schema(spec))
+            say({"snapshots": "building snapshots", "touched": "building what changed"}.get(
+                plan.mode, "building models"
+            ))  # fmt: skip
             models = run_dbt(
                 project, "run",
                 select=[SNAPSHOT_MODEL] if plan.mode == "snapshots" else [],
@@ -103,14 +102,11 @@ def build(
             if check:
                 say("testing data")
             tests = run_dbt(project, "test", hold=lock, secrets=secrets) if check else []
-        except WhyrankError:
-            with suppress(WhyrankError), warehouse.connect() as con:
-                record(con, spec, [ended(run, status="failed")])
-            raise
-        say("publishing")
-        with warehouse.connect() as con:
-            published = _publish(con, warehouse, spec, plan)
-            _settle(con, spec, plan, published, [ended(run), *_model_runs(con, spec, run, models)])
+            say("publishing")
+            with warehouse.connect() as con:
+                published = _publish(con, warehouse, spec, plan)
+                runs = [ended(run), *model_runs(con, spec, plan.files, models)]
+                _settle(con, spec, plan, published, runs)
     return BuildResult(published, tuple(models), tuple(tests), plan.mode)
 
 
@@ -165,25 +161,9 @@ def changes_since(con: Connection, schema: str, built_load: int) -> tuple[int, d
     return int(brought[0]), since
 
 
-def _model_runs(con: Connection, spec: Spec, run: Run, models: Sequence[NodeResult]) -> list[Run]:
-    """Return each model's run, with the rows that its table holds by now; views are not counted."""
-    schema = quote_name(marts_schema(spec))
-    kept = con.execute(
-        "select table_name from information_schema.tables "
-        "where table_schema = ? and table_type = 'BASE TABLE'",
-        [marts_schema(spec)],
-    ).fetchall()
-    tables = {row[0] for row in kept}
-    runs = []
-    for node in models:
-        rows = None
-        if node.name in tables:
-            counted = con.execute(
-                f"select count(*) from {schema}.{quote_name(node.name)}"
-            ).fetchone()
-            rows = int(counted[0]) if counted else None
-        runs.append(Run("model", node.name, run.started_at, node.seconds, None, rows, "done"))
-    return runs
+def _note(warehouse: Warehouse, spec: Spec, run: Run) -> None:
+    with warehouse.connect() as con:
+        record(con, spec, [run])
 
 
 def _settle(

@@ -12,6 +12,9 @@ import io
 import json
 import signal
 import sys
+from collections.abc import Iterable
+from datetime import UTC
+from typing import Any
 
 
 def _end_with_parent() -> None:
@@ -22,6 +25,13 @@ def _end_with_parent() -> None:
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def _began(timing: Iterable[Any]) -> str | None:
+    """Return when a node's first step began, UTC without a zone; None where it had none."""
+    times = [step.started_at for step in timing if step.started_at is not None]
+    aware = [t.replace(tzinfo=UTC) if t.tzinfo is None else t for t in times]
+    return min(aware).astimezone(UTC).replace(tzinfo=None).isoformat() if aware else None
 
 
 def main(arguments: list[str]) -> int:
@@ -44,6 +54,7 @@ def main(arguments: list[str]) -> int:
             "status": str(result.status),
             "seconds": round(float(result.execution_time), 3),
             "message": result.message or "",
+            "started_at": _began(result.timing),
         }
         for result in getattr(outcome.result, "results", [])
     ]

@@ -11,8 +11,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from ..errors import WarehouseError
 from .engine import Warehouse, translated_message
@@ -20,12 +21,16 @@ from .engine import Warehouse, translated_message
 
 @dataclass(frozen=True)
 class NodeResult:
-    """What became of one model or test: its name, status and seconds."""
+    """What became of one model or test: its name, status and seconds, and when it began.
+
+    started_at: UTC, without a zone; None for one that was skipped.
+    """
 
     name: str
     status: str
     seconds: float
     message: str = ""
+    started_at: datetime | None = None
 
 
 def write_profile(project: Path, warehouse: Warehouse, schema: str) -> dict[str, str]:
@@ -80,7 +85,7 @@ def run_dbt(
     except (IndexError, ValueError):
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise WarehouseError(f"dbt {command} stopped: {reason} (log: {log})") from None
-    results = [NodeResult(**node) for node in answer["nodes"]]
+    results = [_node(**node) for node in answer["nodes"]]
     for node in results:
         if node.status in {"error", "fail", "runtime error"}:
             raise WarehouseError(
@@ -90,6 +95,11 @@ def run_dbt(
     if answer["error"]:
         raise WarehouseError(f"dbt {command} failed: {_reason(answer['error'])} (log: {log})")
     return results
+
+
+def _node(*, started_at: str | None, **told: Any) -> NodeResult:
+    began = datetime.fromisoformat(started_at) if started_at else None
+    return NodeResult(**told, started_at=began)
 
 
 def _reason(message: str) -> str:

@@ -36,7 +36,7 @@ from .identity import (
     take_back,
 )
 from .project import landing_schema
-from .runs import Run, ended, record
+from .runs import Run, ended, noted, record
 from .runs import now as clock
 from .sources import Opened, open_source
 
@@ -171,6 +171,14 @@ def create_landing(con: Connection, spec: Spec) -> None:
             con.execute(f"create {on.format(index=index, schema=schema)}")
 
 
+def landing_tables(con: Connection, spec: Spec) -> set[str]:
+    """Return which of a spec's landing tables there are, whoever may read them; none at first."""
+    found = con.execute(
+        "select tablename from pg_catalog.pg_tables where schemaname = ?", [landing_schema(spec)]
+    ).fetchall()
+    return {row[0] for row in found}
+
+
 def load(
     con: duckdb.DuckDBPyConnection,
     spec: Spec,
@@ -193,9 +201,13 @@ def load(
     Raises DataError when the source cannot be read or lacks a column, WarehouseError when it
     cannot be stored; then nothing of it is.
     """
+    create_landing(con, spec)
     run = Run("load", str(source), clock())
-    with _time_zone(con, spec.source.time_zone), _transaction(con):
-        create_landing(con, spec)
+    with (
+        noted(run, lambda state: record(con, spec, [state])),
+        _time_zone(con, spec.source.time_zone),
+        _transaction(con),
+    ):
         schema = quote_name(landing_schema(spec))
         found = con.execute(f"select coalesce(max(load_id), 0) + 1 from {schema}.loads").fetchone()
         load_id = int(found[0]) if found else 1
@@ -205,7 +217,7 @@ def load(
             read = _insert(con, spec, kind, opened, shape, load_id, now)
         result = _settle(con, schema, kind, str(source), load_id, read, restate=restate)
         record(con, spec, [replace(ended(run), rows_in=read, rows_out=result.accepted)])
-        return result
+    return result
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from .identity import KEYS, restating
 from .landing import TABLES, LoadResult, create_landing, load
 from .postgres import PostgresWarehouse, advice
 from .project import landing_schema
-from .runs import Run, ended
+from .runs import Run, ended, noted, record
 from .runs import now as clock
 
 _ZERO_BYTE = "holds a zero byte, which Postgres cannot store"
@@ -121,14 +121,21 @@ class _PostgresLoader:
         run = Run("load", str(source), clock())
         schema = quote_name(landing_schema(spec))
         load_id = self._prepare(spec, schema, kind)
-        local = load(
-            self.con, spec, source, kind=kind, now=now, progress=progress,
-            checks=_no_zero_bytes(kind),
-        )  # fmt: skip
+        with noted(run, lambda state: self._note(spec, state)):
+            local = load(
+                self.con, spec, source, kind=kind, now=now, progress=progress,
+                checks=_no_zero_bytes(kind),
+            )  # fmt: skip
+            return self._send(schema, load_id, local, run, restate=restate)
+
+    def _send(
+        self, schema: str, load_id: int, local: LoadResult, run: Run, *, restate: bool
+    ) -> LoadResult:
+        """Send what was loaded here, in one transaction with its line in the table of runs."""
         try:
             with adbc.connect(self.warehouse.uri) as con, con.cursor() as cursor:
                 sending = _Sending(self.con, cursor, schema, load_id)
-                result = sending.send(kind, local, restate=restate)
+                result = sending.send(local.kind, local, restate=restate)
                 sending.note(
                     result, replace(ended(run), rows_in=result.read, rows_out=result.accepted)
                 )
@@ -136,6 +143,10 @@ class _PostgresLoader:
         except adbc_driver_manager.Error as error:
             raise WarehouseError(f"warehouse {self.warehouse.name}: {advice(str(error))}") from None
         return result
+
+    def _note(self, spec: Spec, run: Run) -> None:
+        with self.warehouse.connect() as there:
+            record(there, spec, [run])
 
     def _prepare(self, spec: Spec, schema: str, kind: str) -> int:
         """Make the landing tables there, empty ones here, and return the load's number."""
@@ -226,6 +237,10 @@ class _Sending:
             [self.load_id, kind, file, loaded_at, result.read, result.accepted,
              result.duplicates, result.quarantined],
         )  # fmt: skip
+        self.cursor.execute(
+            f"delete from {self.schema}.runs where kind = $1 and name = $2 and started_at = $3",
+            [run.kind, run.name, run.started_at],
+        )
         self.cursor.execute(
             f"insert into {self.schema}.runs values ($1, $2, $3, $4, $5, $6, $7)",
             list(astuple(run)),
