@@ -6,7 +6,7 @@ import fcntl
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -74,6 +74,13 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Open what exists for reading alone, and close it at the end; nothing is created.
+
+        Raises WarehouseError when it cannot be opened, a writer holds it or a statement fails.
+        """
+
+    @abstractmethod
     def writing(self) -> AbstractContextManager[tuple[int, ...]]:
         """Keep other writers out until the end.
 
@@ -111,7 +118,7 @@ class DuckDBWarehouse(Warehouse):
         """Return dbt's settings for building into a schema; there are no secrets."""
         # Given at opening and not as settings, which dbt sets anew for each model: the folder of
         # temporary files cannot be set again once it was used.
-        options = {k: v for k, v in _settings(self).items() if k != "storage_compatibility_version"}
+        options: dict[str, Any] = _opening(self)
         options["temp_directory"] = str((self.files / "spill").resolve())
         return {
             "type": "duckdb",
@@ -134,11 +141,36 @@ class DuckDBWarehouse(Warehouse):
         """
         try:
             self.files.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseError(f"warehouse {self.path}: {error.strerror}") from None
+        with self._locked(fcntl.LOCK_EX) as folder:
+            yield (folder,)
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file for reading alone, and close it at the end.
+
+        Between two connections of a build the file is free, and a reader would be in its way;
+        so readers respect the writers' lock.
+        """
+        locked = self._locked(fcntl.LOCK_SH) if self.files.is_dir() else nullcontext()
+        with (
+            locked,
+            translated(f"warehouse {self.path}"),
+            duckdb.connect(str(self.path), read_only=True, config=_opening(self)) as con,
+        ):
+            con.execute("set timezone = 'UTC'")
+            yield con
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[int]:
+        """Hold the lock on the folder of files, alone or with others; gives its descriptor."""
+        try:
             folder = os.open(self.files, os.O_RDONLY)
         except OSError as error:
             raise WarehouseError(f"warehouse {self.path}: {error.strerror}") from None
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(folder, how | fcntl.LOCK_NB)
         except OSError:
             os.close(folder)
             raise WarehouseError(
@@ -146,7 +178,7 @@ class DuckDBWarehouse(Warehouse):
                 "end, then run this again"
             ) from None
         try:
-            yield (folder,)
+            yield folder
         finally:
             os.close(folder)
 
@@ -214,6 +246,13 @@ def _settings(warehouse: DuckDBWarehouse) -> dict[str, str | bool | int | float 
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
+
+
+def _opening(warehouse: DuckDBWarehouse) -> dict[str, str | bool | int | float | list[str]]:
+    """Return the settings for a file that is there already, which has its version."""
+    named = _settings(warehouse)
+    del named["storage_compatibility_version"]
+    return named
 
 
 @contextmanager
