@@ -14,7 +14,7 @@ from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..warehouse.dbt_run import NodeResult, run_dbt, write_profile
 from ..warehouse.dialects import Engine
-from ..warehouse.engine import Connection, Warehouse
+from ..warehouse.engine import Connection, Warehouse, sole_writer
 from ..warehouse.landing import create_landing, landing_tables
 from ..warehouse.model_runs import model_runs
 from ..warehouse.project import (
@@ -83,7 +83,7 @@ def build(
     published before then stays.
     """
     columns = compile_features(spec)
-    with warehouse.writing() as lock:
+    with sole_writer(warehouse) as lock:
         with warehouse.connect() as con:
             plan = _plan(con, spec, columns, as_of, warehouse.engine, full=full)
             run = Run("build", plan.mode, now(), rows_in=plan.events)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import duckdb
@@ -21,6 +23,8 @@ POSTGRES: Final = ("postgresql://", "postgres://")
 DEFAULT_URL: Final = "duckdb:///data/whyrank.duckdb"
 DEFAULT_MEMORY: Final = "3GiB"
 MEMORY_VARIABLE: Final = "WHYRANK_MEMORY"
+# Locks of this thread's, by the warehouse's name.
+_HELD: ContextVar[Mapping[str, tuple[int, ...]]] = ContextVar("held", default=MappingProxyType({}))
 
 
 class Cursor(Protocol):
@@ -153,7 +157,8 @@ class DuckDBWarehouse(Warehouse):
         Between two connections of a build the file is free, and a reader would be in its way;
         so readers respect the writers' lock.
         """
-        locked = self._locked(fcntl.LOCK_SH) if self.files.is_dir() else nullcontext()
+        free = not self.files.is_dir() or self.name in _HELD.get()
+        locked = nullcontext() if free else self._locked(fcntl.LOCK_SH)
         with (
             locked,
             translated(f"warehouse {self.path}"),
@@ -201,6 +206,26 @@ class DuckDBWarehouse(Warehouse):
                 yield con
             finally:
                 con.close()
+
+
+@contextmanager
+def sole_writer(warehouse: Warehouse) -> Iterator[tuple[int, ...]]:
+    """Keep other writers out until the end, as `Warehouse.writing` does, and let ours in again.
+
+    What belongs together, such as a demo's claim, load and build, is so one writer's: each of the
+    steps asks for itself, and gets it where the whole has it already.
+    Raises WarehouseError when another process, or another thread, is writing.
+    """
+    held = _HELD.get()
+    if warehouse.name in held:
+        yield held[warehouse.name]
+        return
+    with warehouse.writing() as lock:
+        token = _HELD.set({**held, warehouse.name: lock})
+        try:
+            yield lock
+        finally:
+            _HELD.reset(token)
 
 
 def open_warehouse(url: str) -> Warehouse:

@@ -25,7 +25,7 @@ from ..events.contract import EVENT_COLUMNS
 from ..events.records.source import Progress
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
-from .engine import Warehouse, memory_limit, translated
+from .engine import Warehouse, memory_limit, sole_writer, translated
 from .identity import KEYS, restating
 from .landing import TABLES, LoadResult, create_landing, load
 from .postgres import PostgresWarehouse, advice
@@ -79,7 +79,7 @@ class _DuckDBLoader:
 
 @contextmanager
 def _into_duckdb(warehouse: Warehouse) -> Iterator[Loader]:
-    with warehouse.writing(), warehouse.connect() as con:
+    with sole_writer(warehouse), warehouse.connect() as con:
         yield _DuckDBLoader(cast("duckdb.DuckDBPyConnection", con))
 
 
@@ -89,7 +89,7 @@ def _into_postgres(warehouse: PostgresWarehouse) -> Iterator[Loader]:
     folder = Path(tempfile.mkdtemp(prefix="loading.", dir=warehouse.files))
     try:
         with (
-            warehouse.writing(),
+            sole_writer(warehouse),
             translated(f"loading into {warehouse.name}"),
             duckdb.connect(
                 str(folder / "loading.duckdb"),

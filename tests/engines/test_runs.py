@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from tests.e2e.conftest import GOOD, HEADER, Home, start
+from tests.e2e.test_two_demos import check_two_demos
 from whyrank.pipeline.build import build, is_built
 from whyrank.pipeline.doctor import doctor
 from whyrank.pipeline.ingest import ingest
@@ -89,3 +90,7 @@ def test_a_role_that_reads_is_told_everything_and_makes_nothing(
     with psycopg.connect(url, autocommit=True) as con:
         con.execute("drop owned by onlooker")
         con.execute("drop role onlooker")
+
+
+def test_of_two_demos_one_is_refused(postgres: Server, tmp_path: Path) -> None:
+    check_two_demos(Home(tmp_path), postgres.new_database())
