@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -243,9 +244,8 @@ def open_warehouse(url: str) -> Warehouse:
 
         return PostgresWarehouse(url)
     if not url.startswith(SCHEME) or not Path(url.removeprefix(SCHEME)).suffix:
-        shown = url.rsplit("@", maxsplit=1)[-1]
         raise UsageError(
-            f"warehouse {shown!r} is not a DuckDB URL: write duckdb:///PATH.duckdb "
+            f"warehouse {_shown(url)!r} is not a DuckDB URL: write duckdb:///PATH.duckdb "
             "(a fourth slash begins an absolute path), or postgresql://USER@HOST/DATABASE"
         )
     path = Path(url.removeprefix(SCHEME))
@@ -255,6 +255,21 @@ def open_warehouse(url: str) -> Warehouse:
             f"warehouse {path}: a name ending in _marts or _landing is taken; rename it"
         )
     return DuckDBWarehouse(path)
+
+
+def _shown(url: str) -> str:
+    """Return as much of a URL as can hold no secret, wherever somebody put a password.
+
+    >>> _shown("mysql://ana:se/cr@et@host/shop?password=secret")
+    'mysql://...'
+    >>> _shown("data/shop")
+    'data/shop'
+    """
+    scheme, separator, rest = url.partition("://")
+    if separator and re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme, re.IGNORECASE):
+        path = rest.partition("?")[0]
+        return f"{scheme}://{path if scheme == 'duckdb' and '@' not in rest else '...'}"
+    return "..." if "@" in url or "?" in url else url
 
 
 def memory_limit() -> str:

@@ -198,3 +198,22 @@ def test_a_database_that_is_being_written_is_told_in_one_line(saas: Spec, tmp_pa
     assert len(said) == 1
     assert "another ingest or build is under way" in said[0]
     assert found("broken", "saas", url) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://ana:secret@host/shop",
+        "mysql://ana@host/shop?password=secret",
+        "mysql://ana:se/secret?x#secret@host/shop",
+        "mysql://host/shop?password=s@secret",
+        "ana:secret@host/shop",
+        "host/shop?password=secret",
+        "duckdb:///shop?password=secret",
+        "duckdb://ana:secret@host/shop",
+    ],
+)
+def test_an_unknown_url_is_refused_without_its_secret(url: str) -> None:
+    (said,) = [text for text in found("broken", "saas", url) if "warehouse" in text]
+    assert "is not a DuckDB URL" in said
+    assert "secret" not in said
