@@ -29,6 +29,7 @@ from ..warehouse.published import BuildInfo, Published, publish, tables_of
 from ..warehouse.runs import Run, ended, noted, now, record
 from .specs import spec_version
 
+NO_DAY = date.max
 Mode = Literal["full", "touched", "snapshots"]
 Say = Callable[[str], None]
 
@@ -146,7 +147,8 @@ def _plan(
 def changes_since(con: Connection, schema: str, built_load: int) -> tuple[int, date | None]:
     """Count the events that later loads brought; return with it the first day that they change.
 
-    None stands for all days: a new link changes the whole of somebody's past.
+    None stands for all days: a new link changes the whole of somebody's past. NO_DAY is after all
+    of them, where nothing that has a day changed: attributes of users, or only duplicates.
     """
     brought = con.execute(
         f"select count(*), min(event_time) from {schema}.events where load_id > ?", [built_load]
@@ -157,8 +159,8 @@ def changes_since(con: Connection, schema: str, built_load: int) -> tuple[int, d
         [built_load, built_load],
     ).fetchone() or (None, 0)
     times = [time for time in (brought[1], others[0]) if time is not None]
-    since = min(times).date() if times and not others[1] else None
-    return int(brought[0]), since
+    since = min(times).date() if times else NO_DAY
+    return int(brought[0]), None if others[1] else since
 
 
 def _note(warehouse: Warehouse, spec: Spec, run: Run) -> None:

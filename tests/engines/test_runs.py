@@ -82,6 +82,15 @@ def test_a_role_that_reads_is_told_everything_and_makes_nothing(
     assert is_built(saas, open_warehouse(reader), made.published)
     assert ("daily_events", "done", 120) in runs(url, "model")
     assert all(rows_in is not None for _, _, rows_in in runs(url, "model"))
+    users = tmp_path / "users.csv"
+    users.write_text("user_id,country\nu1,DE\n")
+    ingest(saas, open_warehouse(url), users=users)
+    assert not is_built(saas, open_warehouse(reader), made.published)
+    with psycopg.connect(url, autocommit=True) as con:
+        places = "select day, ctid from saas_marts.daily_events order by day"
+        before = con.execute(places).fetchall()
+        assert build(saas, open_warehouse(url)).mode == "touched"
+        assert con.execute(places).fetchall() == before
     with psycopg.connect(url, autocommit=True) as con:
         con.execute("revoke usage on schema saas_landing from onlooker")
     (refused,) = texts(reader, "broken")
