@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -20,20 +22,24 @@ from whyrank.warehouse.engine import open_warehouse
 pytestmark = pytest.mark.engines
 
 
-def paused(process: subprocess.Popen[bytes], words: bytes) -> None:
-    """Read what a process says up to a line with these words, and halt it there."""
+@contextmanager
+def halted(process: subprocess.Popen[bytes], words: bytes) -> Iterator[None]:
+    """Read what a process says up to a line with these words, and halt it there for a while."""
     assert process.stderr
     while words not in (line := process.stderr.readline()):
         assert line, "it ended before"
     os.killpg(process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGCONT)
 
 
 def check_two_demos(home: Home, url: str) -> None:
     """A second demo is refused while the first is between its claim and its load."""
     first = start(home, "demo", "--folder", "one", "--users", "40", "--warehouse", url)
-    paused(first, b"generating")
-    second = home.run("demo", "--folder", "two", "--users", "25", "--warehouse", url)
-    os.killpg(first.pid, signal.SIGCONT)
+    with halted(first, b"generating"):
+        second = home.run("demo", "--folder", "two", "--users", "25", "--warehouse", url)
     _, said = first.communicate()
     assert first.returncode == 0, said.decode()
     assert second.returncode == 1, second.stderr
@@ -68,10 +74,11 @@ def test_of_two_trainings_one_makes_the_world(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", code, url], stderr=subprocess.PIPE, start_new_session=True
     ) as first:
-        paused(first, b"generating")
-        with pytest.raises(WarehouseError, match="another ingest or build is under way"):
+        with (
+            halted(first, b"generating"),
+            pytest.raises(WarehouseError, match="another ingest or build is under way"),
+        ):
             make_world_if_needed(spec, store, users=60, days=40)
-        os.killpg(first.pid, signal.SIGCONT)
         _, said = first.communicate()
     assert first.returncode == 0, said.decode()
     assert not make_world_if_needed(spec, store, users=60, days=40)
