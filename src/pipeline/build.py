@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Literal
 
-from ..errors import WarehouseError, WhyrankError
+from ..errors import WarehouseError
 from ..features.compiler import Compiled, compile_features
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..warehouse.changes import Changes, changes_since
 from ..warehouse.dbt_run import NodeResult, run_dbt, write_profile
 from ..warehouse.dialects import Engine
-from ..warehouse.engine import Connection, Lock, Warehouse
-from ..warehouse.landing import create_landing
+from ..warehouse.engine import Connection, Lock, Warehouse, sole_writer
+from ..warehouse.landing import create_landing, landing_tables
+from ..warehouse.model_runs import model_runs
 from ..warehouse.project import (
     SNAPSHOT_MODEL,
     fingerprint,
@@ -28,9 +28,10 @@ from ..warehouse.project import (
     write_project,
 )
 from ..warehouse.published import BuildInfo, Published, publish, tables_of
-from ..warehouse.runs import Run, ended, now, record
+from ..warehouse.runs import Run, ended, noted, now, record
 from .specs import spec_version
 
+NO_DAY = date.max
 Mode = Literal["full", "touched", "snapshots"]
 Say = Callable[[str], None]
 
@@ -84,21 +85,20 @@ def build(
     published before then stays.
     """
     columns = compile_features(spec)
-    with warehouse.writing() as lock:
+    with sole_writer(warehouse) as lock:
         with warehouse.connect() as con:
             plan = _plan(con, spec, columns, as_of, warehouse.engine, full=full)
             run = Run("build", plan.mode, now(), rows_in=plan.events)
-            record(con, spec, [run])
-        project = warehouse.files / spec.name / "dbt"
-        write_project(plan.files, project)
-        dbt = partial(
-            run_dbt, project, lock=lock, advise=warehouse.advice,
-            variables=write_profile(project, warehouse, marts_schema(spec)),
-        )  # fmt: skip
-        say({"snapshots": "building snapshots", "touched": "building what changed"}.get(
-            plan.mode, "building models"
-        ))  # fmt: skip
-        try:
+        with noted(run, lambda state: _note(warehouse, spec, state)):
+            project = warehouse.files / spec.name / "dbt"
+            write_project(plan.files, project)
+            dbt = partial(
+                run_dbt, project, lock=lock, advise=warehouse.advice,
+                variables=write_profile(project, warehouse, marts_schema(spec)),
+            )  # fmt: skip
+            say({"snapshots": "building snapshots", "touched": "building what changed"}.get(
+                plan.mode, "building models"
+            ))  # fmt: skip
             models = dbt(
                 "run",
                 select=[SNAPSHOT_MODEL] if plan.mode == "snapshots" else [],
@@ -108,15 +108,12 @@ def build(
                 say("testing data")
             tests = dbt("test") if check else []
             lock.check()
-        except WhyrankError:
-            with suppress(WhyrankError), warehouse.connect() as con:
-                record(con, spec, [ended(run, status="failed")])
-            raise
-        say("publishing")
-        with warehouse.connect() as con:
-            published = _publish(con, warehouse, spec, plan, lock)
-            lock.check()
-            _settle(con, spec, plan, published, [ended(run), *_model_runs(con, spec, run, models)])
+            say("publishing")
+            with warehouse.connect() as con:
+                published = _publish(con, warehouse, spec, plan, lock)
+                lock.check()
+                runs = [ended(run), *model_runs(con, spec, plan.files, models)]
+                _settle(con, spec, plan, published, runs)
     return BuildResult(published, tuple(models), tuple(tests), plan.mode)
 
 
@@ -159,25 +156,9 @@ def _events(con: Connection, schema: str) -> int:
     return int(found[0]) if found else 0
 
 
-def _model_runs(con: Connection, spec: Spec, run: Run, models: Sequence[NodeResult]) -> list[Run]:
-    """Return each model's run, with the rows that its table holds by now; views are not counted."""
-    schema = quote_name(marts_schema(spec))
-    kept = con.execute(
-        "select table_name from information_schema.tables "
-        "where table_schema = ? and table_type = 'BASE TABLE'",
-        [marts_schema(spec)],
-    ).fetchall()
-    tables = {row[0] for row in kept}
-    runs = []
-    for node in models:
-        rows = None
-        if node.name in tables:
-            counted = con.execute(
-                f"select count(*) from {schema}.{quote_name(node.name)}"
-            ).fetchone()
-            rows = int(counted[0]) if counted else None
-        runs.append(Run("model", node.name, run.started_at, node.seconds, None, rows, "done"))
-    return runs
+def _note(warehouse: Warehouse, spec: Spec, run: Run) -> None:
+    with warehouse.connect() as con:
+        record(con, spec, [run])
 
 
 def _settle(
@@ -200,10 +181,13 @@ def _settle(
 
 
 def is_built(spec: Spec, warehouse: Warehouse, published: Published) -> bool:
-    """Return whether a published build was made of all that is loaded by now."""
+    """Return whether a published build was made of all that is loaded by now; only reads."""
     schema = quote_name(landing_schema(spec))
-    with warehouse.connect() as con:
-        create_landing(con, spec)
+    if not warehouse.exists():
+        return False
+    with warehouse.reading() as con:
+        if not landing_tables(con, spec) >= {"builds", "loads"}:
+            return False
         found = con.execute(
             f"select count(*) from {schema}.builds where build_id = ? "
             f"and last_load = (select coalesce(max(load_id), 0) from {schema}.loads)",

@@ -13,8 +13,8 @@ from ..files import replacing
 from ..scorer import Reason
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
-from ..warehouse.engine import Warehouse
-from ..warehouse.landing import LoadResult, create_landing
+from ..warehouse.engine import Connection, Warehouse, sole_writer
+from ..warehouse.landing import LoadResult, landing_tables
 from ..warehouse.project import landing_schema
 from .build import build
 from .connect import ingest_connector
@@ -55,13 +55,21 @@ def demo(
     saas: raw_events.csv, user_features.csv and top_users.csv of a generated world. olist: the
     ranking as of 2018-06-01, with its evaluation over the 60 days that followed.
 
-    Raises UsageError when the warehouse holds events of this spec that are not a demo's.
+    Raises UsageError when the warehouse holds events of this spec that are not a demo's,
+    WarehouseError when another process is writing; it is one writer from claim to ranking.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if spec.name == "olist":
-        return _olist(spec, warehouse, folder, source, top, say)
-    if source is not None:
-        raise UsageError(f"spec {spec.name!r} generates its own events: leave --input out")
+    with sole_writer(warehouse):
+        if spec.name == "olist":
+            return _olist(spec, warehouse, folder, source, top, say)
+        if source is not None:
+            raise UsageError(f"spec {spec.name!r} generates its own events: leave --input out")
+        return _generated(spec, warehouse, folder, users, seed, top, say)
+
+
+def _generated(
+    spec: Spec, warehouse: Warehouse, folder: Path, users: int, seed: int, top: int, say: Say
+) -> Demo:
     events = folder / "raw_events.csv"
     if not claim(spec, warehouse, [events, events.with_name("raw_events_users.csv")]):
         raise UsageError(
@@ -104,22 +112,36 @@ def _finish(
 def claim(spec: Spec, warehouse: Warehouse, files: Sequence[Path]) -> bool:
     """Make room for a generated world: drop an earlier one, and touch nobody else's events.
 
-    files: what will be loaded. Returns False, and drops nothing, when events that were not
-    generated here are loaded.
+    files: what will be loaded, by whoever claims and holds the writers' lock over both. Returns
+    False, and drops nothing, when events that were not generated here are loaded.
     """
-    marker = warehouse.files / spec.name / "demo.json"
-    with warehouse.connect() as con:
-        create_landing(con, spec)
-        landing = quote_name(landing_schema(spec))
-        loaded = {row[0] for row in con.execute(f"select file from {landing}.loads").fetchall()}
-        mine = set(json.loads(marker.read_text(encoding="utf-8"))) if marker.exists() else set()
-        if loaded - mine:
+    with sole_writer(warehouse), warehouse.connect() as con:
+        loaded = loaded_files(con, spec)
+        if loaded - claimed_files(spec, warehouse):
             return False
         if loaded:
-            con.execute(f"drop schema {landing} cascade")
-    with replacing(marker) as temporary:
-        temporary.write_text(json.dumps([str(file) for file in files]), encoding="utf-8")
+            con.execute(f"drop schema {quote_name(landing_schema(spec))} cascade")
+        with replacing(_marker(spec, warehouse)) as temporary:
+            temporary.write_text(json.dumps([str(file) for file in files]), encoding="utf-8")
     return True
+
+
+def loaded_files(con: Connection, spec: Spec) -> set[str]:
+    """Return the files that were loaded for a spec."""
+    if "loads" not in landing_tables(con, spec):
+        return set()
+    loads = f"{quote_name(landing_schema(spec))}.loads"
+    return {row[0] for row in con.execute(f"select file from {loads}").fetchall()}
+
+
+def _marker(spec: Spec, warehouse: Warehouse) -> Path:
+    return warehouse.files / spec.name / "demo.json"
+
+
+def claimed_files(spec: Spec, warehouse: Warehouse) -> set[str]:
+    """Return the files that the last claim was for: a generated world's."""
+    marker = _marker(spec, warehouse)
+    return set(json.loads(marker.read_text(encoding="utf-8"))) if marker.exists() else set()
 
 
 def story(reasons: tuple[Reason, ...], most: int = 3) -> str:

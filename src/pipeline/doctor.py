@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib import metadata
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow.parquet as pq
 
@@ -18,8 +18,8 @@ from ..models.fitted import lightgbm
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..tracking import CHAMPION, open_store
-from ..warehouse.engine import Warehouse, open_warehouse
-from ..warehouse.landing import create_landing
+from ..warehouse.engine import Connection, Warehouse, open_warehouse
+from ..warehouse.landing import landing_tables
 from ..warehouse.project import landing_schema
 from ..warehouse.published import Published, read_published
 from ..warehouse.runs import Kind, Run, last_run
@@ -128,33 +128,48 @@ def _warehouse(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:
     if not warehouse.exists():
         yield Finding("warning", f"{warehouse.name} does not exist yet: run `whyrank ingest`")
         return
-    kinds: tuple[Kind, ...] = ("load", "build")
     try:
-        with warehouse.connect() as con:
-            schema = quote_name(landing_schema(spec))
-            found = con.execute(
-                "select count(*) from information_schema.tables where table_schema = ?",
-                [landing_schema(spec)],
-            ).fetchone()
-            if not found or not found[0]:
-                yield Finding("warning", f"nothing is loaded for spec {spec.name!r}")
-                return
-            refused = con.execute(
-                f"select reason, count(*) from {schema}.quarantine group by reason order by 2 desc"
-            ).fetchall()
-            loads = con.execute(f"select count(*), max(load_id) from {schema}.loads").fetchone()
-            built = con.execute(f"select max(last_load) from {schema}.builds").fetchone()
-            create_landing(con, spec)
-            last = {kind: last_run(con, spec, kind) for kind in kinds}
+        with warehouse.reading() as con:
+            state = _State.read(con, spec)
     except WhyrankError as error:
         yield Finding("broken", str(error))
         return
-    yield Finding("ok", f"{warehouse.name} opens; {loads[0] if loads else 0} loads")
-    yield from (_run(run) for run in last.values() if run is not None)
-    for reason, count in refused:
+    if not state.loads:
+        yield Finding("warning", f"nothing is loaded for spec {spec.name!r}: run `whyrank ingest`")
+    else:
+        yield Finding("ok", f"{warehouse.name} opens; {state.loads} loads")
+    yield from (_run(run) for run in state.runs)
+    for reason, count in state.refused:
         yield Finding("warning", f"{count:,} rows in quarantine: {reason}")
-    if loads and built and (built[0] is None or built[0] < (loads[1] or 0)):
+    if state.last_load > state.built_load:
         yield Finding("warning", "something was loaded since the last build: run `whyrank build`")
+
+
+@dataclass(frozen=True)
+class _State:
+    """What the landing tables say: how many loads, the last one, the last one built, and so on."""
+
+    loads: int = 0
+    last_load: int = 0
+    built_load: int = 0
+    refused: tuple[tuple[str, int], ...] = ()
+    runs: tuple[Run, ...] = ()
+
+    @classmethod
+    def read(cls, con: Connection, spec: Spec) -> _State:
+        """Read it, of tables that are there: an earlier version had fewer."""
+        schema, tables = quote_name(landing_schema(spec)), landing_tables(con, spec)
+
+        def rows(table: str, what: str, *, grouped: str = "") -> list[tuple[Any, ...]]:
+            sql = f"select {what} from {schema}.{table} {grouped}"
+            return con.execute(sql).fetchall() if table in tables else []
+
+        kinds: tuple[Kind, ...] = ("load", "build")
+        runs = [last_run(con, spec, kind) for kind in kinds] if "runs" in tables else []
+        loads, last = (rows("loads", "count(*), coalesce(max(load_id), 0)") or [(0, 0)])[0]
+        (built,) = (rows("builds", "coalesce(max(last_load), 0)") or [(0,)])[0]
+        refused = rows("quarantine", "reason, count(*)", grouped="group by 1 order by 2 desc, 1")
+        return cls(loads, last, built, tuple(refused), tuple(run for run in runs if run))
 
 
 def _run(run: Run) -> Finding:
@@ -162,7 +177,9 @@ def _run(run: Run) -> Finding:
     began = f"{run.started_at:%Y-%m-%d %H:%M} UTC"
     if run.status != "done":
         how = "failed" if run.status == "failed" else "did not end: it was cut off, or still runs"
-        return Finding("warning", f"the {run.kind} of {began} {how}; run `whyrank build` again")
+        what = f"load of {run.name}, {began}," if run.kind == "load" else f"build of {began}"
+        again = "whyrank ingest FILE" if run.kind == "load" else "whyrank build"
+        return Finding("warning", f"the {what} {how}; run `{again}` again")
     rows = f"{run.rows_in or 0:,} rows in"
     if run.rows_out is not None:
         rows += f", {run.rows_out:,} out"

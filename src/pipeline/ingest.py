@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import DataError, UsageError
 from ..spec.model import Spec
 from ..warehouse.engine import Warehouse
 from ..warehouse.landing import LoadResult
@@ -32,7 +32,8 @@ def ingest(
     text file is read.
 
     Returns one result per file; each says where every row went. Raises UsageError when there is
-    no file to load, DataError when one cannot be read, WarehouseError when it cannot be stored.
+    no file to load, DataError when one cannot be read or restates no day, WarehouseError when it
+    cannot be stored.
     """
     given = [
         (kind, path)
@@ -51,4 +52,9 @@ def ingest(
             results.append(
                 loader.load(spec, path, kind=kind, restate=mine, now=now, progress=progress)
             )
+            if mine and not results[-1].read:
+                raise DataError(
+                    f"{path}: holds no event, and so names no day to restate: nothing was "
+                    "withdrawn; name a file that holds all events of its days"
+                )
     return results

@@ -141,7 +141,7 @@ def _copy_landing(
     tables = (("events", "event_time"), ("users", None), ("aliases", "linked_at"))
     with (
         tempfile.TemporaryDirectory() as folder,
-        warehouse.connect() as there,
+        warehouse.reading() as there,
         extracting(warehouse, there, landing_schema(spec)) as extract,
     ):
         for table, until in tables:

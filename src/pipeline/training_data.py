@@ -274,7 +274,7 @@ def _refuse_undated(spec: Spec, warehouse: Warehouse) -> None:
     left_out = set(spec.training.leave_out)
     read = [f for f in spec.features if f.op == "attribute" and f.name not in left_out]
     dated = [f for f in read if not spec.users.attributes[f.column or ""].static]
-    with warehouse.connect() as con:
+    with warehouse.reading() as con:
         for feature in dated:
             path = quote_text(f'$."{feature.column}"')
             given = f"json_extract_string(attributes, {path})"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
-from ..spec.expressions import quote_name
 from ..spec.model import Spec
-from ..warehouse.engine import Warehouse
-from ..warehouse.landing import create_landing
-from ..warehouse.project import landing_schema
+from ..warehouse.engine import Warehouse, sole_writer
 from .build import Say, build
-from .demo import claim
+from .demo import claim, claimed_files, loaded_files
 from .generate import GENERATORS, generate
 from .ingest import ingest
 
@@ -31,20 +29,30 @@ def make_world_if_needed(
 ) -> bool:
     """Generate, load and build a world when nothing, or a generated world only, is loaded.
 
-    Events of one's own are never touched. Returns whether a world was made.
+    Events of one's own are never touched. Returns whether a world was made. Raises WarehouseError
+    when one is to be made while another process is writing.
     """
     if spec.name not in GENERATORS:
         return False
     path = warehouse.files / spec.name / "training_events.parquet"
     attributes = path.with_name("training_events_users.parquet")
-    with warehouse.connect() as con:
-        create_landing(con, spec)
-        landing = quote_name(landing_schema(spec))
-        files = {row[0] for row in con.execute(f"select file from {landing}.loads").fetchall()}
-    if str(path) in files or not claim(spec, warehouse, [path, attributes]):
+    if not _wanted(spec, warehouse, path):
         return False
-    say(f"generating {users:,} users to learn from")
-    made = generate(spec, path, users=users, seed=seed, start=START, days=days)
-    ingest(spec, warehouse, events=made.events, users=made.users, say=say)
-    build(spec, warehouse, say=say)
+    with sole_writer(warehouse):
+        # Another process may have made it meanwhile.
+        if not _wanted(spec, warehouse, path) or not claim(spec, warehouse, [path, attributes]):
+            return False
+        say(f"generating {users:,} users to learn from")
+        made = generate(spec, path, users=users, seed=seed, start=START, days=days)
+        ingest(spec, warehouse, events=made.events, users=made.users, say=say)
+        build(spec, warehouse, say=say)
     return True
+
+
+def _wanted(spec: Spec, warehouse: Warehouse, path: Path) -> bool:
+    """Return whether the world is not there, nor anything but generated worlds; by looking."""
+    if not warehouse.exists():
+        return True
+    with warehouse.reading() as con:
+        files = loaded_files(con, spec)
+    return str(path) not in files and files <= claimed_files(spec, warehouse)

@@ -14,6 +14,9 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterable
+from datetime import UTC
+from typing import Any
 
 
 def _end_with_parent(parent: int) -> None:
@@ -26,6 +29,13 @@ def _end_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
         if os.getppid() != parent:  # it ended before we could ask
             raise SystemExit("the process that started dbt is gone")
+
+
+def _began(timing: Iterable[Any]) -> str | None:
+    """Return when a node's first step began, UTC without a zone; None where it had none."""
+    times = [step.started_at for step in timing if step.started_at is not None]
+    aware = [t.replace(tzinfo=UTC) if t.tzinfo is None else t for t in times]
+    return min(aware).astimezone(UTC).replace(tzinfo=None).isoformat() if aware else None
 
 
 def main(arguments: list[str]) -> int:
@@ -48,6 +58,7 @@ def main(arguments: list[str]) -> int:
             "status": str(result.status),
             "seconds": round(float(result.execution_time), 3),
             "message": result.message or "",
+            "started_at": _began(result.timing),
         }
         for result in getattr(outcome.result, "results", [])
     ]

@@ -11,7 +11,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ..errors import WarehouseError
 from .changes import Changes
@@ -22,12 +24,16 @@ _LOOK_SECONDS = 2
 
 @dataclass(frozen=True)
 class NodeResult:
-    """What became of one model or test: its name, status and seconds."""
+    """What became of one model or test: its name, status and seconds, and when it began.
+
+    started_at: UTC, without a zone; None for one that was skipped.
+    """
 
     name: str
     status: str
     seconds: float
     message: str = ""
+    started_at: datetime | None = None
 
 
 def write_profile(project: Path, warehouse: Warehouse, schema: str) -> dict[str, str]:
@@ -77,7 +83,7 @@ def run_dbt(
     except (IndexError, ValueError):
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise WarehouseError(f"dbt {command} stopped: {reason} (log: {log})") from None
-    results = [NodeResult(**node) for node in answer["nodes"]]
+    results = [_node(**node) for node in answer["nodes"]]
     for node in results:
         if node.status in {"error", "fail", "runtime error"}:
             raise WarehouseError(
@@ -89,6 +95,11 @@ def run_dbt(
             f"dbt {command} failed: {advise(_reason(answer['error']))} (log: {log})"
         )
     return results
+
+
+def _node(*, started_at: str | None, **told: Any) -> NodeResult:
+    began = datetime.fromisoformat(started_at) if started_at else None
+    return NodeResult(**told, started_at=began)
 
 
 def _reason(message: str) -> str:

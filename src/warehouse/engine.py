@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import duckdb
@@ -21,6 +24,8 @@ POSTGRES: Final = ("postgresql://", "postgres://")
 DEFAULT_URL: Final = "duckdb:///data/whyrank.duckdb"
 DEFAULT_MEMORY: Final = "3GiB"
 MEMORY_VARIABLE: Final = "WHYRANK_MEMORY"
+# Locks of this thread's, by the warehouse's name.
+_HELD: ContextVar[Mapping[str, Lock]] = ContextVar("held", default=MappingProxyType({}))
 
 
 class Cursor(Protocol):
@@ -86,6 +91,13 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Open what exists for reading alone, and close it at the end; nothing is created.
+
+        Raises WarehouseError when it cannot be opened, a writer holds it or a statement fails.
+        """
+
+    @abstractmethod
     def writing(self) -> AbstractContextManager[Lock]:
         """Keep other writers out until the end.
 
@@ -134,7 +146,7 @@ class DuckDBWarehouse(Warehouse):
         """Return dbt's settings for building into a schema; there are no secrets."""
         # Given at opening and not as settings, which dbt sets anew for each model: the folder of
         # temporary files cannot be set again once it was used.
-        options = {k: v for k, v in _settings(self).items() if k != "storage_compatibility_version"}
+        options: dict[str, Any] = _opening(self)
         options["temp_directory"] = str((self.files / "spill").resolve())
         return {
             "type": "duckdb",
@@ -157,11 +169,37 @@ class DuckDBWarehouse(Warehouse):
         """
         try:
             self.files.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseError(f"warehouse {self.path}: {error.strerror}") from None
+        with self._locked(fcntl.LOCK_EX) as folder:
+            yield Lock((folder,))
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file for reading alone, and close it at the end.
+
+        Between two connections of a build the file is free, and a reader would be in its way;
+        so readers respect the writers' lock.
+        """
+        free = not self.files.is_dir() or self.name in _HELD.get()
+        locked = nullcontext() if free else self._locked(fcntl.LOCK_SH)
+        with (
+            locked,
+            translated(f"warehouse {self.path}"),
+            duckdb.connect(str(self.path), read_only=True, config=_opening(self)) as con,
+        ):
+            con.execute("set timezone = 'UTC'")
+            yield con
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[int]:
+        """Hold the lock on the folder of files, alone or with others; gives its descriptor."""
+        try:
             folder = os.open(self.files, os.O_RDONLY)
         except OSError as error:
             raise WarehouseError(f"warehouse {self.path}: {error.strerror}") from None
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(folder, how | fcntl.LOCK_NB)
         except OSError:
             os.close(folder)
             raise WarehouseError(
@@ -169,7 +207,7 @@ class DuckDBWarehouse(Warehouse):
                 "end, then run this again"
             ) from None
         try:
-            yield Lock((folder,))
+            yield folder
         finally:
             os.close(folder)
 
@@ -194,6 +232,26 @@ class DuckDBWarehouse(Warehouse):
                 con.close()
 
 
+@contextmanager
+def sole_writer(warehouse: Warehouse) -> Iterator[Lock]:
+    """Keep other writers out until the end, as `Warehouse.writing` does, and let ours in again.
+
+    What belongs together, such as a demo's claim, load and build, is so one writer's: each of the
+    steps asks for itself, and gets it where the whole has it already.
+    Raises WarehouseError when another process, or another thread, is writing.
+    """
+    held = _HELD.get()
+    if warehouse.name in held:
+        yield held[warehouse.name]
+        return
+    with warehouse.writing() as lock:
+        token = _HELD.set({**held, warehouse.name: lock})
+        try:
+            yield lock
+        finally:
+            _HELD.reset(token)
+
+
 def open_warehouse(url: str) -> Warehouse:
     """Return the warehouse that a URL names.
 
@@ -209,9 +267,8 @@ def open_warehouse(url: str) -> Warehouse:
 
         return PostgresWarehouse(url)
     if not url.startswith(SCHEME) or not Path(url.removeprefix(SCHEME)).suffix:
-        shown = url.rsplit("@", maxsplit=1)[-1]
         raise UsageError(
-            f"warehouse {shown!r} is not a DuckDB URL: write duckdb:///PATH.duckdb "
+            f"warehouse {_shown(url)!r} is not a DuckDB URL: write duckdb:///PATH.duckdb "
             "(a fourth slash begins an absolute path), or postgresql://USER@HOST/DATABASE"
         )
     path = Path(url.removeprefix(SCHEME))
@@ -221,6 +278,21 @@ def open_warehouse(url: str) -> Warehouse:
             f"warehouse {path}: a name ending in _marts or _landing is taken; rename it"
         )
     return DuckDBWarehouse(path)
+
+
+def _shown(url: str) -> str:
+    """Return as much of a URL as can hold no secret, wherever somebody put a password.
+
+    >>> _shown("mysql://ana:se/cr@et@host/shop?password=secret")
+    'mysql://...'
+    >>> _shown("data/shop")
+    'data/shop'
+    """
+    scheme, separator, rest = url.partition("://")
+    if separator and re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme, re.IGNORECASE):
+        path = rest.partition("?")[0]
+        return f"{scheme}://{path if scheme == 'duckdb' and '@' not in rest else '...'}"
+    return "..." if "@" in url or "?" in url else url
 
 
 def memory_limit() -> str:
@@ -237,6 +309,13 @@ def _settings(warehouse: DuckDBWarehouse) -> dict[str, str | bool | int | float 
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
+
+
+def _opening(warehouse: DuckDBWarehouse) -> dict[str, str | bool | int | float | list[str]]:
+    """Return the settings for a file that is there already, which has its version."""
+    named = _settings(warehouse)
+    del named["storage_compatibility_version"]
+    return named
 
 
 @contextmanager

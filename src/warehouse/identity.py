@@ -11,6 +11,8 @@ from typing import Final
 import duckdb
 import numpy as np
 
+from ..events.contract import EVENT_COLUMNS
+
 _CONTENT = (
     "user_id",
     "epoch_us(event_time)",
@@ -24,8 +26,9 @@ _CONTENT = (
     "geo",
     "properties",
 )
-_PLAIN = tuple(c.removeprefix("epoch_us(").removesuffix(")") for c in _CONTENT)
 _AT_ONCE: Final = 16_000_000  # hashes sorted in one go: 128 MB, twice
+# Stands in reject_offset of a row that is accepted and brought an id that looks like one of ours.
+GIVEN = -1
 KEYS = {
     "events": ("event_id",),
     "users": ("user_id", "valid_from", "attributes"),
@@ -66,9 +69,10 @@ def repeats(con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int,
 def number_equal_rows(con: duckdb.DuckDBPyConnection, table: str, load_id: int) -> None:
     """Tell apart rows without event_id whose content is the same, by their occurrence in the file.
 
-    The first occurrence of a content in a file is "h:md5", the next "h:md5-2", and so on.
+    The first occurrence of a content in a file is "h:md5", the next "h:md5-2", and so on. A row
+    that was given such an id (GIVEN) keeps it.
     """
-    mine = f"load_id = {load_id} and reject_reason is null"
+    mine = f"load_id = {load_id} and reject_reason is null and reject_offset is null"
     con.execute(
         f"""
         update {table} as t set event_id = t.event_id || '-' || cast(n.occurrence as varchar)
@@ -86,27 +90,49 @@ def number_equal_rows(con: duckdb.DuckDBPyConnection, table: str, load_id: int) 
     )
 
 
-def drop_known_rows(
-    con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int, *, repeated: bool
-) -> int:
-    """Delete a load's rows whose key is known already; return how many.
-
-    repeated: whether the load may hold a key twice. Of rows with one key, the first load's stays,
-    and within a load the first line's.
-    """
-    keys = KEYS[kind]
+def drop_repeated_rows(con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int) -> int:
+    """Delete a load's rows beyond the first line of each key; return how many."""
     mine = f"load_id = {load_id} and reject_reason is null"
-    hashed = f"hash({', '.join(keys)})"
+    keys = ", ".join(KEYS[kind])
+    return _changed(
+        con,
+        f"""
+        delete from {table} where {mine} and rowid in (
+            select row_id from (
+                select rowid as row_id,
+                    row_number() over (partition by {keys} order by line) as n
+                from {table}
+                where {mine} and hash({keys}) in (
+                    select hash({keys}) from {table} where {mine}
+                    group by hash({keys}) having count(*) > 1
+                )
+            ) as numbered
+            where n > 1
+        )
+        """,
+    )
+
+
+def drop_known_rows(
+    con: duckdb.DuckDBPyConnection, schema: str, kind: str, load_id: int, *, restate: bool
+) -> int:
+    """Delete a load's rows whose key an earlier load brought; return how many.
+
+    An event that was withdrawn is known as well: only a load that restates its day brings it back.
+    """
+    table = f"{schema}.{kind}"
+    mine = f"load_id = {load_id} and reject_reason is null"
+    first, *others = KEYS[kind]
     # The first column of a key is never null; plain equality lets whole blocks be passed over.
     same = " and ".join(
-        [f"a.{keys[0]} = b.{keys[0]}", *(f"a.{k} is not distinct from b.{k}" for k in keys[1:])]
+        [f"a.{first} = b.{first}", *(f"a.{key} is not distinct from b.{key}" for key in others)]
     )
     dropped = 0
     if _any(con, f"select 1 from {table} where load_id < {load_id} limit 1"):
         # A table of their own tells the optimiser how few they are, and where to look for them.
         con.execute(
             f"create or replace temp table arrived as "
-            f"select rowid as row_id, {', '.join(keys)} from {table} where {mine}"
+            f"select rowid as row_id, {', '.join(KEYS[kind])} from {table} where {mine}"
         )
         con.execute(
             f"create or replace temp table known as select a.row_id from arrived as a "
@@ -114,72 +140,58 @@ def drop_known_rows(
         )
         if _any(con, "select 1 from known limit 1"):
             known = "select row_id from known"
-            dropped += _deleted(con, f"delete from {table} where {mine} and rowid in ({known})")
+            dropped += _changed(con, f"delete from {table} where {mine} and rowid in ({known})")
         con.execute("drop table known")
         con.execute("drop table arrived")
-    if repeated:
-        dropped += _deleted(
+    withdrawn = f"{schema}.withdrawn"
+    if kind == "events" and not restate and _any(con, f"select 1 from {withdrawn} limit 1"):
+        dropped += _changed(
             con,
-            f"""
-            delete from {table} where {mine} and rowid in (
-                select row_id from (
-                    select rowid as row_id,
-                        row_number() over (partition by {", ".join(keys)} order by line) as n
-                    from {table}
-                    where {mine} and {hashed} in (
-                        select {hashed} from {table} where {mine}
-                        group by {hashed} having count(*) > 1
-                    )
-                ) as numbered
-                where n > 1
-            )
-            """,
+            f"delete from {table} where {mine} and event_id in (select event_id from {withdrawn})",
         )
     return dropped
 
 
-def take_back(con: duckdb.DuckDBPyConnection, schema: str, load_id: int) -> tuple[int, int]:
-    """Let a load's events stand for all of their UTC days: what is not among them is withdrawn.
+def take_back(con: duckdb.DuckDBPyConnection, schema: str, load_id: int) -> int:
+    """Let a load's events stand for all of their UTC days; return how many were withdrawn.
 
-    An earlier row that the load brings again, unchanged, stays as it is, and the load's own copy
-    is dropped. Returns how many rows were withdrawn and how many copies were dropped.
+    The load must hold no key twice. What it brings again, unchanged, is left to
+    `drop_known_rows`.
     """
-    events = f"{schema}.events"
-    mine = f"load_id = {load_id} and reject_reason is null"
-    same = " and ".join(
-        f"old.{column} is not distinct from new.{column}" for column in ("event_id", *_PLAIN)
+    arriving = (
+        f"(select * from {schema}.events where load_id = {load_id} and reject_reason is null)"
     )
-    con.execute(
-        f"""
-        create or replace temp table unchanged as
-        select min(old.rowid) as old_row, min(new.rowid) as new_row
-        from {events} as old
-        inner join {events} as new on {same}
-        where old.load_id < {load_id} and new.load_id = {load_id} and new.reject_reason is null
-        group by new.event_id
-        """
-    )
-    restated = f"""
-        from {events}
-        where load_id < {load_id}
-            and (
-                cast(event_time as date) in
-                    (select cast(event_time as date) from {events} where {mine})
-                or event_id in (select event_id from {events} where {mine})
-            )
-            and rowid not in (select old_row from unchanged)
+    withdrawing, *others = restating(schema, arriving, load_id)
+    withdrawn = _changed(con, withdrawing)
+    for statement in others:
+        con.execute(statement)
+    return withdrawn
+
+
+def restating(schema: str, arriving: str, load_id: int) -> tuple[str, str]:
+    """Return the two statements by which events of earlier loads give way to arriving ones.
+
+    One rule in SQL that every engine reads: an earlier event that is of a day of the arriving
+    ones, or has the id of one, is withdrawn, unless it arrives again word for word. The first
+    statement copies it to `withdrawn`, the second deletes it.
+    arriving: a table, or a query in parentheses, that holds no id twice.
     """
-    columns = ", ".join(("event_id", *_PLAIN))
-    con.execute(
-        f"""
-        insert into {schema}.withdrawn (load_id, brought_by, line, {columns})
-        select {load_id}, load_id, line, {columns} {restated}
-        """
+    events, columns = f"{schema}.events", ", ".join(EVENT_COLUMNS)
+    same = " and ".join(f"a.{name} is not distinct from k.{name}" for name in EVENT_COLUMNS)
+    withdrawing = (
+        f"insert into {schema}.withdrawn (load_id, brought_by, line, {columns}) "
+        f"select {load_id}, k.load_id, k.line, {', '.join(f'k.{c}' for c in EVENT_COLUMNS)} "
+        f"from {events} as k where k.load_id < {load_id} and ("
+        f"cast(k.event_time as date) in (select cast(event_time as date) from {arriving} as d) "
+        f"or k.event_id in (select event_id from {arriving} as i)) "
+        # That ids are equal follows from the rest; by it, not by all, rows can be looked up.
+        f"and not exists (select 1 from {arriving} as a where a.event_id = k.event_id and {same})"
     )
-    withdrawn = _deleted(con, f"delete {restated}")
-    copies = _deleted(con, f"delete from {events} where rowid in (select new_row from unchanged)")
-    con.execute("drop table unchanged")
-    return withdrawn, copies
+    deleting = (
+        f"delete from {events} where load_id < {load_id} "
+        f"and event_id in (select event_id from {schema}.withdrawn where load_id = {load_id})"
+    )
+    return withdrawing, deleting
 
 
 def refuse_chains(con: duckdb.DuckDBPyConnection, table: str, load_id: int) -> None:
@@ -217,6 +229,6 @@ def _any(con: duckdb.DuckDBPyConnection, sql: str) -> bool:
     return con.execute(sql).fetchone() is not None
 
 
-def _deleted(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+def _changed(con: duckdb.DuckDBPyConnection, sql: str) -> int:
     found = con.execute(sql).fetchone()
     return int(found[0]) if found else 0

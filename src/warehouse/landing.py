@@ -26,7 +26,9 @@ from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from .engine import Connection
 from .identity import (
+    GIVEN,
     drop_known_rows,
+    drop_repeated_rows,
     name_of_content,
     number_equal_rows,
     refuse_chains,
@@ -34,7 +36,7 @@ from .identity import (
     take_back,
 )
 from .project import landing_schema
-from .runs import Run, ended, record
+from .runs import Run, ended, noted, record
 from .runs import now as clock
 from .sources import Opened, open_source
 
@@ -170,6 +172,14 @@ def create_landing(con: Connection, spec: Spec) -> None:
             con.execute(f"create {on.format(index=index, schema=schema)}")
 
 
+def landing_tables(con: Connection, spec: Spec) -> set[str]:
+    """Return which of a spec's landing tables there are, whoever may read them; none at first."""
+    found = con.execute(
+        "select tablename from pg_catalog.pg_tables where schemaname = ?", [landing_schema(spec)]
+    ).fetchall()
+    return {row[0] for row in found}
+
+
 def load(
     con: duckdb.DuckDBPyConnection,
     spec: Spec,
@@ -192,9 +202,13 @@ def load(
     Raises DataError when the source cannot be read or lacks a column, WarehouseError when it
     cannot be stored; then nothing of it is.
     """
+    create_landing(con, spec)
     run = Run("load", str(source), clock())
-    with _time_zone(con, spec.source.time_zone), _transaction(con):
-        create_landing(con, spec)
+    with (
+        noted(run, lambda state: record(con, spec, [state])),
+        _time_zone(con, spec.source.time_zone),
+        _transaction(con),
+    ):
         schema = quote_name(landing_schema(spec))
         found = con.execute(f"select coalesce(max(load_id), 0) + 1 from {schema}.loads").fetchone()
         load_id = int(found[0]) if found else 1
@@ -204,7 +218,7 @@ def load(
             read = _insert(con, spec, kind, opened, shape, load_id, now)
         result = _settle(con, schema, kind, str(source), load_id, read, restate=restate)
         record(con, spec, [replace(ended(run), rows_in=read, rows_out=result.accepted)])
-        return result
+    return result
 
 
 @contextmanager
@@ -253,13 +267,14 @@ def _insert(
         else name
         for name in names
     )
+    given = f"when starts_with(event_id, 'h:') then {GIVEN}" if kind == "events" else ""
     done = con.execute(
         f"""
         insert into {table}
             (load_id, line, {", ".join(names)}, reject_reason, reject_raw, reject_offset)
         select {load_id}, _line, {values}, _reason,
             case when _reason is not null then {opened.raw} end,
-            case when _reason is not null then _offset end
+            case when _reason is not null then _offset {given} end
         from (
             select *, case when _unread is not null then _unread {refusals} end as _reason
             from (
@@ -285,14 +300,14 @@ def _settle(
 ) -> LoadResult:
     """Move refused rows to quarantine, drop known ones, and record the load."""
     table = f"{schema}.{kind}"
-    withdrawn = copies = 0
-    repeated = repeats(con, table, kind, load_id, read)
-    if kind == "events":
-        if repeated:
+    duplicates = withdrawn = 0
+    if repeats(con, table, kind, load_id, read):
+        if kind == "events":
             number_equal_rows(con, table, load_id)
-        if restate:
-            withdrawn, copies = take_back(con, schema, load_id)
-    duplicates = copies + drop_known_rows(con, table, kind, load_id, repeated=repeated)
+        duplicates += drop_repeated_rows(con, table, kind, load_id)
+    if restate and kind == "events":
+        withdrawn = take_back(con, schema, load_id)
+    duplicates += drop_known_rows(con, schema, kind, load_id, restate=restate)
     if kind == "aliases":
         refuse_chains(con, table, load_id)
     reasons = dict(

@@ -21,20 +21,18 @@ import adbc_driver_postgresql.dbapi as adbc
 import duckdb
 
 from ..errors import WarehouseError
-from ..events.contract import EVENT_COLUMNS
 from ..events.records.source import Progress
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
-from .engine import Lock, Warehouse, memory_limit, translated
-from .identity import KEYS
+from .engine import Lock, Warehouse, memory_limit, sole_writer, translated
+from .identity import KEYS, restating
 from .landing import TABLES, LoadResult, create_landing, load
 from .postgres import PostgresWarehouse, advice
 from .postgres_rows import teach_depth, unfit_for_postgres
 from .project import landing_schema
-from .runs import Run, ended
+from .runs import Run, ended, noted, record
 from .runs import now as clock
 
-_CONTENT = tuple(EVENT_COLUMNS)
 _MANY = 10_000  # rows, after which a build that follows at once would be planned on a wrong count
 
 
@@ -81,7 +79,7 @@ class _DuckDBLoader:
 
 @contextmanager
 def _into_duckdb(warehouse: Warehouse) -> Iterator[Loader]:
-    with warehouse.writing(), warehouse.connect() as con:
+    with sole_writer(warehouse), warehouse.connect() as con:
         yield _DuckDBLoader(cast("duckdb.DuckDBPyConnection", con))
 
 
@@ -91,7 +89,7 @@ def _into_postgres(warehouse: PostgresWarehouse) -> Iterator[Loader]:
     folder = Path(tempfile.mkdtemp(prefix="loading.", dir=warehouse.files))
     try:
         with (
-            warehouse.writing() as lock,
+            sole_writer(warehouse) as lock,
             translated(f"loading into {warehouse.name}"),
             duckdb.connect(
                 str(folder / "loading.duckdb"),
@@ -125,15 +123,22 @@ class _PostgresLoader:
         run = Run("load", str(source), clock())
         schema = quote_name(landing_schema(spec))
         load_id = self._prepare(spec, schema, kind)
-        local = load(
-            self.con, spec, source, kind=kind, now=now, progress=progress,
-            checks=unfit_for_postgres(kind),
-        )  # fmt: skip
+        with noted(run, lambda state: self._note(spec, state)):
+            local = load(
+                self.con, spec, source, kind=kind, now=now, progress=progress,
+                checks=unfit_for_postgres(kind),
+            )  # fmt: skip
+            return self._send(schema, load_id, local, run, restate=restate)
+
+    def _send(
+        self, schema: str, load_id: int, local: LoadResult, run: Run, *, restate: bool
+    ) -> LoadResult:
+        """Send what was loaded here, in one transaction with its line in the table of runs."""
         try:
             with adbc.connect(self.warehouse.uri) as con, con.cursor() as cursor:
                 cursor.execute("set timezone = 'UTC'")
                 sending = _Sending(self.con, cursor, schema, load_id)
-                result = sending.send(kind, local, restate=restate)
+                result = sending.send(local.kind, local, restate=restate)
                 sending.note(
                     result, replace(ended(run), rows_in=result.read, rows_out=result.accepted)
                 )
@@ -142,6 +147,10 @@ class _PostgresLoader:
         except adbc_driver_manager.Error as error:
             raise WarehouseError(f"warehouse {self.warehouse.name}: {advice(str(error))}") from None
         return result
+
+    def _note(self, spec: Spec, run: Run) -> None:
+        with self.warehouse.connect() as there:
+            record(there, spec, [run])
 
     def _prepare(self, spec: Spec, schema: str, kind: str) -> int:
         """Make the landing tables there, empty ones here, and return the load's number."""
@@ -198,12 +207,12 @@ class _Sending:
         withdrawn = 0
         if restate and kind == "events" and local.accepted:
             withdrawn = self._take_back()
-        same = _same(KEYS[kind])
         accepted = 0
         if local.accepted:
+            known = [kind, "withdrawn"] if kind == "events" and not restate else [kind]
             accepted = self._counted(
                 f"insert into {self.schema}.{kind} ({names}) select {names} from arriving as a "
-                f"where not exists (select 1 from {self.schema}.{kind} as k where {same})"
+                f"where {self._unknown(kind, known)}"
             )
         self._quarantine()
         if accepted >= _MANY:
@@ -226,6 +235,10 @@ class _Sending:
             [self.load_id, kind, file, loaded_at, result.read, result.accepted,
              result.duplicates, result.quarantined],
         )  # fmt: skip
+        self.cursor.execute(
+            f"delete from {self.schema}.runs where kind = $1 and name = $2 and started_at = $3",
+            [run.kind, run.name, run.started_at],
+        )
         self.cursor.execute(
             f"insert into {self.schema}.runs values ($1, $2, $3, $4, $5, $6, $7)",
             list(astuple(run)),
@@ -252,23 +265,16 @@ class _Sending:
             "and q.file = r.file and q.line = r.line and q.raw = r.raw and q.reason = r.reason)"
         )
 
+    def _unknown(self, kind: str, known: Sequence[str]) -> str:
+        """Return SQL for a row of `arriving` whose key is in none of these tables."""
+        return " and ".join(
+            f"not exists (select 1 from {self.schema}.{table} as k where {_same(KEYS[kind])})"
+            for table in known
+        )
+
     def _take_back(self) -> int:
-        """Let the arriving events stand for all of their UTC days, as identity.take_back does."""
-        same = _same(_CONTENT)
-        events, columns = f"{self.schema}.events", ", ".join(_CONTENT)
-        self.cursor.execute(
-            f"create temporary table unchanged as select a.event_id from arriving as a "
-            f"inner join {events} as k on {same}"
-        )
-        withdrawn = self._counted(
-            f"insert into {self.schema}.withdrawn (load_id, brought_by, line, {columns}) "
-            f"select {self.load_id}, load_id, line, {columns} from {events} as k where ("
-            "cast(event_time as date) in (select cast(event_time as date) from arriving) "
-            "or event_id in (select event_id from arriving)) "
-            "and not exists (select 1 from unchanged as u where u.event_id = k.event_id)"
-        )
-        self.cursor.execute(
-            f"delete from {events} as k using {self.schema}.withdrawn as w "
-            f"where w.load_id = {self.load_id} and w.event_id = k.event_id"
-        )
+        """Let the arriving events stand for all of their UTC days."""
+        withdrawing, deleting = restating(self.schema, "arriving", self.load_id)
+        withdrawn = self._counted(withdrawing)
+        self.cursor.execute(deleting)
         return withdrawn

@@ -113,6 +113,13 @@ class PostgresWarehouse(Warehouse):
             yield con
 
     @contextmanager
+    def reading(self) -> Iterator[PostgresConnection]:
+        """Connect for reading alone: the server refuses anything else."""
+        with self.connect() as con:
+            con.execute("set default_transaction_read_only = on")
+            yield con
+
+    @contextmanager
     def writing(self) -> Iterator[Lock]:
         """Keep other writers out until the end, by a lock that ends with its connection.
 

@@ -1,16 +1,20 @@
 """What ran, when, on how many rows and for how long: the table `runs` of a spec's landing schema.
 
-A run is written down when it begins and again when it ends, so that one that was cut off can be
-told from one that is done. `whyrank doctor` reads it.
+A run is written down when it begins and again when it ends, so that one that failed or was cut off
+can be told from one that is done. `whyrank doctor` reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+import duckdb
+
+from ..errors import WhyrankError
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from .engine import Connection
@@ -25,6 +29,9 @@ class Run:
 
     name: the file, the build's mode, or the model. started_at: UTC, without a zone. seconds and
     rows are None where the run did not end or nobody counted. status: running, done or failed.
+    rows_in and rows_out: of a load, the rows read and those accepted; of a build, the events loaded
+    since the last one, and None; of a model, the rows of all tables that it reads from and of its
+    own, as they stand when the build ends (None for a view's own).
     """
 
     kind: Kind
@@ -44,6 +51,22 @@ def now() -> datetime:
 def ended(run: Run, *, status: str = "done") -> Run:
     """Return a run as it stands when it ends now."""
     return replace(run, seconds=(now() - run.started_at).total_seconds(), status=status)
+
+
+@contextmanager
+def noted(run: Run, write: Callable[[Run], None]) -> Iterator[None]:
+    """Write a run down as running, and as failed where the block raises; its end is the block's.
+
+    write: writes a run down, outside of any transaction that the block may leave undone.
+    """
+    write(run)
+    try:
+        yield
+    except BaseException:
+        # What went wrong may be in the way of this as well; the row then stays "running".
+        with suppress(WhyrankError, duckdb.Error):
+            write(ended(run, status="failed"))
+        raise
 
 
 def record(con: Connection, spec: Spec, runs: Sequence[Run]) -> None:

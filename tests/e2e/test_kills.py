@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,6 +99,34 @@ def test_a_kill_while_the_database_is_written(home: Home, big: Path) -> None:
     after = counts(home)
     assert after["events"] in {before["events"], before["events"] + BIG}
     assert (after["events"] != before["events"]) == (after["loads"] != before["loads"])
+
+
+def written_down(home: Home) -> bool:
+    """Whether a run is marked as running, read from a copy: the database itself is held."""
+    copy = home.folder / "copy.duckdb"
+    for end in ("", ".wal"):
+        with suppress(FileNotFoundError):
+            shutil.copy(home.folder / "data" / f"whyrank.duckdb{end}", f"{copy}{end}")
+    with suppress(duckdb.Error), duckdb.connect(str(copy)) as con:
+        found = con.execute("select count(*) from saas_landing.runs where status = 'running'")
+        return found.fetchone() == (1,)
+    return False
+
+
+def test_a_load_that_was_killed_is_told_by_doctor(home: Home, big: Path) -> None:
+    process = start(home, "ingest", big)
+    while process.poll() is None and not written_down(home):
+        pass
+    os.killpg(process.pid, signal.SIGSTOP)
+    held = home.run("doctor")
+    assert killed(process, lambda: True), "the load was too quick"
+    in_use = [line for line in held.stdout.splitlines() if "under way" in line]
+    assert len(in_use) == 1, held.stdout
+    done = home.run("doctor")
+    told = [line for line in done.stdout.splitlines() if f"the load of {big}, " in line]
+    assert len(told) == 1, done.stdout
+    assert "did not end" in told[0]
+    assert "run `whyrank ingest FILE` again" in told[0]
 
 
 def test_a_kill_during_build_leaves_the_published_copy(home: Home) -> None:

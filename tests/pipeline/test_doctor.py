@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
-from whyrank.pipeline.build import build
+from whyrank.pipeline.build import build, is_built
 from whyrank.pipeline.doctor import doctor
 from whyrank.pipeline.ingest import ingest
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
 from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.published import BuildInfo, Published
 from whyrank.warehouse.runs import Run, record
 
 
@@ -136,3 +139,81 @@ def test_a_build_that_was_cut_off_is_told(saas: Spec, tmp_path: Path) -> None:
         "the build of 2026-03-21 04:15 UTC did not end: it was cut off, or still runs; run "
         "`whyrank build` again"
     ) in said
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_whoever_only_looks_leaves_no_trace(saas: Spec, tmp_path: Path) -> None:
+    """Neither a table nor a file nor a byte, whatever is there to be seen."""
+    url = f"duckdb:///{tmp_path}/w.duckdb"
+    store = open_warehouse(url)
+    nobody = Published(tmp_path, BuildInfo("b", "saas", "1", (), "", "", 0, ()))
+    assert not is_built(saas, store, nobody)
+    doctor("saas", url, str(tmp_path / "runs"))
+    assert not list(tmp_path.glob("w*"))
+    with duckdb.connect(f"{tmp_path}/w.duckdb") as con:
+        con.execute("create table mine as select 1 as x")
+    before = files(tmp_path)
+    assert "nothing is loaded for spec 'saas': run `whyrank ingest`" in found(
+        "warning", "saas", url
+    )
+    assert found("broken", "saas", url) == []
+    assert not is_built(saas, store, nobody)
+    assert {n: b for n, b in files(tmp_path).items() if n.startswith("w")} == {
+        n: b for n, b in before.items() if n.startswith("w")
+    }
+
+
+def test_a_database_of_an_earlier_version_is_read_as_it_is(saas: Spec, tmp_path: Path) -> None:
+    url = f"duckdb:///{tmp_path}/w.duckdb"
+    write_log(tmp_path / "e.csv", date(2026, 3, 20), days=5, thin=0)
+    ingest(saas, open_warehouse(url), events=tmp_path / "e.csv")
+    with open_warehouse(url).connect() as con:
+        con.execute("drop table saas_landing.runs")
+    assert found("broken", "saas", url) == []
+    assert f"{tmp_path}/w.duckdb opens; 1 loads" in found("ok", "saas", url)
+
+
+def test_a_database_that_is_being_written_is_told_in_one_line(saas: Spec, tmp_path: Path) -> None:
+    """Whether its writer has the file open at the moment or not; readers may be many."""
+    url = f"duckdb:///{tmp_path}/w.duckdb"
+    store = open_warehouse(url)
+    with store.connect():
+        pass
+    with store.reading():
+        assert found("broken", "saas", url) == []
+    code = (
+        "import sys; from whyrank.warehouse.engine import open_warehouse as o\n"
+        "with o(sys.argv[1]).writing():\n print(flush=True); sys.stdin.readline()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        said = found("broken", "saas", url)
+        writer.communicate(b"\n")
+    assert len(said) == 1
+    assert "another ingest or build is under way" in said[0]
+    assert found("broken", "saas", url) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://ana:secret@host/shop",
+        "mysql://ana@host/shop?password=secret",
+        "mysql://ana:se/secret?x#secret@host/shop",
+        "mysql://host/shop?password=s@secret",
+        "ana:secret@host/shop",
+        "host/shop?password=secret",
+        "duckdb:///shop?password=secret",
+        "duckdb://ana:secret@host/shop",
+    ],
+)
+def test_an_unknown_url_is_refused_without_its_secret(url: str) -> None:
+    (said,) = [text for text in found("broken", "saas", url) if "warehouse" in text]
+    assert "is not a DuckDB URL" in said
+    assert "secret" not in said

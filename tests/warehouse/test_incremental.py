@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.features.worlds import Event, frame, logs, tiny_spec
 from whyrank.features.compiler import compile_features
 from whyrank.spec.load import load_spec
-from whyrank.warehouse.changes import changes_since
+from whyrank.warehouse.changes import EVERY_DAY, changes_since
 from whyrank.warehouse.direct import run_models
 from whyrank.warehouse.landing import create_landing, load
 from whyrank.warehouse.project import render_project
@@ -191,6 +191,33 @@ def test_nothing_touched_changes_nothing() -> None:
         build(con, "later", last_load(con))
         assert con.execute("select count(*) from later.touched_users").fetchone() == (0,)
         assert con.execute("select * from later.sessions order by all").fetchall() == before
+
+
+def test_attributes_and_duplicates_change_no_day() -> None:
+    """The rows of daily_events stay where they lie, down to their place in the table."""
+    day = datetime(2026, 3, 1, 9)
+    events = [
+        Event("ana", f"a{i}", day + timedelta(days=i), "view", 1.0, None, None) for i in (0, 1)
+    ]
+    people = pd.DataFrame({"user_id": ["ana"], "country": ["DE"]})
+    where = "select day, events, rowid from later.daily_events order by day"
+    with landing() as con:
+        take(con, frame(events))
+        build(con, "later")
+        before = con.execute(where).fetchall()
+        take(con, people, "users")
+        take(con, frame(events[:1]))
+        build(con, "later", 1)
+        assert con.execute(where).fetchall() == before
+        build(con, "anew")
+        assert not differences(con, "later", "anew")
+        # A link does, and so does an event: its own day, and those after it.
+        later = Event("ana", "b", day + timedelta(days=1), "view", 1.0, None, None)
+        take(con, frame([later]))
+        assert changes_since(con, SPEC, 3, marts="later").since == later.event_time.date()
+        link = {"anonymous_id": ["anon"], "user_id": ["ana"], "linked_at": [day]}
+        take(con, pd.DataFrame(link), "aliases")
+        assert changes_since(con, SPEC, 3, marts="later").since == EVERY_DAY
 
 
 def test_only_what_a_late_event_can_reach_is_made_anew() -> None:

@@ -194,6 +194,26 @@ def test_equal_rows_without_an_id_are_as_many_events_as_the_file_says(
     assert (grown.accepted, grown.duplicates) == (1, 3)
 
 
+def test_an_id_that_looks_like_ours_is_an_id(con: duckdb.DuckDBPyConnection) -> None:
+    """Given twice it is one event, and a row without an id is numbered beside it all the same."""
+    plain: dict[str, object] = {"user_id": "u", "event_time": GOOD, "event_name": "view"}
+    load_rows(con, [plain, plain])
+    ids = "select event_id from tiny_landing.events order by event_id"
+    ours = [str(row[0]) for row in con.execute(ids).fetchall()]
+    other: list[dict[str, object]] = [{**plain, "event_id": "h:1", "value": v} for v in "123"]
+    given: list[dict[str, object]] = [{**plain, "event_id": name} for name in ours]
+    with duckdb.connect() as fresh:
+        fresh.execute("set timezone = 'UTC'")
+        # A warehouse's own events, written out and put together twice.
+        result = load_rows(fresh, [*given, *given, *other])
+        assert (result.accepted, result.duplicates) == (3, 4)
+        assert [row[0] for row in fresh.execute(ids).fetchall()] == sorted(["h:1", *ours])
+    with duckdb.connect() as fresh:
+        fresh.execute("set timezone = 'UTC'")
+        assert load_rows(fresh, [plain, *other, plain]).accepted == 3
+        assert [row[0] for row in fresh.execute(ids).fetchall()] == sorted(["h:1", *ours])
+
+
 def test_a_failed_load_leaves_nothing(con: duckdb.DuckDBPyConnection) -> None:
     row: dict[str, object] = {"user_id": "u", "event_time": GOOD, "event_name": "view"}
     load_rows(con, [row])

@@ -1,0 +1,50 @@
+"""The rule of restated days on Postgres: the same model as for DuckDB, and so the same rule."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.features.worlds import tiny_spec
+from tests.warehouse.restating import CONTENT, Load, Model, ordered, sequences
+from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.loading import loading
+
+from .conftest import Server
+
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
+SPEC = tiny_spec()
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def url(postgres: Server) -> str:
+    return postgres.new_database()
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(loads=sequences())
+def test_any_sequence_of_loads_leaves_what_the_rule_says(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loads: list[Load]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = Model()
+    with psycopg.connect(url, autocommit=True) as con, loading(open_warehouse(url)) as loader:
+        con.execute("drop schema if exists tiny_landing cascade")
+        for i, one in enumerate(loads):
+            path = one.write(tmp_path / f"{i}.csv")
+            result = loader.load(SPEC, path, restate=one.restate, now=NOW)
+            counts = (result.accepted, result.duplicates, result.quarantined, result.withdrawn)
+            assert counts == model.take(one)
+            for table, expected in (
+                ("events", list(model.standing.values())),
+                ("withdrawn", model.withdrawn),
+            ):
+                found = con.execute(f"select {CONTENT} from tiny_landing.{table}").fetchall()
+                assert ordered(found) == ordered(expected), table
