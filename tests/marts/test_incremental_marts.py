@@ -181,20 +181,31 @@ def test_a_log_that_got_shorter_leaves_no_days_behind() -> None:
 
 
 def test_a_day_at_a_time() -> None:
-    """Units of every age, old and new, on each of the days that come one by one."""
+    """Units of every age, old and new, on each of the days that come one by one.
+
+    Some events are of midnight, and one user's sessions go on past it.
+    """
     days = [date(2026, 3, 1) + timedelta(days=n) for n in range(9)]
-    names = ["click", "buy", "view"]
+    names = ["click", "buy", "view", "secret"]
     rows = [
         {
             "user_id": f"u{first}-{other}", "event_id": f"{first}-{other}-{day}",
-            "event_time": datetime(2026, 3, day + 1, 9 + first), "value": float(first + day),
-            "event_name": names[(first + other + day) % 3],
+            "event_time": datetime(2026, 3, day + 1, first), "value": float(first + day),
+            "event_name": names[(first + other + day) % 4],
             "experiment_id": "e1", "variant": "ab"[other],
         }
         for first in range(9)
         for other in range(2)
         for day in range(first, 9)
         if (first * day + other) % 3
+    ]  # fmt: skip
+    night = [datetime(2026, 3, d, *at) for d in range(1, 10) for at in [(0, 10), (23, 50)]]
+    rows += [
+        {
+            "user_id": "night", "event_id": f"night-{n}", "event_time": time, "value": 1.0,
+            "event_name": "view", "experiment_id": None, "variant": None,
+        }
+        for n, time in enumerate(night)
     ]  # fmt: skip
     log = pd.DataFrame(rows)
     with duckdb.connect() as con:
