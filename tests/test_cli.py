@@ -57,6 +57,16 @@ def test_scoring_by_points_loads_no_learning_library() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_loading_into_a_file_loads_no_driver_of_a_server() -> None:
+    code = (
+        "import sys, whyrank.pipeline.ingest\n"
+        "servers = ('pandas', 'psycopg', 'adbc_driver_manager', 'adbc_driver_postgresql')\n"
+        "print([name for name in servers if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_takes_quiet_json_logs_and_debug(command: str) -> None:
     text = whyrank(command, "--help").stdout

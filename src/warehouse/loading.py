@@ -1,39 +1,24 @@
 """Load into a warehouse, whichever engine it runs on.
 
 Files are read, checked and named by DuckDB in any case: into the warehouse itself, or into a local
-database from which what was accepted is sent to Postgres by COPY. There, too, a load is one
-transaction.
+database from which what was accepted goes on to Postgres (`loading_there`).
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import adbc_driver_manager
-import adbc_driver_postgresql.dbapi as adbc
 import duckdb
 
-from ..errors import WarehouseError
 from ..events.records.source import Progress
-from ..spec.expressions import quote_name
 from ..spec.model import Spec
-from .engine import Lock, Warehouse, memory_limit, sole_writer, translated
-from .identity import KEYS, restating
-from .landing import TABLES, LoadResult, create_landing, load
-from .postgres import PostgresWarehouse, advice
-from .postgres_rows import teach_depth, unfit_for_postgres
-from .project import landing_schema
-from .runs import Run, ended, noted, record
-from .runs import now as clock
-
-_MANY = 10_000  # rows, after which a build that follows at once would be planned on a wrong count
+from .engine import Warehouse, sole_writer
+from .landing import LoadResult, load
 
 
 class Loader(Protocol):
@@ -63,8 +48,12 @@ def loading(warehouse: Warehouse) -> AbstractContextManager[Loader]:
 
     Raises WarehouseError when it cannot be opened or another process is writing.
     """
-    if isinstance(warehouse, PostgresWarehouse):
-        return _into_postgres(warehouse)
+    if warehouse.engine == "postgres":
+        # Only here: its drivers load pandas, for which a load into a file would wait.
+        from .loading_there import into_postgres
+        from .postgres import PostgresWarehouse
+
+        return into_postgres(cast("PostgresWarehouse", warehouse))
     return _into_duckdb(warehouse)
 
 
@@ -81,200 +70,3 @@ class _DuckDBLoader:
 def _into_duckdb(warehouse: Warehouse) -> Iterator[Loader]:
     with sole_writer(warehouse), warehouse.connect() as con:
         yield _DuckDBLoader(cast("duckdb.DuckDBPyConnection", con))
-
-
-@contextmanager
-def _into_postgres(warehouse: PostgresWarehouse) -> Iterator[Loader]:
-    warehouse.files.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="loading.", dir=warehouse.files))
-    try:
-        with (
-            sole_writer(warehouse) as lock,
-            translated(f"loading into {warehouse.name}"),
-            duckdb.connect(
-                str(folder / "loading.duckdb"),
-                config={"memory_limit": memory_limit(), "preserve_insertion_order": False},
-            ) as con,
-        ):
-            con.execute("set timezone = 'UTC'")
-            teach_depth(con)
-            yield _PostgresLoader(con, warehouse, lock)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@dataclass(frozen=True)
-class _PostgresLoader:
-    con: duckdb.DuckDBPyConnection
-    warehouse: PostgresWarehouse
-    lock: Lock
-
-    def load(
-        self,
-        spec: Spec,
-        source: Path | str,
-        *,
-        kind: str = "events",
-        restate: bool = False,
-        now: datetime | None = None,
-        progress: Progress = lambda *_: None,
-    ) -> LoadResult:
-        """Check and name rows here, then send them; all of it there, or nothing."""
-        run = Run("load", str(source), clock())
-        schema = quote_name(landing_schema(spec))
-        load_id = self._prepare(spec, schema, kind)
-        with noted(run, lambda state: self._note(spec, state)):
-            local = load(
-                self.con, spec, source, kind=kind, now=now, progress=progress,
-                checks=unfit_for_postgres(kind),
-            )  # fmt: skip
-            return self._send(schema, load_id, local, run, restate=restate)
-
-    def _send(
-        self, schema: str, load_id: int, local: LoadResult, run: Run, *, restate: bool
-    ) -> LoadResult:
-        """Send what was loaded here, in one transaction with its line in the table of runs."""
-        try:
-            with adbc.connect(self.warehouse.uri) as con, con.cursor() as cursor:
-                cursor.execute("set timezone = 'UTC'")
-                sending = _Sending(self.con, cursor, schema, load_id)
-                result = sending.send(local.kind, local, restate=restate)
-                sending.note(
-                    result, replace(ended(run), rows_in=result.read, rows_out=result.accepted)
-                )
-                self.lock.check()
-                con.commit()
-        except adbc_driver_manager.Error as error:
-            raise WarehouseError(f"warehouse {self.warehouse.name}: {advice(str(error))}") from None
-        return result
-
-    def _note(self, spec: Spec, run: Run) -> None:
-        with self.warehouse.connect() as there:
-            record(there, spec, [run])
-
-    def _prepare(self, spec: Spec, schema: str, kind: str) -> int:
-        """Make the landing tables there, empty ones here, and return the load's number."""
-        with self.warehouse.connect() as there:
-            create_landing(there, spec)
-            found = there.execute(
-                f"select coalesce(max(load_id), 0) from {schema}.loads"
-            ).fetchone()
-            links = (
-                there.execute(
-                    f"select load_id, line, anonymous_id, user_id, linked_at from {schema}.aliases"
-                ).fetchall()
-                if kind == "aliases"
-                else []
-            )
-        last = int(found[0]) if found else 0
-        self.con.execute(f"drop schema if exists {schema} cascade")
-        create_landing(self.con, spec)
-        # The number goes on from there; links are few, and a new one must fit all of them.
-        self.con.execute(f"insert into {schema}.loads (load_id, kind) values (?, 'before')", [last])
-        if links:
-            self.con.executemany(
-                f"insert into {schema}.aliases (load_id, line, anonymous_id, user_id, linked_at) "
-                "values (?, ?, ?, ?, ?)",
-                links,
-            )
-        return last + 1
-
-
-def _same(columns: Sequence[str]) -> str:
-    """Return SQL for equal rows a and k; the first column is never null, and can be hashed."""
-    first, *others = columns
-    return " and ".join(
-        [f"a.{first} = k.{first}", *(f"a.{c} is not distinct from k.{c}" for c in others)]
-    )
-
-
-@dataclass(frozen=True)
-class _Sending:
-    """One transaction on Postgres that takes a load over from the local database."""
-
-    local: duckdb.DuckDBPyConnection
-    cursor: Any
-    schema: str
-    load_id: int
-
-    def send(self, kind: str, local: LoadResult, *, restate: bool) -> LoadResult:
-        """Send rows and refusals; return where they went, as told there."""
-        columns = [name for name in TABLES[kind] if not name.startswith("reject_")]
-        names = ", ".join(columns)
-        mine = f"select {names} from {self.schema}.{kind} where load_id = {self.load_id}"
-        self._copy(mine, "arriving")
-        self.cursor.execute("analyze arriving")  # nobody else counts a temporary table's rows
-        withdrawn = 0
-        if restate and kind == "events" and local.accepted:
-            withdrawn = self._take_back()
-        accepted = 0
-        if local.accepted:
-            known = [kind, "withdrawn"] if kind == "events" and not restate else [kind]
-            accepted = self._counted(
-                f"insert into {self.schema}.{kind} ({names}) select {names} from arriving as a "
-                f"where {self._unknown(kind, known)}"
-            )
-        self._quarantine()
-        if accepted >= _MANY:
-            self.cursor.execute(f"analyze {self.schema}.{kind}")
-        return replace(
-            local,
-            accepted=accepted,
-            duplicates=local.duplicates + local.accepted - accepted,
-            withdrawn=withdrawn,
-        )
-
-    def note(self, result: LoadResult, run: Run) -> None:
-        """Write down the load and its run."""
-        rows = self.local.execute(
-            f"select * from {self.schema}.loads where load_id = {self.load_id}"
-        ).fetchall()
-        _, kind, file, loaded_at, *_ = rows[0]
-        self.cursor.execute(
-            f"insert into {self.schema}.loads values ($1, $2, $3, $4, $5, $6, $7, $8)",
-            [self.load_id, kind, file, loaded_at, result.read, result.accepted,
-             result.duplicates, result.quarantined],
-        )  # fmt: skip
-        self.cursor.execute(
-            f"delete from {self.schema}.runs where kind = $1 and name = $2 and started_at = $3",
-            [run.kind, run.name, run.started_at],
-        )
-        self.cursor.execute(
-            f"insert into {self.schema}.runs values ($1, $2, $3, $4, $5, $6, $7)",
-            list(astuple(run)),
-        )
-
-    def _copy(self, sql: str, table: str) -> None:
-        """COPY what a local query gives into a temporary table."""
-        reader = self.local.execute(sql).to_arrow_reader(100_000)
-        self.cursor.adbc_ingest(table, reader, mode="create", temporary=True)
-
-    def _counted(self, statement: str) -> int:
-        self.cursor.execute(f"with done as ({statement} returning 1) select count(*) from done")
-        return int(self.cursor.fetchone()[0])
-
-    def _quarantine(self) -> None:
-        columns = ", ".join(TABLES["quarantine"])
-        self._copy(
-            f"select {columns} from {self.schema}.quarantine where load_id = {self.load_id}",
-            "refused",
-        )
-        self.cursor.execute(
-            f"insert into {self.schema}.quarantine ({columns}) select {columns} from refused as r "
-            f"where not exists (select 1 from {self.schema}.quarantine as q where q.kind = r.kind "
-            "and q.file = r.file and q.line = r.line and q.raw = r.raw and q.reason = r.reason)"
-        )
-
-    def _unknown(self, kind: str, known: Sequence[str]) -> str:
-        """Return SQL for a row of `arriving` whose key is in none of these tables."""
-        return " and ".join(
-            f"not exists (select 1 from {self.schema}.{table} as k where {_same(KEYS[kind])})"
-            for table in known
-        )
-
-    def _take_back(self) -> int:
-        """Let the arriving events stand for all of their UTC days."""
-        withdrawing, deleting = restating(self.schema, "arriving", self.load_id)
-        withdrawn = self._counted(withdrawing)
-        self.cursor.execute(deleting)
-        return withdrawn
