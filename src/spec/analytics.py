@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from .durations import parse_days, parse_duration
+from .durations import parse_days
+from .parts import Days, Duration, Part, Text, named
 
 MAX_STEPS = 8
 ALL_USERS = "all"  # the segment that every user is in
@@ -15,58 +15,30 @@ COVARIATE = "pre_"  # begins the names of covariates: pre_plays, pre_active_days
 UNIT_COLUMNS = frozenset(
     {"experiment_id", "user_id", "variant", "first_exposure", "variants", "is_mixed", "mixed_since"}
 )
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_Metric = Annotated[str, AfterValidator(named(40))]  # with COVARIATE before it, still a name
 
 
-def _name(text: str) -> str:
-    if _NAME.fullmatch(text) is None:
-        raise ValueError(
-            f"{text!r} is not a name: use small letters, digits and _, starting with a letter, "
-            "at most 40 characters"
-        )
-    return text
-
-
-def _days(text: str) -> str:
-    parse_days(text)
-    return text
-
-
-def _duration(text: str) -> str:
-    parse_duration(text)
-    return text
-
-
-_Name = Annotated[str, AfterValidator(_name)]
-_Days = Annotated[str, AfterValidator(_days)]
-_Event = Annotated[str, Field(min_length=1)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class MetricsSpec(_Part):
+class MetricsSpec(Part):
     """What daily metrics and cohorts need to know.
 
     revenue: events whose value is revenue; without any, revenue is null. retention_days: cohorts
     are followed from day 0 to this day.
     """
 
-    revenue: tuple[_Event, ...] = ()
+    revenue: tuple[Text, ...] = ()
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 90
 
 
-class FunnelSpec(_Part):
+class FunnelSpec(Part):
     """Steps that users take one after another, within a window of the first one.
 
     within: the last step comes at most so long after the first one. segments: attributes of users
     by which the funnel is told apart, beside all users together.
     """
 
-    name: _Name
-    steps: Annotated[tuple[_Event, ...], Field(min_length=2, max_length=MAX_STEPS)]
-    within: Annotated[str, AfterValidator(_duration)]
+    name: _Metric
+    steps: Annotated[tuple[Text, ...], Field(min_length=2, max_length=MAX_STEPS)]
+    within: Duration
     segments: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -78,7 +50,7 @@ class FunnelSpec(_Part):
         return self
 
 
-class OutcomeSpec(_Part):
+class OutcomeSpec(Part):
     """One metric of experiments: what a unit did in the days after its first exposure.
 
     kind: `count` of events, `sum` of their values, `any` is 1 for a unit with such an event and
@@ -87,11 +59,11 @@ class OutcomeSpec(_Part):
     at or after the exposure counts); the metric looks at days `after` to `within` - 1.
     """
 
-    name: _Name
+    name: _Metric
     kind: Literal["count", "sum", "any", "active"]
-    events: tuple[_Event, ...] = ()
-    after: _Days | None = None
-    within: _Days
+    events: tuple[Text, ...] = ()
+    after: Days | None = None
+    within: Days
 
     @property
     def first_day(self) -> int:
@@ -121,14 +93,14 @@ class OutcomeSpec(_Part):
         return self
 
 
-class ExperimentsSpec(_Part):
+class ExperimentsSpec(Part):
     """How the experiments of the log are measured: the same metrics for each experiment_id.
 
     pre_period: whole days before the day of the first exposure that covariates look at. strata:
     static attributes of users that stand beside each unit.
     """
 
-    pre_period: _Days = "28d"
+    pre_period: Days = "28d"
     strata: tuple[str, ...] = ()
     metrics: Annotated[tuple[OutcomeSpec, ...], Field(min_length=1)]
 

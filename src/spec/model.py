@@ -6,57 +6,20 @@ its parts). What needs SQL (expressions, column types) is checked when features 
 
 from __future__ import annotations
 
-import re
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     field_validator,
     model_validator,
 )
 
 from .analytics import ExperimentsSpec, FunnelSpec, MetricsSpec
-from .durations import parse_days, parse_duration
+from .parts import Days, Duration, Name, Part, Text
 from .references import check_analytics, check_references, check_training
 from .scorecard import BandsSpec, ScorecardSpec
 from .training import TrainingSpec
-
-NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
-
-
-def _name(text: str) -> str:
-    if NAME.fullmatch(text) is None:
-        raise ValueError(
-            f"{text!r} is not a name: use small letters, digits and _, starting with a letter, "
-            "at most 48 characters"
-        )
-    return text
-
-
-def _days(text: str) -> str:
-    parse_days(text)
-    return text
-
-
-def _duration(text: str) -> str:
-    parse_duration(text)
-    return text
-
-
-Name = Annotated[str, AfterValidator(_name)]
-Days = Annotated[str, AfterValidator(_days)]
-Duration = Annotated[str, AfterValidator(_duration)]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class Part(BaseModel):
-    """Base of every part of a spec: frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
 
 class Constant(Part):
@@ -136,7 +99,7 @@ class UsersSpec(Part):
 
     user_id: Text = "user_id"
     valid_from: Text = "valid_from"
-    attributes: dict[Name, AttributeSpec] = {}
+    attributes: dict[Name, AttributeSpec] = Field(default_factory=dict)
     pass_through: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
@@ -212,7 +175,7 @@ class Spec(Part):
     description: Text
     trust_until: date | None = None
     source: SourceSpec = SourceSpec()
-    events: dict[Text, EventSpec] = {}
+    events: dict[Text, EventSpec] = Field(default_factory=dict)
     users: UsersSpec = UsersSpec()
     sessions: SessionSpec = SessionSpec()
     target: TargetSpec

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from .parts import Part
 
 HUNDREDTHS = 100
 FULL_SCORE = 100.0
@@ -18,11 +20,7 @@ TRANSFORMS: dict[str, tuple[str, ...]] = {
 }
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TermSpec(_Part):
+class TermSpec(Part):
     """One named term: a feature, a transform into 0..1 and the points that 1 is worth.
 
     transform: linear min(x, cap)/cap · log log(1+min(x, cap))/log(1+cap) · half_life
@@ -61,18 +59,18 @@ class TermSpec(_Part):
         return self
 
 
-class GroupSpec(_Part):
+class GroupSpec(Part):
     """Terms that together may give at most `cap` points."""
 
     cap: Annotated[float, Field(gt=0)]
     reason: Annotated[str, Field(min_length=1)]
 
 
-class ScorecardSpec(_Part):
+class ScorecardSpec(Part):
     """A sum of terms, clipped to 0..100; positive points within reach total exactly 100."""
 
     terms: Annotated[tuple[TermSpec, ...], Field(min_length=1)]
-    groups: dict[str, GroupSpec] = {}
+    groups: dict[str, GroupSpec] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -105,7 +103,7 @@ class ScorecardSpec(_Part):
         return alone + grouped
 
 
-class BandsSpec(_Part):
+class BandsSpec(Part):
     """Where a score turns from low to medium, and from medium to high (inclusive, in points)."""
 
     medium: Annotated[float, Field(gt=0, lt=100)]

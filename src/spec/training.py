@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .durations import parse_days
+from .parts import Part
 
 # Strict: true and "2" are no amounts of money.
 _Money = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PurchasesSpec(_Part):
+class PurchasesSpec(Part):
     """Features that say how often and when somebody bought, for BG/NBD and Gamma-Gamma.
 
     repeats: purchases after the first. first, last: days since the first and the last purchase.
@@ -34,7 +31,7 @@ class PurchasesSpec(_Part):
         return tuple(n for n in (self.repeats, self.first, self.last, self.value) if n is not None)
 
 
-class TrainingSpec(_Part):
+class TrainingSpec(Part):
     """How learned scorers are trained and tested.
 
     every: days from one training snapshot to the next. snapshots: training snapshots per fold, the
@@ -64,7 +61,9 @@ class TrainingSpec(_Part):
     suspect_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.98
     suspect_lift: Annotated[float, Field(gt=1)] | None = None
     purchases: PurchasesSpec | None = None
-    groups: dict[_GroupName, Annotated[tuple[str, ...], Field(min_length=2)]] = {}
+    groups: dict[_GroupName, Annotated[tuple[str, ...], Field(min_length=2)]] = Field(
+        default_factory=dict
+    )
 
     @field_validator("every")
     @classmethod
