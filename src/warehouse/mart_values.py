@@ -6,7 +6,7 @@ from typing import Any
 
 from ..spec.analytics import ALL_USERS
 from ..spec.expressions import quote_text
-from .dialect import DIGITS, DuckDb
+from .phrases import DIGITS, DuckDb
 
 
 def mart_values(marts: Any) -> dict[str, Any]:
