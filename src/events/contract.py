@@ -201,10 +201,14 @@ def _properties(fields: Fields, source: SourceSpec) -> str:
 def _key_checks(*names: str) -> tuple[tuple[str, str], ...]:
     checks: list[tuple[str, str]] = []
     for name in names:
-        checks.append((f"{name} is null or trim({name}) = ''", f"{name} is missing"))
+        # What is quick to see comes first: nothing of spaces alone is after a !, and no text has
+        # more characters than bytes.
+        checks.append(
+            (f"{name} is null or ({name} < '!' and trim({name}) = '')", f"{name} is missing")
+        )
         checks.append(
             (
-                f"length({name}) > {MAX_KEY_LENGTH}",
+                f"strlen({name}) > {MAX_KEY_LENGTH} and length({name}) > {MAX_KEY_LENGTH}",
                 f"{name} is longer than {MAX_KEY_LENGTH} characters",
             )
         )

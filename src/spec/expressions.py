@@ -8,6 +8,7 @@ out is SQL written again from the parsed tree, never the text that came in.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from datetime import datetime
 
 from sqlglot import exp, parse
 from sqlglot.errors import SqlglotError
@@ -206,6 +207,29 @@ def quote_name(name: str) -> str:
     '"a""b"'
     """
     return '"' + name.replace('"', '""') + '"'
+
+
+def quote_value(value: object) -> str:
+    """Return a text, number, time without a zone or nothing as an SQL literal.
+
+    Raises TypeError for anything else.
+    For statements on the way of which a parameter would cost more than the statement: DuckDB loads
+    pandas before it binds its first.
+
+    >>> quote_value("it's"), quote_value(3), quote_value(None)
+    ("'it''s'", '3', 'null')
+    >>> quote_value(datetime(2026, 3, 1, 9))
+    "timestamp '2026-03-01 09:00:00'"
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, datetime):
+        return f"timestamp '{value.isoformat(sep=' ')}'"
+    if isinstance(value, str):
+        return quote_text(value)
+    if isinstance(value, int | float):
+        return repr(value)
+    raise TypeError(f"{value!r} has no SQL literal here")
 
 
 def quote_text(text: str) -> str:

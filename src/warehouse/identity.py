@@ -6,10 +6,12 @@ a collision of hashes never costs a row.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from ..events.contract import EVENT_COLUMNS
 
@@ -60,10 +62,17 @@ def repeats(con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int,
             f"where load_id = {load_id} and reject_reason is null"
             + (f" and {hashed} % {parts} = {part}" if parts > 1 else "")
         ).fetchnumpy()["hashed"]
-        ordered = np.sort(np.asarray(found).view(np.int64))
-        if bool((ordered[1:] == ordered[:-1]).any()):
-            return True
+        hashes = np.asarray(found).view(np.int64)
+        with ThreadPoolExecutor(2) as pool:
+            halves = pool.map(_holds_twice, (hashes[hashes & 1 == bit] for bit in (0, 1)))
+            if any(halves):
+                return True
     return False
+
+
+def _holds_twice(numbers: NDArray[np.int64]) -> bool:
+    numbers.sort()
+    return bool((numbers[1:] == numbers[:-1]).any())
 
 
 def number_equal_rows(con: duckdb.DuckDBPyConnection, table: str, load_id: int) -> None:

@@ -16,13 +16,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from ..errors import DataError, WarehouseError
 from ..events.contract import EVENT_COLUMNS, Shape, shape_aliases, shape_events, shape_users
-from ..events.records.source import Progress
-from ..spec.expressions import quote_name, quote_text
+from ..spec.expressions import quote_name, quote_text, quote_value
 from ..spec.model import Spec
 from .engine import Connection
 from .identity import (
@@ -39,6 +39,9 @@ from .project import landing_schema
 from .runs import Run, ended, noted, record
 from .runs import now as clock
 from .sources import Opened, open_source
+
+if TYPE_CHECKING:
+    from ..events.records.source import Progress
 
 CLOCK_SLACK = timedelta(days=1)
 _REJECT = {"reject_reason": "varchar", "reject_raw": "blob", "reject_offset": "bigint"}
@@ -324,19 +327,11 @@ def _settle(
     accepted = _count(con, f"select count(*) from {table} where load_id = {load_id}")
     refused = sum(reasons.values())
     result = LoadResult(kind, file, read, accepted, duplicates, refused, reasons, withdrawn)
-    con.execute(
-        f"insert into {schema}.loads values (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            load_id,
-            kind,
-            file,
-            datetime.now(UTC).replace(tzinfo=None),
-            result.read,
-            result.accepted,
-            result.duplicates,
-            result.quarantined,
-        ],
-    )
+    row = (
+        load_id, kind, file, datetime.now(UTC).replace(tzinfo=None), result.read,
+        result.accepted, result.duplicates, result.quarantined,
+    )  # fmt: skip
+    con.execute(f"insert into {schema}.loads values ({', '.join(map(quote_value, row))})")
     return result
 
 

@@ -11,14 +11,16 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import duckdb
 
-from ..events.records.source import Progress
 from ..spec.model import Spec
 from .engine import Warehouse, sole_writer
 from .landing import LoadResult, load
+
+if TYPE_CHECKING:
+    from ..events.records.source import Progress
 
 
 class Loader(Protocol):

@@ -15,7 +15,7 @@ from typing import Literal
 import duckdb
 
 from ..errors import WhyrankError
-from ..spec.expressions import quote_name
+from ..spec.expressions import quote_name, quote_value
 from ..spec.model import Spec
 from .engine import Connection
 from .project import landing_schema
@@ -73,14 +73,11 @@ def record(con: Connection, spec: Spec, runs: Sequence[Run]) -> None:
     """Write runs down; one of the same kind, name and start takes the place of the earlier row."""
     table = f"{quote_name(landing_schema(spec))}.runs"
     for run in runs:
+        kind, name, began = map(quote_value, (run.kind, run.name, run.started_at))
         con.execute(
-            f"delete from {table} where kind = ? and name = ? and started_at = ?",
-            [run.kind, run.name, run.started_at],
+            f"delete from {table} where kind = {kind} and name = {name} and started_at = {began}"
         )
-        con.execute(
-            f"insert into {table} values (?, ?, ?, ?, ?, ?, ?)",
-            list(astuple(run)),
-        )
+        con.execute(f"insert into {table} values ({', '.join(map(quote_value, astuple(run)))})")
 
 
 def last_run(con: Connection, spec: Spec, kind: Kind) -> Run | None:

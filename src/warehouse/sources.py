@@ -10,14 +10,18 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
-import pyarrow as pa
 
 from ..errors import DataError
 from ..events.contract import Fields
-from ..events.records.source import Progress, open_records
 from ..spec.expressions import quote_name, quote_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ..events.records.source import Progress
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 _LEADING = ("line", "byte_offset", "raw", "reason")
@@ -54,6 +58,9 @@ def open_source(
     elif source.name.lower().endswith(PARQUET_SUFFIXES):
         yield _parquet(con, source)
     else:
+        # Only here: Parquet is DuckDB's to read, and need not wait for what parses text.
+        from ..events.records.source import open_records
+
         with open_records(source, progress=progress) as stream:
             reader = stream.reader()
             fields = stream.columns
@@ -70,6 +77,8 @@ def open_source(
 
 def _renamed(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     """Give the fields names of our own, so that a file's header cannot clash with ours."""
+    import pyarrow as pa
+
     count = len(reader.schema) - len(_LEADING)
     names = [*_LEADING, *(f"f{i}" for i in range(count))]
     schema = pa.schema(
