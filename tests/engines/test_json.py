@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.features.worlds import tiny_spec
-from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.loading import loading
+from whyrank.warehouse.postgres import PostgresWarehouse
 
 from .conftest import Server
 
@@ -91,11 +91,13 @@ def is_sound(text: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def store(postgres: Server) -> Warehouse:
-    return open_warehouse(postgres.new_database())
+def store(postgres: Server) -> PostgresWarehouse:
+    return PostgresWarehouse(postgres.new_database())
 
 
-def load_objects(store: Warehouse, texts: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+def load_objects(
+    store: PostgresWarehouse, texts: list[str]
+) -> tuple[dict[str, str], dict[str, str]]:
     """Load events with these properties; return those that were accepted, and others' reasons."""
     rows = pd.DataFrame(
         {
@@ -106,12 +108,12 @@ def load_objects(store: Warehouse, texts: list[str]) -> tuple[dict[str, str], di
             "properties": texts,
         }
     )
-    with psycopg.connect(store.uri, autocommit=True) as con:  # type: ignore[attr-defined]
+    with psycopg.connect(store.uri, autocommit=True) as con:
         con.execute("drop schema if exists tiny_landing cascade")
     with loading(store) as loader:
         loader.con.register("arriving", rows)
         loader.load(SPEC, "arriving", now=NOW)
-    with psycopg.connect(store.uri) as con:  # type: ignore[attr-defined]
+    with psycopg.connect(store.uri) as con:
         taken = con.execute("select event_id, properties from tiny_landing.events").fetchall()
         others = con.execute("select line, reason from tiny_landing.quarantine").fetchall()
     assert len(taken) + len(others) == len(texts)
@@ -124,14 +126,14 @@ def load_objects(store: Warehouse, texts: list[str]) -> tuple[dict[str, str], di
                            HealthCheck.data_too_large],
 )  # fmt: skip
 @given(texts=st.lists(OBJECTS, min_size=30, max_size=60))
-def test_what_is_accepted_is_read_alike(store: Warehouse, texts: list[str]) -> None:
+def test_what_is_accepted_is_read_alike(store: PostgresWarehouse, texts: list[str]) -> None:
     texts = [*texts, *(f'{{"k": {value}}}' for value in ODD)]
     taken, reasons = load_objects(store, texts)
     for place, text in enumerate(texts):
         with deep():
             sound = is_sound(text)
         assert (str(place) in taken) == sound, (text[:200], reasons.get(text))
-    with psycopg.connect(store.uri) as con, duckdb.connect() as duck:  # type: ignore[attr-defined]
+    with psycopg.connect(store.uri) as con, duckdb.connect() as duck:
         for text in taken.values():
             for key in ("k", "j", "NaN"):
                 there = con.execute(
@@ -166,7 +168,7 @@ def same_text(here: str | None, there: str | None) -> bool:
                                   "the other"),
     ],
 )  # fmt: skip
-def test_each_reason(store: Warehouse, value: str, reason: str) -> None:
+def test_each_reason(store: PostgresWarehouse, value: str, reason: str) -> None:
     taken, reasons = load_objects(store, ['{"k": 1}', f'{{"k": {value}}}'])
     assert list(taken.values()) == ['{"k": 1}']
     assert list(reasons.values()) == [reason]

@@ -15,6 +15,7 @@ import pytest
 
 from tests.e2e.conftest import Home, start
 from whyrank.errors import WarehouseError
+from whyrank.spec.model import Spec
 from whyrank.warehouse.engine import open_warehouse
 from whyrank.warehouse.loading import loading
 
@@ -66,18 +67,18 @@ def test_a_build_whose_lock_is_lost_publishes_nothing(
     assert tables(url) == undisturbed
 
 
-def test_a_load_whose_lock_is_lost_keeps_nothing(postgres: Server, saas: object) -> None:
+def test_a_load_whose_lock_is_lost_keeps_nothing(postgres: Server, saas: Spec) -> None:
     url = postgres.new_database()
     with loading(open_warehouse(url)) as loader:
         loader.con.execute(
             "create table arriving as select 'u' as user_id, timestamp '2026-03-01' as event_time, "
             "'page_view' as event_name"
         )
-        assert loader.load(saas, "arriving").accepted == 1  # type: ignore[arg-type]
+        assert loader.load(saas, "arriving").accepted == 1
         end_holder(url)
         loader.con.execute("update arriving set user_id = 'v'")
         with pytest.raises(WarehouseError, match="was lost"):
-            loader.load(saas, "arriving")  # type: ignore[arg-type]
+            loader.load(saas, "arriving")
     with psycopg.connect(url) as con:
         assert con.execute("select user_id from saas_landing.events").fetchall() == [("u",)]
         assert con.execute("select count(*) from saas_landing.loads").fetchone() == (1,)

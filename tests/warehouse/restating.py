@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -96,9 +96,9 @@ class Model:
             arriving.setdefault(key, row.content)
         gone = []
         if load.restate:
-            days = {content[1].date() for content in arriving.values()}  # type: ignore[attr-defined]
+            days = {_day(content) for content in arriving.values()}
             for key, old in self.standing.items():
-                reached = old[1].date() in days or key in arriving  # type: ignore[attr-defined]
+                reached = _day(old) in days or key in arriving
                 if reached and arriving.get(key) != old:
                     gone.append(key)
             self.withdrawn += [self.standing.pop(key) for key in gone]
@@ -115,3 +115,9 @@ def ordered(rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
 
 
 CONTENT = "user_id, event_time, value, geo"
+
+
+def _day(content: tuple[object, ...]) -> date:
+    time = content[1]
+    assert isinstance(time, datetime)
+    return time.date()
