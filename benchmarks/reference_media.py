@@ -14,7 +14,7 @@ import duckdb
 
 SCRIPT = Path(__file__).with_name("reference_media.sql")
 SETTINGS = {
-    "memory_limit": "3GiB",
+    "memory_limit": "4GiB",
     "preserve_insertion_order": False,
     "storage_compatibility_version": "latest",
 }

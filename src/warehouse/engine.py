@@ -22,7 +22,7 @@ from .dialects import Engine
 SCHEME: Final = "duckdb:///"
 POSTGRES: Final = ("postgresql://", "postgres://")
 DEFAULT_URL: Final = "duckdb:///data/whyrank.duckdb"
-DEFAULT_MEMORY: Final = "3GiB"
+DEFAULT_MEMORY: Final = "4GiB"
 MEMORY_VARIABLE: Final = "WHYRANK_MEMORY"
 # Locks of this thread's, by the warehouse's name.
 _HELD: ContextVar[Mapping[str, Lock]] = ContextVar("held", default=MappingProxyType({}))

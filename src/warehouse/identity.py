@@ -7,6 +7,7 @@ a collision of hashes never costs a row.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 
 import duckdb
@@ -55,22 +56,33 @@ def repeats(con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int,
     millions of groups does not, and takes twice as long.
     """
     parts = 1 + rows // _AT_ONCE
-    hashed = f"hash({', '.join(KEYS[kind])})"
-    for part in range(parts):
-        found = con.execute(
-            f"select {hashed} as hashed from {table} "
-            f"where load_id = {load_id} and reject_reason is null"
-            + (f" and {hashed} % {parts} = {part}" if parts > 1 else "")
-        ).fetchnumpy()["hashed"]
-        hashes = np.asarray(found).view(np.int64)
-        with ThreadPoolExecutor(2) as pool:
-            halves = pool.map(_holds_twice, (hashes[hashes & 1 == bit] for bit in (0, 1)))
-            if any(halves):
-                return True
-    return False
+    hashes = (
+        f"select hash({', '.join(KEYS[kind])}) as hashed from {table} "
+        f"where load_id = {load_id} and reject_reason is null"
+    )
+    if parts == 1:
+        return _holds_twice(con, hashes)
+    # Many are hashed once and sorted a part at a time, so that memory stays bounded.
+    con.execute(f"create or replace temp table hashes as {hashes}")
+    try:
+        return any(
+            _holds_twice(con, f"select hashed from hashes where hashed % {parts} = {part}")
+            for part in range(parts)
+        )
+    finally:
+        with suppress(duckdb.Error):  # what failed before is what counts
+            con.execute("drop table hashes")
 
 
-def _holds_twice(numbers: NDArray[np.int64]) -> bool:
+def _holds_twice(con: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    """Return whether a query's column `hashed` holds a number twice."""
+    found = con.execute(sql).fetchnumpy()["hashed"]
+    numbers = np.asarray(found).view(np.int64)
+    with ThreadPoolExecutor(2) as pool:
+        return any(pool.map(_repeats, (numbers[numbers & 1 == bit] for bit in (0, 1))))
+
+
+def _repeats(numbers: NDArray[np.int64]) -> bool:
     numbers.sort()
     return bool((numbers[1:] == numbers[:-1]).any())
 

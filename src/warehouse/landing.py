@@ -106,6 +106,9 @@ TABLES: dict[str, dict[str, str]] = {
 }
 # Text compares byte by byte, as in DuckDB, whatever language the database sorts by.
 _POSTGRES_TYPES = {"varchar": 'text collate "C"', "double": "double precision", "blob": "bytea"}
+# Every load looks its ids up among all others, and ids are mostly random: compressing them takes an
+# eighth of the time in which rows are written, and saves 12 to 20 bytes of the 31 to 54 of a row.
+_AS_THEY_ARE = {("events", "event_id"): " using compression uncompressed"}
 POSTGRES_INDEXES = {
     "events_identity": "unique index if not exists {index} on {schema}.events (event_id)",
     "events_by_load": "index if not exists {index} on {schema}.events using brin (load_id)",
@@ -166,7 +169,9 @@ def create_landing(con: Connection, spec: Spec) -> None:
     for table, columns in TABLES.items():
         kept = {k: v for k, v in columns.items() if not (postgres and k in _REJECT)}
         body = ", ".join(
-            f"{name} {_POSTGRES_TYPES.get(kind, kind) if postgres else kind}"
+            f"{name} {_POSTGRES_TYPES.get(kind, kind)}"
+            if postgres
+            else f"{name} {kind}{_AS_THEY_ARE.get((table, name), '')}"
             for name, kind in kept.items()
         )
         con.execute(f"create table if not exists {schema}.{table} ({body})")

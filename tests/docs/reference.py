@@ -15,7 +15,7 @@ BEGIN, END = "<!-- operations -->\n", "<!-- /operations -->"
 INTRO = """# The command line
 
 What `whyrank --help` and each command's `--help` print. `--spec` and `--warehouse` can be set in
-the environment as `WHYRANK_SPEC` and `WHYRANK_WAREHOUSE`; `WHYRANK_MEMORY` (3GiB unless set) says
+the environment as `WHYRANK_SPEC` and `WHYRANK_WAREHOUSE`; `WHYRANK_MEMORY` (4GiB unless set) says
 how much memory DuckDB may take before it spills to disk.
 
 Results go to stdout; progress, notes and errors to stderr. Exit codes: 0 done, 1 something about

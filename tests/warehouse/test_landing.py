@@ -18,6 +18,7 @@ from tests.features.worlds import tiny_spec
 from whyrank.errors import DataError
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
+from whyrank.warehouse import identity
 from whyrank.warehouse.landing import LoadResult, load
 
 SPEC = tiny_spec()
@@ -183,6 +184,20 @@ def test_ingest_never_loses_a_row_and_loading_twice_changes_nothing(
             assert count(con, "events") == whole.accepted == count(fresh, "events")
             ids = "select event_id from tiny_landing.events order by event_id"
             assert con.execute(ids).fetchall() == fresh.execute(ids).fetchall()
+
+
+@settings(max_examples=25)
+@given(ids=st.lists(st.integers(0, 40), min_size=1, max_size=60), at_once=st.integers(1, 20))
+def test_ids_that_come_twice_are_found_a_part_at_a_time(ids: list[int], at_once: int) -> None:
+    rows: list[dict[str, object]] = [
+        {"event_id": f"e{n}", "user_id": "u", "event_time": GOOD, "event_name": "view"} for n in ids
+    ]
+    with duckdb.connect() as con, pytest.MonkeyPatch.context() as patch:
+        con.execute("set timezone = 'UTC'")
+        patch.setattr(identity, "_AT_ONCE", at_once)
+        result = load_rows(con, rows)
+        assert (result.accepted, result.duplicates) == (len(set(ids)), len(ids) - len(set(ids)))
+        assert count(con, "events") == len(set(ids))
 
 
 def test_equal_rows_without_an_id_are_as_many_events_as_the_file_says(
