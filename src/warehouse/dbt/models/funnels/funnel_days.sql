@@ -24,11 +24,11 @@ with
         user_id,
         version,
         event_time,
-        case event_name
+        cast(case event_name
             <%- for step in funnel.steps %>
             when << step.text >> then << step.number >>
             <%- endfor %>
-        end as step
+        end as smallint) as step
     from {% if is_incremental() %}{{ ref('touched_events') }}{% else %}{{ ref('user_events') }}{% endif %}
     where
         event_name in (<< funnel.names >>)

@@ -23,7 +23,14 @@ standing as (
 ),
 
 open_events as (
-    select e.user_id, e.version, e.event_time, e.event_name, s.last_end
+    select
+        e.user_id,
+        e.version,
+        e.event_time,
+        <%- if intents %>
+        cast(<< intents >> as smallint) as step,
+        <%- endif %>
+        s.last_end
     from {{ ref('touched_events') }} as e
     left join standing as s on e.user_id = s.user_id and e.version = s.version
     where
@@ -32,7 +39,14 @@ open_events as (
 ),
 {% else %}
 open_events as (
-    select user_id, version, event_time, event_name, cast(null as timestamp) as last_end
+    select
+        user_id,
+        version,
+        event_time,
+        <%- if intents %>
+        cast(<< intents >> as smallint) as step,
+        <%- endif %>
+        cast(null as timestamp) as last_end
     from {{ ref('user_events') }}
 ),
 {% endif %}
@@ -45,8 +59,8 @@ ordered as (
         lead(event_time) over by_time as next_time,
         row_number() over by_time as position
         <%- if intents %>,
-        << intents >> as step,
-        lag(<< intents >>) over by_time as previous_step
+        step,
+        lag(step) over by_time as previous_step
         <%- endif %>
     from open_events
     window by_time as (partition by user_id, version order by event_time)

@@ -1,6 +1,8 @@
 -- Grain: one row per user_id, version and raw_id.
 -- Who a raw id is, and since when that is known. A user that links reach has one version for each
 -- state of those links; version v holds for snapshots with known_from < as_of <= known_until.
+-- A version is a small number: it is part of what logs are sorted by, and a third of such a sort
+-- depends on its width. (A user's rows here grow by the square of their links.)
 -- Ids that no link touches have no row: they are themselves, as version 0, at any time.
 with links as (
     select
@@ -26,7 +28,7 @@ changes as (
 versions as (
     select
         user_id,
-        row_number() over (partition by user_id order by known_from) - 1 as version,
+        cast(row_number() over (partition by user_id order by known_from) - 1 as smallint) as version,
         known_from,
         coalesce(
             lead(known_from) over (partition by user_id order by known_from),
@@ -49,7 +51,7 @@ members as (
 before_any_link as (
     select
         anonymous_id as user_id,
-        0 as version,
+        cast(0 as smallint) as version,
         timestamp '0001-01-01 00:00:00' as known_from,
         min(linked_at) as known_until,
         anonymous_id as raw_id

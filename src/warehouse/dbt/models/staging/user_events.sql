@@ -4,7 +4,7 @@
 with owned as (
     select
         coalesce(i.user_id, e.user_id) as user_id,
-        coalesce(i.version, 0) as version,
+        coalesce(i.version, cast(0 as smallint)) as version,
         e.event_id,
         e.event_time,
         e.event_name,
