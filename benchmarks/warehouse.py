@@ -100,26 +100,37 @@ class Store:
         """Build everything, or what changed."""
         return run([*WHYRANK, "build", *options, "--spec", "media", "--warehouse", self.url])
 
-    def copy_of(self, other: Store) -> None:
-        """Become a copy of another warehouse."""
-        self.clear()
-        shutil.copy(other.database, self.database)
-        shutil.copytree(other.database.with_suffix(""), self.database.with_suffix(""))
+    def save(self) -> None:
+        """Keep a copy of it as it stands."""
+        self._copy(self._saved, self)
+
+    def restore(self) -> None:
+        """Become again what was saved; in its own place, as dbt's cache is of one path."""
+        self._copy(self, self._saved)
+
+    @property
+    def _saved(self) -> Store:
+        return Store(self.database.parent / "saved", self.database.stem)
+
+    @staticmethod
+    def _copy(to: Store, of: Store) -> None:
+        to.clear()
+        to.database.parent.mkdir(exist_ok=True)
+        shutil.copy(of.database, to.database)
+        shutil.copytree(of.database.with_suffix(""), to.database.with_suffix(""))
 
 
 def cases_of(world: Media, tiny: Media, folder: Path) -> dict[str, Case]:
     """Return what is timed, in the order in which one case may build on the one before."""
     by_hand, mine, ids = folder / "by_hand.duckdb", Store(folder, "mine"), Store(folder, "ids")
-    hundred, more, small = Store(folder, "hundred"), Store(folder, "more"), Store(folder, "small")
-    hundred.clear()
-    hundred.ingest(world.before_the_last_day(), world.attributes)
-    hundred.build()
+    more, few_more, small = Store(folder, "more"), Store(folder, "few_more"), Store(folder, "small")
+    for store, media in ((more, world), (few_more, tiny)):
+        store.clear()
+        store.ingest(media.before_the_last_day(), media.attributes)
+        store.build()
+        store.save()
     small.clear()
     small.ingest(tiny.events, tiny.attributes)
-    few, few_more = Store(folder, "few"), Store(folder, "few_more")
-    few.clear()
-    few.ingest(tiny.before_the_last_day(), tiny.attributes)
-    few.build()
 
     def load_by_hand(events: Path) -> tuple[float, float]:
         fresh(by_hand)
@@ -130,11 +141,11 @@ def cases_of(world: Media, tiny: Media, folder: Path) -> dict[str, Case]:
         return store.ingest(*files)
 
     def one_more_day() -> tuple[float, float]:
-        more.copy_of(hundred)
+        more.restore()
         return more.ingest(world.the_last_day())
 
     def one_more_day_of_few() -> tuple[float, float]:
-        few_more.copy_of(few)
+        few_more.restore()
         return few_more.ingest(tiny.the_last_day())
 
     return {

@@ -14,6 +14,7 @@ from .project import landing_schema, marts_schema
 
 EVERY_DAY: Final = date.min
 NO_DAY: Final = date.max
+_VARIABLES: Final = ("built_load", "since_days", "sessions_since_days")
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,27 @@ class Changes:
     sessions_since: date
 
     def variables(self) -> dict[str, int]:
-        """Return what the models are told: dbt's variables, days as numbers from 0001-01-01.
+        """Return what the models are told, days as numbers from 0001-01-01.
 
         >>> Changes(3, 120, date(1, 1, 8), date(1, 1, 7)).variables()
         {'built_load': 3, 'since_days': 7, 'sessions_since_days': 6}
         """
-        return {
-            "built_load": self.built_load,
-            "since_days": (self.since - EVERY_DAY).days,
-            "sessions_since_days": (self.sessions_since - EVERY_DAY).days,
-        }
+        days = ((day - EVERY_DAY).days for day in (self.since, self.sessions_since))
+        return dict(zip(_VARIABLES, (self.built_load, *days), strict=True))
+
+
+def environment(changes: Changes | None) -> dict[str, str]:
+    """Return what dbt's process is told (dbt/macros/changed.sql); None: everything is built anew.
+
+    A variable that is empty must not be set.
+
+    >>> environment(None)["WHYRANK_BUILT_LOAD"]
+    ''
+    """
+    told: dict[str, object] = dict.fromkeys(_VARIABLES, "")
+    if changes is not None:
+        told.update(changes.variables())
+    return {f"WHYRANK_{name.upper()}": str(value) for name, value in told.items()}
 
 
 def changes_since(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import WarehouseError
-from .changes import Changes
+from .changes import Changes, environment
 from .engine import Lock, Warehouse
 
 _LOOK_SECONDS = 2
@@ -72,11 +72,10 @@ def run_dbt(
     arguments = [sys.executable, "-m", "whyrank.warehouse.dbt_process"]
     arguments += [str(os.getpid()), str(project), command]
     arguments += [f"--select={name}" for name in select]
-    if changes is not None:
-        arguments.append(f"--vars={json.dumps(changes.variables())}")
-    elif command == "run":
+    if changes is None and command == "run":
         arguments.append("--full-refresh")
-    done = _run(arguments, _environment(project, variables or {}), lock or Lock())
+    told = _environment(project, {**(variables or {}), **environment(changes)})
+    done = _run(arguments, told, lock or Lock())
     log = project / "logs" / "dbt.log"
     try:
         answer = json.loads(done.stdout.splitlines()[-1])

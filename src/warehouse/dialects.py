@@ -66,7 +66,7 @@ def _everywhere(tree: exp.Expr, rule: Rule) -> exp.Expr:
 def translate_model(text: str, engine: Engine) -> str:
     """Return a dbt model or test, written for DuckDB, for an engine.
 
-    What dbt fills in (ref, source, var, this) stands as names while the SQL is said again, and
+    What dbt fills in (ref, source, changed, this) stands as names while the SQL is said again, and
     both forms of an incremental model are, one after the other.
     """
     full, settings = _rendered(text, incremental=False)
@@ -103,7 +103,7 @@ def _rendered(text: str, *, incremental: bool) -> tuple[str, dict[str, str]]:
     sql = environment.from_string(text).render(
         ref=lambda name: f"whyrank_ref_{name}_end",
         source=lambda group, table: f"whyrank_source_{group}_of_{table}_end",
-        var=lambda name, default: f"whyrank_var_{name}_is_{default}_end",
+        changed=lambda name, default: f"whyrank_changed_{name}_is_{default}_end",
         this="whyrank_this_end",
         config=lambda **given: settings.update(given) or "",
         is_incremental=lambda: incremental,
@@ -114,7 +114,7 @@ def _rendered(text: str, *, incremental: bool) -> tuple[str, dict[str, str]]:
 _FILLED = (
     (r"whyrank_ref_(\w+?)_end", r"{{ ref('\1') }}"),
     (r"whyrank_source_(\w+?)_of_(\w+?)_end", r"{{ source('\1', '\2') }}"),
-    (r"whyrank_var_(\w+?)_is_(\w+?)_end", r"{{ var('\1', \2) }}"),
+    (r"whyrank_changed_(\w+?)_is_(\w+?)_end", r"{{ changed('\1', \2) }}"),
     (r"whyrank_this_end", r"{{ this }}"),
 )
 

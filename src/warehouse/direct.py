@@ -1,7 +1,7 @@
 """Run a rendered project's models on a connection, without dbt and without files.
 
 The models are the very files that dbt runs; of dbt's language they use `ref`, `source`, `config`,
-`var`, `this` and `is_incremental`, which is all that is given here. It serves data frames in
+`this` and `is_incremental`, and of ours `changed`: all that is given here. It serves data frames in
 memory and property tests.
 """
 
@@ -109,14 +109,14 @@ class _Runner:
         def source(_: str, table: str) -> str:
             return f"{quote_name(self._landing)}.{quote_name(table)}"
 
-        def var(name: str, default: int) -> int:
+        def changed(name: str, default: int) -> int:
             return (self._variables or {}).get(name, default)
 
         return self._environment.from_string(text).render(
             ref=ref,
             source=source,
             config=config,
-            var=var,
+            changed=changed,
             this=this,
             is_incremental=lambda: self._variables is not None,
         )

@@ -131,7 +131,11 @@ def render_project(
         folder = OPTIONAL_FOLDERS.get(Path(path).parent.name)
         needed = OPTIONAL_MODELS.get(Path(path).stem, folder)
         if needed is None or values[needed]:
-            text = environment.from_string(entry.read_text(encoding="utf-8")).render(values)
+            text = entry.read_text(encoding="utf-8")
+            if path.startswith("macros/"):  # dbt's own language, the same for all
+                files[path] = text
+                continue
+            text = environment.from_string(text).render(values)
             sql = engine != "duckdb" and path.endswith(".sql")
             files[path] = translate_model(text, engine) if sql else text
     return files

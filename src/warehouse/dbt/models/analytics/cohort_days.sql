@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.day >= date '0001-01-01' + {{ var('since_days', 0) }}{% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.day >= date '0001-01-01' + {{ changed('since_days', 0) }}{% endif %}"
 ) }}
 -- Grain: one row per cohort_day (the users' first active day) and UTC day on which some were active.
 -- Nothing before the first change is another: whoever came new since then belongs to a later cohort.
@@ -14,6 +14,6 @@ inner join {{ ref('people') }} as p on d.user_id = p.user_id
 where
     d.all_events > 0
     {%- if is_incremental() %}
-    and d.day >= date '0001-01-01' + {{ var('since_days', 0) }}
+    and d.day >= date '0001-01-01' + {{ changed('since_days', 0) }}
     {%- endif %}
 group by p.first_day, d.day

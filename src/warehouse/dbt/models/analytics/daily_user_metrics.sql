@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.day >= date '0001-01-01' + {{ var('since_days', 0) }} or {{ this }}.day > (select max(day) from {{ ref('calendar') }}){% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.day >= date '0001-01-01' + {{ changed('since_days', 0) }} or {{ this }}.day > (select max(day) from {{ ref('calendar') }}){% endif %}"
 ) }}
 -- Grain: one row per UTC day, from the first event's to the last one's.
 -- Who is active in a window of n days that ends on a day: an active day counts from itself on, until

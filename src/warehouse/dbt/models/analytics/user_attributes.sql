@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.user_id in (select user_id from {{ source('landing', 'users') }} where load_id > {{ var('built_load', 2147483647) }}){% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.user_id in (select user_id from {{ source('landing', 'users') }} where load_id > {{ changed('built_load', 2147483647) }}){% endif %}"
 ) }}
 -- Grain: one row per user_id of the users file.
 -- The static attributes that marts divide users by, each as last given.
@@ -15,7 +15,7 @@ from {{ source('landing', 'users') }}
 {%- if is_incremental() %}
 where user_id in (
     select user_id from {{ source('landing', 'users') }}
-    where load_id > {{ var('built_load', 2147483647) }}
+    where load_id > {{ changed('built_load', 2147483647) }}
 )
 {%- endif %}
 group by user_id

@@ -14,7 +14,7 @@ with log as not materialized (
     from {{ ref('touched_events') }}
     where
         event_time >= date_trunc('day', earliest)
-        and event_time >= cast(date '0001-01-01' + {{ var('since_days', 0) }} as timestamp)
+        and event_time >= cast(date '0001-01-01' + {{ changed('since_days', 0) }} as timestamp)
     {%- else %}
     from {{ ref('user_events') }}
     {%- endif %}

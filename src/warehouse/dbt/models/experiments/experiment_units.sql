@@ -8,7 +8,7 @@
     <%- if experiments.strata %>
     or user_id in (
         select user_id from {{ source('landing', 'users') }}
-        where load_id > {{ var('built_load', 2147483647) }}
+        where load_id > {{ changed('built_load', 2147483647) }}
     )
     <%- endif %>
     <%- if oldest %>

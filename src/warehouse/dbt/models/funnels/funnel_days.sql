@@ -34,7 +34,7 @@ with
         event_name in (<< funnel.names >>)
         {%- if is_incremental() %}
         and event_time >= date_trunc('day', earliest) - << within >>
-        and event_time >= cast(date '0001-01-01' + {{ var('since_days', 0) }} as timestamp) - << within >>
+        and event_time >= cast(date '0001-01-01' + {{ changed('since_days', 0) }} as timestamp) - << within >>
         {%- endif %}
 ),
 

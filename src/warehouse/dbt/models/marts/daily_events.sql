@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.day >= date '0001-01-01' + {{ var('since_days', 0) }}{% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.day >= date '0001-01-01' + {{ changed('since_days', 0) }}{% endif %}"
 ) }}
 -- Grain: one row per UTC day that has events.
 select
@@ -9,6 +9,6 @@ select
     count(*) as events
 from {{ source('landing', 'events') }}
 {%- if is_incremental() %}
-where event_time >= cast(date '0001-01-01' + {{ var('since_days', 0) }} as timestamp)
+where event_time >= cast(date '0001-01-01' + {{ changed('since_days', 0) }} as timestamp)
 {%- endif %}
 group by cast(event_time as date)

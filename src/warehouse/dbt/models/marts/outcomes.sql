@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.event_time >= cast(date '0001-01-01' + {{ var('since_days', 0) }} as timestamp){% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.event_time >= cast(date '0001-01-01' + {{ changed('since_days', 0) }} as timestamp){% endif %}"
 ) }}
 -- Grain: one row per user_id and outcome: a time at which the target was reached.
 -- Outcomes are for labels only. They look at links known today, so that someone ranked while
@@ -46,7 +46,7 @@ new as (
     select person, event_time, value
     from outcome
     {%- if is_incremental() %}
-    where event_time >= cast(date '0001-01-01' + {{ var('since_days', 0) }} as timestamp)
+    where event_time >= cast(date '0001-01-01' + {{ changed('since_days', 0) }} as timestamp)
     {%- endif %}
 )
 

@@ -35,7 +35,7 @@ open_events as (
     left join standing as s on e.user_id = s.user_id and e.version = s.version
     where
         (s.last_end is null or e.event_time > s.last_end)
-        and e.event_time >= cast(date '0001-01-01' + {{ var('sessions_since_days', 0) }} as timestamp)
+        and e.event_time >= cast(date '0001-01-01' + {{ changed('sessions_since_days', 0) }} as timestamp)
 ),
 {% else %}
 open_events as (

@@ -18,7 +18,7 @@ select
     count(*) as events
 from {% if is_incremental() %}{{ ref('touched_events') }}{% else %}{{ ref('user_events') }}{% endif %}
 where
-    {% if is_incremental() %}event_time >= date_trunc('day', earliest) and event_time >= cast(date '0001-01-01' + {{ var('since_days', 0) }} as timestamp) and {% endif -%}
+    {% if is_incremental() %}event_time >= date_trunc('day', earliest) and event_time >= cast(date '0001-01-01' + {{ changed('since_days', 0) }} as timestamp) and {% endif -%}
     << distinct.where >> and << distinct.sql >> is not null
 group by 2, 3, 4, 5
 <%- endfor %>

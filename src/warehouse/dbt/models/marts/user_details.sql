@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.user_id in (select user_id from {{ source('landing', 'users') }} where load_id > {{ var('built_load', 2147483647) }}){% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.user_id in (select user_id from {{ source('landing', 'users') }} where load_id > {{ changed('built_load', 2147483647) }}){% endif %}"
 ) }}
 -- Grain: one row per user_id. What exports pass through, as last known.
 select
@@ -13,7 +13,7 @@ from {{ source('landing', 'users') }}
 {%- if is_incremental() %}
 where user_id in (
     select user_id from {{ source('landing', 'users') }}
-    where load_id > {{ var('built_load', 2147483647) }}
+    where load_id > {{ changed('built_load', 2147483647) }}
 )
 {%- endif %}
 group by user_id

@@ -4,23 +4,23 @@
 with brought as (
     select user_id as raw_id, min(event_time) as earliest
     from {{ source('landing', 'events') }}
-    where load_id > {{ var('built_load', 2147483647) }}
+    where load_id > {{ changed('built_load', 2147483647) }}
     group by user_id
     union all
     select user_id, min(event_time)
     from {{ source('landing', 'withdrawn') }}
-    where load_id > {{ var('built_load', 2147483647) }}
+    where load_id > {{ changed('built_load', 2147483647) }}
     group by user_id
 ),
 
 linked as (
     select anonymous_id as raw_id
     from {{ source('landing', 'aliases') }}
-    where load_id > {{ var('built_load', 2147483647) }}
+    where load_id > {{ changed('built_load', 2147483647) }}
     union
     select user_id
     from {{ source('landing', 'aliases') }}
-    where load_id > {{ var('built_load', 2147483647) }}
+    where load_id > {{ changed('built_load', 2147483647) }}
 ),
 
 touched as (
