@@ -80,6 +80,10 @@ class _Runner:
             if self._engine == "postgres":
                 self._con.execute(f"drop {kind} if exists {this} cascade")
                 self._con.execute(f"create {kind} {this} as {sql}")
+            elif self._engine == "spark":
+                self._con.execute(f"drop {kind} if exists {this}")
+                using = "using parquet" if kind == "table" else ""
+                self._con.execute(f"create {kind} {this} {using} as {sql}")
             else:
                 self._con.execute(f"create or replace {kind} {this} as {sql}")
         self.done.append(name)

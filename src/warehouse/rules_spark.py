@@ -1,0 +1,135 @@
+"""What sqlglot does not know of Spark, or would say with another meaning."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlglot import exp
+
+from ..errors import WarehouseError
+from .rules import Rule, divided, unnested
+
+_BOOLEANS: Final = ("true", "false", "t", "f", "yes", "no", "y", "n", "1", "0")
+_WHOLE: Final = {exp.DataType.Type.BIGINT, exp.DataType.Type.INT, exp.DataType.Type.SMALLINT}
+
+
+def _latest(node: exp.Expr) -> exp.Expr:
+    """arg_max(x, keys) filter (where c): max_by of rows where x is known, keys as one struct."""
+    where: exp.Expr | None = None
+    call = node
+    if isinstance(node, exp.Filter) and isinstance(node.this, exp.ArgMax):
+        call, where = node.this, node.expression.this
+    if not isinstance(call, exp.ArgMax) or (isinstance(node.parent, exp.Filter) and node is call):
+        return node
+    value, by = call.this, call.expression
+    keys = by.expressions if isinstance(by, exp.Tuple) else [by]
+    known: exp.Expr = exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
+    if where is not None:
+        known = exp.and_(known, where.copy())
+    order = exp.Anonymous(this="struct", expressions=[unnested(key).copy() for key in keys])
+    picked = exp.Anonymous(this="max_by", expressions=[value.copy(), order])
+    return exp.Filter(this=picked, expression=exp.Where(this=known))
+
+
+def _tried(node: exp.Expr) -> exp.Expr:
+    """try_cast(x as t): Spark cuts decimals off where DuckDB rounds, doubles to even."""
+    if not isinstance(node, exp.TryCast):
+        return node
+    value, kind = node.this.copy(), node.to.copy()
+    if kind.this == exp.DataType.Type.BOOLEAN:
+        text = exp.cast(value, "text")
+        known = exp.In(
+            this=exp.Lower(this=text), expressions=[exp.Literal.string(word) for word in _BOOLEANS]
+        )
+        return exp.Case(ifs=[exp.If(this=known, true=exp.Cast(this=text.copy(), to=kind))])
+    if kind.this not in _WHOLE:
+        return node
+    if isinstance(value, exp.RegexpExtract):
+        exact = exp.TryCast(this=value, to=exp.DataType.build("decimal(38, 18)"))
+        value = exp.Anonymous(this="round", expressions=[exact])
+    else:
+        value = exp.Anonymous(this="rint", expressions=[value])
+    return exp.Anonymous(
+        this="try_cast", expressions=[exp.Alias(this=value, alias=kind.sql("spark"))]
+    )
+
+
+def _json(node: exp.Expr) -> exp.Expr:
+    """json_extract_string(text, '$."key"'): the member's text."""
+    if not isinstance(node, exp.JSONExtractScalar):
+        return node
+    parts = [p.this for p in node.expression.expressions if isinstance(p, exp.JSONPathKey)]
+    path = "$" + "".join(f"['{part}']" for part in parts)
+    return exp.Anonymous(
+        this="get_json_object", expressions=[node.this.copy(), exp.Literal.string(path)]
+    )
+
+
+def _between(node: exp.Expr) -> exp.Expr:
+    """date_diff('day', a, b) of dates, and of microseconds between times."""
+    if not isinstance(node, exp.DateDiff):
+        return node
+    unit = str(node.args.get("unit") or "day").strip("'").lower()
+    later, earlier = node.this.copy(), node.expression.copy()
+    if unit == "day":
+        return exp.Anonymous(
+            this="datediff", expressions=[exp.cast(later, "date"), exp.cast(earlier, "date")]
+        )
+    if unit == "microsecond":
+        name = exp.Column(this=exp.to_identifier("MICROSECOND"))
+        return exp.Anonymous(this="timestampdiff", expressions=[name, earlier, later])
+    raise WarehouseError(f"date_diff of {unit!r} has no rule for spark")
+
+
+def _exact(node: exp.Expr) -> exp.Expr:
+    """X / y and avg(x) of decimals are doubles; Spark would keep a few digits of a decimal."""
+    if isinstance(node, exp.Avg):
+        return exp.Avg(this=exp.cast(node.this.copy(), "double"))
+    if isinstance(node, exp.Div) and not isinstance(node.this, exp.Cast):
+        return exp.Div(this=exp.cast(node.this.copy(), "double"), expression=node.expression.copy())
+    return node
+
+
+def _bounded(node: exp.Expr) -> exp.Expr:
+    """Both bounds of a window's frame are intervals of one type: seconds."""
+    if not (isinstance(node, exp.Interval) and isinstance(node.parent, exp.WindowSpec)):
+        return node
+    unit = str(node.args.get("unit") or "").lower()
+    if unit not in {"day", "days"}:
+        return node
+    seconds = exp.Literal.string(str(int(node.this.name) * 86_400))
+    return exp.Interval(this=seconds, unit=exp.var("SECOND"))
+
+
+def _filtered(node: exp.Expr) -> exp.Expr:
+    """f(x) filter (where c) over w: over all rows, x null where c does not hold."""
+    if not (isinstance(node, exp.Filter) and isinstance(node.parent, exp.Window)):
+        return node
+    call: exp.Expr = node.this.copy()
+    where, value = node.expression.this, call.this
+    if isinstance(value, exp.Star):
+        value = exp.Literal.number(1)
+    call.set("this", exp.Case(ifs=[exp.If(this=where.copy(), true=value.copy())]))
+    return call
+
+
+def _chosen(node: exp.Expr) -> exp.Expr:
+    """Materialising a common table expression is Spark's own choice."""
+    if isinstance(node, exp.CTE) and node.args.get("materialized") is not None:
+        said = node.copy()
+        said.set("materialized", None)
+        return said
+    return node
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    _latest,
+    _tried,
+    _json,
+    _between,
+    divided,
+    _exact,
+    _bounded,
+    _filtered,
+    _chosen,
+)
