@@ -15,7 +15,6 @@ from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..warehouse.changes import Changes, changes_since
 from ..warehouse.dbt_run import NodeResult, run_dbt, write_profile
-from ..warehouse.dialects import Engine
 from ..warehouse.engine import Connection, Lock, Warehouse, sole_writer
 from ..warehouse.landing import create_landing, landing_tables
 from ..warehouse.model_runs import model_runs
@@ -85,12 +84,13 @@ def build(
     published before then stays.
     """
     columns = compile_features(spec)
+    project = warehouse.files / spec.name / "dbt"
     with sole_writer(warehouse) as lock:
         with warehouse.connect() as con:
-            plan = _plan(con, spec, columns, as_of, warehouse.engine, full=full)
+            plan = _plan(con, spec, columns, as_of, warehouse, full=full)
+            warehouse.prepare(con, spec, project)
             run = Run("build", plan.mode, now(), rows_in=plan.events)
         with noted(run, lambda state: _note(warehouse, spec, state)):
-            project = warehouse.files / spec.name / "dbt"
             write_project(plan.files, project)
             dbt = partial(
                 run_dbt, project, lock=lock, advise=warehouse.advice,
@@ -110,6 +110,7 @@ def build(
             lock.check()
             say("publishing")
             with warehouse.connect() as con:
+                warehouse.adopt(con, spec)
                 published = _publish(con, warehouse, spec, plan, lock)
                 lock.check()
                 runs = [ended(run), *model_runs(con, spec, plan.files, models)]
@@ -122,7 +123,7 @@ def _plan(
     spec: Spec,
     columns: Compiled,
     as_of: Sequence[date],
-    engine: Engine,
+    warehouse: Warehouse,
     *,
     full: bool,
 ) -> _Plan:
@@ -135,9 +136,11 @@ def _plan(
             f"nothing was known as of {dates[0]}: the first event is of {first_event}; give a "
             "later --as-of"
         )
-    files = render_project(spec, columns, dates, engine)
+    files = render_project(
+        spec, columns, dates, warehouse.engine, location=warehouse.location(marts_schema(spec))
+    )
     mark = fingerprint(files, without=[SNAPSHOT_MODEL])
-    built_load = None if full else _built_load(con, spec, mark)
+    built_load = None if full or warehouse.engine == "spark" else _built_load(con, spec, mark)
     schema = quote_name(landing_schema(spec))
     if built_load is None:
         # From here until the end the models may be half new: nobody may build on them. (Those

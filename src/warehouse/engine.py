@@ -17,10 +17,12 @@ from typing import Any, Final, Protocol
 import duckdb
 
 from ..errors import UsageError, WarehouseError, WhyrankError
+from ..spec.model import Spec
 from .dialects import Engine
 
 SCHEME: Final = "duckdb:///"
 POSTGRES: Final = ("postgresql://", "postgres://")
+SPARK: Final = "spark://"
 DEFAULT_URL: Final = "duckdb:///data/whyrank.duckdb"
 DEFAULT_MEMORY: Final = "4GiB"
 MEMORY_VARIABLE: Final = "WHYRANK_MEMORY"
@@ -115,6 +117,20 @@ class Warehouse(ABC):
     @abstractmethod
     def advice(self, message: str) -> str:
         """Return one line, with what to do about it, for an error message of the engine's."""
+
+    def prepare(self, con: Connection, spec: Spec, project: Path) -> None:  # noqa: B027 - may be
+        """Bring what was loaded to where models run: nothing to do where they read it themselves.
+
+        project: the folder of the rendered project, which dbt is about to run.
+        """
+
+    def adopt(self, con: Connection, spec: Spec) -> None:  # noqa: B027 - may be
+        """Let a connection see the tables that models made: nothing to do where it does."""
+
+    def location(self, schema: str) -> str:
+        """Return the folder that a schema's tables are files of; empty where they are none."""
+        del schema
+        return ""
 
 
 @dataclass(frozen=True)
@@ -266,10 +282,15 @@ def open_warehouse(url: str) -> Warehouse:
         from .postgres import PostgresWarehouse
 
         return PostgresWarehouse(url)
+    if url.startswith(SPARK):
+        from .spark import open_spark
+
+        return open_spark(url)
     if not url.startswith(SCHEME) or not Path(url.removeprefix(SCHEME)).suffix:
         raise UsageError(
             f"warehouse {_shown(url)!r} is not a DuckDB URL: write duckdb:///PATH.duckdb "
-            "(a fourth slash begins an absolute path), or postgresql://USER@HOST/DATABASE"
+            "(a fourth slash begins an absolute path), postgresql://USER@HOST/DATABASE or "
+            "spark://HOST:PORT"
         )
     path = Path(url.removeprefix(SCHEME))
     if path.stem.endswith(("_marts", "_landing")):

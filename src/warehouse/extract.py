@@ -40,7 +40,7 @@ def extracting(warehouse: Warehouse, con: Connection, schema: str) -> Iterator[E
 
     Raises WarehouseError when the warehouse fails on the way.
     """
-    if warehouse.engine == "duckdb":
+    if warehouse.engine != "postgres":  # of Spark, the catalog sees the files
         yield _FromDuckDB(cast("duckdb.DuckDBPyConnection", con), schema)
         return
     # Only here: they load pandas and libpq, for which scoring from a file would wait.

@@ -107,11 +107,17 @@ def marts_schema(spec: Spec) -> str:
 
 
 def render_project(
-    spec: Spec, columns: Columns, as_of_dates: Sequence[date], engine: Engine = "duckdb"
+    spec: Spec,
+    columns: Columns,
+    as_of_dates: Sequence[date],
+    engine: Engine = "duckdb",
+    *,
+    location: str = "",
 ) -> dict[str, str]:
     """Return the project's files, by path inside the project, for a spec and its snapshot dates.
 
     The models are written in DuckDB's SQL; for another engine each is said again in its dialect.
+    location: the folder that tables are files of, where they are.
     """
     environment = Environment(
         variable_start_string="<<",
@@ -125,7 +131,11 @@ def render_project(
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - the output is SQL; values are quoted where they are made
     )
-    values = {"engine": engine, **_values(spec, columns, as_of_dates)}
+    values = {
+        "engine": engine,
+        "location": json.dumps(location),
+        **_values(spec, columns, as_of_dates),
+    }
     files: dict[str, str] = {}
     for path, entry in _templates(resources.files(__package__ or "whyrank.warehouse") / "dbt"):
         folder = OPTIONAL_FOLDERS.get(Path(path).parent.name)

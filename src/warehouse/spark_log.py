@@ -1,0 +1,94 @@
+"""What was loaded, as Parquet files that Spark's machines read: the log by UTC day, others whole.
+
+A load is accepted in the catalog, in one transaction, as on DuckDB. Before a build, the days that
+loads touched since the last one are written anew, each as a folder that takes the place of the old
+one; plain files cannot be changed row by row. What a killed run left is written
+over by the next.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from ..events.contract import EVENT_COLUMNS
+from ..spec.expressions import quote_name, quote_text
+from ..spec.model import Spec
+from .project import landing_schema
+
+WHOLE: Final = ("users", "aliases", "withdrawn", "quarantine", "loads")
+_SENT: Final = "sent"  # the table of what the files hold
+
+
+def send_log(con: duckdb.DuckDBPyConnection, spec: Spec, folder: Path) -> dict[str, Path]:
+    """Bring the files up to what is loaded; return each landing table's folder by its name.
+
+    con: the catalog, in which nobody else may write.
+    """
+    schema = quote_name(landing_schema(spec))
+    con.execute(f"create table if not exists {schema}.{_SENT} (load_id integer not null)")
+    last = _number(con, f"select coalesce(max(load_id), 0) from {schema}.loads")
+    sent = _number(con, f"select coalesce(max(load_id), 0) from {schema}.{_SENT}")
+    root = folder / landing_schema(spec)
+    if sent == 0:  # never, or not to the end
+        shutil.rmtree(root, ignore_errors=True)
+    (root / "events").mkdir(parents=True, exist_ok=True)
+    if last > sent:
+        _send_days(con, schema, root, sent)
+        for name in WHOLE:
+            _send_whole(con, schema, root, name)
+        con.execute(f"insert into {schema}.{_SENT} values ({last})")
+    return {name: root / name for name in ("events", *WHOLE)}
+
+
+def _send_days(con: duckdb.DuckDBPyConnection, schema: str, root: Path, sent: int) -> None:
+    """Write the days anew of which loads after `sent` brought or withdrew events."""
+    days = [
+        row[0]
+        for row in con.execute(
+            f"select cast(event_time as date) as day from {schema}.events where load_id > ? "
+            f"union select cast(event_time as date) from {schema}.withdrawn where load_id > ? "
+            "order by day",
+            [sent, sent],
+        ).fetchall()
+    ]
+    part = root / ".events"
+    shutil.rmtree(part, ignore_errors=True)
+    columns = ", ".join(EVENT_COLUMNS)
+    con.execute(f"create or replace temp table days as select unnest({_dates(days)}) as day")
+    con.execute(
+        f"copy (select load_id, {columns}, cast(event_time as date) as day from {schema}.events "
+        f"where cast(event_time as date) in (select day from days)) to {quote_text(str(part))} "
+        "(format parquet, compression zstd, partition_by (day))"
+    )
+    con.execute("drop table days")
+    for day in days:
+        new, old = part / f"day={day}", root / "events" / f"day={day}"
+        shutil.rmtree(old, ignore_errors=True)
+        if new.exists():  # all of a day's events may have been withdrawn
+            new.rename(old)
+    shutil.rmtree(part, ignore_errors=True)
+
+
+def _send_whole(con: duckdb.DuckDBPyConnection, schema: str, root: Path, name: str) -> None:
+    part, whole = root / f".{name}", root / name
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    con.execute(
+        f"copy {schema}.{name} to {quote_text(str(part / 'all.parquet'))} "
+        "(format parquet, compression zstd)"
+    )
+    shutil.rmtree(whole, ignore_errors=True)
+    part.rename(whole)
+
+
+def _dates(days: list[object]) -> str:
+    return f"cast([{', '.join(quote_text(str(day)) for day in days)}] as date[])"
+
+
+def _number(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    found = con.execute(sql).fetchone()
+    return int(found[0]) if found else 0
