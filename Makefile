@@ -4,6 +4,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SPARK := $(VENV)/.spark
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 OLIST ?= ../shared/data/olist
 
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo olist test test-engines test-slow lint bench clean
+.PHONY: help demo olist test test-engines test-spark test-slow lint bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,7 +42,7 @@ olist: $(STAMP)  ## the same on the Olist data set: make olist OLIST=DIR
 	$(BIN)/whyrank demo --spec olist --input $(OLIST) --folder data/olist
 
 test: $(STAMP)  ## everything that must pass, doctests included
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not engines"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not engines and not spark"
 # Without the symlink pytest would load the modules a second time, as src.*; the doctests are
 # then left to tests/test_packaging.py, which runs them from the installed wheel.
 	@if test -L whyrank; then set -x; \
@@ -50,8 +51,15 @@ test: $(STAMP)  ## everything that must pass, doctests included
 test-engines: $(STAMP)  ## warehouses that are killed, cut off or served
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "engines and not slow"
 
+$(SPARK): $(STAMP) requirements-spark.lock
+	$(PIP) install --quiet --no-deps -r requirements-spark.lock
+	@touch $@
+
+test-spark: $(SPARK)  ## a Spark cluster on this machine; needs Java 17 or 21
+	$(BIN)/python -m pytest -m spark
+
 test-slow: $(STAMP)  ## the longer simulations
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not spark"
 
 lint: $(STAMP)  ## ruff, mypy, import layers, no package host named
 	$(BIN)/ruff check .

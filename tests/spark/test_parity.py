@@ -1,0 +1,127 @@
+"""The same events give the same tables on DuckDB and on Spark."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.features.worlds import Event, frame, tiny_spec
+from tests.marts.worlds import NOW, World, frames, worlds
+from tests.marts.worlds import tiny_spec as spec_with_experiments
+from tests.warehouse.test_incremental import arrivals, landing, take
+from whyrank.features.compiler import compile_features
+from whyrank.warehouse.direct import run_models
+from whyrank.warehouse.landing import create_landing, load
+from whyrank.warehouse.project import models_of, render_project
+from whyrank.warehouse.spark import SparkConnection
+
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+SPEC = tiny_spec()
+DATES = [date(2026, 3, 3), date(2026, 3, 9)]
+
+
+def copy_landing(duck: duckdb.DuckDBPyConnection, con: SparkConnection, folder: Path) -> None:
+    """Take every landing table to Spark as it stands."""
+    con.execute("drop database if exists tiny_landing cascade")
+    con.execute("create database tiny_landing")
+    tables = duck.execute(
+        "select table_name from information_schema.tables where table_schema = 'tiny_landing'"
+    ).fetchall()
+    for (name,) in tables:
+        path = folder / f"{name}.parquet"
+        duck.execute(f"copy tiny_landing.{name} to '{path}' (format parquet)")
+        con.execute(f"create table tiny_landing.{name} using parquet location '{path}'")
+
+
+def plain(value: object) -> object:
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def same(a: object, b: object) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(a) and math.isnan(b))
+    return type(a) is type(b) and a == b
+
+
+def rows_of(
+    con: duckdb.DuckDBPyConnection | SparkConnection, table: str, columns: list[str]
+) -> list[tuple[object, ...]]:
+    names = ", ".join(f'"{name}"' for name in columns)
+    found = con.execute(f"select {names} from parity.{table}").fetchall()
+    return sorted((tuple(plain(v) for v in row) for row in found), key=repr)
+
+
+def check_parity(
+    duck: duckdb.DuckDBPyConnection, con: SparkConnection, files: Mapping[str, str]
+) -> None:
+    for table in models_of(files):
+        columns = [row[0] for row in duck.execute(f"describe parity.{table}").fetchall()]
+        here, there = rows_of(duck, table, columns), rows_of(con, table, columns)
+        assert len(here) == len(there), table
+        for one, other in zip(here, there, strict=True):
+            assert all(map(same, one, other)), (table, columns, one, other)
+
+
+# Each example takes a minute: a failing one is reported as it is.
+FEW = settings(
+    max_examples=3,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.generate],
+)
+FILES = {
+    engine: render_project(SPEC, compile_features(SPEC), DATES, engine)
+    for engine in ("duckdb", "spark")
+}
+EXPERIMENTS = spec_with_experiments()
+MARTS = {
+    engine: render_project(EXPERIMENTS, compile_features(EXPERIMENTS), DATES[1:], engine)
+    for engine in ("duckdb", "spark")
+}
+
+
+@FEW
+@given(arriving=arrivals())
+def test_the_models_agree(
+    spark: SparkConnection,
+    tmp_path_factory: pytest.TempPathFactory,
+    arriving: tuple[list[list[Event]], list[object]],
+) -> None:
+    """Late events, ties, links, nulls and time zones."""
+    parts, links = arriving
+    with landing() as duck:
+        for part, alias in zip(parts, links, strict=True):
+            take(duck, alias, "aliases")
+            take(duck, frame(part))
+        copy_landing(duck, spark, tmp_path_factory.mktemp("landing"))
+        run_models(duck, FILES["duckdb"], schema="parity", landing="tiny_landing")
+        run_models(spark, FILES["spark"], schema="parity", landing="tiny_landing", engine="spark")
+        check_parity(duck, spark, FILES["duckdb"])
+
+
+@FEW
+@given(first=worlds(), second=worlds())
+def test_experiments_and_their_marts_agree(
+    spark: SparkConnection, tmp_path_factory: pytest.TempPathFactory, first: World, second: World
+) -> None:
+    """Exposures, mixed variants, links, covariates and strata."""
+    with duckdb.connect() as duck:
+        duck.execute("set timezone = 'UTC'")
+        create_landing(duck, EXPERIMENTS)
+        for world in (first, replace(second, first=len(first.log))):
+            for kind, rows in frames(world).items():
+                if len(rows):
+                    duck.register("arriving", rows)
+                    load(duck, EXPERIMENTS, "arriving", kind=kind, now=NOW)
+        copy_landing(duck, spark, tmp_path_factory.mktemp("landing"))
+        run_models(duck, MARTS["duckdb"], schema="parity", landing="tiny_landing")
+        run_models(spark, MARTS["spark"], schema="parity", landing="tiny_landing", engine="spark")
+        check_parity(duck, spark, MARTS["duckdb"])
