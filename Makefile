@@ -56,7 +56,9 @@ $(SPARK): $(STAMP) requirements-spark.lock
 	@touch $@
 
 test-spark: $(SPARK)  ## a Spark cluster on this machine; needs Java 17 or 21
-	$(BIN)/python -m pytest -m spark
+# py4j leaves its sockets to the collector, and Spark's own Python warns of what it will drop.
+	$(BIN)/python -m pytest -m spark -W ignore::ResourceWarning -W ignore::DeprecationWarning \
+		-W ignore::pytest.PytestUnraisableExceptionWarning
 
 test-slow: $(STAMP)  ## the longer simulations
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not spark"

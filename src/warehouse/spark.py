@@ -171,7 +171,10 @@ def open_session(master: str, settings: Mapping[str, str]) -> SparkSession:
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.master(master).appName("whyrank")
-    for key, value in {**MEANING, **settings}.items():
+    # A machine that is its own cluster need not know its name in a network.
+    here = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    alone = here if master.startswith("local") else {}
+    for key, value in {**MEANING, **alone, **settings}.items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
 
