@@ -2,8 +2,7 @@
 
 A load is accepted in the catalog, in one transaction, as on DuckDB. Before a build, the days that
 loads touched since the last one are written anew, each as a folder that takes the place of the old
-one; plain files cannot be changed row by row. What a killed run left is written
-over by the next.
+one; plain files cannot be changed row by row. What a killed run left is written over by the next.
 """
 
 from __future__ import annotations
