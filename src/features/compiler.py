@@ -361,7 +361,7 @@ def _event_text(name: str) -> str:
 def _window(feature: FeatureSpec) -> str:
     if feature.window is None:
         return "true"
-    return f"d.day >= a.as_of - interval '{parse_days(feature.window)}' day"
+    return f"d.day >= a.as_of - {parse_days(feature.window)}"
 
 
 def _literal(feature: FeatureSpec) -> str:
