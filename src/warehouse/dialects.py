@@ -75,7 +75,7 @@ def translate_model(text: str, engine: Engine) -> str:
         hook = settings.get("pre_hook")
         if hook:
             settings["pre_hook"] = _conditional(_said(_rendered(hook, incremental=True)[0], engine))
-        lines.append(f"{{{{ config(**{json.dumps({**settings, **_extras(settings)})}) }}}}")
+        lines.append(f"{{{{ config(**{json.dumps({**settings, **_extras(settings, engine)})}) }}}}")
     if settings.get("materialized") != "incremental":
         return "\n".join([*lines, _said(full, engine), ""])
     later = _rendered(text, incremental=True)[0]
@@ -89,9 +89,9 @@ def _conditional(hook: str) -> str:
     return "{% if is_incremental() %}" + hook + "{% endif %}"
 
 
-def _extras(settings: Mapping[str, str]) -> dict[str, object]:
+def _extras(settings: Mapping[str, str], engine: Engine) -> dict[str, object]:
     """Settings that Postgres wants besides: rows of touched users are looked up by an index."""
-    if ".user_id" not in str(settings.get("pre_hook", "")):
+    if engine != "postgres" or ".user_id" not in str(settings.get("pre_hook", "")):
         return {}
     return {"indexes": [{"columns": ["user_id"]}]}
 

@@ -6,10 +6,44 @@ A rule is given one node of a parsed statement, and returns it or what is to sta
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from sqlglot import exp
 
 Rule = Callable[[exp.Expr], exp.Expr]
+_BOOLEANS: Final = ("true", "false", "t", "f", "yes", "no", "y", "n", "1", "0")
+
+
+def latest(say: Callable[[exp.Expr, list[exp.Expr], exp.Expr], exp.Expr]) -> Rule:
+    """Return the rule for arg_max(x, keys) filter (where c), x where it is known.
+
+    say: how a dialect says it, of x, the keys (one by one) and the condition on rows.
+    """
+
+    def rule(node: exp.Expr) -> exp.Expr:
+        where: exp.Expr | None = None
+        call = node
+        if isinstance(node, exp.Filter) and isinstance(node.this, exp.ArgMax):
+            call, where = node.this, node.expression.this
+        inside = isinstance(node.parent, exp.Filter) and node is call
+        if not isinstance(call, exp.ArgMax) or inside:
+            return node
+        value, by = call.this, call.expression
+        keys = by.expressions if isinstance(by, exp.Tuple) else [by]
+        known: exp.Expr = exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
+        if where is not None:
+            known = exp.and_(known, where.copy())
+        return say(value.copy(), [unnested(key).copy() for key in keys], known)
+
+    return rule
+
+
+def boolean(value: exp.Expr, kind: exp.DataType) -> exp.Expr:
+    """Return a text as a boolean, null for what DuckDB does not read as one."""
+    text = exp.cast(value, "text")
+    listed = [exp.Literal.string(word) for word in _BOOLEANS]
+    known = exp.In(this=exp.Lower(this=text), expressions=listed)
+    return exp.Case(ifs=[exp.If(this=known, true=exp.Cast(this=text.copy(), to=kind))])
 
 
 def unnested(node: exp.Expr) -> exp.Expr:

@@ -7,7 +7,7 @@ from typing import Final
 from sqlglot import exp
 
 from ..errors import WarehouseError
-from .rules import Rule, divided, unnested
+from .rules import Rule, boolean, divided, latest
 
 _WHOLE: Final = {
     exp.DataType.Type.BIGINT: 2**63,
@@ -16,21 +16,10 @@ _WHOLE: Final = {
 _DECIMAL: Final = (18, 3)  # DuckDB's, where digits are not given
 
 
-def _latest(node: exp.Expr) -> exp.Expr:
-    """arg_max(x, keys) filter (where c): the value, where there is one, of the greatest keys."""
-    where: exp.Expr | None = None
-    call = node
-    if isinstance(node, exp.Filter) and isinstance(node.this, exp.ArgMax):
-        call, where = node.this, node.expression.this
-    if not isinstance(call, exp.ArgMax) or (isinstance(node.parent, exp.Filter) and node is call):
-        return node
-    value, by = call.this, call.expression
-    keys = by.expressions if isinstance(by, exp.Tuple) else [by]
-    known: exp.Expr = exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
-    if where is not None:
-        known = exp.and_(known, where.copy())
-    ordered = [exp.Ordered(this=unnested(key).copy(), desc=True, nulls_first=True) for key in keys]
-    listed = exp.ArrayAgg(this=exp.Order(this=value.copy(), expressions=ordered))
+def _first(value: exp.Expr, keys: list[exp.Expr], known: exp.Expr) -> exp.Expr:
+    """Say the value of the greatest keys as the first of an ordered array."""
+    ordered = [exp.Ordered(this=key, desc=True, nulls_first=True) for key in keys]
+    listed = exp.ArrayAgg(this=exp.Order(this=value, expressions=ordered))
     picked = exp.Paren(this=exp.Filter(this=listed, expression=exp.Where(this=known)))
     return exp.Bracket(this=picked, expressions=[exp.Literal.number(1)], offset=1)
 
@@ -45,11 +34,7 @@ def _tried(node: exp.Expr) -> exp.Expr:
         return node
     value, kind = node.this.copy(), node.to.copy()
     if kind.this == exp.DataType.Type.BOOLEAN:
-        words = ("true", "false", "t", "f", "yes", "no", "y", "n", "1", "0")
-        text = exp.cast(value, "text")
-        listed = [exp.Literal.string(word) for word in words]
-        known = exp.In(this=exp.Lower(this=text), expressions=listed)
-        return exp.Case(ifs=[exp.If(this=known, true=exp.Cast(this=text.copy(), to=kind))])
+        return boolean(value, kind)
     if isinstance(value, exp.RegexpExtract):
         value = exp.Anonymous(this="substring", expressions=[value.this, value.expression])
         if kind.this != exp.DataType.Type.DOUBLE:
@@ -122,4 +107,4 @@ def _days(node: exp.Expr) -> exp.Expr:
     raise WarehouseError(f"date_diff of {unit!r} has no rule for postgres")
 
 
-RULES: Final[tuple[Rule, ...]] = (_latest, _tried, _json, _rounded, _days, divided)
+RULES: Final[tuple[Rule, ...]] = (latest(_first), _tried, _json, _rounded, _days, divided)

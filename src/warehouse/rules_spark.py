@@ -7,27 +7,15 @@ from typing import Final
 from sqlglot import exp
 
 from ..errors import WarehouseError
-from .rules import Rule, divided, unnested
+from .rules import Rule, boolean, divided, latest
 
-_BOOLEANS: Final = ("true", "false", "t", "f", "yes", "no", "y", "n", "1", "0")
 _WHOLE: Final = {exp.DataType.Type.BIGINT, exp.DataType.Type.INT, exp.DataType.Type.SMALLINT}
 
 
-def _latest(node: exp.Expr) -> exp.Expr:
-    """arg_max(x, keys) filter (where c): max_by of rows where x is known, keys as one struct."""
-    where: exp.Expr | None = None
-    call = node
-    if isinstance(node, exp.Filter) and isinstance(node.this, exp.ArgMax):
-        call, where = node.this, node.expression.this
-    if not isinstance(call, exp.ArgMax) or (isinstance(node.parent, exp.Filter) and node is call):
-        return node
-    value, by = call.this, call.expression
-    keys = by.expressions if isinstance(by, exp.Tuple) else [by]
-    known: exp.Expr = exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
-    if where is not None:
-        known = exp.and_(known, where.copy())
-    order = exp.Anonymous(this="struct", expressions=[unnested(key).copy() for key in keys])
-    picked = exp.Anonymous(this="max_by", expressions=[value.copy(), order])
+def _greatest(value: exp.Expr, keys: list[exp.Expr], known: exp.Expr) -> exp.Expr:
+    """Say the value of the greatest keys by max_by, the keys as one struct."""
+    order = exp.Anonymous(this="struct", expressions=keys)
+    picked = exp.Anonymous(this="max_by", expressions=[value, order])
     return exp.Filter(this=picked, expression=exp.Where(this=known))
 
 
@@ -37,11 +25,7 @@ def _tried(node: exp.Expr) -> exp.Expr:
         return node
     value, kind = node.this.copy(), node.to.copy()
     if kind.this == exp.DataType.Type.BOOLEAN:
-        text = exp.cast(value, "text")
-        known = exp.In(
-            this=exp.Lower(this=text), expressions=[exp.Literal.string(word) for word in _BOOLEANS]
-        )
-        return exp.Case(ifs=[exp.If(this=known, true=exp.Cast(this=text.copy(), to=kind))])
+        return boolean(value, kind)
     if kind.this not in _WHOLE:
         return node
     if isinstance(value, exp.RegexpExtract):
@@ -49,9 +33,7 @@ def _tried(node: exp.Expr) -> exp.Expr:
         value = exp.Anonymous(this="round", expressions=[exact])
     else:
         value = exp.Anonymous(this="rint", expressions=[value])
-    return exp.Anonymous(
-        this="try_cast", expressions=[exp.Alias(this=value, alias=kind.sql("spark"))]
-    )
+    return exp.TryCast(this=value, to=kind)
 
 
 def _json(node: exp.Expr) -> exp.Expr:
@@ -123,7 +105,7 @@ def _chosen(node: exp.Expr) -> exp.Expr:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    _latest,
+    latest(_greatest),
     _tried,
     _json,
     _between,
