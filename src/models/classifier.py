@@ -118,7 +118,7 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
                 f"{type(self).__name__} needs both classes, and all labels are one class: "
                 f"{self.classes_[0]!r}"
             )
-        matrix = np.clip(matrix, -_HUGE, _HUGE)
+        matrix = np.clip(matrix, -HUGE, HUGE)
         self.params_ = effective_params(
             self.kind, self.params, rows=len(codes), positives=int(codes.sum())
         )
@@ -259,7 +259,7 @@ def effective_params(
 
 _FEW = 10_000  # rows, of which each tree of a forest sees all
 _SHARED = 50_000  # rows, below which a second thread does not pay
-_HUGE = 1e30  # XGBoost sums squares in 32 bits
+HUGE = 1e30  # XGBoost sums squares in 32 bits
 
 
 def _balanced(codes: NDArray[np.intp]) -> Floats:

@@ -14,7 +14,7 @@ from ..scorer import FeatureTable
 
 Matrix = NDArray[np.float32]
 SMOOTHING = 200.0  # users of a category that count as much as the rest of the population
-_PARTS = 5
+PARTS = 5
 _BLOCK = 4_096  # rows
 _LARGEST = np.float32(1e38)
 
@@ -133,7 +133,7 @@ def _from_others(
 
     words = _words(table, name)
     found = np.full(len(words), labels.mean(), dtype=np.float32)
-    parts = min(_PARTS, len(np.unique(users)))
+    parts = min(PARTS, len(np.unique(users)))
     if parts < 2:  # noqa: PLR2004 - one user has no others
         return found
     for rest, held in GroupKFold(parts).split(words, labels, users):

@@ -28,6 +28,7 @@ from ..warehouse.project import (
 )
 from ..warehouse.published import BuildInfo, Published, publish, tables_of
 from ..warehouse.runs import Run, ended, noted, now, record
+from ..warehouse.sample import sample_bound
 from .specs import spec_version
 
 NO_DAY = date.max
@@ -88,9 +89,9 @@ def build(
     with sole_writer(warehouse) as lock:
         with warehouse.connect() as con:
             plan = _plan(con, spec, columns, as_of, warehouse, full=full)
-            warehouse.prepare(con, spec, project)
             run = Run("build", plan.mode, now(), rows_in=plan.events)
         with noted(run, lambda state: _note(warehouse, spec, state)):
+            warehouse.prepare(spec, project)
             write_project(plan.files, project)
             dbt = partial(
                 run_dbt, project, lock=lock, advise=warehouse.advice,
@@ -110,8 +111,8 @@ def build(
             lock.check()
             say("publishing")
             with warehouse.connect() as con:
-                warehouse.adopt(con, spec)
-                published = _publish(con, warehouse, spec, plan, lock)
+                with warehouse.models(con, spec) as there:
+                    published = _publish(there, warehouse, spec, plan, lock)
                 lock.check()
                 runs = [ended(run), *model_runs(con, spec, plan.files, models)]
                 _settle(con, spec, plan, published, runs)
@@ -212,6 +213,7 @@ def _publish(
     counted = con.execute(
         f"select count(distinct user_id) from {quote_name(marts_schema(spec))}.user_features"
     ).fetchone()
+    users = int(counted[0]) if counted else 0
     info = BuildInfo(
         build_id=f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         spec=spec.name,
@@ -219,8 +221,9 @@ def _publish(
         as_of_dates=tuple(day.isoformat() for day in plan.dates),
         built_at=moment.isoformat(timespec="seconds"),
         last_event=plan.last_event.isoformat(sep=" "),
-        users=int(counted[0]) if counted else 0,
+        users=users,
         tables=tables_of(spec),
+        sampled_below=sample_bound(users, warehouse.sample),
     )
     return publish(con, warehouse, spec, info, lock)
 

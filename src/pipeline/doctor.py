@@ -23,6 +23,8 @@ from ..warehouse.landing import landing_tables
 from ..warehouse.project import landing_schema
 from ..warehouse.published import Published, read_published
 from ..warehouse.runs import Kind, Run, last_run
+from ..warehouse.spark import SparkWarehouse
+from ..warehouse.spark_session import check_workers, refuse_without_spark
 from .scorers import choose_scorer
 from .show import stale
 from .specs import checked_spec, spec_version
@@ -75,6 +77,9 @@ def doctor(spec: str, warehouse: str, tracking: str | None = None) -> list[Findi
     if opened and stores:
         findings += _warehouse(opened[0], stores[0])
         findings += _published(opened[0], stores[0])
+    findings += [
+        line for store in stores if isinstance(store, SparkWarehouse) for line in _spark(store)
+    ]
     if opened:
         findings += _champion(opened[0], tracking)
     return findings
@@ -184,6 +189,19 @@ def _run(run: Run) -> Finding:
     if run.rows_out is not None:
         rows += f", {run.rows_out:,} out"
     return Finding("ok", f"last {run.kind}: {run.name}, {began}, {rows}, {run.seconds:.1f} s")
+
+
+def _spark(warehouse: SparkWarehouse) -> Iterator[Finding]:
+    """Look at a cluster: what it needs here, whether workers take a session, and what they run."""
+    try:
+        refuse_without_spark()
+        yield Finding("ok", "pyspark, dbt-spark and a Java that runs Spark are here")
+        with warehouse.session() as session:
+            told = check_workers(session)
+    except WhyrankError as error:
+        yield Finding("broken", str(error))
+        return
+    yield Finding("ok", f"workers of {warehouse.master} run {told}")
 
 
 def _published(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:

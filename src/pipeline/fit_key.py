@@ -28,7 +28,7 @@ _LIBRARIES = (
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SOURCES = (
     "scorer.py", "features/matrix.py", "models/*.py", "pipeline/fold_fits.py",
-    "pipeline/hindsight.py", "pipeline/training_data.py",
+    "pipeline/hindsight.py", "pipeline/train_there.py", "pipeline/training_data.py",
 )  # fmt: skip
 
 
@@ -49,6 +49,8 @@ def run_key(course: Course, candidates: Sequence[str], params: Mapping[str, Any]
             for name in candidates
         },
         "libraries": versions(),
+        # Where the files below are a sample, only the build says what was learned from.
+        "build": course.published.info.build_id if course.published.info.sampled_below else "",
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
     days = {day for fold in course.all_folds() for day in (*fold.train, fold.test)}

@@ -6,14 +6,14 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluation.comparison import FoldScores
 from ..evaluation.folds import Fold
-from ..models.candidates import Trainer
+from ..models.candidates import Plan, Trainer
 from ..models.learned import Calibrator, LearnedScorer, fit_calibrator
 from ..scorer import Floats
 from ..scoring.ranking import LABELS, band_codes
@@ -30,6 +30,53 @@ from .training_data import (
     stack,
     user_codes,
 )
+
+
+class Fitter(Protocol):
+    """Fits candidates on one set of training snapshots, as `models.candidates.Trainer` does."""
+
+    def fit(self, name: str, params: Mapping[str, Any] | None = None) -> LearnedScorer:
+        """Fit a candidate; its calibrator is still the identity."""
+        ...
+
+
+class Place(Protocol):
+    """Where candidates are fitted: here, or on a cluster."""
+
+    def trainer(
+        self, fold: Fold, half: int | None, read: Callable[[], Sequence[Labelled]]
+    ) -> Fitter:
+        """Return what fits on a fold's training snapshots, of one half of the users or of all.
+
+        read: reads those snapshots here.
+        """
+        ...
+
+    def halves(
+        self, parts: Sequence[Labelled]
+    ) -> tuple[tuple[Labelled, ...], tuple[Labelled, ...]]:
+        """Return the same snapshots of two halves of the users."""
+        ...
+
+
+@dataclass(frozen=True)
+class Here:
+    """Candidates are fitted in this process, on what it reads."""
+
+    plan: Plan
+
+    def trainer(
+        self, fold: Fold, half: int | None, read: Callable[[], Sequence[Labelled]]
+    ) -> Fitter:
+        """Return a trainer on what was read."""
+        del fold, half
+        return Trainer(self.plan, stack(read()))
+
+    def halves(
+        self, parts: Sequence[Labelled]
+    ) -> tuple[tuple[Labelled, ...], tuple[Labelled, ...]]:
+        """Return halves of the users, converted ones dealt evenly."""
+        return split_users(parts, seed=self.plan.about.seed)
 
 
 @dataclass(frozen=True)
@@ -66,13 +113,16 @@ def fit_folds(
     params: Mapping[str, Mapping[str, Any]],
     folder: Path,
     say: Say,
+    place: Place | None = None,
 ) -> Fits:
     """Fit candidates on each fold and calibrate them on the outcomes of the fold before.
+
+    place: where they are fitted; here when None.
 
     Where there is none before the first test, it is calibrated on halves of its users. Every fit
     is kept in `folder` as it is done. Raises DataError for one class only.
     """
-    work = _Work(spec, course, candidates, params, folder, say)
+    work = _Work(spec, course, candidates, params, folder, say, place or Here(course.plan))
     fits = [work.fold(fold) for fold in course.all_folds()]
     tests = fits[1:] if course.warm_up else fits
     codes = iter(user_codes([fit.part.table.user_ids for fit in tests]))
@@ -128,6 +178,7 @@ class _Work:
     params: Mapping[str, Mapping[str, Any]]
     folder: Path
     say: Say
+    place: Place
 
     def fold(self, fold: Fold) -> FoldFit:
         """Fit a fold's candidates on its training snapshots, and rank its test by them."""
@@ -142,10 +193,10 @@ class _Work:
         by its date, so it is held out by its user.
         """
         self.say(f"test {fit.fold.test}: no test before it; calibrating on halves of the users")
-        halves = split_users(self._read(fit.fold), seed=self.course.plan.about.seed)
+        halves = self.place.halves(self._read(fit.fold))
         seen = []
         for place, (rest, held) in enumerate((halves, halves[::-1])):
-            scorers = self._fitted(fit.fold, lambda rest=rest: rest, f"half-{place}")  # type: ignore[misc]
+            scorers = self._fitted(fit.fold, lambda rest=rest: rest, place)  # type: ignore[misc]
             seen.append(
                 Hindsight(
                     margins_of(self.spec, scorers, held[-1].table),
@@ -159,16 +210,17 @@ class _Work:
         return [read_labelled(self.spec, self.course, day) for day in fold.train]
 
     def _fitted(
-        self, fold: Fold, read: Callable[[], Sequence[Labelled]], part: str = ""
+        self, fold: Fold, read: Callable[[], Sequence[Labelled]], half: int | None = None
     ) -> dict[str, LearnedScorer]:
         """Fit what is not kept yet, on what `read` returns; the data are read if need be."""
+        part = "" if half is None else f"half-{half}"
         home = self.folder / f"test-{fold.test.isoformat()}" / part
-        trainer: Trainer | None = None
+        trainer: Fitter | None = None
         scorers: dict[str, LearnedScorer] = {}
         for name in self.candidates:
             kept = home / name
             if not kept.exists():
-                trainer = trainer or Trainer(self.course.plan, stack(read()))
+                trainer = trainer or self.place.trainer(fold, half, read)
                 self.say(f"test {fold.test}: fitting {name}{part and f' on {part}'}")
                 _keep(trainer.fit(name, self.params.get(name)), kept)
             scorers[name] = LearnedScorer.load(kept)

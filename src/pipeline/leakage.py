@@ -36,6 +36,7 @@ from ..warehouse.engine import Warehouse
 from ..warehouse.extract import extracting
 from ..warehouse.landing import create_landing
 from ..warehouse.project import landing_schema, marts_schema, render_project
+from ..warehouse.sample import in_sample
 from .evaluate import outcomes_within
 from .fold_fits import Fits
 from .training_data import Course, Labelled, read_labelled, stack, user_codes
@@ -98,12 +99,12 @@ def future_invariance(spec: Spec, warehouse: Warehouse, course: Course, as_of: d
     """Build the test's snapshot again from a log that ends before it, and compare feature by
     feature with the one that was built from the whole log.
     """
-    marts = marts_schema(spec)
+    marts, bound = marts_schema(spec), course.published.info.sampled_below
     files = render_project(spec, compile_features(spec), [as_of])
     with duckdb.connect(config={"autoinstall_known_extensions": False}) as con:
         con.execute("set timezone = 'UTC'")
         create_landing(con, spec)
-        _copy_landing(con, spec, warehouse, as_of)
+        _copy_landing(con, spec, warehouse, as_of, bound)
         run_models(con, files, schema=marts, landing=landing_schema(spec))
         source = f"read_parquet({quote_text(str(course.published.snapshot(as_of)))})"
         names = [feature.name for feature in spec.features]
@@ -119,7 +120,8 @@ def future_invariance(spec: Spec, warehouse: Warehouse, course: Course, as_of: d
         differ = ", ".join(f"count(*) filter (where {_unlike(n, near=n in near)})" for n in names)
         found = con.execute(
             f"select count(*), {differ} from {source} as a "
-            f"full join {quote_name(marts)}.user_features as b using (user_id)"
+            f"full join (select * from {quote_name(marts)}.user_features "
+            f"where {in_sample('user_id', bound)}) as b using (user_id)"
         ).fetchone()
     counts = found or (0,)
     changed = dict(zip(names, (int(count) for count in counts[1:]), strict=False))
@@ -135,9 +137,12 @@ def _unlike(name: str, *, near: bool) -> str:
 
 
 def _copy_landing(
-    con: duckdb.DuckDBPyConnection, spec: Spec, warehouse: Warehouse, as_of: date
+    con: duckdb.DuckDBPyConnection, spec: Spec, warehouse: Warehouse, as_of: date, bound: str
 ) -> None:
-    """Take over what was loaded, up to a date, from the warehouse."""
+    """Take over what was loaded, up to a date, from the warehouse: all, or the sample's part."""
+    landing = quote_name(landing_schema(spec))
+    inside = in_sample("user_id", bound)
+    linked = f"user_id in (select anonymous_id from {landing}.aliases where {inside})"
     tables = (("events", "event_time"), ("users", None), ("aliases", "linked_at"))
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -146,7 +151,10 @@ def _copy_landing(
     ):
         for table, until in tables:
             path = Path(folder) / f"{table}.parquet"
-            where = f"{until} < timestamp {quote_text(str(as_of))}" if until else ""
+            where = f"({inside} or {linked})" if bound else ""
+            if until:
+                before = f"{until} < timestamp {quote_text(str(as_of))}"
+                where = f"{before} and {where}" if where else before
             extract.write(table, path, where=where)
             name = f"{quote_name(landing_schema(spec))}.{table}"
             source = f"read_parquet({quote_text(str(path))})"

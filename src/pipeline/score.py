@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -29,7 +30,9 @@ from ..spec.scorecard import HUNDREDTHS
 from ..tracking import CHAMPION, Store, open_store
 from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published, read_published
-from .scorers import MODEL_PLOTS, choose_scorer
+from ..warehouse.spark import SparkWarehouse
+from .score_there import explain_there, rank_there
+from .scorers import MODEL_PLOTS, Chosen, choose_scorer
 from .specs import spec_version
 from .standing import Standing, account, disagreements, read_features, stand
 
@@ -94,19 +97,19 @@ def score(
     as_of: a date that was built; the latest one when None. everyone: rank all users, not only the
     spec's population. scorer: champion (the scorecard while there is none), scorecard, a learned
     scorer's name or models:/…; store: where learned ones are found, the default store when None.
-    `all_scores.parquet` is written beside `out`, and for a scorer that a training stands behind
-    (a learned one, or the scorecard as champion) `user_propensity_scores.csv` (every user's
-    chance, expected spend, decile and band), `reasons.csv` (the exported users, both accounts
-    feature by feature) and `disagreements.csv` (whom scorecard and learned scorer put furthest
-    apart, both accounts in words) and `model_plots.png` (how it ranked on its last test).
+    `all_scores.parquet` is written beside `out` (on Spark everybody's scores and chances stay as a
+    folder of Parquet in the shared folder, and there is no CSV of them), and for a scorer that a
+    training stands behind (a learned one, or the scorecard as champion)
+    `user_propensity_scores.csv` (every user's chance, expected spend, decile and band),
+    `reasons.csv` (the exported users, both accounts feature by feature), `disagreements.csv` (whom
+    scorecard and learned scorer put furthest apart, both accounts in words) and `model_plots.png`
+    (how it ranked on its last test).
 
     Raises WarehouseError when that date is not built, or the spec changed since; UsageError for a
     scorer that is not registered, was trained on other features, or measured with other points.
     """
     published = read_published(warehouse, spec.name)
     chosen = choose_scorer(spec, scorer, store or open_store())
-    features = read_features(spec, published, chosen, as_of, everyone=everyone)
-    standing = stand(spec, features, chosen)
     day = as_of or published.as_of_dates[-1]
     stamps = {
         "as_of": day.isoformat(),
@@ -114,36 +117,90 @@ def score(
         "scorer": chosen.stamp,
         "spec_version": spec_version(spec),
     }
-    order = standing.order()
-    users = account(spec, standing, order[:top], range(1, top + 1))
-    _write_everyone(out, standing, order, stamps)
+    if isinstance(warehouse, SparkWarehouse):
+        found = _rank_there(spec, warehouse, published, chosen, as_of, everyone=everyone, top=top)
+    else:
+        features = read_features(spec, published, chosen, as_of, everyone=everyone)
+        found = _rank_here(spec, published, stand(spec, features, chosen), top, out, stamps)
     both = None
     if chosen.learned is not None or chosen.beside is not None:
-        both = _write_both_accounts(out, spec, standing, order, users, stamps)
+        both = _write_both_accounts(out, found, stamps)
     plots = out.parent / MODEL_PLOTS if chosen.plots is not None else None
     if chosen.plots is not None and plots is not None:
         with replacing(plots) as temporary:
             shutil.copyfile(chosen.plots, temporary)
-    details = _details(published, spec.users.pass_through, [user.user_id for user in users])
     write_top_users(
-        out, users, stamps=stamps, details=details, pass_through=spec.users.pass_through
-    )
-    counts = np.bincount(standing.codes, minlength=len(LABELS))
+        out, found.users, stamps=stamps, details=found.details,
+        pass_through=spec.users.pass_through,
+    )  # fmt: skip
     return Ranking(
-        users=tuple(users),
-        population=len(standing.snapshot),
-        labels=dict(zip(LABELS, (int(n) for n in counts), strict=True)),
+        users=found.users,
+        population=sum(found.labels.values()),
+        labels=found.labels,
         as_of=day,
         last_event=published.info.last_event,
         run_id=published.info.build_id,
         scorer=chosen.stamp,
         top_users=out,
-        all_scores=out.parent / ALL_SCORES,
-        propensities=None if standing.probability is None else out.parent / PROPENSITIES,
+        all_scores=found.all_scores,
+        propensities=found.propensities,
         beside=chosen.explainer.name if chosen.explainer else "",
         both_accounts=both,
         plots=plots,
     )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The listed users, whom two scorers put furthest apart, and where everybody's scores are."""
+
+    users: tuple[RankedUser, ...]
+    apart: tuple[RankedUser, ...]
+    labels: Mapping[str, int]
+    details: Mapping[str, Mapping[str, str | None]]
+    all_scores: Path
+    propensities: Path | None
+
+
+def _rank_here(
+    spec: Spec,
+    published: Published,
+    standing: Standing,
+    top: int,
+    out: Path,
+    stamps: Mapping[str, str],
+) -> _Found:
+    """List the top of those who stand, and write everyone's score beside `out`."""
+    order = standing.order()
+    users = account(spec, standing, order[:top], range(1, top + 1))
+    _write_everyone(out, standing, order, stamps)
+    apart = disagreements(standing, len(users))
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(1, len(order) + 1)
+    counts = np.bincount(standing.codes, minlength=len(LABELS))
+    return _Found(
+        users=tuple(users),
+        apart=tuple(account(spec, standing, apart, ranks[apart].tolist())),
+        labels=dict(zip(LABELS, (int(n) for n in counts), strict=True)),
+        details=_details(published, spec.users.pass_through, [user.user_id for user in users]),
+        all_scores=out.parent / ALL_SCORES,
+        propensities=None if standing.probability is None else out.parent / PROPENSITIES,
+    )
+
+
+def _rank_there(
+    spec: Spec,
+    warehouse: SparkWarehouse,
+    published: Published,
+    chosen: Chosen,
+    as_of: date | None,
+    *,
+    everyone: bool,
+    top: int,
+) -> _Found:
+    """Rank where the data are: everybody's scores and chances stay in the shared folder."""
+    found = rank_there(spec, warehouse, published, chosen, as_of, everyone=everyone, top=top)
+    return _Found(found.users, found.apart, found.labels, found.details, found.scores, None)
 
 
 def _write_everyone(
@@ -166,26 +223,12 @@ def _write_everyone(
         )  # fmt: skip
 
 
-def _write_both_accounts(
-    out: Path,
-    spec: Spec,
-    standing: Standing,
-    order: Integers,
-    users: Sequence[RankedUser],
-    stamps: Mapping[str, str],
-) -> tuple[Path, Path]:
+def _write_both_accounts(out: Path, found: _Found, stamps: Mapping[str, str]) -> tuple[Path, Path]:
     """Write the exported users' table by feature, and whom the two scorers put furthest apart."""
     by_feature = {key: stamps[key] for key in ("as_of", "scorer")}
-    write_influences(out.parent / REASONS, users, stamps=by_feature)
-    apart = disagreements(standing, len(users))
-    ranks = np.empty(len(order), dtype=np.int64)
-    ranks[order] = np.arange(1, len(order) + 1)
+    write_influences(out.parent / REASONS, found.users, stamps=by_feature)
     write_top_users(
-        out.parent / DISAGREEMENTS,
-        account(spec, standing, apart, ranks[apart].tolist()),
-        stamps=stamps,
-        details={},
-        pass_through=(),
+        out.parent / DISAGREEMENTS, found.apart, stamps=stamps, details={}, pass_through=()
     )
     return out.parent / REASONS, out.parent / DISAGREEMENTS
 
@@ -209,19 +252,20 @@ def explain(
     """
     published = read_published(warehouse, spec.name)
     chosen = choose_scorer(spec, scorer, store or open_store())
+    day = as_of or published.as_of_dates[-1]
+    beside = chosen.explainer.name if chosen.explainer else ""
     features = read_features(spec, published, chosen, as_of, everyone=True)
-    standing = stand(spec, features, chosen)
-    ids = standing.snapshot.user_ids
-    found = pc.index(ids, user_id).as_py()
-    if found < 0:
-        day = as_of or published.as_of_dates[-1]
-        near = pc.starts_with(ids, user_id[:3])
-        known = ids.filter(near).slice(0, 2000).to_pylist()
-        hint = suggest(user_id, known).replace("none are declared", "")
-        raise WarehouseError(
-            f"no user {user_id!r} has an event before {day}"
-            + (f"; {hint}" if hint.startswith("did") else "")
+    if isinstance(warehouse, SparkWarehouse):
+        one = explain_there(spec, warehouse, published, chosen, as_of, user_id)
+        if one is None:
+            raise _nobody(user_id, day, features.user_ids)
+        return Explanation(
+            one.user, one.population, one.in_population, day, chosen.stamp, one.features, beside
         )
+    standing = stand(spec, features, chosen)
+    found = pc.index(features.user_ids, user_id).as_py()
+    if found < 0:
+        raise _nobody(user_id, day, features.user_ids)
     inside = standing.snapshot.numbers("in_population") > 0
     key = standing.rank_by
     better = inside & (key > key[found])
@@ -232,10 +276,20 @@ def explain(
         user,
         int(inside.sum()),
         bool(inside[found]),
-        as_of or published.as_of_dates[-1],
+        day,
         chosen.stamp,
         _all_features(spec, published, as_of, user_id),
-        chosen.explainer.name if chosen.explainer else "",
+        beside,
+    )
+
+
+def _nobody(user_id: str, day: date, ids: pa.ChunkedArray) -> WarehouseError:
+    """Return the error of a user who is not there, naming one whose id looks like it."""
+    known = ids.filter(pc.starts_with(ids, user_id[:3])).slice(0, 2000).to_pylist()
+    hint = suggest(user_id, known).replace("none are declared", "")
+    return WarehouseError(
+        f"no user {user_id!r} has an event before {day}"
+        + (f"; {hint}" if hint.startswith("did") else "")
     )
 
 

@@ -63,14 +63,19 @@ def read_features(
 
     Raises WarehouseError when the date or a feature is not built.
     """
+    read = features_read(spec, chosen)
+    return Snapshot.read(published.snapshot(as_of), read, population_only=not everyone)
+
+
+def features_read(spec: Spec, chosen: Chosen) -> tuple[str, ...]:
+    """Return the features that scorecard, its reasons and a scorer read."""
     said = sorted(set().union(*(places(term.reason) for term in spec.scorecard.terms)))
     learned = (chosen.learned, chosen.beside)
     also = (
         *(name for scorer in learned if scorer for name in scorer.features),
         *(chosen.spend.features if chosen.spend else ()),
     )
-    read = dict.fromkeys((*Scorecard(spec.scorecard).features, *said, *also))
-    return Snapshot.read(published.snapshot(as_of), tuple(read), population_only=not everyone)
+    return tuple(dict.fromkeys((*Scorecard(spec.scorecard).features, *said, *also)))
 
 
 def stand(spec: Spec, snapshot: Snapshot, chosen: Chosen) -> Standing:
@@ -124,9 +129,17 @@ def _share_below(values: Integers | Floats) -> Floats:
 
 
 def account(
-    spec: Spec, standing: Standing, rows: Integers, ranks: Sequence[int] | range
+    spec: Spec,
+    standing: Standing,
+    rows: Integers,
+    ranks: Sequence[int] | range,
+    *,
+    usual: Snapshot | None = None,
 ) -> list[RankedUser]:
-    """Explain the users at these rows, and only those, by the scorecard and by the scorer."""
+    """Explain the users at these rows, and only those, by the scorecard and by the scorer.
+
+    usual: whom they are compared with; all that stand when None.
+    """
     part = standing.snapshot.take(rows)
     features = part.rows()
     contributions = Scorecard(spec.scorecard).contributions(part)
@@ -149,14 +162,14 @@ def account(
     explained = explain_rows(learned, part, spec.training.groups)
     by_name = {feature.name: feature for feature in spec.features}
     moved = model_reasons(explained, features, by_name)
-    usual = usual_points(spec, standing.snapshot, explained.parts)
+    points_usual = usual_points(spec, usual or standing.snapshot, explained.parts)
     for place, user in enumerate(users):
         by_part = points_by_part(spec, contributions, explained.parts, place)
         log_odds = dict(zip(explained.parts, explained.values[place].tolist(), strict=True))
         users[place] = replace(
             user,
             model_reasons=tuple(moved[place]),
-            agreement=agreement(by_part, log_odds, usual),
+            agreement=agreement(by_part, log_odds, points_usual),
             base=explained.base,
             influences=influences(
                 spec, contributions, user.reasons, explained, features[place], place

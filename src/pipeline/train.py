@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -21,14 +22,16 @@ from ..models.candidates import CANDIDATES, available, check_names
 from ..spec.model import Spec
 from ..tracking import Store
 from ..warehouse.engine import Warehouse
+from ..warehouse.spark import SparkWarehouse
 from .build import Say
 from .fit_key import run_key
-from .fold_fits import fit_folds
+from .fold_fits import Here, Place, fit_folds
 from .leakage import watch
 from .log_training import log_training
 from .scorers import SCORECARD
 from .show_comparison import resampling_lines
 from .spend_folds import fit_spend_folds
+from .train_there import ON_CLUSTER, ON_SAMPLE, OnCluster, check_on_cluster
 from .training_data import Course, set_course
 from .training_world import make_world_if_needed
 from .tune import tuned_params
@@ -72,8 +75,9 @@ def train(
     """Fit candidates on temporal folds, compare them on tests they have not seen, log everything.
 
     as_of: of the last test; the latest date whose outcomes are known when None. horizon: the
-    spec's when None. candidates: all that the spec can feed when None. tune: trials of a search
-    for better parameters on the folds before the last test; the last test alone then judges.
+    spec's when None. candidates: all that the spec can feed, and the warehouse can fit, when
+    None. tune: trials of a search for better parameters on the folds before the last test; the
+    last test alone then judges.
     folds: tests; the spec's when None. seed: of all that is random. note: told what a person
     should know, such as a tracking server that failed, in whose stead the local store keeps the
     run.
@@ -90,16 +94,15 @@ def train(
     course = set_course(
         spec, warehouse, as_of=as_of, horizon=horizon, folds=folds, seed=seed, say=say
     )
-    known = available(course.plan)
-    chosen = list(dict.fromkeys(candidates)) if candidates else known
-    check_names(chosen, known)
+    chosen = _chosen(candidates, course, warehouse)
     home = warehouse.files / spec.name / "training"
     params = tuned_params(
         spec, course, chosen, trials=tune, folder=home, say=say, progress=progress
     )
     key = run_key(course, chosen, params)
     folder = home / key
-    fits = fit_folds(spec, course, chosen, params=params, folder=folder, say=say)
+    with _place(warehouse, course) as place:
+        fits = fit_folds(spec, course, chosen, params=params, folder=folder, say=say, place=place)
     explains = [name for name, scorer in fits.scorers.items() if scorer.explains]
     say("comparing")
     comparison = compare(
@@ -132,6 +135,24 @@ def train(
         spend=spend, say=say, note=note,
     )  # fmt: skip
     return Training(run, kept, folder, course, comparison, sentinels)
+
+
+def _chosen(candidates: Sequence[str] | None, course: Course, warehouse: Warehouse) -> list[str]:
+    """Return the candidates to fit: all that the spec can feed and the warehouse can fit."""
+    known = available(course.plan)
+    on_spark = isinstance(warehouse, SparkWarehouse)
+    every = [name for name in known if not on_spark or name in (*ON_SAMPLE, *ON_CLUSTER)]
+    chosen = list(dict.fromkeys(candidates)) if candidates else every
+    check_names(chosen, known)
+    if on_spark:
+        check_on_cluster(chosen)
+    return chosen
+
+
+def _place(warehouse: Warehouse, course: Course) -> AbstractContextManager[Place]:
+    if isinstance(warehouse, SparkWarehouse):
+        return OnCluster(warehouse, course)
+    return nullcontext(Here(course.plan))
 
 
 def costs_of(spec: Spec) -> Costs | None:

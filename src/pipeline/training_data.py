@@ -282,7 +282,7 @@ def _refuse_undated(spec: Spec, warehouse: Warehouse) -> None:
                 f"select count(*) from {quote_name(landing_schema(spec))}.users "
                 f"where valid_from is null and {given} is not null"
             )
-            found = con.execute(translate(sql, warehouse.engine)).fetchone()
+            found = con.execute(translate(sql, warehouse.dialect)).fetchone()
             if found and found[0]:
                 raise SpecError(
                     f"features.{feature.name}: {found[0]:,} rows of users give this attribute "

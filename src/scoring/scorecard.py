@@ -87,12 +87,16 @@ class Scorecard:
 
         The expression is exact: it gives the same hundredths as `score`.
         """
+        return f"cast({self.sql_hundredths()} as double) / {HUNDREDTHS}"
+
+    def sql_hundredths(self) -> str:
+        """Return the score in whole hundredths of a point as one SQL expression."""
         parts = [points_sql(term) for term in self.spec.terms if term.group is None]
         for group in self.spec.groups:
             members = [points_sql(term) for term in self.spec.terms if term.group == group]
             if members:
                 parts.append(f"least({' + '.join(members)}, {self._cap(group)})")
-        return f"cast(least(greatest({' + '.join(parts)}, 0), {_FULL}) as double) / {HUNDREDTHS}"
+        return f"least(greatest({' + '.join(parts)}, 0), {_FULL})"
 
     def _cap(self, group: str) -> int:
         return round(self.spec.groups[group].cap * HUNDREDTHS)

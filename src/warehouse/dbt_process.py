@@ -19,6 +19,10 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+from ..errors import WhyrankError
+
+SESSION = "session.json"  # beside a rendered project: what its session of Spark's is to be told
+
 
 def _end_with_parent(parent: int) -> None:
     """Ask the system to end this process when the one that started it ends, however it ends.
@@ -43,12 +47,16 @@ def main(arguments: list[str]) -> int:
     """Run one dbt command on a project; return the exit code."""
     parent, project, command, *rest = arguments
     _end_with_parent(int(parent))
-    on_spark = (Path(project) / "session.json").exists()
+    on_spark = (Path(project) / SESSION).exists()
     if on_spark:
         from .spark import open_told
 
         # dbt takes the session that its process has; a test finds the views of no earlier one.
-        open_told(Path(project), marts=command == "test")
+        try:
+            open_told(Path(project), marts=command == "test")
+        except WhyrankError as unable:
+            sys.stdout.write(json.dumps({"nodes": [], "error": str(unable), "told": True}) + "\n")
+            return 1
     from dbt.cli.main import dbtRunner
 
     call = ["--quiet", "--no-use-colors", "--no-version-check", "--log-level-file=info"]

@@ -90,6 +90,8 @@ def run_dbt(
                 f"{advise(_reason(node.message))} (log: {log})"
             )
     if answer["error"]:
+        if answer.get("told"):  # before dbt began, and said as it should be
+            raise WarehouseError(answer["error"])
         raise WarehouseError(
             f"dbt {command} failed: {advise(_reason(answer['error']))} (log: {log})"
         )

@@ -66,10 +66,17 @@ class Warehouse(ABC):
     """Where events are kept and models are built, and the folder of files that goes with it.
 
     engine: whose SQL it speaks. name: what messages call it, without secrets. files: the folder
-    of the rendered project, of published copies and of what is spilled.
+    of the rendered project, of published copies and of what is spilled. sample: how many users a
+    published copy holds at most, where everybody is read in another way; None for all.
     """
 
     engine: Engine
+    sample: int | None = None
+
+    @property
+    def dialect(self) -> Engine:
+        """Whose SQL its connections take: the engine's, unless models run elsewhere."""
+        return self.engine
 
     @property
     @abstractmethod
@@ -118,14 +125,19 @@ class Warehouse(ABC):
     def advice(self, message: str) -> str:
         """Return one line, with what to do about it, for an error message of the engine's."""
 
-    def prepare(self, con: Connection, spec: Spec, project: Path) -> None:  # noqa: B027 - may be
+    def prepare(self, spec: Spec, project: Path) -> None:  # noqa: B027 - may be
         """Bring what was loaded to where models run: nothing to do where they read it themselves.
 
         project: the folder of the rendered project, which dbt is about to run.
         """
 
-    def adopt(self, con: Connection, spec: Spec) -> None:  # noqa: B027 - may be
-        """Let a connection see the tables that models made: nothing to do where it does."""
+    def models(self, con: Connection, spec: Spec) -> AbstractContextManager[Connection]:
+        """Open a connection that sees the tables that models made; `con` itself where it does.
+
+        Raises WarehouseError when it cannot be opened.
+        """
+        del spec
+        return nullcontext(con)
 
     def location(self, schema: str) -> str:
         """Return the folder that a schema's tables are files of; empty where they are none."""

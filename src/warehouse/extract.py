@@ -5,10 +5,11 @@ From Postgres they come by ADBC, batch by batch, in one transaction that sees on
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import duckdb
 import pyarrow as pa
@@ -17,6 +18,9 @@ import pyarrow.parquet as pq
 from ..errors import WarehouseError
 from ..spec.expressions import quote_name, quote_text
 from .engine import Connection, Warehouse
+
+if TYPE_CHECKING:
+    from .spark_session import SparkConnection
 
 
 class Extract(Protocol):
@@ -40,8 +44,11 @@ def extracting(warehouse: Warehouse, con: Connection, schema: str) -> Iterator[E
 
     Raises WarehouseError when the warehouse fails on the way.
     """
-    if warehouse.engine != "postgres":  # of Spark, the catalog sees the files
-        yield _FromDuckDB(cast("duckdb.DuckDBPyConnection", con), schema)
+    if isinstance(con, duckdb.DuckDBPyConnection):  # also of Spark: its catalog
+        yield _FromDuckDB(con, schema)
+        return
+    if warehouse.engine == "spark":
+        yield _FromSpark(cast("SparkConnection", con), schema)
         return
     # Only here: they load pandas and libpq, for which scoring from a file would wait.
     import adbc_driver_manager
@@ -76,6 +83,29 @@ class _FromDuckDB:
         self._con.execute(
             f"copy ({sql}) to {quote_text(str(path))} (format parquet, compression zstd)"
         )
+
+
+class _FromSpark:
+    def __init__(self, con: SparkConnection, schema: str) -> None:
+        self._con, self._schema = con, schema
+
+    def first(self, sql: str) -> Any:
+        """Return the first value that a statement gives, None when there is no row."""
+        found = self._con.execute(sql).fetchone()
+        return found[0] if found else None
+
+    def write(self, table: str, path: Path, *, where: str = "", order: str = "") -> None:
+        """Write a table's rows as `Extract.write` says; a worker writes them, as one file."""
+        sql = f"select * from {quote_name(self._schema)}.{quote_name(table)}"
+        rows = self._con.session.sql(sql + (f" where {where}" if where else "")).repartition(1)
+        keys = rows.columns if order == "all" else [order] if order else []
+        if keys:
+            rows = rows.sortWithinPartitions(*(rows[key].asc_nulls_last() for key in keys))
+        folder = path.with_suffix(".written")
+        rows.write.mode("overwrite").option("compression", "zstd").parquet(str(folder))
+        (written,) = folder.glob("*.parquet")
+        written.rename(path)
+        shutil.rmtree(folder)
 
 
 class _FromPostgres:

@@ -32,8 +32,11 @@ from .published_there import (
     published_name,
     published_schema,
 )
+from .sample import USER_TABLES, in_sample
 
 KEPT_BUILDS = 3
+_EVERYONE = "everyone"
+_IN_PLACE = ("user_features", "outcomes", "user_details")  # what a cluster scores and learns from
 TABLES = (
     "outcomes",
     "daily_events",
@@ -45,7 +48,11 @@ TABLES = (
 
 @dataclass(frozen=True)
 class BuildInfo:
-    """What a build was made of: its id, spec, dates and the data behind it."""
+    """What a build was made of: its id, spec, dates and the data behind it.
+
+    users: of all. sampled_below: the bound of the sample that stands for them (`sample`), empty
+    where everybody is there.
+    """
 
     build_id: str
     spec: str
@@ -55,6 +62,7 @@ class BuildInfo:
     last_event: str
     users: int
     tables: tuple[str, ...]
+    sampled_below: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,10 @@ class Published:
                 f"no snapshot as of {chosen}; built: {built}. Run `whyrank build --as-of {chosen}`"
             )
         return path
+
+    def everyone(self, name: str) -> Path:
+        """Return the folder with all of a table's rows, where the build was made on Spark."""
+        return self.folder / _EVERYONE / name
 
     def table(self, name: str) -> Path:
         """Return the file of a table without dates, such as outcomes or daily_user_metrics.
@@ -128,10 +140,23 @@ def publish(
             forget_there(con, spec.name, KEPT_BUILDS)
             published = _fetched(warehouse, con, spec.name, root, info)
         else:
+            location = warehouse.location(marts_schema(spec))
+            folder = Path(location) if location else None
             with extracting(warehouse, con, marts_schema(spec)) as extract:
-                published = _copied(extract, root, info)
+                published = _copied(extract, root, info, in_place=folder)
         _forget_old(root, info.build_id)
     return published
+
+
+def _hold(table: Path, copy: Path) -> None:
+    """Hold a table's files under a second name, which stays when the next build drops the first."""
+    for file in sorted(table.rglob("*.parquet")):
+        target = copy / file.relative_to(table)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.hardlink_to(file)
+        except OSError:  # not every file system has a second name for a file
+            shutil.copyfile(file, target)
 
 
 def _fetched(
@@ -148,23 +173,34 @@ def _fetched(
 
 
 def _copied(
-    extract: Extract, root: Path, info: BuildInfo, named: Callable[[str], str] = str
+    extract: Extract,
+    root: Path,
+    info: BuildInfo,
+    named: Callable[[str], str] = str,
+    *,
+    in_place: Path | None = None,
 ) -> Published:
     """Write a build's tables to a folder of its own and make it the current one here.
 
-    named: what a table is called where it comes from.
+    named: what a table is called where it comes from. in_place: the folder whose tables are files
+    that the copy holds as well, as they are.
     """
+    inside = in_sample("user_id", info.sampled_below)
     folder = root / info.build_id
     root.mkdir(parents=True, exist_ok=True)
     # Under another name until it is whole: two readers may fetch the same build at once.
     part = Path(tempfile.mkdtemp(prefix=f".{info.build_id}.", dir=root))
     try:
         for day in info.as_of_dates:
-            where = f"as_of = date {quote_text(day)}"
+            where = f"as_of = date {quote_text(day)} and {inside}"
             path = part / f"user_features_{day}.parquet"
             extract.write(named("user_features"), path, where=where, order="user_id")
         for name in info.tables:
-            extract.write(named(name), part / f"{name}.parquet", order="all")
+            where = inside if name in USER_TABLES else ""
+            extract.write(named(name), part / f"{name}.parquet", where=where, order="all")
+        if in_place is not None:
+            for name in _IN_PLACE:
+                _hold(in_place / name, part / _EVERYONE / name)
         text = json.dumps(asdict(info), indent=1)
         (part / "build.json").write_text(text, encoding="utf-8")
         part.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Spark as the warehouse: its URL, its sessions, and the folder that all of its machines share.
+"""Spark as the warehouse: its URL, and the folder that all of its machines share.
 
     spark://HOST:PORT?folder=/shared/whyrank       a cluster
     spark://local[*]?folder=data/spark             this machine's cores
@@ -11,52 +11,49 @@ is told where the files are.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
-from ..errors import UsageError, WarehouseError
+from ..errors import UsageError
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
+from .dbt_process import SESSION
 from .dialects import Engine
-from .engine import Cursor, DuckDBWarehouse
+from .engine import DuckDBWarehouse
 from .project import landing_schema, marts_schema
 from .spark_log import send_log
+from .spark_session import (
+    SCHEME,
+    SparkConnection,
+    open_session,
+    refuse_unreachable,
+    refuse_without_spark,
+    spark_advice,
+    spark_errors,
+)
 
 if TYPE_CHECKING:
-    from pyspark.sql import Row, SparkSession
+    from pyspark.sql import SparkSession
 
-SCHEME: Final = "spark://"
 DEFAULT_FOLDER: Final = "data/spark"
-SESSION: Final = "session.json"
-JAVA: Final = (17, 21)
-# Times are UTC without a zone, names stand in double quotes, and what cannot be is an error.
-MEANING: Final[Mapping[str, str]] = {
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.timestampType": "TIMESTAMP_NTZ",
-    "spark.sql.ansi.enabled": "true",
-    "spark.sql.ansi.doubleQuotedIdentifiers": "true",
-    "spark.sql.catalogImplementation": "in-memory",
-    # A table that a killed run left behind is written over.
-    "spark.sql.legacy.allowNonEmptyLocationInCTAS": "true",
-    "spark.ui.enabled": "false",
-}
+SAMPLE: Final = 100_000
 
 
 @dataclass(frozen=True)
 class SparkWarehouse(DuckDBWarehouse):
-    """A Spark master and the folder that driver and workers share; `path` is the catalog's file."""
+    """A Spark master and the folder that driver and workers share; `path` is the catalog's file.
+
+    sample: how many users, at most, the driver reads itself: to compare scorers, for example.
+    """
 
     master: str = "local[*]"
     engine: Engine = "spark"
+    sample: int = SAMPLE
 
     @property
     def name(self) -> str:
@@ -68,20 +65,31 @@ class SparkWarehouse(DuckDBWarehouse):
         """The shared folder."""
         return self.path.parent
 
+    @property
+    def dialect(self) -> Engine:
+        """DuckDB's: connections lead to the catalog."""
+        return "duckdb"
+
+    def advice(self, message: str) -> str:
+        """Return one line, with what to do about it, for an error message of Spark's."""
+        return spark_advice(message)
+
     def profile(self, schema: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Return dbt's settings for building into a schema; there are no secrets."""
         target = {"type": "spark", "method": "session", "schema": schema, "host": "-", "threads": 1}
         return target, {}
 
-    def prepare(self, con: Any, spec: Spec, project: Path) -> None:
+    def prepare(self, spec: Spec, project: Path) -> None:
         """Write the days that loads touched, and what dbt's process needs to open a session."""
+        refuse_without_spark()
+        refuse_unreachable(self.master)
         landing = quote_name(landing_schema(spec))
-        tables = {
-            f"{landing}.{name}": path for name, path in send_log(con, spec, self.files).items()
-        }
+        with self.connect() as con:
+            sent = send_log(con, spec, self.files)
+        tables = {f"{landing}.{name}": path for name, path in sent.items()}
         told = {
             "master": self.master,
-            "settings": {"spark.sql.warehouse.dir": str((self.files / "spark").resolve())},
+            "settings": self._settings(),
             "schemas": [landing, quote_name(marts_schema(spec))],
             "marts": self.location(marts_schema(spec)),
             "tables": {name: str(path.resolve()) for name, path in tables.items()},
@@ -89,24 +97,41 @@ class SparkWarehouse(DuckDBWarehouse):
         project.mkdir(parents=True, exist_ok=True)
         (project / SESSION).write_text(json.dumps(told, indent=1), encoding="utf-8")
 
-    def adopt(self, con: Any, spec: Spec) -> None:
-        """Let the catalog see the tables that Spark made, as views of their files."""
+    @contextmanager
+    def models(self, con: Any, spec: Spec) -> Iterator[SparkConnection]:
+        """Open a session that sees what models made; the catalog sees it too, as views of files."""
         schema = marts_schema(spec)
         con.execute(f"create schema if not exists {quote_name(schema)}")
-        for folder in sorted((self._marts / schema).iterdir()):
-            files = quote_text(str(folder.resolve() / "*.parquet"))
+        folders = sorted(each for each in Path(self.location(schema)).iterdir() if each.is_dir())
+        for folder in folders:
+            files = quote_text(str(folder / "**" / "*.parquet"))
             con.execute(
                 f"create or replace view {quote_name(schema)}.{quote_name(folder.name)} as "
-                f"select * from read_parquet({files})"
+                f"select * from read_parquet({files}, hive_partitioning = true)"
             )
+        with self.session() as session:
+            _register(session, [quote_name(schema)], _of_folders(quote_name(schema), folders))
+            yield SparkConnection(session)
+
+    @contextmanager
+    def session(self) -> Iterator[SparkSession]:
+        """Open a session, with nothing in its catalog, and end it at the end.
+
+        Raises WarehouseError when it cannot be opened, and for what fails inside.
+        """
+        session = open_session(self.master, self._settings())
+        try:
+            with spark_errors(self.master):
+                yield session
+        finally:
+            session.stop()
 
     def location(self, schema: str) -> str:
         """Return the folder of a schema's tables."""
-        return str((self._marts / schema).resolve())
+        return str((self.files / "marts" / schema).resolve())
 
-    @property
-    def _marts(self) -> Path:
-        return self.files / "marts"
+    def _settings(self) -> dict[str, str]:
+        return {"spark.sql.warehouse.dir": str((self.files / "spark").resolve())}
 
 
 def open_spark(url: str) -> SparkWarehouse:
@@ -120,63 +145,29 @@ def open_spark(url: str) -> SparkWarehouse:
     'spark://10.0.0.5:7077?folder=data/spark'
     """
     place, _, query = url.removeprefix(SCHEME).partition("?")
-    options = parse_qs(query)
+    options = {name: values[0] for name, values in parse_qs(query).items()}
     local = re.fullmatch(r"local(\[(\*|\d+)\])?", place)
     if not local and not re.fullmatch(r"[\w.-]+:\d+(,[\w.-]+:\d+)*", place):
         raise UsageError(
             f"warehouse {url!r} names no Spark master: write spark://HOST:PORT (7077 unless the "
             "cluster says otherwise) or spark://local[*], and ?folder=PATH for the shared folder"
         )
-    if set(options) - {"folder"}:
-        raise UsageError(f"warehouse {url!r}: the only option is folder: ?folder=PATH")
-    folder = Path(options.get("folder", [DEFAULT_FOLDER])[0])
-    return SparkWarehouse(folder / "catalog.duckdb", master=place if local else f"{SCHEME}{place}")
-
-
-class _Rows:
-    """What a statement gave back, fetched."""
-
-    def __init__(self, rows: list[Row]) -> None:
-        self._rows = iter(rows)
-
-    def fetchone(self) -> Any:
-        """Return the next row, or None."""
-        row = next(self._rows, None)
-        return None if row is None else tuple(row)
-
-    def fetchall(self) -> list[Any]:
-        """Return the rows that are left."""
-        return [tuple(row) for row in self._rows]
-
-
-class SparkConnection:
-    """A session in which statements are run as on DuckDB, parameters marked by ?."""
-
-    engine: Engine = "spark"
-
-    def __init__(self, session: SparkSession) -> None:
-        self.session = session
-
-    def execute(self, query: Any, parameters: Any = None, /) -> Cursor:
-        """Run one statement and fetch what it gives, which had better be little."""
-        return _Rows(self.session.sql(query, args=list(parameters or ())).collect())
-
-
-def open_session(master: str, settings: Mapping[str, str]) -> SparkSession:
-    """Return this process's Spark session on a master, with our meaning of SQL.
-
-    settings: more of Spark's own. Workers run the Python that runs us.
-    """
-    from pyspark.sql import SparkSession
-
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder.master(master).appName("whyrank")
-    # A machine that is its own cluster need not know its name in a network.
-    here = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-    alone = here if master.startswith("local") else {}
-    for key, value in {**MEANING, **alone, **settings}.items():
-        builder = builder.config(key, value)
-    return builder.getOrCreate()
+    if set(options) - {"folder", "sample"}:
+        raise UsageError(
+            f"warehouse {url!r}: the only options are folder and sample: ?folder=PATH&sample=USERS"
+        )
+    sample = options.get("sample", str(SAMPLE))
+    if not re.fullmatch(r"[1-9]\d{0,8}", sample):
+        raise UsageError(
+            f"warehouse {url!r}: sample = {sample!r} must be a number of users, at least 1: leave "
+            f"it out for {SAMPLE:,}"
+        )
+    folder = Path(options.get("folder", DEFAULT_FOLDER))
+    return SparkWarehouse(
+        folder / "catalog.duckdb",
+        master=place if local else f"{SCHEME}{place}",
+        sample=int(sample),
+    )
 
 
 def open_told(project: Path, *, marts: bool = False) -> SparkSession:
@@ -186,43 +177,24 @@ def open_told(project: Path, *, marts: bool = False) -> SparkSession:
     """
     told = json.loads((project / SESSION).read_text(encoding="utf-8"))
     session = open_session(told["master"], told["settings"])
-    session.sparkContext.setLogLevel("ERROR")
-    for schema in told["schemas"]:
-        session.sql(f"create database if not exists {schema}")
     tables = dict(told["tables"])
     if marts:
-        schema = told["schemas"][-1]
-        folders = sorted(Path(told["marts"]).iterdir())
-        tables |= {f"{schema}.{quote_name(each.name)}": str(each) for each in folders}
-    for name, path in tables.items():
-        session.sql(f"create or replace view {name} as select * from parquet.`{path}`")
+        folders = sorted(each for each in Path(told["marts"]).iterdir() if each.is_dir())
+        tables |= _of_folders(told["schemas"][-1], folders)
+    _register(session, told["schemas"], tables)
     return session
 
 
-def refuse_without_spark() -> None:
-    """Raise WarehouseError unless Spark, dbt's part for it and a Java that it runs on are there."""
-    missing = [name for name in ("pyspark", "dbt.adapters.spark") if not _is_there(name)]
-    if missing:
-        raise WarehouseError(
-            f"a spark:// warehouse needs {' and '.join(missing)}, an extra: run "
-            "`pip install 'whyrank[spark]'`"
-        )
-    java = os.environ.get("JAVA_HOME", "")
-    program = shutil.which(str(Path(java) / "bin" / "java") if java else "java")
-    where = f"JAVA_HOME={java}" if java else "the PATH"
-    wanted = "install Java 17 or 21 (Debian: openjdk-17-jre-headless) or point JAVA_HOME at one"
-    if program is None:
-        raise WarehouseError(f"Spark runs on Java, and {where} has none: {wanted}")
-    # What it is, is said on the standard error of a program that is the user's own.
-    said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
-    found = re.search(r'version "(\d+)', said.stderr)
-    if not found or int(found[1]) not in JAVA:
-        version = f"is Java {found[1]}" if found else "is no Java that answers to -version"
-        raise WarehouseError(f"Spark 4.0 runs on Java 17 and 21, and {program} {version}: {wanted}")
+def _of_folders(schema: str, folders: list[Path]) -> dict[str, str]:
+    return {f"{schema}.{quote_name(each.name)}": str(each) for each in folders}
 
 
-def _is_there(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+def _register(session: SparkSession, schemas: list[str], tables: dict[str, str]) -> None:
+    for schema in schemas:
+        session.sql(f"create database if not exists {schema}")
+    for name, path in tables.items():
+        session.sql(f"create or replace view {name} as select * from {_parquet(path)}")
+
+
+def _parquet(path: str) -> str:
+    return f"parquet.`{path.replace('`', '``')}`"

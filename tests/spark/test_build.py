@@ -1,115 +1,142 @@
-"""A build on Spark, from the command line: the published tables are those of DuckDB."""
+"""Builds on a cluster, from the command line: the published tables are those of DuckDB."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from whyrank.errors import UsageError, WarehouseError
+from tests.parity import check_rows, in_order
 from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.spark import refuse_without_spark
+from whyrank.warehouse.published import read_published
+from whyrank.warehouse.sample import in_sample
 
-from .test_parity import plain, same
+from .cluster import Cluster
+from .running import whyrank
 
-pytestmark = pytest.mark.spark
-
-
-def whyrank(folder: Path, *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "whyrank.cli", *words],
-        cwd=folder, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+FEW = 25  # users that the driver reads itself
 
 
-def published(folder: Path) -> dict[str, list[tuple[object, ...]]]:
-    current = folder / "media" / "published"
-    build = current / (current / "current").read_text()
+def published(url: str) -> tuple[dict[str, list[tuple[object, ...]]], str]:
+    """Return the rows of every published file, and the bound of the sample in them."""
+    build = read_published(open_warehouse(url), "media")
     found = {}
     with duckdb.connect() as con:
-        for path in sorted(build.glob("*.parquet")):
-            rows = con.execute(f"select * from '{path}'").fetchall()
-            found[path.name] = sorted((tuple(map(plain, row)) for row in rows), key=repr)
-    return found
+        for path in sorted(build.folder.glob("*.parquet")):
+            # By name: a column that folders are named after comes last.
+            names = sorted(row[0] for row in con.execute(f"describe from '{path}'").fetchall())
+            listed = ", ".join(f'"{name}"' for name in names)
+            rows = con.execute(f"select {listed} from '{path}'").fetchall()
+            found[path.name] = in_order(rows)
+    return found, build.info.sampled_below
 
 
-def test_builds_in_two_steps_publish_what_duckdb_does(tmp_path: Path) -> None:
-    pytest.importorskip("pyspark", reason="Spark is an extra: pip install whyrank[spark]")
-    whyrank(tmp_path, "generate", "--spec", "media", "--users", "60", "--days", "12",
+@pytest.fixture(scope="module")
+def built(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Load and build in two steps on both engines; give the URLs."""
+    folder = tmp_path_factory.mktemp("built")
+    whyrank(folder, "generate", "--spec", "media", "--users", "60", "--days", "12",
             "--out", "log.parquet")  # fmt: skip
     with duckdb.connect() as con:
         con.execute("set timezone = 'UTC'")
         # The second part brings days that are new and days that the first one had brought.
         for name, which in (("first", "<"), ("second", ">=")):
             con.execute(
-                f"copy (select * from '{tmp_path}/log.parquet' where (hash(event_id) % 5 = 0 or "
+                f"copy (select * from '{folder}/log.parquet' where (hash(event_id) % 5 = 0 or "
                 f"event_time >= timestamptz '2026-01-08 00:00:00+00')::int {which} 1) "
-                f"to '{tmp_path}/{name}.parquet' (format parquet)"
+                f"to '{folder}/{name}.parquet' (format parquet)"
             )
-    where = {
-        "spark": ("--spec", "media", "--warehouse", "spark://local[2]?folder=spark"),
-        "duck": ("--spec", "media", "--warehouse", "duckdb:///duck.duckdb"),
+    urls = {
+        "spark": f"{cluster.master}?folder={folder}/spark&sample={FEW}",
+        "duck": f"duckdb:///{folder}/duck.duckdb",
     }
-    for engine, words in where.items():
-        whyrank(tmp_path, "ingest", "first.parquet", "--users-file", "log_users.parquet", *words)
-        whyrank(tmp_path, "build", *words)
-        whyrank(tmp_path, "ingest", "second.parquet", *words)
-        whyrank(tmp_path, "build", "--check", *words)
-        whyrank(tmp_path, "score", "--top", "5", "--out", f"{engine}.csv", *words)
-    there, here = published(tmp_path / "spark"), published(tmp_path / "duck")
+    for url in urls.values():
+        words = ("--spec", "media", "--warehouse", url)
+        whyrank(folder, "ingest", "first.parquet", "--users-file", "log_users.parquet", *words)
+        whyrank(folder, "build", *words)
+        whyrank(folder, "ingest", "second.parquet", *words)
+        whyrank(folder, "build", "--check", "--as-of", "2026-01-11", "--as-of", "2026-01-13",
+                *words)  # fmt: skip
+    return urls
+
+
+def test_builds_in_two_steps_publish_what_duckdb_does(built: dict[str, str]) -> None:
+    (there, bound), (here, everyone) = published(built["spark"]), published(built["duck"])
+    assert bound
+    assert not everyone
     assert there.keys() == here.keys()
-    for name, rows in here.items():
-        assert len(rows) == len(there[name]), name
-        for one, other in zip(rows, there[name], strict=True):
-            assert all(map(same, one, other)), (name, one, other)
-    columns = "rank, user_id, score, label"
+    duck = read_published(open_warehouse(built["duck"]), "media")
     with duckdb.connect() as con:
-        lists = [
-            con.execute(f"select {columns} from '{tmp_path}/{e}.csv'").fetchall() for e in where
-        ]
-    assert len(lists[0]) == 5
-    assert lists[0] == lists[1]
+        (kept,) = con.execute(
+            f"select count(*) from '{duck.snapshot()}' where {in_sample('user_id', bound)}"
+        ).fetchone() or (0,)
+    assert 0 < kept < len(here[duck.snapshot().name])
+    for name, rows in here.items():
+        expected = rows
+        if name.startswith(("user_", "outcomes", "experiment_units")):
+            ids = {row[_place(built["duck"], name)] for row in there[name]}
+            expected = [row for row in rows if row[_place(built["duck"], name)] in ids]
+        check_rows(name, expected, there[name])
+    assert len(there[duck.snapshot().name]) == kept
 
 
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("spark://", "names no Spark master"),
-        ("spark://local[x]", "names no Spark master"),
-        ("spark://host", "names no Spark master"),
-        ("spark://host:7077?path=x", "the only option is folder"),
-    ],
-)
-def test_a_url_that_names_no_master_is_refused(url: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        open_warehouse(url)
+def _place(url: str, name: str) -> int:
+    """Return where user_id stands among a file's columns in the order of their names."""
+    path = read_published(open_warehouse(url), "media").folder / name
+    with duckdb.connect() as con:
+        rows = con.execute(f"describe from '{path}'").fetchall()
+    return sorted(row[0] for row in rows).index("user_id")
 
 
-@pytest.mark.parametrize(
-    ("version", "said"),
-    [("11.0.2", "is Java 11"), ("25", "is Java 25"), ("", "is no Java")],
-)
-def test_another_java_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, said: str
-) -> None:
-    pytest.importorskip("pyspark", reason="Spark is an extra: pip install whyrank[spark]")
-    java = tmp_path / "bin" / "java"
-    java.parent.mkdir()
-    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
-    java.chmod(0o755)
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(WarehouseError, match=f"{said}.*install Java 17 or 21"):
-        refuse_without_spark()
+def test_everybody_is_held_beside_the_sample(built: dict[str, str]) -> None:
+    there = read_published(open_warehouse(built["spark"]), "media")
+    here = read_published(open_warehouse(built["duck"]), "media")
+    with duckdb.connect() as con:
+        for name in ("outcomes", "user_details"):
+            both = [
+                con.execute(f"select user_id from '{place}' order by all").fetchall()
+                for place in (there.everyone(name) / "*.parquet", here.table(name))
+            ]
+            assert both[0] == both[1]
+        files = there.everyone("user_features") / "**" / "*.parquet"
+        for day in here.as_of_dates:
+            found = con.execute(
+                f"select count(*), sum(active_days_28d) from read_parquet('{files}', "
+                "hive_partitioning = true) where as_of = ?",
+                [day],
+            ).fetchone()
+            expected = con.execute(
+                f"select count(*), sum(active_days_28d) from '{here.snapshot(day)}'"
+            ).fetchone()
+            assert found == expected
 
 
-def test_no_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pyspark", reason="Spark is an extra: pip install whyrank[spark]")
-    monkeypatch.delenv("JAVA_HOME", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(WarehouseError, match=r"the PATH has none: install Java 17 or 21"):
-        refuse_without_spark()
+def test_scores_by_points_are_those_of_duckdb(built: dict[str, str], tmp_path: Path) -> None:
+    for engine, url in built.items():
+        (tmp_path / engine).mkdir()
+        whyrank(tmp_path, "score", "--spec", "media", "--warehouse", url, "--top", "7",
+                "--out", f"{engine}/top.csv")  # fmt: skip
+    columns = "rank, user_id, score, label, scorecard_reasons"
+    with duckdb.connect() as con:
+        here, there = (
+            con.execute(f"select {columns} from '{tmp_path}/{engine}/top.csv'").fetchall()
+            for engine in ("duck", "spark")
+        )
+        assert len(here) == 7
+        assert here == there
+        folder = open_warehouse(built["spark"]).files
+        everyone = "select rank, user_id, score, label::varchar from '{}' order by all"
+        assert (
+            con.execute(
+                everyone.format(f"{folder}/media/scores/2026-01-13.parquet/*.parquet")
+            ).fetchall()
+            == con.execute(everyone.format(f"{tmp_path}/duck/all_scores.parquet")).fetchall()
+        )
+    user = here[3][1]
+    said = [
+        whyrank(tmp_path, "explain", str(user), "--spec", "media", "--warehouse", url)
+        for url in built.values()
+    ]
+    assert said[0] == said[1]

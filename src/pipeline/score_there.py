@@ -1,0 +1,386 @@
+"""score and explain on Spark: everybody is ranked where the data are.
+
+Only the users who are listed come to the driver, and only they are explained. The scorecard alone
+is said in SQL; what a learned scorer makes of users, workers find by the code that finds it
+anywhere.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from ..features.matrix import KEYS, Snapshot
+from ..scorer import Floats, Integers
+from ..scoring.ranking import LABELS, RankedUser
+from ..scoring.scorecard import Scorecard
+from ..spec.expressions import quote_name
+from ..spec.model import Spec
+from ..spec.scorecard import HUNDREDTHS
+from ..warehouse.dialects import translate
+from ..warehouse.published import Published
+from ..warehouse.spark import SparkWarehouse
+from .scorers import Chosen
+from .standing import Standing, account, features_read, read_features, stand
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+_SCORED: Final = {
+    "user_id": "string",
+    "in_population": "boolean",
+    "score": "double",
+    "code": "int",
+    "hundredths": "int",
+    "margin": "double",
+    "probability": "double",
+    "expected_spend": "double",
+}
+_PLACED: Final = {"place": "long", "below": "double", "decile": "int"}
+
+
+@dataclass(frozen=True)
+class RankedThere:
+    """What came back: the listed users, those whom two scorers put furthest apart, and counts.
+
+    scores: the folder of everybody's scores. details: what is passed through, by user_id.
+    """
+
+    users: tuple[RankedUser, ...]
+    apart: tuple[RankedUser, ...]
+    labels: Mapping[str, int]
+    details: Mapping[str, Mapping[str, str | None]]
+    scores: Path
+
+    @property
+    def population(self) -> int:
+        """How many users were ranked."""
+        return sum(self.labels.values())
+
+
+@dataclass(frozen=True)
+class OneThere:
+    """Where one user stands: by what, at which rank among how many, and all their features."""
+
+    user: RankedUser
+    population: int
+    in_population: bool
+    features: Mapping[str, object]
+
+
+def rank_there(
+    spec: Spec,
+    warehouse: SparkWarehouse,
+    published: Published,
+    chosen: Chosen,
+    as_of: date | None,
+    *,
+    everyone: bool,
+    top: int,
+) -> RankedThere:
+    """Rank everybody as of a date, write their scores to the shared folder, list the top.
+
+    Ranks, scores, ties and chances are those that the same scorer gives anywhere else.
+    Raises WarehouseError when the date or a feature is not built, or Spark fails.
+    """
+    day = as_of or published.as_of_dates[-1]
+    # Of the sample: whom the usual points are told by; it also says what is not built.
+    usual = read_features(spec, published, chosen, day, everyone=everyone)
+    target = warehouse.files / spec.name / "scores" / f"{day.isoformat()}.parquet"
+    with warehouse.session() as session:
+        people = _people(session, spec, published, chosen, day)
+        if not everyone:
+            people = people.where("in_population")
+        _write(_ranked(session, spec, chosen, people), target)
+        scores = session.read.parquet(str(target))
+        counts = {row["label"]: row["count"] for row in scores.groupBy("label").count().collect()}
+        listed = _listed(people, scores.where(scores["rank"] <= top).orderBy("rank"))
+        apart = pa.table({})
+        if "disagreement" in scores.columns:
+            widest = scores.orderBy(scores["disagreement"].desc(), "user_id").limit(top)
+            apart = _listed(people, widest)
+        details = _details(session, published, spec.users.pass_through, listed)
+    return RankedThere(
+        users=tuple(_accounts(spec, chosen, listed, usual)),
+        apart=tuple(_accounts(spec, chosen, apart, usual)),
+        labels={label: int(counts.get(label, 0)) for label in LABELS},
+        details=details,
+        scores=target,
+    )
+
+
+def explain_there(
+    spec: Spec,
+    warehouse: SparkWarehouse,
+    published: Published,
+    chosen: Chosen,
+    as_of: date | None,
+    user_id: str,
+) -> OneThere | None:
+    """Say where one user stands among the population as of a date; None where there is no such."""
+    from pyspark.sql.functions import col, lit
+
+    day = as_of or published.as_of_dates[-1]
+    usual = read_features(spec, published, chosen, day, everyone=True)
+    with warehouse.session() as session:
+        everyone = _everyone(session, published, day)
+        features = everyone.where(col("user_id") == lit(user_id)).toArrow().to_pylist()
+        if not features:
+            return None
+        people = _people(session, spec, published, chosen, day)
+        scored = _scored(session, spec, chosen, people)
+        own = scored.where(col("user_id") == lit(user_id))
+        (found,) = own.collect()
+        key = _key(chosen)
+        inside = scored.where("in_population")
+        better = (col(key) > lit(found[key])) | (
+            (col(key) == lit(found[key])) & (col("user_id") < lit(user_id))
+        )
+        population, rank = inside.count(), 1 + inside.where(better).count()
+        row = people.where(col("user_id") == lit(user_id)).toArrow()
+    told = {name: [found[name]] for name in ("score", "hundredths", "code", "probability")}
+    listed = pa.table({**{n: row.column(n) for n in row.column_names}, **told, "rank": [rank]})
+    (user,) = _accounts(spec, chosen, listed, usual)
+    known = {feature.name: features[0][feature.name] for feature in spec.features}
+    return OneThere(user, population, bool(found["in_population"]), known)
+
+
+def _everyone(session: SparkSession, published: Published, day: date) -> DataFrame:
+    from pyspark.sql.functions import col, lit
+
+    snapshots = session.read.parquet(str(published.everyone("user_features")))
+    return snapshots.where(col("as_of") == lit(day))
+
+
+def _people(
+    session: SparkSession, spec: Spec, published: Published, chosen: Chosen, day: date
+) -> DataFrame:
+    """Return everybody as of a date, with what scorers read."""
+    names = dict.fromkeys((*KEYS, *features_read(spec, chosen)))
+    return _everyone(session, published, day).select(*map(quote_column, names))
+
+
+def quote_column(name: str) -> str:
+    """Return a column's name as data frames of Spark's read it.
+
+    >>> quote_column("a.b")
+    '`a.b`'
+    """
+    return f"`{name.replace('`', '``')}`"
+
+
+def _scored(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame) -> DataFrame:
+    """Return everybody's score by a scorer, with the columns of _SCORED."""
+    trained = (chosen.learned, chosen.beside, chosen.spend, chosen.calibrator)
+    if any(each is not None for each in trained):
+        return people.mapInArrow(partial(_stand_batches, spec, chosen), _schema(_SCORED))
+    people.createOrReplaceTempView("people")
+    points = Scorecard(spec.scorecard).sql_hundredths()
+    medium, high = (round(edge * HUNDREDTHS) for edge in (spec.bands.medium, spec.bands.high))
+    sql = (
+        "select user_id, in_population, cast(hundredths as double) / 100 as score, "
+        f"case when hundredths >= {high} then 2 when hundredths >= {medium} then 1 else 0 end "
+        "as code, hundredths, cast(null as double) as margin, cast(null as double) as probability, "
+        "cast(null as double) as expected_spend from "
+        f"(select *, cast({points} as int) as hundredths from people) as p"
+    )
+    return session.sql(translate(sql, "spark"))
+
+
+def _stand_batches(
+    spec: Spec, chosen: Chosen, batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Score batches of users where they are."""
+    for batch in batches:
+        if not len(batch):
+            continue
+        table = pa.Table.from_batches([batch])
+        found = stand(spec, Snapshot(table), chosen)
+        yield _batch(
+            {
+                "user_id": table.column("user_id").combine_chunks(),
+                "in_population": table.column("in_population").combine_chunks(),
+                "score": found.score,
+                "code": found.codes.astype(np.int32),
+                "hundredths": found.hundredths.astype(np.int32),
+                "margin": _or_nulls(found.margin, len(table)),
+                "probability": _or_nulls(found.probability, len(table)),
+                "expected_spend": _or_nulls(found.expected_spend, len(table)),
+            }
+        )
+
+
+def _ranked(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame) -> DataFrame:
+    """Return everybody's rank and score, and how far apart two scorers put them."""
+    from pyspark.sql.functions import abs as apart_from
+    from pyspark.sql.functions import col, element_at, lit
+
+    scored = _scored(session, spec, chosen, people)
+    two = chosen.learned is not None or chosen.beside is not None
+    if two:
+        scored = _placed(scored, "margin", [col("margin").desc()])
+        shares = _shares_below(scored)
+        points = element_at(lit(shares), col("hundredths") + 1)
+        scored = scored.withColumn("disagreement", apart_from(col("below") - points))
+    if _key(chosen) == "hundredths":
+        scored = _placed(
+            scored.drop(*_PLACED), "hundredths", [col("hundredths").desc(), col("user_id")]
+        )
+    label = element_at(lit(list(LABELS)), col("code") + 1)
+    columns: list[Column] = [
+        col("place").cast("int").alias("rank"), col("user_id"), col("score"), label.alias("label"),
+    ]  # fmt: skip
+    if two or chosen.calibrator is not None:
+        columns += [
+            col("probability"), (col("hundredths") / HUNDREDTHS).alias("scorecard_score"),
+            col("expected_spend"), col("decile"),
+        ]  # fmt: skip
+    return scored.select(*columns, *(["disagreement"] if two else []))
+
+
+def _key(chosen: Chosen) -> str:
+    """Return what users are ordered by, the highest first."""
+    return "hundredths" if chosen.learned is None else "margin"
+
+
+def _placed(scored: DataFrame, key: str, order: Sequence[Column]) -> DataFrame:
+    """Return users with their place by a key, ties in the order of user_id, and their decile.
+
+    `below` is the share of users with a lower key, ties in the middle; it is right where `order`
+    keeps equal keys in one part.
+    """
+    from pyspark import StorageLevel
+    from pyspark.sql.functions import spark_partition_id
+
+    # Kept, so that both looks at it see the same parts.
+    parts = scored.repartitionByRange(*order).persist(StorageLevel.DISK_ONLY)
+    counted = parts.groupBy(spark_partition_id().alias("part")).count().collect()
+    sizes = {int(row["part"]): int(row["count"]) for row in counted}
+    starts, total = {}, 0
+    for part in sorted(sizes):
+        starts[part] = total
+        total += sizes[part]
+    names = list(scored.columns)
+    kinds = {field.name: field.dataType.simpleString() for field in scored.schema.fields}
+    return parts.mapInArrow(
+        partial(_place_batches, key, names, starts, total), _schema({**kinds, **_PLACED})
+    )
+
+
+def _place_batches(
+    key: str,
+    names: Sequence[str],
+    starts: Mapping[int, int],
+    total: int,
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    """Number one part's users, the parts before it being counted."""
+    from pyspark import TaskContext
+
+    found = [batch for batch in batches if len(batch)]
+    if not found:
+        return
+    context = TaskContext.get()
+    start = starts[context.partitionId() if context else 0]
+    table = pa.Table.from_batches(found).sort_by([(key, "descending"), ("user_id", "ascending")])
+    place = start + 1 + np.arange(len(table), dtype=np.int64)
+    values = table.column(key).to_numpy()
+    first = np.concatenate([[True], values[1:] != values[:-1]])
+    run = np.cumsum(first) - 1
+    begins = place[first]
+    ends = np.concatenate([begins[1:] - 1, place[-1:]])
+    below = (2 * total - ends[run] - begins[run] + 1) / (2 * total)
+    table = table.select(list(names)).append_column("place", pa.array(place))
+    table = table.append_column("below", pa.array(below))
+    decile = ((place - 1) * 10 // total + 1).astype(np.int32)
+    yield from table.append_column("decile", pa.array(decile)).to_batches()
+
+
+def _shares_below(scored: DataFrame) -> list[float]:
+    """Return the share of users below each whole hundredth of a point, ties in the middle."""
+    counts = np.zeros(100 * HUNDREDTHS + 1, dtype=np.int64)
+    for row in scored.groupBy("hundredths").count().collect():
+        counts[int(row["hundredths"])] = int(row["count"])
+    through = np.cumsum(counts)
+    shares: list[float] = ((2 * through - counts) / max(2 * int(through[-1]), 1)).tolist()
+    return shares
+
+
+def _write(rows: DataFrame, target: Path) -> None:
+    """Write a data frame's parts to a folder that takes the place of an earlier one."""
+    part = target.with_name(f".{target.name}.part")
+    rows.write.mode("overwrite").option("compression", "zstd").parquet(str(part))
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
+
+
+def _listed(people: DataFrame, scores: DataFrame) -> pa.Table:
+    """Return a few users' scores and features, in the order of the scores."""
+    few = scores.toArrow()
+    ids = few.column("user_id").to_pylist()
+    rows = people.where(people["user_id"].isin(ids)).toArrow()
+    place = {user: at for at, user in enumerate(rows.column("user_id").to_pylist())}
+    rows = rows.take(pa.array([place[user] for user in ids], pa.int64()))
+    more = [name for name in few.column_names if name not in rows.column_names]
+    for name in more:
+        rows = rows.append_column(name, few.column(name))
+    codes = pa.array([LABELS.index(label) for label in few.column("label").to_pylist()], pa.int64())
+    points = few.column("scorecard_score" if "scorecard_score" in more else "score").to_numpy()
+    hundredths = np.rint(points * HUNDREDTHS).astype(np.int64)
+    return rows.append_column("code", codes).append_column("hundredths", pa.array(hundredths))
+
+
+def _accounts(spec: Spec, chosen: Chosen, listed: pa.Table, usual: Snapshot) -> list[RankedUser]:
+    """Explain the users who are listed, by the usual points of the sample."""
+    if not listed.num_rows:
+        return []
+    standing = Standing(
+        chosen=chosen,
+        snapshot=Snapshot(listed),
+        score=listed.column("score").to_numpy(),
+        codes=listed.column("code").to_numpy().astype(np.int64),
+        hundredths=listed.column("hundredths").to_numpy().astype(np.int64),
+        margin=None,
+        probability=_known(listed, "probability"),
+    )
+    ranks = [int(rank) for rank in listed.column("rank").to_pylist()]
+    return account(spec, standing, np.arange(listed.num_rows), ranks, usual=usual)
+
+
+def _details(
+    session: SparkSession, published: Published, names: Sequence[str], listed: pa.Table
+) -> dict[str, dict[str, str | None]]:
+    """Return what is passed through for the users who are listed, by user_id."""
+    if not names or not listed.num_rows:
+        return {}
+    details = session.read.parquet(str(published.everyone("user_details")))
+    few = details.where(details["user_id"].isin(listed.column("user_id").to_pylist()))
+    rows = few.toArrow().to_pylist()
+    return {str(row["user_id"]): {name: row[name] for name in names} for row in rows}
+
+
+def _known(table: pa.Table, name: str) -> Floats | None:
+    if name not in table.column_names or table.column(name).null_count:
+        return None
+    found: Floats = table.column(name).to_numpy()
+    return found
+
+
+def _or_nulls(values: Floats | Integers | None, rows: int) -> Any:
+    return pa.nulls(rows, pa.float64()) if values is None else values
+
+
+def _batch(columns: Mapping[str, Any]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict(dict(columns))
+
+
+def _schema(kinds: Mapping[str, str]) -> str:
+    return ", ".join(f"{quote_name(name)} {kind}" for name, kind in kinds.items())

@@ -1,0 +1,295 @@
+"""Fit candidates on a Spark cluster: all users are learned from, none of them visits the driver.
+
+The driver reads the sample that a build published (`warehouse.sample`): by it scorers are compared,
+calibrated, watched for leaks and given their percentiles. What is fitted, is fitted on everybody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ..errors import DataError, UsageError
+from ..evaluation.folds import Fold
+from ..features.matrix import Snapshot
+from ..models.candidates import CANDIDATES, Trainer
+from ..models.classifier import HUGE, effective_params
+from ..models.encoding import PARTS, SMOOTHING, Encoding, Matrix, TextCodes
+from ..models.fitted import XgboostModel
+from ..models.learned import LearnedScorer, reference_of
+from ..spec.expressions import quote_text
+from ..warehouse.spark import SparkWarehouse
+from ..warehouse.spark_session import slots
+from .fold_fits import Fitter
+from .score_there import quote_column
+from .training_data import Course, Labelled, stack
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+ON_CLUSTER: Final = ("xgboost", "xgboost_weights")
+ON_SAMPLE: Final = ("recency",)  # a floor that learns nothing
+
+
+@dataclass
+class OnCluster:
+    """Where a course's candidates are fitted: a Spark cluster, in one session for all of them.
+
+    It is opened when the first fit asks for it: those that are kept need none.
+    """
+
+    warehouse: SparkWarehouse
+    course: Course
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._open.close()
+
+    def trainer(
+        self, fold: Fold, half: int | None, read: Callable[[], Sequence[Labelled]]
+    ) -> Fitter:
+        """Return what fits candidates on a fold's training snapshots, or on one half of users."""
+        return _ClusterTrainer(self._session, self.course, fold, half, read)
+
+    def halves(
+        self, parts: Sequence[Labelled]
+    ) -> tuple[tuple[Labelled, ...], tuple[Labelled, ...]]:
+        """Return the sample's halves: a user is in the same one there and on the cluster."""
+        first, other = (
+            tuple(part.take(half_of(part.table.user_ids) == half) for part in parts)
+            for half in (0, 1)
+        )
+        return first, other
+
+    @cached_property
+    def _session(self) -> SparkSession:
+        return self._open.enter_context(self.warehouse.session())
+
+
+def half_of(user_ids: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return the half of users that each belongs to, 0 or 1, by their id alone, shape (n,).
+
+    >>> half_of(pa.chunked_array([["ana", "bo", "cem"]])).tolist()
+    [1, 0, 0]
+    """
+    firsts = [hashlib.md5(f"half:{u}".encode(), usedforsecurity=False).hexdigest()[0]
+              for u in user_ids.to_pylist()]  # fmt: skip
+    return np.array([int(first >= "8") for first in firsts], dtype=np.int64)
+
+
+def check_on_cluster(names: Sequence[str]) -> None:
+    """Raise UsageError for a candidate that is fitted on one machine only."""
+    for name in names:
+        if name not in (*ON_CLUSTER, *ON_SAMPLE):
+            raise UsageError(
+                f"candidate {name!r} is fitted on one machine: on Spark choose of "
+                f"{', '.join((*ON_SAMPLE, *ON_CLUSTER))}, or train on another warehouse"
+            )
+
+
+@dataclass
+class _ClusterTrainer:
+    """Fits candidates on one set of training snapshots where they lie."""
+
+    session: SparkSession
+    course: Course
+    fold: Fold
+    half: int | None
+    read: Callable[[], Sequence[Labelled]]
+
+    def fit(self, name: str, params: Mapping[str, Any] | None = None) -> LearnedScorer:
+        """Fit a candidate; its calibrator is still the identity.
+
+        Raises DataError when there are positives or negatives only.
+        """
+        sample = self.read()
+        if name in ON_SAMPLE:
+            return Trainer(self.course.plan, stack(sample)).fit(name, params)
+        rows, encoding, by_part, counts = self._prepared
+        given = effective_params("xgboost", params, rows=counts[0], positives=counts[1])
+        weighted = CANDIDATES[name].imbalance == "weights"
+        matrix = _matrix(rows, encoding, by_part, counts if weighted else None)
+        model = XgboostModel(self._fit(matrix, given))
+        margin = model.margin(encoding.matrix(sample[-1].table))
+        about = self.course.plan.about
+        told = {"candidate": name, "params": given, "users": counts[0], "positives": counts[1]}
+        return LearnedScorer(
+            encoding=encoding,
+            model=model,
+            reference=reference_of(margin),
+            about=type(about)(**{**about.__dict__, **told}),
+        )
+
+    @cached_property
+    def _prepared(self) -> tuple[DataFrame, Encoding, list[list[TextCodes]], tuple[int, int]]:
+        """Return the training rows, what their texts are worth, and how many there are of each
+        class; texts are worth what all users say, and by part what the users outside of it say.
+        """
+        from pyspark.sql.functions import count, lit
+        from pyspark.sql.functions import sum as total
+
+        plan = self.course.plan
+        rows = self._rows()
+        found = rows.agg(count(lit(1)), total("label")).collect()[0]
+        counts = (int(found[0]), int(found[1] or 0))
+        if counts[1] in {0, counts[0]}:
+            raise DataError(
+                f"{counts[1]:,} of {counts[0]:,} rows of the training snapshots reached the "
+                "target: a scorer learns from both kinds; load more history, lengthen the "
+                "horizon, or choose a later --as-of"
+            )
+        texts, by_part = [], []
+        for name in plan.texts:
+            said = rows.groupBy(rows[quote_column(name)].alias("text"), "part").agg(
+                count(lit(1)).alias("rows"), total("label").alias("positives")
+            )
+            tally = [
+                (row["text"] or "", int(row["part"]), int(row["rows"]), int(row["positives"]))
+                for row in said.collect()
+            ]
+            texts.append(_worth(name, tally))
+            by_part.append([_worth_of_others(name, tally, part) for part in range(PARTS)])
+        return rows, Encoding(plan.numbers, tuple(texts)), by_part, counts
+
+    def _rows(self) -> DataFrame:
+        """Return a row for each user of the population and training date: features and label."""
+        from pyspark.sql.functions import coalesce, col, expr, lit, pmod, xxhash64
+
+        plan, published = self.course.plan, self.course.published
+        snapshots = self.session.read.parquet(str(published.everyone("user_features")))
+        outcomes = self.session.read.parquet(str(published.everyone("outcomes")))
+        names = [quote_column(name) for name in (*plan.numbers, *plan.texts)]
+        parts = []
+        for day in self.fold.train:
+            people = snapshots.where((col("as_of") == lit(day)) & col("in_population"))
+            start = _midnight(day)
+            end = start + timedelta(days=self.course.horizon_days)
+            within = expr(
+                f"event_time >= timestamp_ntz {quote_text(str(start))} "
+                f"and event_time < timestamp_ntz {quote_text(str(end))}"
+            )
+            reached = outcomes.where(within).select("user_id").distinct()
+            labelled = people.select("user_id", *names).join(
+                reached.withColumn("reached", lit(1)), "user_id", "left"
+            )
+            parts.append(labelled)
+        rows = parts[0]
+        for other in parts[1:]:
+            rows = rows.unionByName(other)
+        if self.half is not None:
+            first = expr("substr(md5(concat('half:', user_id)), 1, 1)")
+            rows = rows.where((first >= lit("8")).cast("int") == lit(self.half))
+        return rows.select(
+            *names,
+            coalesce(col("reached"), lit(0)).alias("label"),
+            pmod(xxhash64("user_id"), lit(PARTS)).cast("int").alias("part"),
+        )
+
+    def _fit(self, matrix: DataFrame, params: Mapping[str, Any]) -> Any:
+        from xgboost.spark import SparkXGBClassifier
+
+        plan = self.course.plan
+        signs = f"({', '.join(map(str, plan.monotone()))})"
+        more = {"weight_col": "weight"} if "weight" in matrix.columns else {}
+        estimator = SparkXGBClassifier(
+            features_col="features", label_col="label", num_workers=slots(self.session),
+            random_state=plan.about.seed, tree_method="hist", missing=float("nan"),
+            monotone_constraints=signs, **dict[str, Any]({**params, **more}),
+        )  # fmt: skip
+        return estimator.fit(matrix).get_booster()
+
+
+def _matrix(
+    rows: DataFrame,
+    encoding: Encoding,
+    by_part: Sequence[Sequence[TextCodes]],
+    weigh: tuple[int, int] | None,
+) -> DataFrame:
+    """Return features as one array, label and, where classes weigh the same, weight."""
+    schema = "features array<float>, label double" + (", weight double" if weigh else "")
+    return rows.mapInArrow(partial(_encode_batches, encoding, by_part, weigh), schema)
+
+
+def _encode_batches(
+    encoding: Encoding,
+    by_part: Sequence[Sequence[TextCodes]],
+    weigh: tuple[int, int] | None,
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    """Encode batches of training rows where they are; no row's texts have seen its own label."""
+    for batch in batches:
+        if not len(batch):
+            continue
+        table = pa.Table.from_batches([batch])
+        matrix = training_matrix(encoding, by_part, Snapshot(table), table.column("part"))
+        offsets = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
+        labels = table.column("label").to_numpy().astype(np.float64)
+        columns = {
+            "features": pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel())),
+            "label": pa.array(labels),
+        }
+        if weigh:
+            rows, positives = weigh
+            worth = rows / (2.0 * np.array([rows - positives, positives]))
+            columns["weight"] = pa.array(worth[labels.astype(np.int64)])
+        yield pa.RecordBatch.from_pydict(columns)
+
+
+def training_matrix(
+    encoding: Encoding,
+    by_part: Sequence[Sequence[TextCodes]],
+    snapshot: Snapshot,
+    parts: pa.ChunkedArray,
+) -> Matrix:
+    """Return the matrix to train on: as `Encoding.matrix`, texts by the worth outside of a part."""
+    matrix = np.clip(encoding.matrix(snapshot), -HUGE, HUGE)
+    where = parts.to_numpy()
+    for place, codes in enumerate(by_part, start=len(encoding.numbers)):
+        for part, others in enumerate(codes):
+            inside = where == part
+            if inside.any():
+                matrix[inside, place] = others.column(snapshot)[inside]
+    return matrix
+
+
+Tally = Sequence[tuple[str, int, int, int]]  # text, part, rows, positives
+
+
+def _worth(name: str, tally: Tally) -> TextCodes:
+    """Return what texts are worth: (s · mean + positives) / (s + rows), as TargetEncoder has it."""
+    rows: dict[str, int] = {}
+    positives: dict[str, int] = {}
+    for text, _, n, k in tally:
+        rows[text] = rows.get(text, 0) + n
+        positives[text] = positives.get(text, 0) + k
+    mean = sum(positives.values()) / sum(rows.values())
+    worth = {t: (SMOOTHING * mean + positives[t]) / (SMOOTHING + rows[t]) for t in sorted(rows)}
+    return TextCodes(name, worth, mean)
+
+
+def _worth_of_others(name: str, tally: Tally, part: int) -> TextCodes:
+    """Return what texts are worth by the rows outside of a part; the mean of all where those are
+    of one class.
+    """
+    others = [line for line in tally if line[1] != part]
+    rows, positives = sum(line[2] for line in others), sum(line[3] for line in others)
+    if positives in {0, rows}:
+        mean = sum(line[3] for line in tally) / sum(line[2] for line in tally)
+        return TextCodes(name, {}, mean)
+    return _worth(name, others)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).replace(tzinfo=None)

@@ -1,0 +1,208 @@
+"""Training and scoring on a cluster: the same kind of scorer, the same ranks, from all users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+
+from tests.spark.cluster import Cluster
+from whyrank.features.matrix import Snapshot
+from whyrank.models.candidates import Trainer
+from whyrank.models.encoding import fit_encoding
+from whyrank.models.learned import LearnedScorer
+from whyrank.pipeline.build import build
+from whyrank.pipeline.generate import generate
+from whyrank.pipeline.ingest import ingest
+from whyrank.pipeline.score import explain, score
+from whyrank.pipeline.train import Training, train
+from whyrank.pipeline.train_there import _worth, half_of
+from whyrank.pipeline.training_data import read_labelled, stack
+from whyrank.spec.load import load_spec
+from whyrank.spec.model import Spec
+from whyrank.tracking import Store, open_store
+from whyrank.warehouse.engine import Warehouse, open_warehouse
+from whyrank.warehouse.sample import in_sample
+
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+CANDIDATES = ["recency", "xgboost"]
+SAMPLE = 2500  # of 4,000 users
+
+
+@dataclass(frozen=True)
+class World:
+    """One log in two warehouses, and a training in each."""
+
+    spec: Spec
+    here: Warehouse
+    there: Warehouse
+    stores: dict[str, Store]
+    trained: dict[str, Training]
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("learned")
+    spec = load_spec("saas")
+    here = open_warehouse(f"duckdb:///{folder}/here.duckdb")
+    there = open_warehouse(f"{cluster.master}?folder={folder}/spark&sample={SAMPLE}")
+    made = generate(spec, folder / "events.parquet", users=4000, seed=3, days=150)
+    stores, trained = {}, {}
+    for name, warehouse in (("here", here), ("there", there)):
+        ingest(spec, warehouse, events=made.events, users=made.users)
+        build(spec, warehouse)
+        stores[name] = open_store(home=folder / f"mlflow-{name}")
+        trained[name] = train(
+            spec, warehouse, stores[name], candidates=CANDIDATES, folds=1, n_boot=60
+        )
+    return World(spec, here, there, stores, trained, folder)
+
+
+def scorer_of(world: World, where: str, name: str = "xgboost") -> LearnedScorer:
+    training = world.trained[where]
+    test = training.course.folds[-1].test
+    return LearnedScorer.load(training.folder / f"test-{test.isoformat()}" / name)
+
+
+def test_all_users_were_learned_from_and_a_sample_was_compared(world: World) -> None:
+    here, there = scorer_of(world, "here"), scorer_of(world, "there")
+    assert there.about.users == here.about.users
+    assert there.about.positives == here.about.positives
+    assert there.encoding.numbers == here.encoding.numbers
+    for one, other in zip(here.encoding.texts, there.encoding.texts, strict=True):
+        assert other.worth == pytest.approx(one.worth)
+        assert other.other == pytest.approx(one.other)
+    bound = world.trained["there"].course.published.info.sampled_below
+    counted = [len(t.comparison.folds) for t in world.trained.values()]
+    assert counted[0] == counted[1]
+    test = world.trained["here"].course.folds[-1].test
+    here_snapshot = world.trained["here"].course.published.snapshot(test)
+    with duckdb.connect() as con:
+        expected = con.execute(
+            f"select user_id from '{here_snapshot}' where in_population and "
+            f"{in_sample('user_id', bound)} order by user_id"
+        ).fetchall()
+    part = read_labelled(world.spec, world.trained["there"].course, test)
+    assert [(user,) for user in part.table.user_ids.to_pylist()] == expected
+    assert 0 < len(expected) < here.about.users
+
+
+def test_every_sentinel_passes_on_the_sample(world: World) -> None:
+    assert [s.name for s in world.trained["there"].sentinels if not s.passed] == []
+    assert len(world.trained["there"].sentinels) == 5
+
+
+def test_what_texts_are_worth_is_what_the_encoder_of_one_machine_says() -> None:
+    rng = np.random.default_rng(5)
+    n = 900
+    texts = rng.choice(["web", "app", ""], n, p=[0.6, 0.3, 0.1])
+    labels = rng.random(n) < np.where(texts == "web", 0.1, 0.3)
+    import pyarrow as pa
+
+    column = pa.array([text or None for text in texts])
+    table = Snapshot(pa.table({"device": column}))
+    encoding, _ = fit_encoding(table, labels, np.arange(n), numbers=(), texts=("device",))
+    tally = [
+        (text, part, int(inside.sum()), int(labels[inside].sum()))
+        for text in ("web", "app", "")
+        for part in range(5)
+        if (inside := (texts == text) & (np.arange(n) % 5 == part)).any()
+    ]
+    found = _worth("device", tally)
+    assert found.worth == pytest.approx(encoding.texts[0].worth)
+    assert found.other == pytest.approx(encoding.texts[0].other)
+
+
+def test_a_half_is_half_of_the_users_and_the_cluster_deals_the_same(world: World) -> None:
+    import pyarrow as pa
+
+    users = [f"u{i}" for i in range(2000)]
+    halves = half_of(pa.chunked_array([users]))
+    # Within five standard deviations of half of them.
+    assert abs(int(halves.sum()) - 1000) < 5 * np.sqrt(2000 / 4)
+    with duckdb.connect() as con:
+        con.execute("create table u as select unnest(?) as user_id", [users])
+        rows = con.execute(
+            "select (substr(md5(concat('half:', user_id)), 1, 1) >= '8')::int from u"
+        ).fetchall()
+    assert [row[0] for row in rows] == halves.tolist()
+
+
+def test_the_same_users_come_first_within_what_a_seed_changes(world: World) -> None:
+    """The overlap of the top tenth, and the correlation of ranks, with fits of other seeds."""
+    course = world.trained["here"].course
+    fold = course.folds[-1]
+    data = stack([read_labelled(world.spec, course, day) for day in fold.train])
+    table = read_labelled(world.spec, course, fold.test).table
+    margins = []
+    for seed in range(5):
+        plan = replace(course.plan, about=replace(course.plan.about, seed=seed))
+        margins.append(Trainer(plan, data).fit("xgboost").margin(table))
+    there = scorer_of(world, "there").margin(table)
+
+    def alike(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+        ranks = [np.argsort(np.argsort(-each, kind="stable"), kind="stable") for each in (a, b)]
+        tenth = len(a) // 10
+        overlap = float(((ranks[0] < tenth) & (ranks[1] < tenth)).sum()) / tenth
+        return overlap, float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+    seeds = np.array([alike(a, b) for i, a in enumerate(margins) for b in margins[:i]])
+    found = np.array([alike(there, margin) for margin in margins])
+    assert (found.mean(axis=0) >= seeds.min(axis=0)).all(), (found, seeds)
+
+
+def test_a_given_scorer_ranks_and_scores_the_same_on_both(world: World, tmp_path: Path) -> None:
+    for store in world.stores.values():
+        for name in ("xgboost", "scorecard"):
+            found = {}
+            for place, warehouse in (("here", world.here), ("there", world.there)):
+                out = tmp_path / place / "top.csv"
+                out.parent.mkdir(exist_ok=True)
+                day = world.trained["here"].course.folds[-1].test
+                found[place] = score(
+                    world.spec, warehouse, as_of=day, top=15, out=out, scorer=name, store=store
+                )
+            check_same(tmp_path, found["here"].all_scores, found["there"].all_scores)
+            assert found["here"].labels == found["there"].labels
+            assert found["here"].population == found["there"].population
+            user = found["here"].users[4].user_id
+            one, other = (
+                explain(world.spec, w, user, as_of=day, scorer=name, store=store)
+                for w in (world.here, world.there)
+            )
+            # The usual points are told by other users, as the driver reads a sample.
+            assert replace(one.user, agreement=None) == replace(other.user, agreement=None)
+            assert (one.population, one.features) == (other.population, other.features)
+
+
+def check_same(folder: Path, one: Path, other: Path) -> None:
+    listed = "rank, user_id, score, label"
+    with duckdb.connect() as con:
+        here = con.execute(f"describe from '{one}'").fetchall()
+        if "probability" in {row[0] for row in here}:
+            listed += ", probability, scorecard_score"
+        rows = [
+            con.execute(f"select {listed} from '{path}' order by rank").fetchall()
+            for path in (one, other / "*.parquet")
+        ]
+        assert rows[0] == rows[1]
+        if "probability" in listed:
+            chances = folder / "here" / "user_propensity_scores.csv"
+            spent = [
+                con.execute(
+                    f"select user_id, round(expected_spend, 2), decile from '{path}' order by 1"
+                ).fetchall()
+                for path in (chances, other / "*.parquet")
+            ]
+            assert spent[0] == spent[1]
+    for name in ("top.csv", "reasons.csv", "disagreements.csv"):
+        both = [folder / place / name for place in ("here", "there")]
+        if both[0].exists():
+            texts = [path.read_text().splitlines() for path in both]
+            assert len(texts[0]) == len(texts[1])
+            if name == "reasons.csv":
+                assert texts[0] == texts[1]
