@@ -147,10 +147,14 @@ class Warehouse(ABC):
 
 @dataclass(frozen=True)
 class DuckDBWarehouse(Warehouse):
-    """A DuckDB file and the folder of files beside it."""
+    """A DuckDB file and the folder of files beside it.
+
+    memory: what DuckDB may use before it spills to disk, unless WHYRANK_MEMORY says otherwise.
+    """
 
     path: Path
     engine: Engine = "duckdb"
+    memory: str = DEFAULT_MEMORY
 
     @property
     def name(self) -> str:
@@ -328,14 +332,14 @@ def _shown(url: str) -> str:
     return "..." if "@" in url or "?" in url else url
 
 
-def memory_limit() -> str:
+def memory_limit(otherwise: str = DEFAULT_MEMORY) -> str:
     """Return how much memory DuckDB may use before it spills to disk (WHYRANK_MEMORY)."""
-    return os.environ.get(MEMORY_VARIABLE) or DEFAULT_MEMORY
+    return os.environ.get(MEMORY_VARIABLE) or otherwise
 
 
 def _settings(warehouse: DuckDBWarehouse) -> dict[str, str | bool | int | float | list[str]]:
     return {
-        "memory_limit": memory_limit(),
+        "memory_limit": memory_limit(warehouse.memory),
         "temp_directory": str(warehouse.files / "spill"),
         "storage_compatibility_version": "latest",
         "preserve_insertion_order": False,

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 DEFAULT_FOLDER: Final = "data/spark"
 SAMPLE: Final = 100_000
+CATALOG_MEMORY: Final = "1GiB"  # with Spark's own driver of 1 GiB this stays below 2
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class SparkWarehouse(DuckDBWarehouse):
 
     master: str = "local[*]"
     engine: Engine = "spark"
+    memory: str = CATALOG_MEMORY
     sample: int = SAMPLE
 
     @property

@@ -54,21 +54,22 @@ def _send_days(con: duckdb.DuckDBPyConnection, schema: str, root: Path, sent: in
             [sent, sent],
         ).fetchall()
     ]
-    part = root / ".events"
-    shutil.rmtree(part, ignore_errors=True)
     columns = ", ".join(EVENT_COLUMNS)
-    con.execute(f"create or replace temp table days as select unnest({_dates(days)}) as day")
-    con.execute(
-        f"copy (select load_id, {columns}, cast(event_time as date) as day from {schema}.events "
-        f"where cast(event_time as date) in (select day from days)) to {quote_text(str(part))} "
-        "(format parquet, compression zstd, partition_by (day))"
-    )
-    con.execute("drop table days")
+    part = root / ".day"
     for day in days:
-        new, old = part / f"day={day}", root / "events" / f"day={day}"
-        shutil.rmtree(old, ignore_errors=True)
-        if new.exists():  # all of a day's events may have been withdrawn
-            new.rename(old)
+        # One by one: side by side they would each hold a part of the log in memory.
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        start = f"timestamp {quote_text(f'{day} 00:00:00')}"
+        within = f"event_time >= {start} and event_time < {start} + interval 1 day"
+        (written,) = con.execute(
+            f"copy (select load_id, {columns} from {schema}.events where {within}) "
+            f"to {quote_text(str(part / 'all.parquet'))} (format parquet, compression zstd)"
+        ).fetchone() or (0,)
+        target = root / "events" / f"day={day}"
+        shutil.rmtree(target, ignore_errors=True)
+        if written:  # all of a day's events may have been withdrawn
+            part.rename(target)
     shutil.rmtree(part, ignore_errors=True)
 
 
@@ -82,10 +83,6 @@ def _send_whole(con: duckdb.DuckDBPyConnection, schema: str, root: Path, name: s
     )
     shutil.rmtree(whole, ignore_errors=True)
     part.rename(whole)
-
-
-def _dates(days: list[object]) -> str:
-    return f"cast([{', '.join(quote_text(str(day)) for day in days)}] as date[])"
 
 
 def _number(con: duckdb.DuckDBPyConnection, sql: str) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 
 import duckdb
 import psycopg
@@ -16,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.features.worlds import Event, frame, tiny_spec
 from tests.marts.worlds import NOW, World, frames, worlds
 from tests.marts.worlds import tiny_spec as spec_with_experiments
+from tests.parity import check_parity
 from tests.warehouse.test_incremental import arrivals, landing, last_load, take
 from whyrank.features.compiler import compile_features
 from whyrank.warehouse.changes import changes_since
@@ -57,37 +55,6 @@ def copy_landing(duck: duckdb.DuckDBPyConnection, con: psycopg.Connection) -> No
         marks = ", ".join(["%s"] * len(columns))
         with con.cursor() as cursor:
             cursor.executemany(f"insert into tiny_landing.{name} values ({marks})", rows)
-
-
-def plain(value: object) -> object:
-    return float(value) if isinstance(value, Decimal) else value
-
-
-def same(a: object, b: object) -> bool:
-    if isinstance(a, float) and isinstance(b, float):
-        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(a) and math.isnan(b))
-    if isinstance(a, Decimal) and isinstance(b, Decimal):
-        return math.isclose(a, b, rel_tol=1e-9)
-    return type(a) is type(b) and a == b
-
-
-def rows_of(
-    con: duckdb.DuckDBPyConnection | psycopg.Connection, table: str, columns: list[str]
-) -> list[tuple[object, ...]]:
-    names = ", ".join(f'"{name}"' for name in columns)
-    found = con.execute(f"select {names} from parity.{table}").fetchall()
-    return sorted((tuple(plain(v) for v in row) for row in found), key=repr)
-
-
-def check_parity(
-    duck: duckdb.DuckDBPyConnection, con: psycopg.Connection, files: Mapping[str, str]
-) -> None:
-    for table in models_of(files):
-        columns = [row[0] for row in duck.execute(f"describe parity.{table}").fetchall()]
-        here, there = rows_of(duck, table, columns), rows_of(con, table, columns)
-        assert len(here) == len(there), table
-        for one, other in zip(here, there, strict=True):
-            assert all(map(same, one, other)), (table, columns, one, other)
 
 
 @settings(

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,7 +30,7 @@ def free_port() -> int:
 class Cluster:
     """What runs: its master's address, its workers' processes, and the environment of drivers."""
 
-    def __init__(self, folder: Path, python: str = sys.executable) -> None:
+    def __init__(self, folder: Path, defaults: str, memory: str) -> None:
         import pyspark
 
         self.folder = folder
@@ -39,13 +38,13 @@ class Cluster:
         self.master = f"spark://127.0.0.1:{self.port}"
         conf = folder / "conf"
         conf.mkdir(parents=True)
-        (conf / "spark-defaults.conf").write_text(DEFAULTS)
+        (conf / "spark-defaults.conf").write_text(defaults)
         self.settings = {
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_CONF_DIR": str(conf),
             "SPARK_LOCAL_DIRS": str(folder / "local"),
         }
-        self.env = {**os.environ, **self.settings, "PYSPARK_PYTHON": python}
+        self._memory = memory
         self._program = Path(pyspark.__file__).parent / "bin" / "spark-class"
         self._started = 0
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -58,9 +57,9 @@ class Cluster:
     def add_worker(self) -> None:
         """Start one more worker."""
         worker = self._start(
-            "worker", "org.apache.spark.deploy.worker.Worker", "--cores", "1", "--memory", "2g",
-            "--host", "127.0.0.1", "--webui-port", "0", "--work-dir", str(self.folder / "work"),
-            self.master,
+            "worker", "org.apache.spark.deploy.worker.Worker",
+            "--host", "127.0.0.1", "--webui-port", "0", "--cores", "1",
+            "--memory", self._memory, "--work-dir", str(self.folder / "work"), self.master,
         )  # fmt: skip
         self.workers.append(worker)
 
@@ -106,7 +105,8 @@ class Cluster:
         with (self.folder / f"{name}-{self._started}.log").open("w") as log:
             process = subprocess.Popen(
                 [str(self._program), *words],
-                env=self.env, stdout=log, stderr=log, start_new_session=True, cwd=self.folder,
+                env={**os.environ, **self.settings}, cwd=self.folder,
+                stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._processes.append(process)
         return process
@@ -116,9 +116,14 @@ class Cluster:
 
 
 @contextmanager
-def running(folder: Path, workers: int = 2, python: str = sys.executable) -> Iterator[Cluster]:
-    """Run a cluster until the end of the block."""
-    cluster = Cluster(folder, python)
+def running(
+    folder: Path, workers: int = 2, *, defaults: str = DEFAULTS, memory: str = "2g"
+) -> Iterator[Cluster]:
+    """Run a cluster until the end of the block.
+
+    defaults: of Spark's settings. memory: of a worker, for its executors.
+    """
+    cluster = Cluster(folder, defaults, memory)
     try:
         for _ in range(workers):
             cluster.add_worker()

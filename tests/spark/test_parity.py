@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -16,12 +13,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from tests.features.worlds import Event, frame, tiny_spec
 from tests.marts.worlds import NOW, World, frames, worlds
 from tests.marts.worlds import tiny_spec as spec_with_experiments
+from tests.parity import check_parity
 from tests.warehouse.test_incremental import arrivals, landing, take
 from whyrank.features.compiler import compile_features
 from whyrank.warehouse.direct import run_models
 from whyrank.warehouse.landing import create_landing, load
-from whyrank.warehouse.project import models_of, render_project
-from whyrank.warehouse.spark import SparkConnection
+from whyrank.warehouse.project import render_project
+from whyrank.warehouse.spark_session import SparkConnection
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
 SPEC = tiny_spec()
@@ -39,35 +37,6 @@ def copy_landing(duck: duckdb.DuckDBPyConnection, con: SparkConnection, folder: 
         path = folder / f"{name}.parquet"
         duck.execute(f"copy tiny_landing.{name} to '{path}' (format parquet)")
         con.execute(f"create table tiny_landing.{name} using parquet location '{path}'")
-
-
-def plain(value: object) -> object:
-    return float(value) if isinstance(value, Decimal) else value
-
-
-def same(a: object, b: object) -> bool:
-    if isinstance(a, float) and isinstance(b, float):
-        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) or (math.isnan(a) and math.isnan(b))
-    return type(a) is type(b) and a == b
-
-
-def rows_of(
-    con: duckdb.DuckDBPyConnection | SparkConnection, table: str, columns: list[str]
-) -> list[tuple[object, ...]]:
-    names = ", ".join(f'"{name}"' for name in columns)
-    found = con.execute(f"select {names} from parity.{table}").fetchall()
-    return sorted((tuple(plain(v) for v in row) for row in found), key=repr)
-
-
-def check_parity(
-    duck: duckdb.DuckDBPyConnection, con: SparkConnection, files: Mapping[str, str]
-) -> None:
-    for table in models_of(files):
-        columns = [row[0] for row in duck.execute(f"describe parity.{table}").fetchall()]
-        here, there = rows_of(duck, table, columns), rows_of(con, table, columns)
-        assert len(here) == len(there), table
-        for one, other in zip(here, there, strict=True):
-            assert all(map(same, one, other)), (table, columns, one, other)
 
 
 # Each example takes a minute: a failing one is reported as it is.
