@@ -91,7 +91,9 @@ def build(
             plan = _plan(con, spec, columns, as_of, warehouse, full=full)
             run = Run("build", plan.mode, now(), rows_in=plan.events)
         with noted(run, lambda state: _note(warehouse, spec, state)):
-            warehouse.prepare(spec, project)
+            only = SNAPSHOT_MODEL if plan.mode == "snapshots" else ""
+            since = plan.changes.sessions_since if plan.changes else None
+            warehouse.prepare(spec, project, plan.files, since, only=only)
             write_project(plan.files, project)
             dbt = partial(
                 run_dbt, project, lock=lock, advise=warehouse.advice,
@@ -102,7 +104,7 @@ def build(
             ))  # fmt: skip
             models = dbt(
                 "run",
-                select=[SNAPSHOT_MODEL] if plan.mode == "snapshots" else [],
+                select=[only] if only else [],
                 changes=plan.changes,
             )  # fmt: skip
             if check:
@@ -141,16 +143,19 @@ def _plan(
         spec, columns, dates, warehouse.engine, location=warehouse.location(marts_schema(spec))
     )
     mark = fingerprint(files, without=[SNAPSHOT_MODEL])
-    built_load = None if full or warehouse.engine == "spark" else _built_load(con, spec, mark)
+    built_load = None if full else _built_load(con, spec, mark)
+    changes = None if built_load is None else changes_since(con, spec, built_load)
+    if changes and not warehouse.can_follow(spec, files, changes.sessions_since):
+        built_load = changes = None
     schema = quote_name(landing_schema(spec))
-    if built_load is None:
+    # What Spark is replacing days of cannot be told from what it has replaced.
+    if built_load is None or warehouse.engine == "spark":
         # From here until the end the models may be half new: nobody may build on them. (Those
         # that an interrupted build of touched users leaves are made again by the next.)
         con.execute(f"delete from {schema}.builds")
     mode: Mode = "touched"
     if built_load is None or built_load == last_load:
         mode = "full" if built_load is None else "snapshots"
-    changes = None if built_load is None else changes_since(con, spec, built_load)
     events = changes.events if changes else _events(con, schema)
     return _Plan(mode, tuple(dates), files, mark, changes, last_load, last_event, events)
 

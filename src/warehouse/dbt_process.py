@@ -62,12 +62,14 @@ def main(arguments: list[str]) -> int:
     call = ["--quiet", "--no-use-colors", "--no-version-check", "--log-level-file=info"]
     call += [f"--log-path={project}/logs", *command.split()]
     call += [f"--project-dir={project}", f"--profiles-dir={project}"]
+    fixed = len(call)
     for option in rest:
         flag, _, value = option.partition("=")
         call += [flag, value] if value else [flag]
     with contextlib.redirect_stdout(io.StringIO()):
-        if on_spark and command == "test":
-            views = [word if word != "test" else "run" for word in call]
+        # A session begins without views: a test, and a model run alone, find them made.
+        if on_spark and "--select" in call + ["--select"] * (command == "test"):
+            views = [word if word != "test" else "run" for word in call[:fixed]]
             dbtRunner().invoke([*views, "--select", "config.materialized:view"])
         outcome = dbtRunner().invoke(call)
     nodes = [

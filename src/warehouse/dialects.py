@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from jinja2 import Environment, StrictUndefined
 from sqlglot import exp, parse_one
@@ -70,6 +70,8 @@ def translate_model(text: str, engine: Engine) -> str:
     both forms of an incremental model are, one after the other.
     """
     full, settings = _rendered(text, incremental=False)
+    if engine == "spark" and settings.get("materialized") == "incremental":
+        return _by_day(text, full, settings) if "meta" in settings else _said(full, engine) + "\n"
     lines = []
     if settings:
         hook = settings.get("pre_hook")
@@ -85,6 +87,50 @@ def translate_model(text: str, engine: Engine) -> str:
     return "\n".join([*lines, "{% endif %}", ""])
 
 
+def _by_day(text: str, full: str, settings: Mapping[str, Any]) -> str:
+    """Return a model whose rows Spark keeps in a folder per day, of which a build replaces some.
+
+    Files have no rows to delete. The folders of the days that change are put aside before dbt runs
+    (`spark_days`), and MODEL__before shows the table as it was. The hook brings back those rows of
+    them that the delete of other engines would leave, and the statement adds the new ones.
+    """
+    of = str(settings["meta"]["day_of"])
+    day = of if of == "day" else f"{of}_day"
+    later = _rendered(text, incremental=True)[0]
+    forms = []
+    for sql in (later, full):
+        dated = sql if of == day else f"select d.*, cast(d.{of} as date) as {day} from ({sql}) as d"
+        forms.append(_said(dated, "spark"))
+    hook = _rendered(settings["pre_hook"], incremental=True)[0]
+    config = {
+        "materialized": "incremental",
+        "incremental_strategy": "append",
+        "partition_by": [day],
+        "pre_hook": _conditional(_keeping(hook, day)),
+    }
+    needed = sorted(set(re.findall(r"whyrank_ref_(\w+?)_end", later)))
+    return "\n".join(
+        [
+            f"{{{{ config(**{json.dumps(config)}) }}}}",
+            *(f"-- depends_on: {{{{ ref('{name}') }}}}" for name in needed),
+            "{% if is_incremental() %}", forms[0], "{% else %}", forms[1], "{% endif %}", "",
+        ]
+    )  # fmt: skip
+
+
+def _keeping(delete: str, day: str) -> str:
+    """Return the insert of the rows of changed days that a delete would have left."""
+    tree = parse_one(delete, dialect="duckdb")
+    where, using = tree.args["where"].this, tree.args.get("using") or []
+    condition = where.sql(dialect="duckdb").replace("whyrank_this_end.", "k.")
+    others = ", ".join(table.sql(dialect="duckdb") for table in using)
+    gone = f"exists (select 1 from {others} where {condition})" if using else f"({condition})"
+    since = "date '0001-01-01' + whyrank_changed_sessions_since_days_is_0_end"
+    kept = f"select k.* from whyrank_this_end as k where k.{day} >= {since} and not {gone}"
+    said = _said(kept, "spark").replace("{{ this }}", "{{ this }}__before")
+    return f"insert into {{{{ this }}}} {said}"
+
+
 def _conditional(hook: str) -> str:
     return "{% if is_incremental() %}" + hook + "{% endif %}"
 
@@ -96,9 +142,9 @@ def _extras(settings: Mapping[str, str], engine: Engine) -> dict[str, object]:
     return {"indexes": [{"columns": ["user_id"]}]}
 
 
-def _rendered(text: str, *, incremental: bool) -> tuple[str, dict[str, str]]:
+def _rendered(text: str, *, incremental: bool) -> tuple[str, dict[str, Any]]:
     """Fill in dbt's calls with names that are plain SQL, and return what config was given."""
-    settings: dict[str, str] = {}
+    settings: dict[str, Any] = {}
     environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - SQL
     sql = environment.from_string(text).render(
         ref=lambda name: f"whyrank_ref_{name}_end",

@@ -7,9 +7,10 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -125,11 +126,26 @@ class Warehouse(ABC):
     def advice(self, message: str) -> str:
         """Return one line, with what to do about it, for an error message of the engine's."""
 
-    def prepare(self, spec: Spec, project: Path) -> None:  # noqa: B027 - may be
+    def prepare(  # noqa: B027 - may be
+        self,
+        spec: Spec,
+        project: Path,
+        files: Mapping[str, str],
+        since: date | None,
+        *,
+        only: str = "",
+    ) -> None:
         """Bring what was loaded to where models run: nothing to do where they read it themselves.
 
-        project: the folder of the rendered project, which dbt is about to run.
+        project: the folder of the rendered project, which dbt is about to run. files: what is
+        rendered. since: the first day that is to be made anew; all when None. only: the one model
+        that is.
         """
+
+    def can_follow(self, spec: Spec, files: Mapping[str, str], since: date) -> bool:
+        """Return whether the models that stand can be brought up to date from a day on."""
+        del spec, files, since
+        return True
 
     def models(self, con: Connection, spec: Spec) -> AbstractContextManager[Connection]:
         """Open a connection that sees the tables that models made; `con` itself where it does.
@@ -260,6 +276,12 @@ class DuckDBWarehouse(Warehouse):
             try:
                 con.execute("set timezone = 'UTC'")
                 yield con
+            except BaseException:
+                # A COPY that was interrupted holds the database until the next statement, and the
+                # next connection of this process would wait for it for ever.
+                with suppress(duckdb.Error, RuntimeError):
+                    con.execute("select 1")
+                raise
             finally:
                 con.close()
 

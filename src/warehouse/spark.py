@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
@@ -26,6 +27,7 @@ from .dbt_process import SESSION
 from .dialects import Engine
 from .engine import DuckDBWarehouse
 from .project import landing_schema, marts_schema
+from .spark_days import Days, tables_by_day
 from .spark_log import send_log
 from .spark_session import (
     SCHEME,
@@ -81,20 +83,53 @@ class SparkWarehouse(DuckDBWarehouse):
         target = {"type": "spark", "method": "session", "schema": schema, "host": "-", "threads": 1}
         return target, {}
 
-    def prepare(self, spec: Spec, project: Path) -> None:
-        """Write the days that loads touched, and what dbt's process needs to open a session."""
+    def can_follow(self, spec: Spec, files: Mapping[str, str], since: date) -> bool:
+        """Return whether every table kept by day has days before `since`.
+
+        After a new link (every day changes) it has none.
+        """
+        return self._days(spec).can_follow(tables_by_day(files), since)
+
+    def prepare(
+        self,
+        spec: Spec,
+        project: Path,
+        files: Mapping[str, str],
+        since: date | None,
+        *,
+        only: str = "",
+    ) -> None:
+        """Write the days that loads touched, and what dbt's process needs to open a session.
+
+        Tables that are to be made anew are removed, and of tables kept by day the days from `since`
+        on put aside: what was published of them is held under names of its own.
+        """
         refuse_without_spark()
         refuse_unreachable(self.master)
         landing = quote_name(landing_schema(spec))
         with self.connect() as con:
             sent = send_log(con, spec, self.files)
-        tables = {f"{landing}.{name}": path for name, path in sent.items()}
+        views = {f"{landing}.{name}": [str(path.resolve())] for name, path in sent.items()}
+        marts, days = quote_name(marts_schema(spec)), self._days(spec)
+        by_day = {} if since is None else tables_by_day(files)
+        days.clear(by_day, only=only)
+        tables = {}
+        if since is not None:
+            days.put_aside(by_day, since)
+            for name in by_day:
+                path, aside = str(days.folder / name), str(days.aside / name)
+                tables[f"{marts}.{quote_name(name)}"] = path
+                found = [path, aside] if any((days.aside / name).iterdir()) else [path]
+                views[f"{marts}.{quote_name(f'{name}__before')}"] = found
+        if only:
+            views |= _of_folders(marts, [each for each in days.tables() if each.name not in by_day])
         told = {
             "master": self.master,
             "settings": self._settings(),
-            "schemas": [landing, quote_name(marts_schema(spec))],
-            "marts": self.location(marts_schema(spec)),
-            "tables": {name: str(path.resolve()) for name, path in tables.items()},
+            "schemas": [landing, marts],
+            "marts": str(days.folder),
+            "views": views,
+            "tables": tables,
         }
         project.mkdir(parents=True, exist_ok=True)
         (project / SESSION).write_text(json.dumps(told, indent=1), encoding="utf-8")
@@ -104,7 +139,7 @@ class SparkWarehouse(DuckDBWarehouse):
         """Open a session that sees what models made; the catalog sees it too, as views of files."""
         schema = marts_schema(spec)
         con.execute(f"create schema if not exists {quote_name(schema)}")
-        folders = sorted(each for each in Path(self.location(schema)).iterdir() if each.is_dir())
+        folders = self._days(spec).tables()
         for folder in folders:
             files = quote_text(str(folder / "**" / "*.parquet"))
             con.execute(
@@ -131,6 +166,9 @@ class SparkWarehouse(DuckDBWarehouse):
     def location(self, schema: str) -> str:
         """Return the folder of a schema's tables."""
         return str((self.files / "marts" / schema).resolve())
+
+    def _days(self, spec: Spec) -> Days:
+        return Days(Path(self.location(marts_schema(spec))))
 
     def _settings(self) -> dict[str, str]:
         return {"spark.sql.warehouse.dir": str((self.files / "spark").resolve())}
@@ -179,23 +217,28 @@ def open_told(project: Path, *, marts: bool = False) -> SparkSession:
     """
     told = json.loads((project / SESSION).read_text(encoding="utf-8"))
     session = open_session(told["master"], told["settings"])
-    tables = dict(told["tables"])
+    views = dict(told["views"])
     if marts:
-        folders = sorted(each for each in Path(told["marts"]).iterdir() if each.is_dir())
-        tables |= _of_folders(told["schemas"][-1], folders)
-    _register(session, told["schemas"], tables)
+        views |= _of_folders(told["schemas"][-1], Days(Path(told["marts"])).tables())
+    _register(session, told["schemas"], views)
+    if not marts:
+        for name, path in told["tables"].items():
+            session.sql(f"create table {name} using parquet location {quote_text(path)}")
+            session.sql(f"msck repair table {name}")  # its days, which the catalog has to know
     return session
 
 
-def _of_folders(schema: str, folders: list[Path]) -> dict[str, str]:
-    return {f"{schema}.{quote_name(each.name)}": str(each) for each in folders}
+def _of_folders(schema: str, folders: list[Path]) -> dict[str, list[str]]:
+    return {f"{schema}.{quote_name(each.name)}": [str(each)] for each in folders}
 
 
-def _register(session: SparkSession, schemas: list[str], tables: dict[str, str]) -> None:
+def _register(session: SparkSession, schemas: list[str], views: dict[str, list[str]]) -> None:
+    """Make views of the files of one or several folders each."""
     for schema in schemas:
         session.sql(f"create database if not exists {schema}")
-    for name, path in tables.items():
-        session.sql(f"create or replace view {name} as select * from {_parquet(path)}")
+    for name, paths in views.items():
+        rows = " union all ".join(f"select * from {_parquet(path)}" for path in paths)
+        session.sql(f"create or replace view {name} as {rows}")
 
 
 def _parquet(path: str) -> str:

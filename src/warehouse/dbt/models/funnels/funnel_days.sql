@@ -1,6 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
+    meta={'day_of': 'day'},
     pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('touched_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.day >= cast(t.earliest as date){% endif %}"
 ) }}
 -- depends_on: {{ ref('touched_users') }}, {{ ref('touched_events') }}
