@@ -31,8 +31,8 @@ from ..tracking import CHAMPION, Store, open_store
 from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published, read_published
 from ..warehouse.spark import SparkWarehouse
-from .score_there import explain_there, rank_there
-from .scorers import MODEL_PLOTS, Chosen, choose_scorer
+from .scorers import MODEL_PLOTS, choose_scorer
+from .spark_score import explain_on_spark, rank_on_spark
 from .specs import spec_version
 from .standing import Standing, account, disagreements, read_features, stand
 
@@ -118,7 +118,13 @@ def score(
         "spec_version": spec_version(spec),
     }
     if isinstance(warehouse, SparkWarehouse):
-        found = _rank_there(spec, warehouse, published, chosen, as_of, everyone=everyone, top=top)
+        # Everybody's scores and chances stay in the shared folder.
+        ranked = rank_on_spark(
+            spec, warehouse, published, chosen, as_of, everyone=everyone, top=top
+        )
+        found = _Found(
+            ranked.users, ranked.apart, ranked.labels, ranked.details, ranked.scores, None
+        )
     else:
         features = read_features(spec, published, chosen, as_of, everyone=everyone)
         found = _rank_here(spec, published, stand(spec, features, chosen), top, out, stamps)
@@ -188,21 +194,6 @@ def _rank_here(
     )
 
 
-def _rank_there(
-    spec: Spec,
-    warehouse: SparkWarehouse,
-    published: Published,
-    chosen: Chosen,
-    as_of: date | None,
-    *,
-    everyone: bool,
-    top: int,
-) -> _Found:
-    """Rank where the data are: everybody's scores and chances stay in the shared folder."""
-    found = rank_there(spec, warehouse, published, chosen, as_of, everyone=everyone, top=top)
-    return _Found(found.users, found.apart, found.labels, found.details, found.scores, None)
-
-
 def _write_everyone(
     out: Path, standing: Standing, order: Integers, stamps: Mapping[str, str]
 ) -> None:
@@ -256,7 +247,7 @@ def explain(
     beside = chosen.explainer.name if chosen.explainer else ""
     features = read_features(spec, published, chosen, as_of, everyone=True)
     if isinstance(warehouse, SparkWarehouse):
-        one = explain_there(spec, warehouse, published, chosen, as_of, user_id)
+        one = explain_on_spark(spec, warehouse, published, chosen, as_of, user_id)
         if one is None:
             raise _nobody(user_id, day, features.user_ids)
         return Explanation(

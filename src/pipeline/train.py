@@ -30,8 +30,8 @@ from .leakage import watch
 from .log_training import log_training
 from .scorers import SCORECARD
 from .show_comparison import resampling_lines
+from .spark_train import ON_CLUSTER, ON_SAMPLE, OnCluster, check_on_cluster
 from .spend_folds import fit_spend_folds
-from .train_there import ON_CLUSTER, ON_SAMPLE, OnCluster, check_on_cluster
 from .training_data import Course, set_course
 from .training_world import make_world_if_needed
 from .tune import tuned_params

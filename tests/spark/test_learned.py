@@ -18,8 +18,8 @@ from whyrank.pipeline.build import build
 from whyrank.pipeline.generate import generate
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.score import explain, score
+from whyrank.pipeline.spark_train import _worth, half_of
 from whyrank.pipeline.train import Training, train
-from whyrank.pipeline.train_there import _worth, half_of
 from whyrank.pipeline.training_data import read_labelled, stack
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec

@@ -30,7 +30,7 @@ from ..spec.expressions import quote_text
 from ..warehouse.spark import SparkWarehouse
 from ..warehouse.spark_session import slots
 from .fold_fits import Fitter
-from .score_there import quote_column
+from .spark_score import quote_column
 from .training_data import Course, Labelled, stack
 
 if TYPE_CHECKING:

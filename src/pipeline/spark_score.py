@@ -48,7 +48,7 @@ _PLACED: Final = {"place": "long", "below": "double", "decile": "int"}
 
 
 @dataclass(frozen=True)
-class RankedThere:
+class SparkRanking:
     """What came back: the listed users, those whom two scorers put furthest apart, and counts.
 
     scores: the folder of everybody's scores. details: what is passed through, by user_id.
@@ -67,7 +67,7 @@ class RankedThere:
 
 
 @dataclass(frozen=True)
-class OneThere:
+class SparkStanding:
     """Where one user stands: by what, at which rank among how many, and all their features."""
 
     user: RankedUser
@@ -76,7 +76,7 @@ class OneThere:
     features: Mapping[str, object]
 
 
-def rank_there(
+def rank_on_spark(
     spec: Spec,
     warehouse: SparkWarehouse,
     published: Published,
@@ -85,7 +85,7 @@ def rank_there(
     *,
     everyone: bool,
     top: int,
-) -> RankedThere:
+) -> SparkRanking:
     """Rank everybody as of a date, write their scores to the shared folder, list the top.
 
     Ranks, scores, ties and chances are those that the same scorer gives anywhere else.
@@ -108,7 +108,7 @@ def rank_there(
             widest = scores.orderBy(scores["disagreement"].desc(), "user_id").limit(top)
             apart = _listed(people, widest)
         details = _details(session, published, spec.users.pass_through, listed)
-    return RankedThere(
+    return SparkRanking(
         users=tuple(_accounts(spec, chosen, listed, usual)),
         apart=tuple(_accounts(spec, chosen, apart, usual)),
         labels={label: int(counts.get(label, 0)) for label in LABELS},
@@ -117,14 +117,14 @@ def rank_there(
     )
 
 
-def explain_there(
+def explain_on_spark(
     spec: Spec,
     warehouse: SparkWarehouse,
     published: Published,
     chosen: Chosen,
     as_of: date | None,
     user_id: str,
-) -> OneThere | None:
+) -> SparkStanding | None:
     """Say where one user stands among the population as of a date; None where there is no such."""
     from pyspark.sql.functions import col, lit
 
@@ -150,7 +150,7 @@ def explain_there(
     listed = pa.table({**{n: row.column(n) for n in row.column_names}, **told, "rank": [rank]})
     (user,) = _accounts(spec, chosen, listed, usual)
     known = {feature.name: features[0][feature.name] for feature in spec.features}
-    return OneThere(user, population, bool(found["in_population"]), known)
+    return SparkStanding(user, population, bool(found["in_population"]), known)
 
 
 def _everyone(session: SparkSession, published: Published, day: date) -> DataFrame:
