@@ -18,6 +18,8 @@ spark.driver.memory 1g
 spark.executor.memory 1g
 spark.sql.shuffle.partitions 4
 spark.network.timeout 60s
+spark.driver.extraJavaOptions -XX:TieredStopAtLevel=1
+spark.executor.extraJavaOptions -XX:TieredStopAtLevel=1
 """
 
 

@@ -139,8 +139,8 @@ def disturbed(
 
 
 def trained(folder: Path) -> LearnedScorer:
-    (kept,) = (folder / "spark" / "saas" / "training").glob("*/test-*/xgboost")
-    return LearnedScorer.load(kept)
+    fits = (folder / "spark" / "saas" / "training").glob("*/test-*/xgboost")
+    return LearnedScorer.load(max(fits, key=lambda fit: fit.parent.name))
 
 
 def last_snapshot(folder: Path) -> Path:
