@@ -82,7 +82,7 @@ def half_of(user_ids: pa.ChunkedArray) -> NDArray[np.int64]:
     """Return the half of users that each belongs to, 0 or 1, by their id alone, shape (n,).
 
     >>> half_of(pa.chunked_array([["ana", "bo", "cem"]])).tolist()
-    [1, 0, 0]
+    [0, 1, 1]
     """
     firsts = [hashlib.md5(f"half:{u}".encode(), usedforsecurity=False).hexdigest()[0]
               for u in user_ids.to_pylist()]  # fmt: skip

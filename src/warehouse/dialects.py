@@ -119,14 +119,15 @@ def _by_day(text: str, full: str, settings: Mapping[str, Any]) -> str:
 
 
 def _keeping(delete: str, day: str) -> str:
-    """Return the insert of the rows of changed days that a delete would have left."""
+    """Return the insert of the rows of changed days that "delete from this using …" would leave."""
     tree = parse_one(delete, dialect="duckdb")
-    where, using = tree.args["where"].this, tree.args.get("using") or []
-    condition = where.sql(dialect="duckdb").replace("whyrank_this_end.", "k.")
-    others = ", ".join(table.sql(dialect="duckdb") for table in using)
-    gone = f"exists (select 1 from {others} where {condition})" if using else f"({condition})"
+    others = ", ".join(table.sql(dialect="duckdb") for table in tree.args["using"])
+    condition = tree.args["where"].sql(dialect="duckdb").replace("whyrank_this_end.", "k.")
     since = "date '0001-01-01' + whyrank_changed_sessions_since_days_is_0_end"
-    kept = f"select k.* from whyrank_this_end as k where k.{day} >= {since} and not {gone}"
+    kept = (
+        f"select k.* from whyrank_this_end as k where k.{day} >= {since} "
+        f"and not exists (select 1 from {others} {condition})"
+    )
     said = _said(kept, "spark").replace("{{ this }}", "{{ this }}__before")
     return f"insert into {{{{ this }}}} {said}"
 

@@ -36,13 +36,19 @@ class Days:
         return self.folder.with_name(f"{self.folder.name}.before")
 
     def tables(self) -> list[Path]:
-        """Return the folders of the tables that stand."""
-        return sorted(each for each in self.folder.glob("*") if each.is_dir())
+        """Return the folders of the tables that stand and have rows.
+
+        A table by day without any has no file either, and so no columns.
+        """
+        return sorted(each for each in self._folders() if any(each.rglob("*.parquet")))
+
+    def _folders(self) -> list[Path]:
+        return [each for each in self.folder.glob("*") if each.is_dir()]
 
     def clear(self, keep: Mapping[str, str] | None = None, *, only: str = "") -> None:
         """Remove tables that are to be made anew: all but those to keep, or a single one."""
         shutil.rmtree(self.aside, ignore_errors=True)
-        for table in self.tables():
+        for table in self._folders():
             if table.name not in (keep or {}) and only in {"", table.name}:
                 shutil.rmtree(table)
 

@@ -180,8 +180,13 @@ def check_workers(session: SparkSession) -> str:
 
 
 def slots(session: SparkSession) -> int:
-    """Return how many tasks run at once: the cores that the session has by now."""
-    return int(session.sparkContext.defaultParallelism)
+    """Return how many tasks run at once: the cores that the session has by now, at least one.
+
+    Spark's own defaultParallelism says two where there is one, and a training waits for both.
+    """
+    context = session.sparkContext._jsc.sc()  # noqa: SLF001 - Python's side does not tell
+    profile = context.resourceProfileManager().defaultResourceProfile()
+    return max(1, int(context.maxNumConcurrentTasks(profile)))
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.e2e.conftest import HEADER, Home, killed, start
+from tests.parity import same
 from whyrank.events.synthetic.saas import Generated, generate_saas
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
@@ -23,7 +24,6 @@ from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.published import read_published
 
 from .conftest import BUILD, PASSWORD, Server, dbt_says, tables
-from .test_parity import same
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
 DATES = [date(2026, 2, 1), date(2026, 4, 1)]

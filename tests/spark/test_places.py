@@ -1,0 +1,57 @@
+"""Places in a ranking that is spread over many parts, against the same in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from whyrank.pipeline.spark_score import _placed, _shares_below
+from whyrank.pipeline.standing import _share_below
+from whyrank.warehouse.spark_session import SparkConnection, slots
+
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+N = 5000
+
+
+@pytest.fixture(scope="module")
+def users(spark: SparkConnection) -> pd.DataFrame:
+    """Users in no order, many with the same key, and none of the parts put together."""
+    spark.session.conf.set("spark.sql.adaptive.coalescePartitions.enabled", "false")
+    rng = np.random.default_rng(11)
+    return pd.DataFrame(
+        {
+            "user_id": [f"u{n:05d}" for n in rng.permutation(N)],
+            "hundredths": rng.choice([0, 1200, 1201, 9999, 10_000], N).astype(np.int32),
+            "margin": np.round(rng.normal(size=N), 2),
+        }
+    )
+
+
+@pytest.mark.parametrize("key", ["margin", "hundredths"])
+def test_places_are_those_of_one_sort(
+    spark: SparkConnection, users: pd.DataFrame, key: str
+) -> None:
+    from pyspark.sql.functions import col
+
+    order = [col("margin").desc()] if key == "margin" else [col(key).desc(), col("user_id")]
+    placed = _placed(spark.session.createDataFrame(users), key, order)
+    assert placed.rdd.getNumPartitions() > 2
+    found = placed.toPandas().sort_values("place")
+    expected = users.sort_values([key, "user_id"], ascending=[False, True])
+    assert found["place"].tolist() == list(range(1, N + 1))
+    assert found["user_id"].tolist() == expected["user_id"].tolist()
+    assert found["decile"].tolist() == [place * 10 // N + 1 for place in range(N)]
+    if key == "margin":
+        shares = _share_below(expected["margin"].to_numpy())
+        assert found["below"].tolist() == pytest.approx(shares.tolist(), abs=1e-12)
+
+
+def test_shares_below_a_point(spark: SparkConnection, users: pd.DataFrame) -> None:
+    shares = np.array(_shares_below(spark.session.createDataFrame(users)))
+    points = users["hundredths"].to_numpy().astype(np.int64)
+    assert shares[points].tolist() == pytest.approx(_share_below(points).tolist(), abs=1e-12)
+
+
+def test_slots_are_the_cores_of_the_workers(spark: SparkConnection) -> None:
+    assert slots(spark.session) == 2
