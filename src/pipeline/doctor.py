@@ -197,7 +197,7 @@ def _spark(warehouse: SparkWarehouse) -> Iterator[Finding]:
         refuse_without_spark()
         yield Finding("ok", "pyspark, dbt-spark and a Java that runs Spark are here")
         with warehouse.session() as session:
-            told = check_workers(session)
+            told = check_workers(session, warehouse.files)
     except WhyrankError as error:
         yield Finding("broken", str(error))
         return

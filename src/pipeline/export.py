@@ -24,6 +24,11 @@ def export_features(
     """
     published = read_published(warehouse, spec.name)
     source = f"read_parquet({quote_text(str(published.snapshot(as_of)))})"
+    if published.info.sampled_below:
+        files = quote_text(str(published.everyone("user_features") / "**" / "*.parquet"))
+        day = quote_text(str(as_of or published.as_of_dates[-1]))
+        everyone = f"read_parquet({files}, hive_partitioning = true)"
+        source = f"(select * from {everyone} where as_of = date {day})"
     with duckdb.connect() as con, replacing(out) as temporary, translated(str(out)):
         texts = {
             row[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +33,7 @@ from ..scorer import Floats
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from ..warehouse.direct import run_models
-from ..warehouse.engine import Warehouse
+from ..warehouse.engine import DuckDBWarehouse, Warehouse, memory_limit
 from ..warehouse.extract import extracting
 from ..warehouse.landing import create_landing
 from ..warehouse.project import landing_schema, marts_schema, render_project
@@ -101,13 +102,22 @@ def future_invariance(spec: Spec, warehouse: Warehouse, course: Course, as_of: d
     """
     marts, bound = marts_schema(spec), course.published.info.sampled_below
     files = render_project(spec, compile_features(spec), [as_of])
-    with duckdb.connect(config={"autoinstall_known_extensions": False}) as con:
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "memory_limit": memory_limit(),
+        "temp_directory": str(warehouse.files / "spill"),
+    }
+    if isinstance(warehouse, DuckDBWarehouse):
+        config["memory_limit"] = memory_limit(warehouse.memory)
+    with duckdb.connect(config=config) as con:
         con.execute("set timezone = 'UTC'")
         create_landing(con, spec)
         _copy_landing(con, spec, warehouse, as_of, bound)
         run_models(con, files, schema=marts, landing=landing_schema(spec))
         source = f"read_parquet({quote_text(str(course.published.snapshot(as_of)))})"
-        names = [feature.name for feature in spec.features]
+        # What rests on everybody's events cannot be made again from a sample's.
+        left_out = of_entities(spec) if bound else frozenset()
+        names = [feature.name for feature in spec.features if feature.name not in left_out]
         kinds = dict(
             con.execute(
                 "select column_name, data_type from information_schema.columns "
@@ -126,6 +136,22 @@ def future_invariance(spec: Spec, warehouse: Warehouse, course: Course, as_of: d
     counts = found or (0,)
     changed = dict(zip(names, (int(count) for count in counts[1:]), strict=False))
     return future_events(changed, int(counts[0]), as_of.isoformat())
+
+
+def of_entities(spec: Spec) -> frozenset[str]:
+    """Return the features made of all users' events, and the expressions that read one.
+
+    >>> from whyrank.spec.load import load_spec
+    >>> sorted(of_entities(load_spec("olist")))[:2]
+    ['category_repeat_rate', 'city_orders']
+    """
+    found: set[str] = set()
+    more = {f.name for f in spec.features if f.op.startswith("entity_")}
+    while more:
+        found |= more
+        words = {f.name: set(re.findall(r"\w+", f.sql or "")) for f in spec.features}
+        more = {name for name, read in words.items() if read & found} - found
+    return frozenset(found)
 
 
 def _unlike(name: str, *, near: bool) -> str:
@@ -152,6 +178,8 @@ def _copy_landing(
         for table, until in tables:
             path = Path(folder) / f"{table}.parquet"
             where = f"({inside} or {linked})" if bound else ""
+            if bound and table == "aliases":  # a link of a user in the sample, on either side
+                where = f"({inside} or {in_sample('anonymous_id', bound)})"
             if until:
                 before = f"{until} < timestamp {quote_text(str(as_of))}"
                 where = f"{before} and {where}" if where else before

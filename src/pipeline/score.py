@@ -120,7 +120,14 @@ def score(
     if isinstance(warehouse, SparkWarehouse):
         # Everybody's scores and chances stay in the shared folder.
         ranked = rank_on_spark(
-            spec, warehouse, published, chosen, as_of, everyone=everyone, top=top
+            spec,
+            warehouse,
+            published,
+            chosen,
+            as_of,
+            everyone=everyone,
+            top=top,
+            stamps=stamps,
         )
         found = _Found(
             ranked.users, ranked.apart, ranked.labels, ranked.details, ranked.scores, None

@@ -7,6 +7,7 @@ anywhere.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,12 +86,17 @@ def rank_on_spark(
     *,
     everyone: bool,
     top: int,
+    stamps: Mapping[str, str],
 ) -> SparkRanking:
     """Rank everybody as of a date, write their scores to the shared folder, list the top.
+
+    stamps: what every row of the scores says of its making.
 
     Ranks, scores, ties and chances are those that the same scorer gives anywhere else.
     Raises WarehouseError when the date or a feature is not built, or Spark fails.
     """
+    from pyspark.sql.functions import lit
+
     day = as_of or published.as_of_dates[-1]
     # Of the sample: whom the usual points are told by; it also says what is not built.
     usual = read_features(spec, published, chosen, day, everyone=everyone)
@@ -99,8 +105,11 @@ def rank_on_spark(
         people = _people(session, spec, published, chosen, day)
         if not everyone:
             people = people.where("in_population")
-        _write(_ranked(session, spec, chosen, people), target)
-        scores = session.read.parquet(str(target))
+        ranked = _ranked(session, spec, chosen, people)
+        for name, value in stamps.items():
+            ranked = ranked.withColumn(name, lit(value))
+        _write(ranked, target)
+        scores = session.read.parquet(str(target)).drop(*stamps)
         counts = {row["label"]: row["count"] for row in scores.groupBy("label").count().collect()}
         listed = _listed(people, scores.where(scores["rank"] <= top).orderBy("rank"))
         apart = pa.table({})
@@ -316,10 +325,18 @@ def _shares_below(scored: DataFrame) -> list[float]:
 
 def _write(rows: DataFrame, target: Path) -> None:
     """Write a data frame's parts to a folder that takes the place of an earlier one."""
-    part = target.with_name(f".{target.name}.part")
-    rows.write.mode("overwrite").option("compression", "zstd").parquet(str(part))
-    shutil.rmtree(target, ignore_errors=True)
-    part.rename(target)
+    # Of its own: two may score at once, and the earlier scores stay until the new ones are whole.
+    mark = secrets.token_hex(4)
+    part = target.with_name(f".{target.name}.{mark}.part")
+    before = target.with_name(f".{target.name}.{mark}.before")
+    try:
+        rows.write.option("compression", "zstd").parquet(str(part))
+        if target.exists():
+            target.rename(before)
+        part.rename(target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(before, ignore_errors=True)
 
 
 def _listed(people: DataFrame, scores: DataFrame) -> pa.Table:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 ON_CLUSTER: Final = ("xgboost", "xgboost_weights")
+# The half of users that one belongs to, in Spark's SQL; `half_of` says the same in Python.
+HALF: Final = "cast(substr(md5(concat('half:', user_id)), 1, 1) >= '8' as int)"
 ON_SAMPLE: Final = ("recency",)  # a floor that learns nothing
 
 
@@ -189,8 +191,7 @@ class _ClusterTrainer:
         for other in parts[1:]:
             rows = rows.unionByName(other)
         if self.half is not None:
-            first = expr("substr(md5(concat('half:', user_id)), 1, 1)")
-            rows = rows.where((first >= lit("8")).cast("int") == lit(self.half))
+            rows = rows.where(expr(HALF) == lit(self.half))
         return rows.select(
             *names,
             coalesce(col("reached"), lit(0)).alias("label"),

@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     _end_with_parent(int(parent))
     on_spark = (Path(project) / SESSION).exists()
     if on_spark:
-        from .spark import open_told
+        from .spark import keep_columns, open_told
 
         # dbt takes the session that its process has; a test finds the views of no earlier one.
         try:
@@ -72,6 +72,8 @@ def main(arguments: list[str]) -> int:
             views = [word if word != "test" else "run" for word in call[:fixed]]
             dbtRunner().invoke([*views, "--select", "config.materialized:view"])
         outcome = dbtRunner().invoke(call)
+        if on_spark and command == "run" and outcome.success:
+            keep_columns(Path(project))
     nodes = [
         {
             "name": result.node.name,

@@ -67,8 +67,8 @@ class Warehouse(ABC):
     """Where events are kept and models are built, and the folder of files that goes with it.
 
     engine: whose SQL it speaks. name: what messages call it, without secrets. files: the folder
-    of the rendered project, of published copies and of what is spilled. sample: how many users a
-    published copy holds at most, where everybody is read in another way; None for all.
+    of the rendered project, of published copies and of what is spilled. sample: about how many
+    users a published copy holds, where everybody is read in another way; None for all.
     """
 
     engine: Engine

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -35,6 +36,7 @@ from .published_there import (
 from .sample import USER_TABLES, in_sample
 
 KEPT_BUILDS = 3
+_LEFT_SECONDS = 24 * 3600
 _EVERYONE = "everyone"
 _IN_PLACE = ("user_features", "outcomes", "user_details")  # what a cluster scores and learns from
 TABLES = (
@@ -274,3 +276,8 @@ def _forget_old(root: Path, current: str) -> None:
     )
     for old in builds[: -(KEPT_BUILDS - 1)]:
         shutil.rmtree(old, ignore_errors=True)
+    # What a killed publication left; somebody may be writing the younger ones.
+    for left in root.glob(".*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)

@@ -41,6 +41,12 @@ def _json(node: exp.Expr) -> exp.Expr:
     if not isinstance(node, exp.JSONExtractScalar):
         return node
     parts = [p.this for p in node.expression.expressions if isinstance(p, exp.JSONPathKey)]
+    quoted = [part for part in parts if "'" in str(part)]
+    if quoted:
+        raise WarehouseError(
+            f"property {quoted[0]!r}: Spark finds no member of JSON with a quote in its name: "
+            "rename it in the log, or build on another warehouse"
+        )
     path = "$" + "".join(f"['{part}']" for part in parts)
     return exp.Anonymous(
         this="get_json_object", expressions=[node.this.copy(), exp.Literal.string(path)]

@@ -13,19 +13,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import unquote
 
 from ..errors import UsageError
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from .dbt_process import SESSION
 from .dialects import Engine
-from .engine import DuckDBWarehouse
+from .engine import DuckDBWarehouse, translated
 from .project import landing_schema, marts_schema
 from .spark_days import Days, tables_by_day
 from .spark_log import send_log
@@ -51,7 +51,8 @@ CATALOG_MEMORY: Final = "1GiB"  # with Spark's own driver of 1 GiB this stays be
 class SparkWarehouse(DuckDBWarehouse):
     """A Spark master and the folder that driver and workers share; `path` is the catalog's file.
 
-    sample: how many users, at most, the driver reads itself: to compare scorers, for example.
+    sample: about how many users, where there are more, the driver reads itself: to compare scorers,
+    for example.
     """
 
     master: str = "local[*]"
@@ -106,6 +107,12 @@ class SparkWarehouse(DuckDBWarehouse):
         """
         refuse_without_spark()
         refuse_unreachable(self.master)
+        with translated(f"warehouse {self.name}"):
+            self._prepare(spec, project, files, since, only)
+
+    def _prepare(
+        self, spec: Spec, project: Path, files: Mapping[str, str], since: date | None, only: str
+    ) -> None:
         landing = quote_name(landing_schema(spec))
         with self.connect() as con:
             sent = send_log(con, spec, self.files)
@@ -161,7 +168,8 @@ class SparkWarehouse(DuckDBWarehouse):
             with spark_errors(self.master):
                 yield session
         finally:
-            session.stop()
+            with suppress(Exception):  # of a driver that died, there is nothing to end
+                session.stop()
 
     def location(self, schema: str) -> str:
         """Return the folder of a schema's tables."""
@@ -185,7 +193,8 @@ def open_spark(url: str) -> SparkWarehouse:
     'spark://10.0.0.5:7077?folder=data/spark'
     """
     place, _, query = url.removeprefix(SCHEME).partition("?")
-    options = {name: values[0] for name, values in parse_qs(query).items()}
+    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    options = {name: unquote(value) for name, _, value in pairs}
     local = re.fullmatch(r"local(\[(\*|\d+)\])?", place)
     if not local and not re.fullmatch(r"[\w.-]+:\d+(,[\w.-]+:\d+)*", place):
         raise UsageError(
@@ -202,7 +211,13 @@ def open_spark(url: str) -> SparkWarehouse:
             f"warehouse {url!r}: sample = {sample!r} must be a number of users, at least 1: leave "
             f"it out for {SAMPLE:,}"
         )
-    folder = Path(options.get("folder", DEFAULT_FOLDER))
+    named = options.get("folder", DEFAULT_FOLDER)
+    if not named or re.search(r"""[*?\[\]{}'"`\\]""", named):
+        raise UsageError(
+            f"warehouse {url!r}: folder = {named!r} must be a path without quotes and *?[]{{}}\\, "
+            "which Spark would read as a pattern: name another"
+        )
+    folder = Path(named)
     return SparkWarehouse(
         folder / "catalog.duckdb",
         master=place if local else f"{SCHEME}{place}",
@@ -220,12 +235,27 @@ def open_told(project: Path, *, marts: bool = False) -> SparkSession:
     views = dict(told["views"])
     if marts:
         views |= _of_folders(told["schemas"][-1], Days(Path(told["marts"])).tables())
-    _register(session, told["schemas"], views)
-    if not marts:
-        for name, path in told["tables"].items():
+    with spark_errors(told["master"]):
+        _register(session, told["schemas"], views)
+        for name, path in told["tables"].items() if not marts else ():
             session.sql(f"create table {name} using parquet location {quote_text(path)}")
             session.sql(f"msck repair table {name}")  # its days, which the catalog has to know
     return session
+
+
+def keep_columns(project: Path) -> None:
+    """Give tables by day that have no rows a file without any, which says what their columns are.
+
+    The session is the one in which they were made.
+    """
+    from pyspark.sql import SparkSession
+
+    told = json.loads((project / SESSION).read_text(encoding="utf-8"))
+    session = SparkSession.active()
+    with spark_errors(told["master"]):
+        for folder in Days(Path(told["marts"])).empty():
+            table = session.table(f"{told['schemas'][-1]}.{quote_name(folder.name)}")
+            table.limit(0).coalesce(1).write.mode("append").parquet(str(folder))
 
 
 def _of_folders(schema: str, folders: list[Path]) -> dict[str, list[str]]:

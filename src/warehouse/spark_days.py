@@ -36,11 +36,12 @@ class Days:
         return self.folder.with_name(f"{self.folder.name}.before")
 
     def tables(self) -> list[Path]:
-        """Return the folders of the tables that stand and have rows.
-
-        A table by day without any has no file either, and so no columns.
-        """
+        """Return the folders of the tables that stand: those with a file."""
         return sorted(each for each in self._folders() if any(each.rglob("*.parquet")))
+
+    def empty(self) -> list[Path]:
+        """Return the folders of tables that were made and have no rows."""
+        return sorted(set(self._folders()) - set(self.tables()))
 
     def _folders(self) -> list[Path]:
         return [each for each in self.folder.glob("*") if each.is_dir()]

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -59,7 +60,8 @@ _ADVICE: Final = (
         r"a worker has no Python at \1: install one there, or name another by PYSPARK_PYTHON",
     ),
     (
-        r"(?:OutOfMemoryError|Java heap space|MemoryError|killed by YARN|OOM)",
+        r"(?:OutOfMemoryError|Java heap space|MemoryError|killed by YARN|OOM"
+        r"|Python worker exited unexpectedly)",
         "memory ran out: raise spark.executor.memory (or spark.driver.memory), or "
         f"spark.sql.shuffle.partitions, in spark-defaults.conf ({_GUIDE})",
     ),
@@ -141,16 +143,24 @@ def open_session(master: str, settings: Mapping[str, str]) -> SparkSession:
     return session
 
 
-def check_workers(session: SparkSession) -> str:
+def check_workers(session: SparkSession, folder: Path) -> str:
     """Return what runs on the workers: "Python 3.11.4, whyrank 0.3.0, 2 cores".
 
-    Raises WarehouseError for a worker whose Python or whyrank is not the driver's.
+    folder: that all machines are to share. Raises WarehouseError for a worker whose Python or
+    whyrank is not the driver's, or that does not see the folder or may not write to it.
     """
     import pyarrow as pa
 
+    folder.mkdir(parents=True, exist_ok=True)
+    shared = Path(tempfile.mkdtemp(prefix=".check-", dir=folder.resolve()))
+    shared.chmod(folder.stat().st_mode & 0o777)
+    place = str(shared)
+
     def told(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Travels to workers by its text, so that it runs where nothing of ours is installed."""
+        import os
         import platform
+        import time
         from importlib import metadata
 
         for _ in batches:
@@ -158,16 +168,25 @@ def check_workers(session: SparkSession) -> str:
                 version = metadata.version("whyrank")
             except metadata.PackageNotFoundError:
                 version = ""
-            python = platform.python_version()
+            problem = ""
+            try:
+                os.mkdir(f"{place}/{os.getpid()}-{time.time_ns()}")  # noqa: PTH102 - by value
+            except OSError as error:
+                problem = str(error.strerror)
+            row = (platform.node(), platform.python_version(), version, problem)
+            names = ("host", "python", "whyrank", "problem")
             yield pa.RecordBatch.from_pydict(
-                {"host": [platform.node()], "python": [python], "whyrank": [version]}
+                {name: [value] for name, value in zip(names, row, strict=True)}
             )
 
     cores = slots(session)
-    with spark_errors(str(session.sparkContext.master)):
-        asked = session.range(4 * cores, numPartitions=4 * cores)
-        found = asked.mapInArrow(told, "host string, python string, whyrank string")
-        rows = found.distinct().collect()
+    kinds = "host string, python string, whyrank string, problem string"
+    try:
+        with spark_errors(str(session.sparkContext.master)):
+            asked = session.range(4 * cores, numPartitions=4 * cores)
+            rows = asked.mapInArrow(told, kinds).distinct().collect()
+    finally:
+        shutil.rmtree(shared, ignore_errors=True)
     ours = metadata.version("whyrank")
     for row in rows:
         if row["whyrank"] != ours:
@@ -175,6 +194,11 @@ def check_workers(session: SparkSession) -> str:
             raise WarehouseError(
                 f"worker {row['host']} has {there}, and the driver has {ours}: install "
                 f"whyrank[spark] {ours} there, or ship it an environment ({_GUIDE})"
+            )
+        if row["problem"]:
+            raise WarehouseError(
+                f"worker {row['host']} cannot write to {folder.resolve()} ({row['problem']}): the "
+                "folder has to be there, under this path and for this user, on all machines"
             )
     return f"Python {rows[0]['python']}, whyrank {ours}, {cores} cores"
 
@@ -197,7 +221,11 @@ def spark_errors(where: str) -> Iterator[None]:
 
     try:
         yield
-    except (Py4JError, PySparkException, ConnectionError, RuntimeError) as error:
+    except (Py4JError, PySparkException, OSError, RuntimeError) as error:
+        raise WarehouseError(f"Spark at {where}: {spark_advice(str(error))}") from None
+    except ValueError as error:
+        if type(error).__name__ != "XGBoostError":  # which is not worth importing xgboost for
+            raise
         raise WarehouseError(f"Spark at {where}: {spark_advice(str(error))}") from None
 
 
@@ -211,6 +239,10 @@ def spark_advice(message: str) -> str:
         found = re.search(pattern, message)
         if found:
             return found.expand(told)
+    # What a worker's Python raised says more than that it raised something.
+    raised = re.findall(r"^(?:\w+\.)*\w+(?:Error|Exception): .+$", message, re.MULTILINE)
+    if "Traceback" in message and raised:
+        return f"a worker failed: {raised[-1]}"
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     kept = [line for line in lines if not line.startswith(("at ", "An error occurred while"))]
     return kept[0] if kept else "no reason was given"
@@ -231,7 +263,10 @@ def refuse_without_spark() -> None:
     if program is None:
         raise WarehouseError(f"Spark runs on Java, and {where} has none: {wanted}")
     # What it is, is said on the standard error of a program that is the user's own.
-    said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
+    try:
+        said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError as error:
+        raise WarehouseError(f"{program} does not run: {error.strerror}: {wanted}") from None
     found = re.search(r'version "(\d+)', said.stderr)
     if not found or int(found[1]) not in JAVA:
         version = f"is Java {found[1]}" if found else "is no Java that answers to -version"

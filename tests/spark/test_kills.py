@@ -47,8 +47,11 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def killed_at(
     cluster: Cluster, folder: Path, words: tuple[str, ...], reached: Callable[[], bool]
-) -> None:
-    """Run a command, kill a worker when a point is reached, and judge how it ended."""
+) -> bool:
+    """Run a command, kill a worker when a point is reached; return whether it ended well.
+
+    If not, it has to say why in one line.
+    """
     process = subprocess.Popen(
         [*COMMAND, *words], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, **cluster.settings},
@@ -70,6 +73,7 @@ def killed_at(
         assert lines[-1].startswith("error: "), said[-2000:]
     cluster.add_worker()
     cluster.wait()
+    return process.returncode == 0
 
 
 def published(url: str) -> dict[str, list[tuple[object, ...]]]:
@@ -84,7 +88,8 @@ def published(url: str) -> dict[str, list[tuple[object, ...]]]:
 def scores(folder: Path) -> list[tuple[object, ...]]:
     with duckdb.connect() as con:
         return con.execute(
-            f"select * from '{folder}/spark/saas/scores/*.parquet/*.parquet' order by rank"
+            "select * exclude (run_id) "
+            f"from '{folder}/spark/saas/scores/*.parquet/*.parquet' order by rank"
         ).fetchall()
 
 
@@ -113,7 +118,12 @@ def test_a_worker_is_lost(
     # The floor is kept: the next one is being fitted.
     disturbed(own, stormy, train, lambda: bool(list(kept.glob("*/test-*/recency"))))
     parts = stormy / "spark" / "saas" / "scores"
-    disturbed(own, stormy, words(stormy, *score), lambda: bool(list(parts.glob(".*.part/*"))))
+    ended = killed_at(
+        own, stormy, words(stormy, *score), lambda: bool(list(parts.glob(".*.part/*")))
+    )
+    if ended:  # in spite of it
+        assert scores(stormy) == scores(calm)
+    whyrank(stormy, *words(stormy, *score), env=own.settings)
 
     here, there = (published(f"{own.master}?folder={folder}/spark") for folder in (calm, stormy))
     assert here.keys() == there.keys()

@@ -18,7 +18,7 @@ from whyrank.pipeline.build import build
 from whyrank.pipeline.generate import generate
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.score import explain, score
-from whyrank.pipeline.spark_train import _worth, half_of
+from whyrank.pipeline.spark_train import _worth
 from whyrank.pipeline.train import Training, train
 from whyrank.pipeline.training_data import read_labelled, stack
 from whyrank.spec.load import load_spec
@@ -115,21 +115,6 @@ def test_what_texts_are_worth_is_what_the_encoder_of_one_machine_says() -> None:
     found = _worth("device", tally)
     assert found.worth == pytest.approx(encoding.texts[0].worth)
     assert found.other == pytest.approx(encoding.texts[0].other)
-
-
-def test_a_half_is_half_of_the_users_and_the_cluster_deals_the_same(world: World) -> None:
-    import pyarrow as pa
-
-    users = [f"u{i}" for i in range(2000)]
-    halves = half_of(pa.chunked_array([users]))
-    # Within five standard deviations of half of them.
-    assert abs(int(halves.sum()) - 1000) < 5 * np.sqrt(2000 / 4)
-    with duckdb.connect() as con:
-        con.execute("create table u as select unnest(?) as user_id", [users])
-        rows = con.execute(
-            "select (substr(md5(concat('half:', user_id)), 1, 1) >= '8')::int from u"
-        ).fetchall()
-    assert [row[0] for row in rows] == halves.tolist()
 
 
 def test_the_same_users_come_first_within_what_a_seed_changes(world: World) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from whyrank.pipeline.spark_score import _placed, _shares_below
+from whyrank.pipeline.spark_train import HALF, half_of
 from whyrank.pipeline.standing import _share_below
 from whyrank.warehouse.spark_session import SparkConnection, slots
 
@@ -51,6 +53,16 @@ def test_shares_below_a_point(spark: SparkConnection, users: pd.DataFrame) -> No
     shares = np.array(_shares_below(spark.session.createDataFrame(users)))
     points = users["hundredths"].to_numpy().astype(np.int64)
     assert shares[points].tolist() == pytest.approx(_share_below(points).tolist(), abs=1e-12)
+
+
+def test_the_cluster_deals_users_to_halves_as_the_driver_does(
+    spark: SparkConnection, users: pd.DataFrame
+) -> None:
+    found = spark.session.createDataFrame(users).selectExpr("user_id", f"{HALF} as half").toPandas()
+    expected = half_of(pa.chunked_array([found["user_id"].tolist()]))
+    assert found["half"].tolist() == expected.tolist()
+    # Within five standard deviations of half of them.
+    assert abs(int(expected.sum()) - N / 2) < 5 * np.sqrt(N / 4)
 
 
 def test_slots_are_the_cores_of_the_workers(spark: SparkConnection) -> None:

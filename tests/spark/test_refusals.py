@@ -29,6 +29,8 @@ pytest.importorskip("pyspark", reason="Spark is an extra: pip install whyrank[sp
 @pytest.mark.parametrize(
     ("url", "said"),
     [
+        ("spark://host:7077?folder=", "must be a path without quotes"),
+        ("spark://host:7077?folder=/a/shop[1]", "must be a path without quotes"),
         ("spark://", "names no Spark master"),
         ("spark://local[x]", "names no Spark master"),
         ("spark://host", "names no Spark master"),
@@ -97,10 +99,24 @@ def nothing(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield from batches
 
 
-def test_workers_are_looked_at(session: SparkConnection) -> None:
-    told = check_workers(session.session)
+def test_workers_are_looked_at(session: SparkConnection, tmp_path: Path) -> None:
+    told = check_workers(session.session, tmp_path / "shared")
+    assert list((tmp_path / "shared").iterdir()) == []
     assert told.startswith(f"Python {sys.version.split()[0]}, whyrank ")
     assert told.endswith(" cores")
+
+
+def test_a_worker_that_cannot_write_to_the_folder_is_told(
+    session: SparkConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Permissions stop no root, under which tests may run; so there is a file in the way."""
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    monkeypatch.setattr(
+        "whyrank.warehouse.spark_session.tempfile.mkdtemp", lambda **_: str(in_the_way)
+    )
+    with pytest.raises(WarehouseError, match=r"cannot write to .*\(Not a directory\)"):
+        check_workers(session.session, tmp_path)
 
 
 def test_a_worker_with_another_python_is_told(session: SparkConnection) -> None:
@@ -124,7 +140,7 @@ def test_a_worker_without_the_package_is_told(
     opened = open_session(cluster.master, {"spark.sql.warehouse.dir": str(tmp_path)})
     try:
         with pytest.raises(WarehouseError, match=r"a worker's Python has no package \w+: install"):
-            check_workers(opened)
+            check_workers(opened, tmp_path)
     finally:
         opened.stop()
 
@@ -136,6 +152,6 @@ def test_a_worker_without_a_python_is_told(
     opened = open_session(cluster.master, {"spark.sql.warehouse.dir": str(tmp_path)})
     try:
         with pytest.raises(WarehouseError, match=r"a worker has no Python at /nowhere/python"):
-            check_workers(opened)
+            check_workers(opened, tmp_path)
     finally:
         opened.stop()

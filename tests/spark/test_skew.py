@@ -1,0 +1,46 @@
+"""A user with a fifth of all events, in a log in which nobody took a funnel's second step."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.features.worlds import Event, frame, tiny_spec
+from tests.spark.cluster import Cluster
+from tests.spark.test_days import check_marts
+from whyrank.pipeline.build import build
+from whyrank.pipeline.ingest import ingest
+from whyrank.warehouse.engine import open_warehouse
+
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+SPEC = tiny_spec()
+EVENTS = 100_000
+
+
+def test_a_heavy_user_does_not_sink_a_build(cluster: Cluster, tmp_path: Path) -> None:
+    """On workers of 1 GiB; `benchmarks.spark --skew` does the same with ten million events."""
+    rng = np.random.default_rng(4)
+    users = np.where(rng.random(EVENTS) < 0.2, 0, rng.integers(1, 2000, EVENTS))
+    seconds = np.sort(rng.integers(0, 20 * 86_400, EVENTS))
+    start = datetime(2026, 3, 1)
+    log = [
+        Event(f"u{user}", f"e{n}", start + timedelta(seconds=int(at)), name, 1.5, "desk", "red")
+        for n, (user, at, name) in enumerate(
+            zip(users, seconds, rng.choice(["view", "buy"], EVENTS).tolist(), strict=True)
+        )
+    ]
+    assert 0.19 < sum(event.user_id == "u0" for event in log) / EVENTS < 0.21
+    frame(log).to_parquet(tmp_path / "log.parquet")
+    here = open_warehouse(f"duckdb:///{tmp_path}/here.duckdb")
+    there = open_warehouse(f"{cluster.master}?folder={tmp_path}/spark")
+    for warehouse in (here, there):
+        ingest(SPEC, warehouse, events=tmp_path / "log.parquet")
+        made = build(SPEC, warehouse, as_of=[date(2026, 3, 15)], check=True)
+        assert made.tests
+    marts = tmp_path / "spark" / "marts" / "tiny_marts"
+    # Its data tests passed although it has no rows, and it is compared with DuckDB's.
+    assert not list(marts.glob("funnel_days/day=*"))
+    assert check_marts(here, marts) > 12
