@@ -142,8 +142,8 @@ def of_entities(spec: Spec) -> frozenset[str]:
     """Return the features made of all users' events, and the expressions that read one.
 
     >>> from whyrank.spec.load import load_spec
-    >>> sorted(of_entities(load_spec("olist")))[:2]
-    ['category_repeat_rate', 'city_orders']
+    >>> "city_orders" in of_entities(load_spec("olist"))
+    True
     """
     found: set[str] = set()
     more = {f.name for f in spec.features if f.op.startswith("entity_")}

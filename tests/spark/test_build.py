@@ -57,8 +57,9 @@ def built(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         whyrank(folder, "ingest", "first.parquet", "--users-file", "log_users.parquet", *words)
         whyrank(folder, "build", *words)
         whyrank(folder, "ingest", "second.parquet", *words)
+        out = f"{'spark' if 'spark' in url[:5] else 'duck'}.csv"
         whyrank(folder, "build", "--check", "--as-of", "2026-01-11", "--as-of", "2026-01-13",
-                *words)  # fmt: skip
+                "--out", out, *words)  # fmt: skip
     return urls
 
 
@@ -88,6 +89,13 @@ def _place(url: str, name: str) -> int:
     with duckdb.connect() as con:
         rows = con.execute(f"describe from '{path}'").fetchall()
     return sorted(row[0] for row in rows).index("user_id")
+
+
+def test_a_spreadsheet_holds_everybody(built: dict[str, str]) -> None:
+    folder = open_warehouse(built["spark"]).files.parent
+    here, there = ((folder / f"{name}.csv").read_text().splitlines() for name in ("duck", "spark"))
+    assert len(here) > 2 * FEW
+    assert here == there
 
 
 def test_everybody_is_held_beside_the_sample(built: dict[str, str]) -> None:
