@@ -254,8 +254,9 @@ def keep_columns(project: Path) -> None:
     session = SparkSession.active()
     with spark_errors(told["master"]):
         for folder in Days(Path(told["marts"])).empty():
-            table = session.table(f"{told['schemas'][-1]}.{quote_name(folder.name)}")
-            table.limit(0).coalesce(1).write.mode("append").parquet(str(folder))
+            name = f"{told['schemas'][-1]}.{quote_name(folder.name)}"
+            nothing = session.sql(f"select * from {name} limit 0")
+            nothing.coalesce(1).write.mode("append").parquet(str(folder))
 
 
 def _of_folders(schema: str, folders: list[Path]) -> dict[str, list[str]]:
