@@ -254,8 +254,9 @@ def keep_columns(project: Path) -> None:
     session = SparkSession.active()
     with spark_errors(told["master"]):
         for folder in Days(Path(told["marts"])).empty():
-            name = f"{told['schemas'][-1]}.{quote_name(folder.name)}"
-            nothing = session.sql(f"select * from {name} limit 0")
+            # In backticks: dbt-spark has turned ANSI off by now, and double quotes are texts then.
+            schema = told["schemas"][-1].strip('"')
+            nothing = session.sql(f"select * from `{schema}`.`{folder.name}` limit 0")
             nothing.coalesce(1).write.mode("append").parquet(str(folder))
 
 
