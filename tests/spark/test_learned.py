@@ -185,7 +185,8 @@ def check_same(folder: Path, one: Path, other: Path) -> None:
             chances = folder / "here" / "user_propensity_scores.csv"
             spent = [
                 con.execute(
-                    f"select user_id, round(expected_spend, 2), decile from '{path}' order by 1"
+                    "select user_id, round(try_cast(expected_spend as double), 2), decile "
+                    f"from '{path}' order by 1"
                 ).fetchall()
                 for path in (chances, other / "*.parquet")
             ]
