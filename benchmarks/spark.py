@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -60,7 +61,7 @@ def timed(words: list[str], env: dict[str, str]) -> tuple[float, float]:
 
 
 def _memory(pid: int) -> int:
-    """Return the bytes that a process and all below it hold, pages that they share counted once."""
+    """Return the bytes that a process and all below it hold; shared pages count for each."""
     total = 0
     try:
         root = psutil.Process(pid)
@@ -104,9 +105,9 @@ def compare(folder: Path, users: int, rounds: int, *, one: bool) -> None:
     cases: dict[str, Case] = {}
     for place in places:
         label = f"{place.name}, {place.workers} workers" if place.workers else "DuckDB"
-        cases[f"build, {label}"] = lambda p=place: p.run("build", "--full-refresh")  # type: ignore[misc]
+        cases[f"build, {label}"] = partial(place.run, "build", "--full-refresh")
         out = str(folder / "lists" / "top.csv")
-        cases[f"score, {label}"] = lambda p=place, o=out: p.run("score", "--out", o)  # type: ignore[misc]
+        cases[f"score, {label}"] = partial(place.run, "score", "--out", out)
     found = interleaved(cases, rounds)
     print(f"\n{world.count:,} events of {users:,} users, medians of {rounds}, interleaved")
     for name, measured in found.items():

@@ -76,12 +76,22 @@ def converted_within(
 
 def outcomes_within(published: Published, as_of: date, days: int) -> pa.Table:
     """Return user_id and value of the outcomes in [as_of, as_of + days)."""
-    start = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC).replace(tzinfo=None)
+    start, end = label_window(as_of, days)
     return pq.read_table(
         published.table("outcomes"),
         columns=["user_id", "value"],
-        filters=[("event_time", ">=", start), ("event_time", "<", start + timedelta(days=days))],
+        filters=[("event_time", ">=", start), ("event_time", "<", end)],
     )
+
+
+def label_window(as_of: date, days: int) -> tuple[datetime, datetime]:
+    """Return when outcomes that label a date begin, and when they have ended; UTC without a zone.
+
+    >>> label_window(date(2026, 3, 1), 2)
+    (datetime.datetime(2026, 3, 1, 0, 0), datetime.datetime(2026, 3, 3, 0, 0))
+    """
+    start = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC).replace(tzinfo=None)
+    return start, start + timedelta(days=days)
 
 
 def known_until(spec: Spec, published: Published) -> date:

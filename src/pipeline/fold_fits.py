@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -196,7 +197,7 @@ class _Work:
         halves = self.place.halves(self._read(fit.fold))
         seen = []
         for place, (rest, held) in enumerate((halves, halves[::-1])):
-            scorers = self._fitted(fit.fold, lambda rest=rest: rest, place)  # type: ignore[misc]
+            scorers = self._fitted(fit.fold, partial(tuple, rest), place)
             seen.append(
                 Hindsight(
                     margins_of(self.spec, scorers, held[-1].table),

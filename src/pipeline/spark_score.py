@@ -61,11 +61,6 @@ class SparkRanking:
     details: Mapping[str, Mapping[str, str | None]]
     scores: Path
 
-    @property
-    def population(self) -> int:
-        """How many users were ranked."""
-        return sum(self.labels.values())
-
 
 @dataclass(frozen=True)
 class SparkStanding:
@@ -213,7 +208,7 @@ def _stand_batches(
             continue
         table = pa.Table.from_batches([batch])
         found = stand(spec, Snapshot(table), chosen)
-        yield _batch(
+        yield pa.RecordBatch.from_pydict(
             {
                 "user_id": table.column("user_id").combine_chunks(),
                 "in_population": table.column("in_population").combine_chunks(),
@@ -393,10 +388,6 @@ def _known(table: pa.Table, name: str) -> Floats | None:
 
 def _or_nulls(values: Floats | Integers | None, rows: int) -> Any:
     return pa.nulls(rows, pa.float64()) if values is None else values
-
-
-def _batch(columns: Mapping[str, Any]) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pydict(dict(columns))
 
 
 def _schema(kinds: Mapping[str, str]) -> str:

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -29,6 +28,7 @@ from ..models.learned import LearnedScorer, reference_of
 from ..spec.expressions import quote_text
 from ..warehouse.spark import SparkWarehouse
 from ..warehouse.spark_session import slots
+from .evaluate import label_window
 from .fold_fits import Fitter
 from .spark_score import quote_column
 from .training_data import Course, Labelled, stack
@@ -176,8 +176,7 @@ class _ClusterTrainer:
         parts = []
         for day in self.fold.train:
             people = snapshots.where((col("as_of") == lit(day)) & col("in_population"))
-            start = _midnight(day)
-            end = start + timedelta(days=self.course.horizon_days)
+            start, end = label_window(day, self.course.horizon_days)
             within = expr(
                 f"event_time >= timestamp_ntz {quote_text(str(start))} "
                 f"and event_time < timestamp_ntz {quote_text(str(end))}"
@@ -290,7 +289,3 @@ def _worth_of_others(name: str, tally: Tally, part: int) -> TextCodes:
         mean = sum(line[3] for line in tally) / sum(line[2] for line in tally)
         return TextCodes(name, {}, mean)
     return _worth(name, others)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC).replace(tzinfo=None)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 DEFAULT_FOLDER: Final = "data/spark"
 SAMPLE: Final = 100_000
-CATALOG_MEMORY: Final = "1GiB"  # with Spark's own driver of 1 GiB this stays below 2
+CATALOG_MEMORY: Final = "1GiB"  # beside Spark's own driver, of 1 GiB as it comes
 
 
 @dataclass(frozen=True)

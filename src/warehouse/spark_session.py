@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 SCHEME: Final = "spark://"
 JAVA: Final = (17, 21)
-# Times are UTC without a zone, names stand in double quotes, and what cannot be is an error.
+# Times are UTC without a zone, names stand in double quotes, and what cannot be is an error; the
+# last two not while dbt runs models, as dbt-spark turns ANSI off (decision 24).
 MEANING: Final[Mapping[str, str]] = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",

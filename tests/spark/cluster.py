@@ -81,11 +81,6 @@ class Cluster:
                     with suppress(subprocess.TimeoutExpired):
                         process.wait(0.2)  # the master: only a pause
 
-    def busy(self) -> int:
-        """Return how many executors run on its workers."""
-        told = self._told()
-        return sum(worker["coresused"] for worker in told["workers"] if worker["state"] == "ALIVE")
-
     def stop(self) -> None:
         for process in self._processes:
             with suppress(ProcessLookupError):
