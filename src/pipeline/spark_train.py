@@ -7,6 +7,7 @@ calibrated, watched for leaks and given their percentiles. What is fitted, is fi
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -200,13 +201,14 @@ class _ClusterTrainer:
     def _fit(self, matrix: DataFrame, params: Mapping[str, Any]) -> Any:
         from xgboost.spark import SparkXGBClassifier
 
+        logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)  # of its own it tells all
         plan = self.course.plan
         signs = f"({', '.join(map(str, plan.monotone()))})"
         more = {"weight_col": "weight"} if "weight" in matrix.columns else {}
         estimator = SparkXGBClassifier(
             features_col="features", label_col="label", num_workers=slots(self.session),
             random_state=plan.about.seed, tree_method="hist", missing=float("nan"),
-            monotone_constraints=signs, **dict[str, Any]({**params, **more}),
+            verbose=False, monotone_constraints=signs, **dict[str, Any]({**params, **more}),
         )  # fmt: skip
         return estimator.fit(matrix).get_booster()
 

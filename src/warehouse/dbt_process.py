@@ -49,8 +49,9 @@ def main(arguments: list[str]) -> int:
     _end_with_parent(int(parent))
     on_spark = (Path(project) / SESSION).exists()
     if on_spark:
-        from .spark import keep_columns, open_told
+        from .spark import keep_columns, open_told, stay_strict
 
+        stay_strict()
         # dbt takes the session that its process has; a test finds the views of no earlier one.
         try:
             open_told(Path(project), marts=command == "test")

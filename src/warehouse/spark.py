@@ -243,6 +243,22 @@ def open_told(project: Path, *, marts: bool = False) -> SparkSession:
     return session
 
 
+def stay_strict() -> None:
+    """Have dbt leave ANSI on: its Spark adapter turns it off in every credential that it makes.
+
+    Without it sums wrap around, what cannot be is null, and names in double quotes are texts.
+    """
+    from dbt.adapters.spark.connections import SparkCredentials
+
+    made = SparkCredentials.__post_init__
+
+    def kept(credentials: Any) -> None:
+        made(credentials)
+        credentials.server_side_parameters["spark.sql.ansi.enabled"] = "true"
+
+    setattr(SparkCredentials, "__post_init__", kept)  # noqa: B010 - typed or not, as dbt is there
+
+
 def keep_columns(project: Path) -> None:
     """Give tables by day that have no rows a file without any, which says what their columns are.
 
@@ -254,9 +270,8 @@ def keep_columns(project: Path) -> None:
     session = SparkSession.active()
     with spark_errors(told["master"]):
         for folder in Days(Path(told["marts"])).empty():
-            # In backticks: dbt-spark has turned ANSI off by now, and double quotes are texts then.
-            schema = told["schemas"][-1].strip('"')
-            nothing = session.sql(f"select * from `{schema}`.`{folder.name}` limit 0")
+            table = f"{told['schemas'][-1]}.{quote_name(folder.name)}"
+            nothing = session.sql(f"select * from {table} limit 0")
             nothing.coalesce(1).write.mode("append").parquet(str(folder))
 
 
