@@ -29,6 +29,7 @@ from ..spec.scorecard import HUNDREDTHS
 from ..warehouse.dialects import translate
 from ..warehouse.published import Published
 from ..warehouse.spark import SparkWarehouse
+from ..warehouse.spark_session import slots
 from .scorers import Chosen
 from .standing import Standing, account, features_read, read_features, stand
 
@@ -45,6 +46,7 @@ _SCORED: Final = {
     "probability": "double",
     "expected_spend": "double",
 }
+ROWS_OF_A_PART: Final = 250_000  # a part is sorted in memory, by a Python of its own
 _PLACED: Final = {"place": "long", "below": "double", "decile": "int"}
 
 
@@ -107,14 +109,14 @@ def rank_on_spark(
         scores = session.read.parquet(str(target)).drop(*stamps)
         counts = {row["label"]: row["count"] for row in scores.groupBy("label").count().collect()}
         listed = _listed(people, scores.where(scores["rank"] <= top).orderBy("rank"))
-        apart = pa.table({})
+        apart = None
         if "disagreement" in scores.columns:
             widest = scores.orderBy(scores["disagreement"].desc(), "user_id").limit(top)
             apart = _listed(people, widest)
         details = _details(session, published, spec.users.pass_through, listed)
     return SparkRanking(
         users=tuple(_accounts(spec, chosen, listed, usual)),
-        apart=tuple(_accounts(spec, chosen, apart, usual)),
+        apart=tuple(_accounts(spec, chosen, apart, usual)) if apart else (),
         labels={label: int(counts.get(label, 0)) for label in LABELS},
         details=details,
         scores=target,
@@ -151,8 +153,7 @@ def explain_on_spark(
         population, rank = inside.count(), 1 + inside.where(better).count()
         row = people.where(col("user_id") == lit(user_id)).toArrow()
     told = {name: [found[name]] for name in ("score", "hundredths", "code", "probability")}
-    listed = pa.table({**{n: row.column(n) for n in row.column_names}, **told, "rank": [rank]})
-    (user,) = _accounts(spec, chosen, listed, usual)
+    (user,) = _accounts(spec, chosen, _Listed(row, pa.table({**told, "rank": [rank]})), usual)
     known = {feature.name: features[0][feature.name] for feature in spec.features}
     return SparkStanding(user, population, bool(found["in_population"]), known)
 
@@ -194,7 +195,7 @@ def _scored(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame
         f"case when hundredths >= {high} then 2 when hundredths >= {medium} then 1 else 0 end "
         "as code, hundredths, cast(null as double) as margin, cast(null as double) as probability, "
         "cast(null as double) as expected_spend from "
-        f"(select *, cast({points} as int) as hundredths from people) as p"
+        f"(select user_id, in_population, cast({points} as int) as hundredths from people) as p"
     )
     return session.sql(translate(sql, "spark"))
 
@@ -264,8 +265,12 @@ def _placed(scored: DataFrame, key: str, order: Sequence[Column]) -> DataFrame:
     from pyspark import StorageLevel
     from pyspark.sql.functions import spark_partition_id
 
+    # Kept: where the parts are cut is found by a look at the keys, and scores are made once.
+    kept = scored.persist(StorageLevel.DISK_ONLY)
+    cores = slots(scored.sparkSession)
+    number = max(cores, -(-kept.count() // ROWS_OF_A_PART))
     # Kept, so that both looks at it see the same parts.
-    parts = scored.repartitionByRange(*order).persist(StorageLevel.DISK_ONLY)
+    parts = kept.repartitionByRange(number, *order).persist(StorageLevel.DISK_ONLY)
     counted = parts.groupBy(spark_partition_id().alias("part")).count().collect()
     sizes = {int(row["part"]): int(row["count"]) for row in counted}
     starts, total = {}, 0
@@ -334,47 +339,55 @@ def _write(rows: DataFrame, target: Path) -> None:
         shutil.rmtree(before, ignore_errors=True)
 
 
-def _listed(people: DataFrame, scores: DataFrame) -> pa.Table:
+@dataclass(frozen=True)
+class _Listed:
+    """A few users: their features, and in the same order their scores, whose names may be alike."""
+
+    features: pa.Table
+    scores: pa.Table
+
+
+def _listed(people: DataFrame, scores: DataFrame) -> _Listed:
     """Return a few users' scores and features, in the order of the scores."""
     few = scores.toArrow()
     ids = few.column("user_id").to_pylist()
     rows = people.where(people["user_id"].isin(ids)).toArrow()
     place = {user: at for at, user in enumerate(rows.column("user_id").to_pylist())}
     rows = rows.take(pa.array([place[user] for user in ids], pa.int64()))
-    more = [name for name in few.column_names if name not in rows.column_names]
-    for name in more:
-        rows = rows.append_column(name, few.column(name))
     codes = pa.array([LABELS.index(label) for label in few.column("label").to_pylist()], pa.int64())
-    points = few.column("scorecard_score" if "scorecard_score" in more else "score").to_numpy()
-    hundredths = np.rint(points * HUNDREDTHS).astype(np.int64)
-    return rows.append_column("code", codes).append_column("hundredths", pa.array(hundredths))
+    by_scorecard = "scorecard_score" if "scorecard_score" in few.column_names else "score"
+    hundredths = np.rint(few.column(by_scorecard).to_numpy() * HUNDREDTHS).astype(np.int64)
+    few = few.append_column("code", codes).append_column("hundredths", pa.array(hundredths))
+    return _Listed(rows, few)
 
 
-def _accounts(spec: Spec, chosen: Chosen, listed: pa.Table, usual: Snapshot) -> list[RankedUser]:
+def _accounts(spec: Spec, chosen: Chosen, listed: _Listed, usual: Snapshot) -> list[RankedUser]:
     """Explain the users who are listed, by the usual points of the sample."""
-    if not listed.num_rows:
+    scores = listed.scores
+    if not scores.num_rows:
         return []
     standing = Standing(
         chosen=chosen,
-        snapshot=Snapshot(listed),
-        score=listed.column("score").to_numpy(),
-        codes=listed.column("code").to_numpy().astype(np.int64),
-        hundredths=listed.column("hundredths").to_numpy().astype(np.int64),
+        snapshot=Snapshot(listed.features),
+        score=scores.column("score").to_numpy(),
+        codes=scores.column("code").to_numpy().astype(np.int64),
+        hundredths=scores.column("hundredths").to_numpy().astype(np.int64),
         margin=None,
-        probability=_known(listed, "probability"),
+        probability=_known(scores, "probability"),
     )
-    ranks = [int(rank) for rank in listed.column("rank").to_pylist()]
-    return account(spec, standing, np.arange(listed.num_rows), ranks, usual=usual)
+    ranks = [int(rank) for rank in scores.column("rank").to_pylist()]
+    return account(spec, standing, np.arange(scores.num_rows), ranks, usual=usual)
 
 
 def _details(
-    session: SparkSession, published: Published, names: Sequence[str], listed: pa.Table
+    session: SparkSession, published: Published, names: Sequence[str], listed: _Listed
 ) -> dict[str, dict[str, str | None]]:
     """Return what is passed through for the users who are listed, by user_id."""
-    if not names or not listed.num_rows:
+    ids = listed.scores.column("user_id").to_pylist()
+    if not names or not ids:
         return {}
     details = session.read.parquet(str(published.everyone("user_details")))
-    few = details.where(details["user_id"].isin(listed.column("user_id").to_pylist()))
+    few = details.where(details["user_id"].isin(ids))
     rows = few.toArrow().to_pylist()
     return {str(row["user_id"]): {name: row[name] for name in names} for row in rows}
 

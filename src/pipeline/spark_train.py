@@ -155,11 +155,11 @@ class _ClusterTrainer:
             )
         texts, by_part = [], []
         for name in plan.texts:
-            said = rows.groupBy(rows[quote_column(name)].alias("text"), "part").agg(
+            said = rows.groupBy(rows[quote_column(name)].alias("text"), "_part").agg(
                 count(lit(1)).alias("rows"), total("label").alias("positives")
             )
             tally = [
-                (row["text"] or "", int(row["part"]), int(row["rows"]), int(row["positives"]))
+                (row["text"] or "", int(row["_part"]), int(row["rows"]), int(row["positives"]))
                 for row in said.collect()
             ]
             texts.append(_worth(name, tally))
@@ -167,7 +167,10 @@ class _ClusterTrainer:
         return rows, Encoding(plan.numbers, tuple(texts)), by_part, counts
 
     def _rows(self) -> DataFrame:
-        """Return a row for each user of the population and training date: features and label."""
+        """Return a row for each user of the population and training date: features and label.
+
+        Names that begin with an underscore are no feature's.
+        """
         from pyspark.sql.functions import coalesce, col, expr, lit, pmod, xxhash64
 
         plan, published = self.course.plan, self.course.published
@@ -184,7 +187,7 @@ class _ClusterTrainer:
             )
             reached = outcomes.where(within).select("user_id").distinct()
             labelled = people.select("user_id", *names).join(
-                reached.withColumn("reached", lit(1)), "user_id", "left"
+                reached.withColumn("_reached", lit(1)), "user_id", "left"
             )
             parts.append(labelled)
         rows = parts[0]
@@ -194,8 +197,8 @@ class _ClusterTrainer:
             rows = rows.where(expr(HALF) == lit(self.half))
         return rows.select(
             *names,
-            coalesce(col("reached"), lit(0)).alias("label"),
-            pmod(xxhash64("user_id"), lit(PARTS)).cast("int").alias("part"),
+            coalesce(col("_reached"), lit(0)).alias("label"),
+            pmod(xxhash64("user_id"), lit(PARTS)).cast("int").alias("_part"),
         )
 
     def _fit(self, matrix: DataFrame, params: Mapping[str, Any]) -> Any:
@@ -235,7 +238,7 @@ def _encode_batches(
         if not len(batch):
             continue
         table = pa.Table.from_batches([batch])
-        matrix = training_matrix(encoding, by_part, Snapshot(table), table.column("part"))
+        matrix = training_matrix(encoding, by_part, Snapshot(table), table.column("_part"))
         offsets = np.arange(len(matrix) + 1, dtype=np.int32) * matrix.shape[1]
         labels = table.column("label").to_numpy().astype(np.float64)
         columns = {

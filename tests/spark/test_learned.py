@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 
 import duckdb
@@ -33,6 +35,18 @@ from whyrank.warehouse.spark import SparkWarehouse
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
 CANDIDATES = ["recency", "xgboost"]
 SAMPLE = 2500  # of 4,000 users
+# Features may be called as columns are that scores pass through.
+RENAMED = {
+    "page_views_30d": "hundredths",
+    "pricing_views_30d": "margin",
+    "active_days_30d": "probability",
+    "repeat_session_rate": "code",
+    "bounce_rate": "part",
+    "logins_30d": "reached",
+    "sessions_30d": "place",
+    "session_events": "decile",
+    "spam_share": "below",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,7 @@ class World:
 @pytest.fixture(scope="module")
 def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("learned")
-    spec = load_spec("saas")
+    spec = load_spec(str(renamed(folder)))
     here = open_warehouse(f"duckdb:///{folder}/here.duckdb")
     there = open_warehouse(f"{cluster.master}?folder={folder}/spark&sample={SAMPLE}")
     made = generate(spec, folder / "events.parquet", users=4000, seed=3, days=150)
@@ -63,6 +77,17 @@ def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> World:
             spec, warehouse, stores[name], candidates=CANDIDATES, folds=1, n_boot=60
         )
     return World(spec, here, there, stores, trained, folder)
+
+
+def renamed(folder: Path) -> Path:
+    """Return a file of the spec saas with some features called otherwise."""
+    text = (files("whyrank.spec") / "saas.toml").read_text(encoding="utf-8")
+    for name, other in RENAMED.items():
+        assert f'name = "{name}"' in text
+        text = re.sub(rf"\b{name}\b", other, text)
+    path = folder / "saas.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def scorer_of(world: World, where: str, name: str = "xgboost") -> LearnedScorer:

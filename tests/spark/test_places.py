@@ -18,8 +18,7 @@ N = 5000
 
 @pytest.fixture(scope="module")
 def users(spark: SparkConnection) -> pd.DataFrame:
-    """Users in no order, many with the same key, and none of the parts put together."""
-    spark.session.conf.set("spark.sql.adaptive.coalescePartitions.enabled", "false")
+    """Users in no order, many with the same key."""
     rng = np.random.default_rng(11)
     return pd.DataFrame(
         {
@@ -32,13 +31,14 @@ def users(spark: SparkConnection) -> pd.DataFrame:
 
 @pytest.mark.parametrize("key", ["margin", "hundredths"])
 def test_places_are_those_of_one_sort(
-    spark: SparkConnection, users: pd.DataFrame, key: str
+    spark: SparkConnection, users: pd.DataFrame, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pyspark.sql.functions import col
 
+    monkeypatch.setattr("whyrank.pipeline.spark_score.ROWS_OF_A_PART", N // 7)
     order = [col("margin").desc()] if key == "margin" else [col(key).desc(), col("user_id")]
     placed = _placed(spark.session.createDataFrame(users), key, order)
-    assert placed.rdd.getNumPartitions() > 2
+    assert placed.rdd.getNumPartitions() == 8
     found = placed.toPandas().sort_values("place")
     expected = users.sort_values([key, "user_id"], ascending=[False, True])
     assert found["place"].tolist() == list(range(1, N + 1))
