@@ -1,6 +1,6 @@
 """The same events on DuckDB and on a Spark cluster of this machine: one worker, and two.
 
-    python -m benchmarks.spark [--users 100000] [--rounds 1] [--folder DIR]
+    python -m benchmarks.spark [--users 100000] [--rounds 1] [--one] [--train] [--folder DIR]
     python -m benchmarks.spark --skew     # one user with a fifth of all events, against none
 
 Workers have a core and 4 GiB each; a driver has Spark's own 1 GiB. 100,000 users are about 10
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -77,6 +78,7 @@ class Place:
 
     def __init__(self, folder: Path, name: str, workers: int) -> None:
         self.folder, self.name, self.workers = folder, name, workers
+        self.costs: list[tuple[str, float]] = []
 
     def run(self, *words: str) -> tuple[float, float]:
         """Run a verb on it."""
@@ -84,15 +86,42 @@ class Place:
         if not self.workers:
             return timed([*words, *more, f"duckdb:///{self.folder}/{self.name}.duckdb"], {})
         home = Path(tempfile.mkdtemp(prefix="cluster-", dir=self.folder))
-        with running(home, self.workers, defaults=DEFAULTS, memory="5g") as cluster:
-            return timed([*words, *more, self._url(cluster)], cluster.settings)
+        try:
+            with running(home, self.workers, defaults=DEFAULTS, memory="5g") as cluster:
+                return timed([*words, *more, self._url(cluster)], cluster.settings)
+        finally:
+            shutil.rmtree(home, ignore_errors=True)
+
+    def build(self) -> tuple[float, float]:
+        """Build all, and keep what each model took."""
+        found = self.run("build", "--full-refresh")
+        path = f"{self.name}/catalog.duckdb" if self.workers else f"{self.name}.duckdb"
+        with duckdb.connect(self.folder / path, read_only=True) as con:
+            self.costs = con.execute(
+                "select name, seconds from media_landing.runs where kind = 'model' and started_at "
+                ">= (select max(started_at) from media_landing.runs where kind = 'build') "
+                "order by seconds desc limit 12"
+            ).fetchall()
+        return found
+
+    def train(self) -> tuple[float, float]:
+        """Train the floor and XGBoost on one test; no fit of an earlier run is taken over."""
+        files = self.folder / self.name / "media"
+        shutil.rmtree(files / "training", ignore_errors=True)
+        store = f"sqlite:///{self.folder}/mlflow.db"
+        return self.run(
+            "train", "--candidates", "recency,xgboost", "--folds", "1", "--tracking", store
+        )
+
+    def __str__(self) -> str:
+        return f"Spark, {self.workers} workers" if self.workers else "DuckDB"
 
     def _url(self, cluster: Cluster) -> str:
         return f"{cluster.master}?folder={self.folder}/{self.name}"
 
 
-def compare(folder: Path, users: int, rounds: int, *, one: bool) -> None:
-    """Time loading, building and scoring on DuckDB and on Spark, interleaved."""
+def compare(folder: Path, users: int, rounds: int, *, one: bool, train: bool) -> None:
+    """Time loading, building, scoring and training on DuckDB and on Spark, interleaved."""
     world = Media(folder, users)
     places = [Place(folder, "here", 0), Place(folder, "spark", 2)]
     if one:
@@ -104,14 +133,21 @@ def compare(folder: Path, users: int, rounds: int, *, one: bool) -> None:
         print(f"ingest, {place.name}: {seconds:.1f} s, {peak:.2f} GiB", flush=True)
     cases: dict[str, Case] = {}
     for place in places:
-        label = f"{place.name}, {place.workers} workers" if place.workers else "DuckDB"
-        cases[f"build, {label}"] = partial(place.run, "build", "--full-refresh")
+        cases[f"build, {place}"] = place.build
         out = str(folder / "lists" / "top.csv")
-        cases[f"score, {label}"] = partial(place.run, "score", "--out", out)
+        cases[f"score, {place}"] = partial(place.run, "score", "--out", out)
+    for place in places if train else ():
+        # On one machine all snapshots are in memory: a million users do not fit into 24 GiB.
+        if place.workers or users < 500_000:
+            cases[f"train, {place}"] = place.train
     found = interleaved(cases, rounds)
     print(f"\n{world.count:,} events of {users:,} users, medians of {rounds}, interleaved")
     for name, measured in found.items():
         print(f"  {name:<28} {measured}")
+    for place in places:
+        print(f"\n{place}, seconds by model in the last build")
+        for model, seconds in place.costs:
+            print(f"  {model:<28} {seconds:8.1f} s")
 
 
 def skew(folder: Path, users: int) -> None:
@@ -140,6 +176,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--one", action="store_true", help="with one worker as well")
+    parser.add_argument("--train", action="store_true", help="train as well")
     parser.add_argument("--skew", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="whyrank-bench-") as temporary:
@@ -148,7 +185,7 @@ def main() -> None:
         if given.skew:
             skew(folder, given.users)
         else:
-            compare(folder, given.users, given.rounds, one=given.one)
+            compare(folder, given.users, given.rounds, one=given.one, train=given.train)
 
 
 if __name__ == "__main__":

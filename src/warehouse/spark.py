@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -32,6 +32,7 @@ from .spark_log import send_log
 from .spark_session import (
     SCHEME,
     SparkConnection,
+    end_session,
     open_session,
     refuse_unreachable,
     refuse_without_spark,
@@ -168,8 +169,7 @@ class SparkWarehouse(DuckDBWarehouse):
             with spark_errors(self.master):
                 yield session
         finally:
-            with suppress(Exception):  # of a driver that died, there is nothing to end
-                session.stop()
+            end_session(session)
 
     def location(self, schema: str) -> str:
         """Return the folder of a schema's tables."""

@@ -144,6 +144,21 @@ def open_session(master: str, settings: Mapping[str, str]) -> SparkSession:
     return session
 
 
+def end_session(session: SparkSession) -> None:
+    """End a session and the JVM behind it, whose memory PySpark would keep for the next one."""
+    from pyspark import SparkContext
+
+    with suppress(Exception):  # of a driver that died, there is nothing to end
+        session.stop()
+    gateway = SparkContext._gateway  # noqa: SLF001 - nothing public ends it
+    SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001
+    if gateway is not None:
+        with suppress(Exception):
+            gateway.shutdown()
+        gateway.proc.stdin.close()  # which it ends at
+        gateway.proc.wait()
+
+
 def check_workers(session: SparkSession, folder: Path) -> str:
     """Return what runs on the workers: "Python 3.11.4, whyrank 0.3.0, 2 cores".
 
@@ -310,8 +325,7 @@ def _await_worker(session: SparkSession, master: str) -> None:
     until = time.monotonic() + _WORKER_SECONDS
     while jvm.getExecutorMemoryStatus().size() < 2:  # noqa: PLR2004 - the driver is one
         if time.monotonic() > until:
-            with suppress(Exception):
-                session.stop()
+            end_session(session)
             raise WarehouseError(
                 f"no worker of {master} took the session within {_WORKER_SECONDS:.0f} s: see on "
                 "the master's page that workers are alive and have cores and memory free "
