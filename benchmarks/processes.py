@@ -52,7 +52,8 @@ def interleaved(
     for number in range(rounds):
         for name, case in cases.items():
             seen[name].append(case())
-            print(f"  round {number + 1}: {name} {seen[name][-1][0]:.2f} s", file=sys.stderr)
+            seconds, peak = seen[name][-1]
+            print(f"  round {number + 1}: {name} {seconds:.2f} s {peak:.2f} GiB", file=sys.stderr)
     return {
         name: Measured(
             statistics.median(s for s, _ in runs),

@@ -78,7 +78,6 @@ class Place:
 
     def __init__(self, folder: Path, name: str, workers: int) -> None:
         self.folder, self.name, self.workers = folder, name, workers
-        self.costs: list[tuple[str, float]] = []
 
     def run(self, *words: str) -> tuple[float, float]:
         """Run a verb on it."""
@@ -93,15 +92,17 @@ class Place:
             shutil.rmtree(home, ignore_errors=True)
 
     def build(self) -> tuple[float, float]:
-        """Build all, and keep what each model took."""
+        """Build all, and say what each model took."""
         found = self.run("build", "--full-refresh")
         path = f"{self.name}/catalog.duckdb" if self.workers else f"{self.name}.duckdb"
         with duckdb.connect(self.folder / path, read_only=True) as con:
-            self.costs = con.execute(
+            costs = con.execute(
                 "select name, seconds from media_landing.runs where kind = 'model' and started_at "
                 ">= (select max(started_at) from media_landing.runs where kind = 'build') "
                 "order by seconds desc limit 12"
             ).fetchall()
+        told = ", ".join(f"{name} {seconds:.1f}" for name, seconds in costs)
+        print(f"  {self}, seconds by model: {told}", file=sys.stderr, flush=True)
         return found
 
     def train(self) -> tuple[float, float]:
@@ -144,10 +145,6 @@ def compare(folder: Path, users: int, rounds: int, *, one: bool, train: bool) ->
     print(f"\n{world.count:,} events of {users:,} users, medians of {rounds}, interleaved")
     for name, measured in found.items():
         print(f"  {name:<28} {measured}")
-    for place in places:
-        print(f"\n{place}, seconds by model in the last build")
-        for model, seconds in place.costs:
-            print(f"  {model:<28} {seconds:8.1f} s")
 
 
 def skew(folder: Path, users: int) -> None:
