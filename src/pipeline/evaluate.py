@@ -24,13 +24,17 @@ from ..warehouse.published import Published, read_published
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A ranking measured against what came after it."""
+    """A ranking measured against what came after it.
+
+    sample: what is said of the users that it was measured on; empty where they are all users.
+    """
 
     as_of: date
     horizon_days: int
     target: str
     population: str
     report: RankingReport
+    sample: str = ""
 
 
 def evaluate(
@@ -61,7 +65,10 @@ def evaluate(
     report = evaluate_scores(
         scorecard.score(snapshot), labels, n_boot=n_boot, rng=np.random.default_rng(seed)
     )
-    return Evaluation(chosen, days, spec.target.description, spec.population.description, report)
+    return Evaluation(
+        chosen, days, spec.target.description, spec.population.description, report,
+        published.info.sample,
+    )  # fmt: skip
 
 
 def converted_within(

@@ -167,26 +167,34 @@ def _copy_landing(
 ) -> None:
     """Take over what was loaded, up to a date, from the warehouse: all, or the sample's part."""
     landing = quote_name(landing_schema(spec))
+    tables = (("events", "event_time"), ("users", None), ("aliases", "linked_at"))
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {table: Path(folder) / f"{table}.parquet" for table, _ in tables}
+        # Closed before anything is read here: each side may take its share of memory.
+        with (
+            warehouse.reading() as there,
+            extracting(warehouse, there, landing_schema(spec)) as extract,
+        ):
+            for table, until in tables:
+                extract.write(
+                    table, paths[table], where=_part_of(table, until, as_of, bound, landing)
+                )
+        for table, path in paths.items():
+            source = f"read_parquet({quote_text(str(path))})"
+            con.execute(f"insert into {landing}.{table} by name select * from {source}")
+
+
+def _part_of(table: str, until: str | None, as_of: date, bound: str, landing: str) -> str:
+    """Return the condition that rows were known before a date, and are of the sample's users."""
     inside = in_sample("user_id", bound)
     linked = f"user_id in (select anonymous_id from {landing}.aliases where {inside})"
-    tables = (("events", "event_time"), ("users", None), ("aliases", "linked_at"))
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        warehouse.reading() as there,
-        extracting(warehouse, there, landing_schema(spec)) as extract,
-    ):
-        for table, until in tables:
-            path = Path(folder) / f"{table}.parquet"
-            where = f"({inside} or {linked})" if bound else ""
-            if bound and table == "aliases":  # a link of a user in the sample, on either side
-                where = f"({inside} or {in_sample('anonymous_id', bound)})"
-            if until:
-                before = f"{until} < timestamp {quote_text(str(as_of))}"
-                where = f"{before} and {where}" if where else before
-            extract.write(table, path, where=where)
-            name = f"{quote_name(landing_schema(spec))}.{table}"
-            source = f"read_parquet({quote_text(str(path))})"
-            con.execute(f"insert into {name} by name select * from {source}")
+    where = f"({inside} or {linked})" if bound else ""
+    if bound and table == "aliases":  # a link of a user in the sample, on either side
+        where = f"({inside} or {in_sample('anonymous_id', bound)})"
+    if until:
+        before = f"{until} < timestamp {quote_text(str(as_of))}"
+        where = f"{before} and {where}" if where else before
+    return where
 
 
 def _refit(

@@ -115,6 +115,8 @@ def evaluation_lines(evaluation: Evaluation) -> Iterator[str]:
         f"as of {evaluation.as_of}, {days}: among "
         f"{evaluation.population}, who comes to this: {evaluation.target}"
     )
+    if evaluation.sample:
+        yield evaluation.sample
     yield str(evaluation.report)
 
 

@@ -45,6 +45,8 @@ def comparison_table(comparison: Comparison) -> Iterator[str]:
 
 def comparison_lines(raw: Mapping[str, Any], comparison: Comparison) -> Iterator[str]:
     """Yield the table, the verdict and the sentinels of a training."""
+    if raw.get("sample"):
+        yield str(raw["sample"])
     yield from comparison_table(comparison)
     yield ""
     yield comparison.verdict()

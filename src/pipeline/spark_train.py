@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 ON_CLUSTER: Final = ("xgboost", "xgboost_weights")
+MOST_TEXTS: Final = 10_000  # values of a text feature that have a worth of their own
 # The half of users that one belongs to, in Spark's SQL; `half_of` says the same in Python.
 HALF: Final = "cast(substr(md5(concat('half:', user_id)), 1, 1) >= '8' as int)"
 ON_SAMPLE: Final = ("recency",)  # a floor that learns nothing
@@ -155,13 +156,7 @@ class _ClusterTrainer:
             )
         texts, by_part = [], []
         for name in plan.texts:
-            said = rows.groupBy(rows[quote_column(name)].alias("text"), "_part").agg(
-                count(lit(1)).alias("rows"), total("label").alias("positives")
-            )
-            tally = [
-                (row["text"] or "", int(row["_part"]), int(row["rows"]), int(row["positives"]))
-                for row in said.collect()
-            ]
+            tally = _tally(rows, name)
             texts.append(_worth(name, tally))
             by_part.append([_worth_of_others(name, tally, part) for part in range(PARTS)])
         return rows, Encoding(plan.numbers, tuple(texts)), by_part, counts
@@ -214,6 +209,33 @@ class _ClusterTrainer:
             verbose=False, monotone_constraints=signs, **dict[str, Any]({**params, **more}),
         )  # fmt: skip
         return estimator.fit(matrix).get_booster()
+
+
+def _tally(rows: DataFrame, name: str) -> Tally:
+    """Count rows and positives by text and part, the most frequent texts by themselves.
+
+    A null counts as the text "", and what the rest say together as None: of a text with few rows
+    little is known, and its worth is nearly the mean.
+    """
+    from pyspark.sql.functions import coalesce, col, count, lit
+    from pyspark.sql.functions import sum as total
+
+    said = coalesce(rows[quote_column(name)], lit("")).alias("text")
+    counts = rows.groupBy(said, "_part").agg(
+        count(lit(1)).alias("rows"), total("label").alias("positives")
+    )
+    sizes = counts.groupBy("text").agg(total("rows").alias("size"))
+    kept = sizes.orderBy(col("size").desc(), "text").limit(MOST_TEXTS)
+    known = kept.select("text", col("text").alias("known"))
+    found = (
+        counts.join(known, "text", "left")
+        .groupBy("known", "_part")
+        .agg(total("rows").alias("rows"), total("positives").alias("positives"))
+    )
+    return [
+        (row["known"], int(row["_part"]), int(row["rows"]), int(row["positives"]))
+        for row in found.collect()
+    ]
 
 
 def _matrix(
@@ -269,18 +291,19 @@ def training_matrix(
     return matrix
 
 
-Tally = Sequence[tuple[str, int, int, int]]  # text, part, rows, positives
+Tally = Sequence[tuple[str | None, int, int, int]]  # text, part, rows, positives
 
 
 def _worth(name: str, tally: Tally) -> TextCodes:
     """Return what texts are worth: (s · mean + positives) / (s + rows), as TargetEncoder has it."""
-    rows: dict[str, int] = {}
-    positives: dict[str, int] = {}
+    rows: dict[str | None, int] = {}
+    positives: dict[str | None, int] = {}
     for text, _, n, k in tally:
         rows[text] = rows.get(text, 0) + n
         positives[text] = positives.get(text, 0) + k
     mean = sum(positives.values()) / sum(rows.values())
-    worth = {t: (SMOOTHING * mean + positives[t]) / (SMOOTHING + rows[t]) for t in sorted(rows)}
+    known = sorted(text for text in rows if text is not None)
+    worth = {t: (SMOOTHING * mean + positives[t]) / (SMOOTHING + rows[t]) for t in known}
     return TextCodes(name, worth, mean)
 
 

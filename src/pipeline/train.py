@@ -180,6 +180,7 @@ def result_dict(
         "verdict": comparison.verdict(),
         "resampling": [line for line in resampling_lines(comparison) if line],
         "sentinels": [asdict(sentinel) for sentinel in sentinels],
+        "sample": course.published.info.sample,
         "horizon_days": course.horizon_days,
         "spec": course.plan.about.spec,
         "spec_version": course.plan.about.spec_version,

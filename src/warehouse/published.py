@@ -33,7 +33,7 @@ from .published_there import (
     published_name,
     published_schema,
 )
-from .sample import USER_TABLES, in_sample
+from .sample import USER_TABLES, in_sample, sample_told
 
 KEPT_BUILDS = 3
 _LEFT_SECONDS = 24 * 3600
@@ -65,6 +65,11 @@ class BuildInfo:
     users: int
     tables: tuple[str, ...]
     sampled_below: str = ""
+
+    @property
+    def sample(self) -> str:
+        """What figures of this build say of its sample; empty where everybody is there."""
+        return sample_told(self.users, self.sampled_below)
 
 
 @dataclass(frozen=True)

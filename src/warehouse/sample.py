@@ -25,6 +25,18 @@ def sample_bound(users: int, most: int | None) -> str:
     return f"{most * 16**_DIGITS // users:0{_DIGITS}x}"
 
 
+def sample_told(users: int, bound: str) -> str:
+    """Return what figures of a sample say of it; empty where everybody is there.
+
+    >>> sample_told(1_000_000, "40000000")
+    'measured on a sample: about 250,000 of 1,000,000 users'
+    """
+    if not bound:
+        return ""
+    share = int(bound, 16) / 16**_DIGITS
+    return f"measured on a sample: about {round(users * share):,} of {users:,} users"
+
+
 def in_sample(column: str, bound: str) -> str:
     """Return the SQL condition that a user id is in the sample, the same in every dialect.
 

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 SCHEME: Final = "spark://"
 JAVA: Final = (17, 21)
-# Times are UTC without a zone, names stand in double quotes, and what cannot be is an error; the
-# last two not while dbt runs models, as dbt-spark turns ANSI off (decision 24).
+# Times are UTC without a zone, names stand in double quotes, and what cannot be is an error.
 MEANING: Final[Mapping[str, str]] = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
@@ -43,6 +42,7 @@ MEANING: Final[Mapping[str, str]] = {
 }
 _ANSWER_SECONDS: Final = 5.0
 _WORKER_SECONDS: Final = 60.0
+_SETTLED_SECONDS: Final = 1.0
 _GUIDE: Final = "see docs/guides/spark.md"
 # What an error says, and what it means to the one who reads it; the first that fits.
 _ADVICE: Final = (
@@ -320,11 +320,19 @@ def refuse_unreachable(master: str) -> None:
 
 
 def _await_worker(session: SparkSession, master: str) -> None:
-    """Wait until a worker has taken the session; raise WarehouseError when none does."""
+    """Wait until a worker has taken the session, and those that come within a second of another.
+
+    A training has as many tasks as there are cores when it begins. Raises WarehouseError when no
+    worker takes the session.
+    """
     jvm = session.sparkContext._jsc.sc()  # noqa: SLF001 - Python's side does not tell
     until = time.monotonic() + _WORKER_SECONDS
-    while jvm.getExecutorMemoryStatus().size() < 2:  # noqa: PLR2004 - the driver is one
-        if time.monotonic() > until:
+    before, since = 1, time.monotonic()  # the driver is one
+    while before == 1 or time.monotonic() < since + _SETTLED_SECONDS:
+        found = jvm.getExecutorMemoryStatus().size()
+        if found > before:
+            before, since = found, time.monotonic()
+        if before == 1 and time.monotonic() > until:
             end_session(session)
             raise WarehouseError(
                 f"no worker of {master} took the session within {_WORKER_SECONDS:.0f} s: see on "

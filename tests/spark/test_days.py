@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -15,11 +22,20 @@ from tests.spark.cluster import Cluster
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
 from whyrank.warehouse.engine import Warehouse, open_warehouse
+from whyrank.warehouse.published import read_published
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
 SPEC = tiny_spec()
 DATES = [date(2026, 3, 6), date(2026, 3, 9)]
 USERS = 120
+ROOT = Path(__file__).parents[2]
+BUILD = """
+import sys
+from tests.spark.test_days import DATES, SPEC
+from whyrank.pipeline.build import build
+from whyrank.warehouse.engine import open_warehouse
+build(SPEC, open_warehouse(sys.argv[1]), as_of=DATES)
+"""
 # Halves of the gap of half an hour: sessions touch, join and just do not join, over midnight too.
 STEP = timedelta(minutes=15)
 
@@ -70,26 +86,75 @@ def modes(warehouse: Warehouse) -> list[str]:
     return [row[0] for row in rows]
 
 
-def test_days_that_changed_are_replaced(cluster: Cluster, tmp_path: Path) -> None:
-    here = open_warehouse(f"duckdb:///{tmp_path}/here.duckdb")
-    there = open_warehouse(f"{cluster.master}?folder={tmp_path}/spark")
-    marts = tmp_path / "spark" / "marts" / "tiny_marts"
-    untouched: dict[Path, int] = {}
-    for number, part in enumerate(loads(7)):
-        path = tmp_path / f"load{number}.parquet"
-        frame(part).to_parquet(path)
-        for warehouse in (here, there):
+@dataclass(frozen=True)
+class World:
+    """One log in two warehouses, loaded in three parts and built after each."""
+
+    here: Warehouse
+    there: Warehouse
+    url: str
+    marts: Path
+    first_day: dict[Path, int]  # files that the first build made of a day, and their inodes
+
+    def load(self, path: Path) -> None:
+        for warehouse in (self.here, self.there):
             ingest(SPEC, warehouse, events=path)
+
+
+@pytest.fixture(scope="module")
+def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> World:
+    folder = tmp_path_factory.mktemp("days")
+    url = f"{cluster.master}?folder={folder}/spark"
+    marts = folder / "spark" / "marts" / "tiny_marts"
+    made = World(open_warehouse(f"duckdb:///{folder}/here.duckdb"), open_warehouse(url),
+                 url, marts, {})  # fmt: skip
+    for number, part in enumerate(loads(7)):
+        path = folder / f"load{number}.parquet"
+        frame(part).to_parquet(path)
+        made.load(path)
+        for warehouse in (made.here, made.there):
             build(SPEC, warehouse, as_of=DATES)
         if number == 0:
-            untouched = {
-                file: file.stat().st_ino
-                for file in marts.glob("user_days/day=2026-03-01/*.parquet")
-            }
-    assert modes(there) == ["full", "touched", "touched"]
-    assert untouched
-    assert {file: file.stat().st_ino for file in untouched} == untouched
-    assert check_marts(here, marts) > 12
+            files = marts.glob("user_days/day=2026-03-01/*.parquet")
+            made.first_day.update({file: file.stat().st_ino for file in files})
+    return made
+
+
+def test_days_that_changed_are_replaced(world: World) -> None:
+    assert modes(world.there) == ["full", "touched", "touched"]
+    assert world.first_day
+    assert {file: file.stat().st_ino for file in world.first_day} == world.first_day
+    assert check_marts(world.here, world.marts) > 12
+
+
+def test_a_driver_that_is_killed_while_days_are_put_aside(world: World, tmp_path: Path) -> None:
+    """What was published stays, and the next build makes all anew, equal to DuckDB's."""
+    late = replace(random_events(8)[0], event_id="late", event_time=datetime(2026, 3, 4, 12))
+    frame([late]).to_parquet(tmp_path / "late.parquet")
+    world.load(tmp_path / "late.parquet")
+    before = read_published(world.there, SPEC.name)
+    day = "sessions/session_start_day=2026-03-04"
+    aside, remade = world.marts.with_name("tiny_marts.before") / day, world.marts / day
+    assert remade.exists()
+    assert not aside.exists()
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUILD, world.url], start_new_session=True, cwd=ROOT,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (aside.exists() and remade.exists()):
+        assert process.poll() is None, process.communicate()[1][-2000:]
+        assert time.monotonic() < deadline
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+    os.killpg(process.pid, signal.SIGKILL)  # with dbt and the JVM: a machine that lost its power
+    process.communicate()
+    assert read_published(world.there, SPEC.name) == before
+    assert before.snapshot(DATES[0]).exists()
+    for warehouse in (world.here, world.there):
+        build(SPEC, warehouse, as_of=DATES)
+    assert modes(world.there)[-2:] == ["touched", "full"]
+    check_marts(world.here, world.marts)
 
 
 def check_marts(here: Warehouse, marts: Path) -> int:

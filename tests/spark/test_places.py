@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from whyrank.pipeline.spark_score import _placed, _shares_below
-from whyrank.pipeline.spark_train import HALF, half_of
+from whyrank.pipeline.spark_train import HALF, _tally, half_of
 from whyrank.pipeline.standing import _share_below
 from whyrank.warehouse.spark_session import SparkConnection, slots
 
@@ -47,6 +47,25 @@ def test_places_are_those_of_one_sort(
     if key == "margin":
         shares = _share_below(expected["margin"].to_numpy())
         assert found["below"].tolist() == pytest.approx(shares.tolist(), abs=1e-12)
+
+
+def test_rare_texts_are_counted_together(
+    spark: SparkConnection, users: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two most frequent by themselves, null as an empty text; the rest as one without name."""
+    monkeypatch.setattr("whyrank.pipeline.spark_train.MOST_TEXTS", 2)
+    rng = np.random.default_rng(12)
+    texts = rng.choice(["web", "app", "mail", None], N, p=[0.5, 0.1, 0.15, 0.25])
+    rows = users.assign(text=texts, _part=np.arange(N) % 5, label=rng.integers(0, 2, N))
+    found = _tally(spark.session.createDataFrame(rows[["text", "_part", "label"]]), "text")
+    named = rows["text"].fillna("").map({"web": "web", "": ""}).where(lambda text: text.notna())
+    grouped = rows["label"].groupby([named.fillna("rest"), rows["_part"]])
+    expected = [
+        (None if text == "rest" else text, part, len(labels), int(labels.sum()))
+        for (text, part), labels in grouped
+    ]
+    assert sorted(found, key=str) == sorted(expected, key=str)
+    assert len(found) == 15
 
 
 def test_shares_below_a_point(spark: SparkConnection, users: pd.DataFrame) -> None:
