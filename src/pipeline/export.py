@@ -10,7 +10,8 @@ import duckdb
 from ..files import replacing
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
-from ..warehouse.engine import Warehouse, translated
+from ..warehouse.duckdb_file import translated
+from ..warehouse.engine import Warehouse
 from ..warehouse.published import read_published
 
 

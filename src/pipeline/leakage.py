@@ -33,7 +33,8 @@ from ..scorer import Floats
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from ..warehouse.direct import run_models
-from ..warehouse.engine import DuckDBWarehouse, Warehouse, memory_limit
+from ..warehouse.duckdb_file import DuckDBWarehouse, memory_limit
+from ..warehouse.engine import Warehouse
 from ..warehouse.extract import extracting
 from ..warehouse.landing import create_landing
 from ..warehouse.project import landing_schema, marts_schema, render_project

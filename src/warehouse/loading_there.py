@@ -22,7 +22,8 @@ from ..errors import WarehouseError
 from ..events.records.source import Progress
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
-from .engine import Lock, memory_limit, sole_writer, translated
+from .duckdb_file import memory_limit, translated
+from .engine import Lock, sole_writer
 from .identity import KEYS, restating
 from .landing import TABLES, LoadResult, create_landing, load
 from .postgres import PostgresWarehouse, advice

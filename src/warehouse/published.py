@@ -21,7 +21,8 @@ from ..errors import WarehouseError
 from ..files import replacing
 from ..spec.expressions import quote_text
 from ..spec.model import Spec
-from .engine import Connection, Lock, Warehouse, translated
+from .duckdb_file import translated
+from .engine import Connection, Lock, Warehouse
 from .extract import Extract, extracting
 from .project import marts_schema
 from .published_there import (

@@ -15,7 +15,7 @@ from tests.features.worlds import Event, frame, tiny_spec
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.leakage import future_invariance, of_entities
-from whyrank.warehouse.engine import DuckDBWarehouse
+from whyrank.warehouse.duckdb_file import DuckDBWarehouse
 from whyrank.warehouse.published import read_published
 
 SPEC = tiny_spec()
