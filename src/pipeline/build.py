@@ -144,7 +144,10 @@ def _plan(
     )
     mark = fingerprint(files, without=[SNAPSHOT_MODEL])
     built_load = None if full else _built_load(con, spec, mark)
-    changes = None if built_load is None else changes_since(con, spec, built_load)
+    changes = None
+    if built_load is not None:
+        warehouse.see_models(con, spec)
+        changes = changes_since(con, spec, built_load)
     if changes and not warehouse.can_follow(spec, files, changes.sessions_since):
         built_load = changes = None
     schema = quote_name(landing_schema(spec))

@@ -29,9 +29,9 @@ from ..spec.scorecard import HUNDREDTHS
 from ..warehouse.dialects import translate
 from ..warehouse.published import Published
 from ..warehouse.spark import SparkWarehouse
-from ..warehouse.spark_session import slots
+from ..warehouse.spark_session import in_backticks, slots
 from .scorers import Chosen
-from .standing import Standing, account, features_read, read_features, stand
+from .standing import Ranked, Standing, account, features_read, read_features, stand
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -48,20 +48,6 @@ _SCORED: Final = {
 }
 ROWS_OF_A_PART: Final = 250_000  # a part is sorted in memory, by a Python of its own
 _PLACED: Final = {"place": "long", "below": "double", "decile": "int"}
-
-
-@dataclass(frozen=True)
-class SparkRanking:
-    """What came back: the listed users, those whom two scorers put furthest apart, and counts.
-
-    scores: the folder of everybody's scores. details: what is passed through, by user_id.
-    """
-
-    users: tuple[RankedUser, ...]
-    apart: tuple[RankedUser, ...]
-    labels: Mapping[str, int]
-    details: Mapping[str, Mapping[str, str | None]]
-    scores: Path
 
 
 @dataclass(frozen=True)
@@ -84,7 +70,7 @@ def rank_on_spark(
     everyone: bool,
     top: int,
     stamps: Mapping[str, str],
-) -> SparkRanking:
+) -> Ranked:
     """Rank everybody as of a date, write their scores to the shared folder, list the top.
 
     stamps: what every row of the scores says of its making.
@@ -114,12 +100,12 @@ def rank_on_spark(
             widest = scores.orderBy(scores["disagreement"].desc(), "user_id").limit(top)
             apart = _listed(people, widest)
         details = _details(session, published, spec.users.pass_through, listed)
-    return SparkRanking(
+    return Ranked(
         users=tuple(_accounts(spec, chosen, listed, usual)),
         apart=tuple(_accounts(spec, chosen, apart, usual)) if apart else (),
         labels={label: int(counts.get(label, 0)) for label in LABELS},
         details=details,
-        scores=target,
+        all_scores=target,
     )
 
 
@@ -170,16 +156,7 @@ def _people(
 ) -> DataFrame:
     """Return everybody as of a date, with what scorers read."""
     names = dict.fromkeys((*KEYS, *features_read(spec, chosen)))
-    return _everyone(session, published, day).select(*map(quote_column, names))
-
-
-def quote_column(name: str) -> str:
-    """Return a column's name as data frames of Spark's read it.
-
-    >>> quote_column("a.b")
-    '`a.b`'
-    """
-    return f"`{name.replace('`', '``')}`"
+    return _everyone(session, published, day).select(*map(in_backticks, names))
 
 
 def _scored(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame) -> DataFrame:

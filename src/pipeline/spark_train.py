@@ -28,10 +28,9 @@ from ..models.fitted import XgboostModel
 from ..models.learned import LearnedScorer, reference_of
 from ..spec.expressions import quote_text
 from ..warehouse.spark import SparkWarehouse
-from ..warehouse.spark_session import slots
+from ..warehouse.spark_session import in_backticks, slots
 from .evaluate import label_window
 from .fold_fits import Fitter
-from .spark_score import quote_column
 from .training_data import Course, Labelled, stack
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ class _ClusterTrainer:
         plan, published = self.course.plan, self.course.published
         snapshots = self.session.read.parquet(str(published.everyone("user_features")))
         outcomes = self.session.read.parquet(str(published.everyone("outcomes")))
-        names = [quote_column(name) for name in (*plan.numbers, *plan.texts)]
+        names = [in_backticks(name) for name in (*plan.numbers, *plan.texts)]
         parts = []
         for day in self.fold.train:
             people = snapshots.where((col("as_of") == lit(day)) & col("in_population"))
@@ -220,7 +219,7 @@ def _tally(rows: DataFrame, name: str) -> Tally:
     from pyspark.sql.functions import coalesce, col, count, lit
     from pyspark.sql.functions import sum as total
 
-    said = coalesce(rows[quote_column(name)], lit("")).alias("text")
+    said = coalesce(rows[in_backticks(name)], lit("")).alias("text")
     counts = rows.groupBy(said, "_part").agg(
         count(lit(1)).alias("rows"), total("label").alias("positives")
     )

@@ -25,7 +25,7 @@ from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from .dbt_process import SESSION
 from .dialects import Engine
-from .engine import DuckDBWarehouse, translated
+from .duckdb_file import DuckDBWarehouse, translated
 from .project import landing_schema, marts_schema
 from .spark_days import Days, tables_by_day
 from .spark_log import send_log
@@ -33,6 +33,7 @@ from .spark_session import (
     SCHEME,
     SparkConnection,
     end_session,
+    in_backticks,
     open_session,
     refuse_unreachable,
     refuse_without_spark,
@@ -142,20 +143,24 @@ class SparkWarehouse(DuckDBWarehouse):
         project.mkdir(parents=True, exist_ok=True)
         (project / SESSION).write_text(json.dumps(told, indent=1), encoding="utf-8")
 
-    @contextmanager
-    def models(self, con: Any, spec: Spec) -> Iterator[SparkConnection]:
-        """Open a session that sees what models made; the catalog sees it too, as views of files."""
+    def see_models(self, con: Any, spec: Spec) -> None:
+        """Let the catalog read what models made, as views of files where they are by now."""
         schema = marts_schema(spec)
         con.execute(f"create schema if not exists {quote_name(schema)}")
-        folders = self._days(spec).tables()
-        for folder in folders:
+        for folder in self._days(spec).tables():
             files = quote_text(str(folder / "**" / "*.parquet"))
             con.execute(
                 f"create or replace view {quote_name(schema)}.{quote_name(folder.name)} as "
                 f"select * from read_parquet({files}, hive_partitioning = true)"
             )
+
+    @contextmanager
+    def models(self, con: Any, spec: Spec) -> Iterator[SparkConnection]:
+        """Open a session that sees what models made; the catalog sees it too."""
+        self.see_models(con, spec)
+        schema = quote_name(marts_schema(spec))
         with self.session() as session:
-            _register(session, [quote_name(schema)], _of_folders(quote_name(schema), folders))
+            _register(session, [schema], _of_folders(schema, self._days(spec).tables()))
             yield SparkConnection(session)
 
     @contextmanager
@@ -289,4 +294,4 @@ def _register(session: SparkSession, schemas: list[str], views: dict[str, list[s
 
 
 def _parquet(path: str) -> str:
-    return f"parquet.`{path.replace('`', '``')}`"
+    return f"parquet.{in_backticks(path)}"

@@ -165,12 +165,33 @@ def check_workers(session: SparkSession, folder: Path) -> str:
     folder: that all machines are to share. Raises WarehouseError for a worker whose Python or
     whyrank is not the driver's, or that does not see the folder or may not write to it.
     """
-    import pyarrow as pa
-
     folder.mkdir(parents=True, exist_ok=True)
     shared = Path(tempfile.mkdtemp(prefix=".check-", dir=folder.resolve()))
     shared.chmod(folder.stat().st_mode & 0o777)
-    place = str(shared)
+    cores = slots(session)
+    try:
+        rows = _told_by_workers(session, cores, str(shared))
+    finally:
+        shutil.rmtree(shared, ignore_errors=True)
+    ours = metadata.version("whyrank")
+    for row in rows:
+        if row["whyrank"] != ours:
+            there = f"whyrank {row['whyrank']}" if row["whyrank"] else "no package whyrank"
+            raise WarehouseError(
+                f"worker {row['host']} has {there}, and the driver has {ours}: install "
+                f"whyrank[spark] {ours} there, or ship it an environment ({_GUIDE})"
+            )
+        if row["problem"]:
+            raise WarehouseError(
+                f"worker {row['host']} cannot write to {folder.resolve()} ({row['problem']}): the "
+                "folder has to be there, under this path and for this user, on all machines"
+            )
+    return f"Python {rows[0]['python']}, whyrank {ours}, {cores} cores"
+
+
+def _told_by_workers(session: SparkSession, cores: int, place: str) -> list[Row]:
+    """Ask every worker for its host, Python and whyrank, and why it cannot write to a folder."""
+    import pyarrow as pa
 
     def told(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Travels to workers by its text, so that it runs where nothing of ours is installed."""
@@ -195,28 +216,20 @@ def check_workers(session: SparkSession, folder: Path) -> str:
                 {name: [value] for name, value in zip(names, row, strict=True)}
             )
 
-    cores = slots(session)
     kinds = "host string, python string, whyrank string, problem string"
-    try:
-        with spark_errors(str(session.sparkContext.master)):
-            asked = session.range(4 * cores, numPartitions=4 * cores)
-            rows = asked.mapInArrow(told, kinds).distinct().collect()
-    finally:
-        shutil.rmtree(shared, ignore_errors=True)
-    ours = metadata.version("whyrank")
-    for row in rows:
-        if row["whyrank"] != ours:
-            there = f"whyrank {row['whyrank']}" if row["whyrank"] else "no package whyrank"
-            raise WarehouseError(
-                f"worker {row['host']} has {there}, and the driver has {ours}: install "
-                f"whyrank[spark] {ours} there, or ship it an environment ({_GUIDE})"
-            )
-        if row["problem"]:
-            raise WarehouseError(
-                f"worker {row['host']} cannot write to {folder.resolve()} ({row['problem']}): the "
-                "folder has to be there, under this path and for this user, on all machines"
-            )
-    return f"Python {rows[0]['python']}, whyrank {ours}, {cores} cores"
+    with spark_errors(str(session.sparkContext.master)):
+        # More than one task for each core, so that no worker is left out.
+        asked = session.range(4 * cores, numPartitions=4 * cores)
+        return asked.mapInArrow(told, kinds).distinct().collect()
+
+
+def in_backticks(name: str) -> str:
+    """Return a column's name as data frames of Spark's read it, or a path as its SQL does.
+
+    >>> in_backticks("a.b")
+    '`a.b`'
+    """
+    return f"`{name.replace('`', '``')}`"
 
 
 def slots(session: SparkSession) -> int:

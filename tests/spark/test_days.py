@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
 SPEC = tiny_spec()
 DATES = [date(2026, 3, 6), date(2026, 3, 9)]
 USERS = 120
+FIRST_DAY = "user_days/day=2026-03-01"
 ROOT = Path(__file__).parents[2]
 BUILD = """
 import sys
@@ -88,13 +89,16 @@ def modes(warehouse: Warehouse) -> list[str]:
 
 @dataclass(frozen=True)
 class World:
-    """One log in two warehouses, loaded in three parts and built after each."""
+    """One log in two warehouses, loaded in three parts and built after each.
+
+    Spark's folder moved to another path after the first build.
+    """
 
     here: Warehouse
     there: Warehouse
     url: str
     marts: Path
-    first_day: dict[Path, int]  # files that the first build made of a day, and their inodes
+    first_day: set[int]  # the files that the first build made of a day
 
     def load(self, path: Path) -> None:
         for warehouse in (self.here, self.there):
@@ -104,10 +108,13 @@ class World:
 @pytest.fixture(scope="module")
 def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("days")
-    url = f"{cluster.master}?folder={folder}/spark"
-    marts = folder / "spark" / "marts" / "tiny_marts"
-    made = World(open_warehouse(f"duckdb:///{folder}/here.duckdb"), open_warehouse(url),
-                 url, marts, {})  # fmt: skip
+    here = open_warehouse(f"duckdb:///{folder}/here.duckdb")
+
+    def at(name: str, first_day: set[int]) -> World:
+        url, marts = f"{cluster.master}?folder={folder}/{name}", folder / name / "marts"
+        return World(here, open_warehouse(url), url, marts / "tiny_marts", first_day)
+
+    made = at("spark", set())
     for number, part in enumerate(loads(7)):
         path = folder / f"load{number}.parquet"
         frame(part).to_parquet(path)
@@ -115,15 +122,15 @@ def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> World:
         for warehouse in (made.here, made.there):
             build(SPEC, warehouse, as_of=DATES)
         if number == 0:
-            files = marts.glob("user_days/day=2026-03-01/*.parquet")
-            made.first_day.update({file: file.stat().st_ino for file in files})
+            (folder / "spark").rename(folder / "moved")
+            made = at("moved", inodes(folder / "moved/marts/tiny_marts" / FIRST_DAY))
     return made
 
 
 def test_days_that_changed_are_replaced(world: World) -> None:
     assert modes(world.there) == ["full", "touched", "touched"]
     assert world.first_day
-    assert {file: file.stat().st_ino for file in world.first_day} == world.first_day
+    assert inodes(world.marts / FIRST_DAY) == world.first_day
     assert check_marts(world.here, world.marts) > 12
 
 
