@@ -34,7 +34,7 @@ from ..warehouse.spark import SparkWarehouse
 from .scorers import MODEL_PLOTS, choose_scorer
 from .spark_score import explain_on_spark, rank_on_spark
 from .specs import spec_version
-from .standing import Standing, account, disagreements, read_features, stand
+from .standing import Ranked, Standing, account, disagreements, read_features, stand
 
 ALL_SCORES = "all_scores.parquet"
 PROPENSITIES = "user_propensity_scores.csv"
@@ -119,18 +119,8 @@ def score(
     }
     if isinstance(warehouse, SparkWarehouse):
         # Everybody's scores and chances stay in the shared folder.
-        ranked = rank_on_spark(
-            spec,
-            warehouse,
-            published,
-            chosen,
-            as_of,
-            everyone=everyone,
-            top=top,
-            stamps=stamps,
-        )
-        found = _Found(
-            ranked.users, ranked.apart, ranked.labels, ranked.details, ranked.scores, None
+        found = rank_on_spark(
+            spec, warehouse, published, chosen, as_of, everyone=everyone, top=top, stamps=stamps
         )
     else:
         features = read_features(spec, published, chosen, as_of, everyone=everyone)
@@ -163,18 +153,6 @@ def score(
     )
 
 
-@dataclass(frozen=True)
-class _Found:
-    """The listed users, whom two scorers put furthest apart, and where everybody's scores are."""
-
-    users: tuple[RankedUser, ...]
-    apart: tuple[RankedUser, ...]
-    labels: Mapping[str, int]
-    details: Mapping[str, Mapping[str, str | None]]
-    all_scores: Path
-    propensities: Path | None
-
-
 def _rank_here(
     spec: Spec,
     published: Published,
@@ -182,7 +160,7 @@ def _rank_here(
     top: int,
     out: Path,
     stamps: Mapping[str, str],
-) -> _Found:
+) -> Ranked:
     """List the top of those who stand, and write everyone's score beside `out`."""
     order = standing.order()
     users = account(spec, standing, order[:top], range(1, top + 1))
@@ -191,7 +169,7 @@ def _rank_here(
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(1, len(order) + 1)
     counts = np.bincount(standing.codes, minlength=len(LABELS))
-    return _Found(
+    return Ranked(
         users=tuple(users),
         apart=tuple(account(spec, standing, apart, ranks[apart].tolist())),
         labels=dict(zip(LABELS, (int(n) for n in counts), strict=True)),
@@ -221,7 +199,7 @@ def _write_everyone(
         )  # fmt: skip
 
 
-def _write_both_accounts(out: Path, found: _Found, stamps: Mapping[str, str]) -> tuple[Path, Path]:
+def _write_both_accounts(out: Path, found: Ranked, stamps: Mapping[str, str]) -> tuple[Path, Path]:
     """Write the exported users' table by feature, and whom the two scorers put furthest apart."""
     by_feature = {key: stamps[key] for key in ("as_of", "scorer")}
     write_influences(out.parent / REASONS, found.users, stamps=by_feature)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,22 @@ class Standing:
         if self.chosen.learned is None:
             return order_by_score(self.hundredths)
         return np.argsort(-self.rank_by, kind="stable")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What a ranking gave: the listed users, those whom two scorers put furthest apart, counts.
+
+    labels: users by label. details: what is passed through, by user_id. all_scores: where
+    everybody's scores are. propensities: everybody's chances as CSV, where that is written.
+    """
+
+    users: tuple[RankedUser, ...]
+    apart: tuple[RankedUser, ...]
+    labels: Mapping[str, int]
+    details: Mapping[str, Mapping[str, str | None]]
+    all_scores: Path
+    propensities: Path | None = None
 
 
 def read_features(

@@ -66,6 +66,11 @@ def extracting(warehouse: Warehouse, con: Connection, schema: str) -> Iterator[E
         raise WarehouseError(f"warehouse {warehouse.name}: {advice(str(error))}") from None
 
 
+def _rows(schema: str, table: str, where: str, columns: str = "*") -> str:
+    sql = f"select {columns} from {quote_name(schema)}.{quote_name(table)}"
+    return sql + (f" where {where}" if where else "")
+
+
 class _FromDuckDB:
     def __init__(self, con: duckdb.DuckDBPyConnection, schema: str) -> None:
         self._con, self._schema = con, schema
@@ -77,9 +82,7 @@ class _FromDuckDB:
 
     def write(self, table: str, path: Path, *, where: str = "", order: str = "") -> None:
         """Write a table's rows as `Extract.write` says."""
-        sql = f"select * from {quote_name(self._schema)}.{quote_name(table)}"
-        sql += f" where {where}" if where else ""
-        sql += f" order by {order}" if order else ""
+        sql = _rows(self._schema, table, where) + (f" order by {order}" if order else "")
         self._con.execute(
             f"copy ({sql}) to {quote_text(str(path))} (format parquet, compression zstd)"
         )
@@ -96,8 +99,7 @@ class _FromSpark:
 
     def write(self, table: str, path: Path, *, where: str = "", order: str = "") -> None:
         """Write a table's rows as `Extract.write` says; a worker writes them, as one file."""
-        sql = f"select * from {quote_name(self._schema)}.{quote_name(table)}"
-        rows = self._con.session.sql(sql + (f" where {where}" if where else "")).repartition(1)
+        rows = self._con.session.sql(_rows(self._schema, table, where)).repartition(1)
         keys = rows.columns if order == "all" else [order] if order else []
         if keys:
             rows = rows.sortWithinPartitions(*(rows[key].asc_nulls_last() for key in keys))
@@ -121,9 +123,7 @@ class _FromPostgres:
     def write(self, table: str, path: Path, *, where: str = "", order: str = "") -> None:
         """Write a table's rows as `Extract.write` says."""
         columns = self._columns(table)
-        listed = ", ".join(columns.values())
-        sql = f"select {listed} from {quote_name(self._schema)}.{quote_name(table)}"
-        sql += f" where {where}" if where else ""
+        sql = _rows(self._schema, table, where, ", ".join(columns.values()))
         keys = list(columns) if order == "all" else [order] if order else []
         sql += f" order by {', '.join(map(self._bytewise, keys))}" if keys else ""
         self._cursor.execute(sql)
