@@ -7,9 +7,12 @@ anywhere.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -23,19 +26,21 @@ from ..features.matrix import KEYS, Snapshot
 from ..scorer import Floats, Integers
 from ..scoring.ranking import LABELS, RankedUser
 from ..scoring.scorecard import Scorecard
-from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
 from ..warehouse.dialects import translate
+from ..warehouse.duckdb_file import translated
 from ..warehouse.published import Published
 from ..warehouse.spark import SparkWarehouse
-from ..warehouse.spark_session import in_backticks, slots
+from ..warehouse.spark_session import in_backticks
 from .scorers import Chosen
+from .spark_places import PLACED, columns_of, placed, shares_below
 from .standing import Ranked, Standing, account, features_read, read_features, stand
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
+WRITTEN: Final = "written"  # the folder of folders to which the links of dates lead
 _SCORED: Final = {
     "user_id": "string",
     "in_population": "boolean",
@@ -46,8 +51,6 @@ _SCORED: Final = {
     "probability": "double",
     "expected_spend": "double",
 }
-ROWS_OF_A_PART: Final = 250_000  # a part is sorted in memory, by a Python of its own
-_PLACED: Final = {"place": "long", "below": "double", "decile": "int"}
 
 
 @dataclass(frozen=True)
@@ -84,15 +87,16 @@ def rank_on_spark(
     # Of the sample: whom the usual points are told by; it also says what is not built.
     usual = read_features(spec, published, chosen, day, everyone=everyone)
     target = warehouse.files / spec.name / "scores" / f"{day.isoformat()}.parquet"
-    with warehouse.session() as session:
+    # One that waits for another holds no cores.
+    with _taking_the_place_of(target) as written, warehouse.session() as session:
         people = _people(session, spec, published, chosen, day)
         if not everyone:
             people = people.where("in_population")
         ranked = _ranked(session, spec, chosen, people)
         for name, value in stamps.items():
             ranked = ranked.withColumn(name, lit(value))
-        _write(ranked, target)
-        scores = session.read.parquet(str(target)).drop(*stamps)
+        ranked.write.option("compression", "zstd").parquet(str(written))
+        scores = session.read.parquet(str(written)).drop(*stamps)
         counts = {row["label"]: row["count"] for row in scores.groupBy("label").count().collect()}
         listed = _listed(people, scores.where(scores["rank"] <= top).orderBy("rank"))
         apart = None
@@ -163,7 +167,7 @@ def _scored(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame
     """Return everybody's score by a scorer, with the columns of _SCORED."""
     trained = (chosen.learned, chosen.beside, chosen.spend, chosen.calibrator)
     if any(each is not None for each in trained):
-        return people.mapInArrow(partial(_stand_batches, spec, chosen), _schema(_SCORED))
+        return people.mapInArrow(partial(_stand_batches, spec, chosen), columns_of(_SCORED))
     people.createOrReplaceTempView("people")
     points = Scorecard(spec.scorecard).sql_hundredths()
     medium, high = (round(edge * HUNDREDTHS) for edge in (spec.bands.medium, spec.bands.high))
@@ -208,14 +212,12 @@ def _ranked(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame
     scored = _scored(session, spec, chosen, people)
     two = chosen.learned is not None or chosen.beside is not None
     if two:
-        scored = _placed(scored, "margin", [col("margin").desc()])
-        shares = _shares_below(scored)
+        scored = placed(scored, "margin")
+        shares = shares_below(scored)
         points = element_at(lit(shares), col("hundredths") + 1)
         scored = scored.withColumn("disagreement", apart_from(col("below") - points))
     if _key(chosen) == "hundredths":
-        scored = _placed(
-            scored.drop(*_PLACED), "hundredths", [col("hundredths").desc(), col("user_id")]
-        )
+        scored = placed(scored.drop(*PLACED), "hundredths")
     label = element_at(lit(list(LABELS)), col("code") + 1)
     columns: list[Column] = [
         col("place").cast("int").alias("rank"), col("user_id"), col("score"), label.alias("label"),
@@ -233,87 +235,36 @@ def _key(chosen: Chosen) -> str:
     return "hundredths" if chosen.learned is None else "margin"
 
 
-def _placed(scored: DataFrame, key: str, order: Sequence[Column]) -> DataFrame:
-    """Return users with their place by a key, ties in the order of user_id, and their decile.
+@contextmanager
+def _taking_the_place_of(target: Path) -> Iterator[Path]:
+    """Give a folder to be written, to which the link `target` leads at the end, and not before.
 
-    `below` is the share of users with a lower key, ties in the middle; it is right where `order`
-    keeps equal keys in one part.
+    One scoring at a time may write beside `target`; another waits. So what a killed one left is
+    known by that no link leads to it, and is removed.
     """
-    from pyspark import StorageLevel
-    from pyspark.sql.functions import spark_partition_id
-
-    # Kept: where the parts are cut is found by a look at the keys, and scores are made once.
-    kept = scored.persist(StorageLevel.DISK_ONLY)
-    cores = slots(scored.sparkSession)
-    number = max(cores, -(-kept.count() // ROWS_OF_A_PART))
-    # Kept, so that both looks at it see the same parts.
-    parts = kept.repartitionByRange(number, *order).persist(StorageLevel.DISK_ONLY)
-    counted = parts.groupBy(spark_partition_id().alias("part")).count().collect()
-    sizes = {int(row["part"]): int(row["count"]) for row in counted}
-    starts, total = {}, 0
-    for part in sorted(sizes):
-        starts[part] = total
-        total += sizes[part]
-    names = list(scored.columns)
-    kinds = {field.name: field.dataType.simpleString() for field in scored.schema.fields}
-    return parts.mapInArrow(
-        partial(_place_batches, key, names, starts, total), _schema({**kinds, **_PLACED})
-    )
+    scores = target.parent
+    with ExitStack() as held, translated(f"scores in {scores}"):
+        (scores / WRITTEN).mkdir(parents=True, exist_ok=True)
+        lock = os.open(scores, os.O_RDONLY)
+        held.callback(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _forget_unlinked(scores)
+        held.callback(_forget_unlinked, scores)
+        written = scores / WRITTEN / secrets.token_hex(8)
+        yield written
+        link = scores / WRITTEN / "link"
+        link.symlink_to(written.relative_to(scores))
+        link.replace(target)  # at once: there is no moment without scores
 
 
-def _place_batches(
-    key: str,
-    names: Sequence[str],
-    starts: Mapping[int, int],
-    total: int,
-    batches: Iterable[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    """Number one part's users, the parts before it being counted."""
-    from pyspark import TaskContext
-
-    found = [batch for batch in batches if len(batch)]
-    if not found:
-        return
-    context = TaskContext.get()
-    start = starts[context.partitionId() if context else 0]
-    table = pa.Table.from_batches(found).sort_by([(key, "descending"), ("user_id", "ascending")])
-    place = start + 1 + np.arange(len(table), dtype=np.int64)
-    values = table.column(key).to_numpy()
-    first = np.concatenate([[True], values[1:] != values[:-1]])
-    run = np.cumsum(first) - 1
-    begins = place[first]
-    ends = np.concatenate([begins[1:] - 1, place[-1:]])
-    below = (2 * total - ends[run] - begins[run] + 1) / (2 * total)
-    table = table.select(list(names)).append_column("place", pa.array(place))
-    table = table.append_column("below", pa.array(below))
-    decile = ((place - 1) * 10 // total + 1).astype(np.int32)
-    yield from table.append_column("decile", pa.array(decile)).to_batches()
-
-
-def _shares_below(scored: DataFrame) -> list[float]:
-    """Return the share of users below each whole hundredth of a point, ties in the middle."""
-    counts = np.zeros(100 * HUNDREDTHS + 1, dtype=np.int64)
-    for row in scored.groupBy("hundredths").count().collect():
-        counts[int(row["hundredths"])] = int(row["count"])
-    through = np.cumsum(counts)
-    shares: list[float] = ((2 * through - counts) / max(2 * int(through[-1]), 1)).tolist()
-    return shares
-
-
-def _write(rows: DataFrame, target: Path) -> None:
-    """Write a data frame's parts to a folder that takes the place of an earlier one."""
-    # Of its own: two may score at once, and the earlier scores stay until the new ones are whole.
-    mark = secrets.token_hex(4)
-    part = target.with_name(f".{target.name}.{mark}.part")
-    before = target.with_name(f".{target.name}.{mark}.before")
-    try:
-        rows.write.option("compression", "zstd").parquet(str(part))
-        if target.exists():
-            target.rename(before)
-        part.rename(target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(before, ignore_errors=True)
+def _forget_unlinked(scores: Path) -> None:
+    """Remove what was written and no date's link leads to."""
+    linked = {link.readlink().name for link in scores.glob("*.parquet") if link.is_symlink()}
+    for each in (scores / WRITTEN).glob("*"):
+        if each.is_symlink():
+            each.unlink()
+        elif each.name not in linked:
+            shutil.rmtree(each, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -378,7 +329,3 @@ def _known(table: pa.Table, name: str) -> Floats | None:
 
 def _or_nulls(values: Floats | Integers | None, rows: int) -> Any:
     return pa.nulls(rows, pa.float64()) if values is None else values
-
-
-def _schema(kinds: Mapping[str, str]) -> str:
-    return ", ".join(f"{quote_name(name)} {kind}" for name, kind in kinds.items())

@@ -179,7 +179,9 @@ def account(
     explained = explain_rows(learned, part, spec.training.groups)
     by_name = {feature.name: feature for feature in spec.features}
     moved = model_reasons(explained, features, by_name)
-    points_usual = usual_points(spec, usual or standing.snapshot, explained.parts)
+    points_usual = usual_points(
+        spec, standing.snapshot if usual is None else usual, explained.parts
+    )
     for place, user in enumerate(users):
         by_part = points_by_part(spec, contributions, explained.parts, place)
         log_odds = dict(zip(explained.parts, explained.values[place].tolist(), strict=True))

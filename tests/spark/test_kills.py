@@ -119,7 +119,7 @@ def test_a_worker_is_lost(
     disturbed(own, stormy, train, lambda: bool(list(kept.glob("*/test-*/recency"))))
     parts = stormy / "spark" / "saas" / "scores"
     ended = killed_at(
-        own, stormy, words(stormy, *score), lambda: bool(list(parts.glob(".*.part/*")))
+        own, stormy, words(stormy, *score), lambda: bool(list(parts.glob("written/*/*")))
     )
     if ended:  # in spite of it
         assert scores(stormy) == scores(calm)

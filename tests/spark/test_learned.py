@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -27,7 +28,7 @@ from whyrank.pipeline.train import Training, train
 from whyrank.pipeline.training_data import read_labelled, stack
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
-from whyrank.tracking import Store, open_store
+from whyrank.tracking import Store, open_store, promote
 from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.sample import in_sample
 from whyrank.warehouse.spark import SparkWarehouse
@@ -197,31 +198,47 @@ def alike(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     return common, float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
-def test_a_given_scorer_ranks_and_scores_the_same_on_both(world: World, tmp_path: Path) -> None:
-    for store in world.stores.values():
-        for name in ("xgboost", "scorecard"):
-            found = {}
-            for place, warehouse in (("here", world.here), ("there", world.there)):
-                out = tmp_path / place / "top.csv"
-                out.parent.mkdir(exist_ok=True)
-                day = world.trained["here"].course.folds[-1].test
-                found[place] = score(
-                    world.spec, warehouse, as_of=day, top=15, out=out, scorer=name, store=store
-                )
-            check_same(tmp_path, found["here"].all_scores, found["there"].all_scores)
-            assert found["here"].labels == found["there"].labels
-            assert found["here"].population == found["there"].population
-            user = found["here"].users[4].user_id
-            one, other = (
-                explain(world.spec, w, user, as_of=day, scorer=name, store=store)
-                for w in (world.here, world.there)
-            )
-            # The usual points are told by other users, as the driver reads a sample.
-            assert replace(one.user, agreement=None) == replace(other.user, agreement=None)
-            assert (one.population, one.features) == (other.population, other.features)
+@pytest.mark.parametrize(
+    ("trained", "name"),
+    [
+        ("here", "xgboost"),
+        ("there", "xgboost"),
+        ("here", "recency"),  # days, which many users share
+        ("there", "scorecard"),  # points alone
+        ("here", "champion"),  # the scorecard, with chances and a learned scorer beside it
+    ],
+)
+def test_a_given_scorer_ranks_and_scores_the_same_on_both(
+    world: World, tmp_path: Path, trained: str, name: str
+) -> None:
+    store, day = world.stores[trained], world.trained["here"].course.folds[-1].test
+    if name == "champion":
+        promote(store, world.spec.name, world.trained[trained].run, "scorecard")
+    found, told = {}, {}
+    for place, warehouse in (("here", world.here), ("there", world.there)):
+        out = tmp_path / place / "top.csv"
+        found[place] = score(
+            world.spec, warehouse, as_of=day, top=15, out=out, scorer=name, store=store
+        )
+        user = found["here"].users[4].user_id
+        told[place] = explain(world.spec, warehouse, user, as_of=day, scorer=name, store=store)
+    here, there = found["here"], found["there"]
+    assert here.scorer == there.scorer
+    assert (name == "scorecard") == (here.propensities is None)
+    assert check_same(tmp_path, here.all_scores, there.all_scores) == here.population
+    assert (here.labels, here.population) == (there.labels, there.population)
+    if name in {"xgboost", "champion"}:
+        lines = (tmp_path / "there" / "reasons.csv").read_text().splitlines()
+        assert len(lines) > 15 * len(world.spec.scorecard.terms) / 2
+    # The usual points are told by other users, as the driver reads a sample.
+    one, other = (replace(told[place].user, agreement=None) for place in ("here", "there"))
+    assert one == other
+    assert told["here"].population == told["there"].population
+    assert told["here"].features == told["there"].features
 
 
-def check_same(folder: Path, one: Path, other: Path) -> None:
+def check_same(folder: Path, one: Path, other: Path) -> int:
+    """Compare everybody's scores and chances, and the listed users' rows; return how many stand."""
     listed = "rank, user_id, score, label"
     with duckdb.connect() as con:
         here = con.execute(f"describe from '{one}'").fetchall()
@@ -244,8 +261,12 @@ def check_same(folder: Path, one: Path, other: Path) -> None:
             assert spent[0] == spent[1]
     for name in ("top.csv", "reasons.csv", "disagreements.csv"):
         both = [folder / place / name for place in ("here", "there")]
+        assert both[0].exists() == both[1].exists()
         if both[0].exists():
-            texts = [path.read_text().splitlines() for path in both]
-            assert len(texts[0]) == len(texts[1])
-            if name == "reasons.csv":
-                assert texts[0] == texts[1]
+            lists = [list(csv.DictReader(path.open(encoding="utf-8"))) for path in both]
+            for row in (*lists[0], *lists[1]):
+                row.pop("agreement", None)  # by the usual points
+                row.pop("run_id", None)
+            assert lists[0] == lists[1]
+            assert len(lists[0]) == 15 or name == "reasons.csv"
+    return len(rows[0])

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from whyrank.pipeline.spark_score import _placed, _shares_below
+from whyrank.pipeline.spark_places import placed, shares_below
 from whyrank.pipeline.spark_train import HALF, _tally, half_of
 from whyrank.pipeline.standing import _share_below
 from whyrank.warehouse.spark_session import SparkConnection, slots
@@ -33,20 +33,18 @@ def users(spark: SparkConnection) -> pd.DataFrame:
 def test_places_are_those_of_one_sort(
     spark: SparkConnection, users: pd.DataFrame, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pyspark.sql.functions import col
-
-    monkeypatch.setattr("whyrank.pipeline.spark_score.ROWS_OF_A_PART", N // 7)
-    order = [col("margin").desc()] if key == "margin" else [col(key).desc(), col("user_id")]
-    placed = _placed(spark.session.createDataFrame(users), key, order)
-    assert placed.rdd.getNumPartitions() == 8
-    found = placed.toPandas().sort_values("place")
+    """Also where a key is that of more users than a part holds: hundredths have five values."""
+    monkeypatch.setattr("whyrank.pipeline.spark_places.ROWS_OF_A_PART", N // 7)
+    made = placed(spark.session.createDataFrame(users), key)
+    parts = made.rdd.mapPartitions(lambda rows: [sum(1 for _ in rows)]).collect()
+    assert len(parts) == 8
+    assert max(parts) < N / 6  # a fifth of users have one key
+    found = made.toPandas().sort_values("place")
     expected = users.sort_values([key, "user_id"], ascending=[False, True])
     assert found["place"].tolist() == list(range(1, N + 1))
     assert found["user_id"].tolist() == expected["user_id"].tolist()
     assert found["decile"].tolist() == [place * 10 // N + 1 for place in range(N)]
-    if key == "margin":
-        shares = _share_below(expected["margin"].to_numpy())
-        assert found["below"].tolist() == pytest.approx(shares.tolist(), abs=1e-12)
+    assert found["below"].tolist() == _share_below(expected[key].to_numpy()).tolist()
 
 
 def test_rare_texts_are_counted_together(
@@ -69,7 +67,7 @@ def test_rare_texts_are_counted_together(
 
 
 def test_shares_below_a_point(spark: SparkConnection, users: pd.DataFrame) -> None:
-    shares = np.array(_shares_below(spark.session.createDataFrame(users)))
+    shares = np.array(shares_below(spark.session.createDataFrame(users)))
     points = users["hundredths"].to_numpy().astype(np.int64)
     assert shares[points].tolist() == pytest.approx(_share_below(points).tolist(), abs=1e-12)
 

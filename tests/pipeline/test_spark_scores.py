@@ -1,0 +1,93 @@
+"""The folder of everybody's scores, which a link of the date leads to: whole, or as it was."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from whyrank.pipeline.spark_score import _taking_the_place_of
+
+KILLED = """
+import sys
+from pathlib import Path
+from whyrank.pipeline.spark_score import _taking_the_place_of
+with _taking_the_place_of(Path(sys.argv[1])) as written:
+    written.mkdir()
+    (written / "part").write_text("half")
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+def write(target: Path, text: str) -> None:
+    with _taking_the_place_of(target) as written:
+        written.mkdir()
+        (written / "part").write_text(text)
+
+
+def held(target: Path) -> list[str]:
+    """Return what is on the disk, of all dates."""
+    return sorted(each.read_text() for each in (target.parent / "written").glob("*/*"))
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Give the scores of a date, and those of another beside them."""
+    found = tmp_path / "scores" / "2026-03-01.parquet"
+    write(found, "first")
+    write(found.with_name("2026-03-02.parquet"), "other")
+    return found
+
+
+def test_scores_take_the_place_of_earlier_ones(target: Path) -> None:
+    write(target, "second")
+    assert (target / "part").read_text() == "second"
+    assert held(target) == ["other", "second"]
+    moved = target.parent.rename(target.parent.with_name("moved"))
+    assert (moved / target.name / "part").read_text() == "second"
+
+
+def test_until_the_end_the_earlier_ones_are_read(target: Path) -> None:
+    with _taking_the_place_of(target) as written:
+        written.mkdir()
+        assert (target / "part").read_text() == "first"
+    assert list(target.iterdir()) == []
+
+
+def test_a_failure_leaves_the_earlier_ones(target: Path) -> None:
+    with pytest.raises(KeyError), _taking_the_place_of(target) as written:
+        written.mkdir()
+        (written / "part").write_text("half")
+        raise KeyError
+    assert held(target) == ["first", "other"]
+
+
+def test_a_second_one_waits(target: Path) -> None:
+    folder = os.open(target.parent, os.O_RDONLY)
+    with _taking_the_place_of(target) as written:
+        written.mkdir()
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(folder)
+
+
+def test_what_a_killed_one_left_is_removed_by_the_next(target: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(target)], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert held(target) == ["first", "half", "other"]
+    assert (target / "part").read_text() == "first"
+    write(target.with_name("2026-03-02.parquet"), "newer")
+    assert held(target) == ["first", "newer"]
