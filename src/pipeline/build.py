@@ -86,6 +86,7 @@ def build(
     """
     columns = compile_features(spec)
     project = warehouse.files / spec.name / "dbt"
+    warehouse.check_ready()  # before anything is put aside for it
     with sole_writer(warehouse) as lock:
         with warehouse.connect() as con:
             plan = _plan(con, spec, columns, as_of, warehouse, full=full)
@@ -146,13 +147,14 @@ def _plan(
     built_load = None if full else _built_load(con, spec, mark)
     changes = None
     if built_load is not None:
-        warehouse.see_models(con, spec)
+        warehouse.see_model(con, spec, "sessions")
         changes = changes_since(con, spec, built_load)
     if changes and not warehouse.can_follow(spec, files, changes.sessions_since):
         built_load = changes = None
     schema = quote_name(landing_schema(spec))
     # What Spark is replacing days of cannot be told from what it has replaced.
-    if built_load is None or warehouse.engine == "spark":
+    replaces_days = warehouse.engine == "spark" and built_load != last_load
+    if built_load is None or replaces_days:
         # From here until the end the models may be half new: nobody may build on them. (Those
         # that an interrupted build of touched users leaves are made again by the next.)
         con.execute(f"delete from {schema}.builds")
@@ -193,9 +195,11 @@ def _settle(
 
 
 def is_built(spec: Spec, warehouse: Warehouse, published: Published) -> bool:
-    """Return whether a published build was made of all that is loaded by now; only reads."""
+    """Return whether a build was made of all that is loaded, with this sample; only reads."""
     schema = quote_name(landing_schema(spec))
-    if not warehouse.exists():
+    info = published.info
+    sampled = sample_bound(info.users, warehouse.sample) == info.sampled_below
+    if not sampled or not warehouse.exists():
         return False
     with warehouse.reading() as con:
         if not landing_tables(con, spec) >= {"builds", "loads"}:
@@ -203,7 +207,7 @@ def is_built(spec: Spec, warehouse: Warehouse, published: Published) -> bool:
         found = con.execute(
             f"select count(*) from {schema}.builds where build_id = ? "
             f"and last_load = (select coalesce(max(load_id), 0) from {schema}.loads)",
-            [published.info.build_id],
+            [info.build_id],
         ).fetchone()
     return bool(found and found[0])
 

@@ -141,8 +141,11 @@ class Warehouse(ABC):
         del spec, files, since
         return True
 
-    def see_models(self, con: Connection, spec: Spec) -> None:  # noqa: B027 - may be
-        """Let a connection of this warehouse's own read what models made: nothing to do here."""
+    def check_ready(self) -> None:  # noqa: B027 - may be
+        """Raise WarehouseError unless models can run: nothing to be found out ahead of them."""
+
+    def see_model(self, con: Connection, spec: Spec, name: str) -> None:  # noqa: B027 - may be
+        """Let a connection of this warehouse's own read a model's table: it does already."""
 
     def models(self, con: Connection, spec: Spec) -> AbstractContextManager[Connection]:
         """Open a connection that sees the tables that models made; `con` itself where it does.
@@ -187,8 +190,8 @@ def open_warehouse(url: str) -> Warehouse:
     """Return the warehouse that a URL names.
 
     "duckdb:///data/whyrank.duckdb" is a file: three slashes begin a path relative to the current
-    folder, four an absolute one. "postgresql://user@host/database" is a Postgres database. Raises
-    UsageError for another form of URL.
+    folder, four an absolute one. "postgresql://user@host/database" is a Postgres database,
+    "spark://host:port" a Spark master. Raises UsageError for another form of URL.
 
     >>> open_warehouse("duckdb:///data/whyrank.duckdb").files.as_posix()
     'data/whyrank'

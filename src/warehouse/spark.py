@@ -86,6 +86,11 @@ class SparkWarehouse(DuckDBWarehouse):
         target = {"type": "spark", "method": "session", "schema": schema, "host": "-", "threads": 1}
         return target, {}
 
+    def check_ready(self) -> None:
+        """Raise WarehouseError unless Spark is there and the master answers."""
+        refuse_without_spark()
+        refuse_unreachable(self.master)
+
     def can_follow(self, spec: Spec, files: Mapping[str, str], since: date) -> bool:
         """Return whether every table kept by day has days before `since`.
 
@@ -107,8 +112,6 @@ class SparkWarehouse(DuckDBWarehouse):
         Tables that are to be made anew are removed, and of tables kept by day the days from `since`
         on put aside: what was published of them is held under names of its own.
         """
-        refuse_without_spark()
-        refuse_unreachable(self.master)
         with translated(f"warehouse {self.name}"):
             self._prepare(spec, project, files, since, only)
 
@@ -117,7 +120,7 @@ class SparkWarehouse(DuckDBWarehouse):
     ) -> None:
         landing = quote_name(landing_schema(spec))
         with self.connect() as con:
-            sent = send_log(con, spec, self.files)
+            sent = send_log(con, spec, self.files / "landing")
         views = {f"{landing}.{name}": [str(path.resolve())] for name, path in sent.items()}
         marts, days = quote_name(marts_schema(spec)), self._days(spec)
         by_day = {} if since is None else tables_by_day(files)
@@ -143,24 +146,24 @@ class SparkWarehouse(DuckDBWarehouse):
         project.mkdir(parents=True, exist_ok=True)
         (project / SESSION).write_text(json.dumps(told, indent=1), encoding="utf-8")
 
-    def see_models(self, con: Any, spec: Spec) -> None:
-        """Let the catalog read what models made, as views of files where they are by now."""
-        schema = marts_schema(spec)
-        con.execute(f"create schema if not exists {quote_name(schema)}")
-        for folder in self._days(spec).tables():
-            files = quote_text(str(folder / "**" / "*.parquet"))
-            con.execute(
-                f"create or replace view {quote_name(schema)}.{quote_name(folder.name)} as "
-                f"select * from read_parquet({files}, hive_partitioning = true)"
-            )
+    def see_model(self, con: Any, spec: Spec, name: str) -> None:
+        """Let the catalog read a model's table, as a view of its files where they are by now."""
+        schema = quote_name(marts_schema(spec))
+        files = quote_text(str(self._days(spec).folder / name / "**" / "*.parquet"))
+        con.execute(f"create schema if not exists {schema}")
+        con.execute(
+            f"create or replace view {schema}.{quote_name(name)} as "
+            f"select * from read_parquet({files}, hive_partitioning = true)"
+        )
 
     @contextmanager
     def models(self, con: Any, spec: Spec) -> Iterator[SparkConnection]:
         """Open a session that sees what models made; the catalog sees it too."""
-        self.see_models(con, spec)
-        schema = quote_name(marts_schema(spec))
+        schema, folders = quote_name(marts_schema(spec)), self._days(spec).tables()
+        for folder in folders:
+            self.see_model(con, spec, folder.name)
         with self.session() as session:
-            _register(session, [schema], _of_folders(schema, self._days(spec).tables()))
+            _register(session, [schema], _of_folders(schema, folders))
             yield SparkConnection(session)
 
     @contextmanager
@@ -217,12 +220,13 @@ def open_spark(url: str) -> SparkWarehouse:
             f"it out for {SAMPLE:,}"
         )
     named = options.get("folder", DEFAULT_FOLDER)
-    if not named or re.search(r"""[*?\[\]{}'"`\\]""", named):
-        raise UsageError(
-            f"warehouse {url!r}: folder = {named!r} must be a path without quotes and *?[]{{}}\\, "
-            "which Spark would read as a pattern: name another"
-        )
     folder = Path(named)
+    if not named or re.search(r"""[*?\[\]{}'"`\\]""", str(folder.resolve())):
+        raise UsageError(
+            f"warehouse {url!r}: folder = {named!r} must be a path "
+            "without quotes and *?[]{}\\, which Spark would read as a pattern, and so must the "
+            "folders above it: name another"
+        )
     return SparkWarehouse(
         folder / "catalog.duckdb",
         master=place if local else f"{SCHEME}{place}",

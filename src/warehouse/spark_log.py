@@ -14,33 +14,45 @@ from typing import Final
 import duckdb
 
 from ..events.contract import EVENT_COLUMNS
+from ..files import replacing
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from .project import landing_schema
 
 WHOLE: Final = ("users", "aliases", "withdrawn", "quarantine", "loads")
-_SENT: Final = "sent"  # the table of what the files hold
+_SENT: Final = "sent"  # the file that says up to which load the others hold it
 
 
 def send_log(con: duckdb.DuckDBPyConnection, spec: Spec, folder: Path) -> dict[str, Path]:
     """Bring the files up to what is loaded; return each landing table's folder by its name.
 
-    con: the catalog, in which nobody else may write.
+    con: the catalog, in which nobody else may write. folder: of all specs' files.
     """
-    schema = quote_name(landing_schema(spec))
-    con.execute(f"create table if not exists {schema}.{_SENT} (load_id integer not null)")
-    last = _number(con, f"select coalesce(max(load_id), 0) from {schema}.loads")
-    sent = _number(con, f"select coalesce(max(load_id), 0) from {schema}.{_SENT}")
-    root = folder / landing_schema(spec)
-    if sent == 0:  # never, or not to the end
+    schema, root = quote_name(landing_schema(spec)), folder / landing_schema(spec)
+    (last,) = con.execute(f"select coalesce(max(load_id), 0) from {schema}.loads").fetchone() or (
+        0,
+    )
+    sent = _sent(root)
+    if sent > last:  # of another catalog
+        sent = 0
+    if sent == 0:
         shutil.rmtree(root, ignore_errors=True)
     (root / "events").mkdir(parents=True, exist_ok=True)
     if last > sent:
         _send_days(con, schema, root, sent)
         for name in WHOLE:
             _send_whole(con, schema, root, name)
-        con.execute(f"insert into {schema}.{_SENT} values ({last})")
+        with replacing(root / _SENT) as temporary:
+            temporary.write_text(f"{last}\n", encoding="utf-8")
     return {name: root / name for name in ("events", *WHOLE)}
+
+
+def _sent(root: Path) -> int:
+    """Return the last load that the files hold; 0 where they hold none to the end, or are lost."""
+    try:
+        return int((root / _SENT).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return 0
 
 
 def _send_days(con: duckdb.DuckDBPyConnection, schema: str, root: Path, sent: int) -> None:
@@ -83,8 +95,3 @@ def _send_whole(con: duckdb.DuckDBPyConnection, schema: str, root: Path, name: s
     )
     shutil.rmtree(whole, ignore_errors=True)
     part.rename(whole)
-
-
-def _number(con: duckdb.DuckDBPyConnection, sql: str) -> int:
-    found = con.execute(sql).fetchone()
-    return int(found[0]) if found else 0

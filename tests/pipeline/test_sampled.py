@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from tests.features.worlds import Event, frame, tiny_spec
-from whyrank.pipeline.build import build
+from whyrank.pipeline.build import build, is_built
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.leakage import future_invariance, of_entities
 from whyrank.warehouse.duckdb_file import DuckDBWarehouse
@@ -70,3 +70,14 @@ def test_nothing_of_the_sample_knows_the_future(warehouse: Sampled) -> None:
 
 def test_features_of_entities_are_told_apart() -> None:
     assert of_entities(SPEC) == {"rate", "worth", "seen", "seen_big"}
+
+
+def test_another_sample_is_published_by_a_build_of_snapshots(warehouse: Sampled) -> None:
+    published = read_published(warehouse, SPEC.name)
+    assert is_built(SPEC, warehouse, published)
+    larger = replace(warehouse, sample=140)  # of 150 users
+    assert not is_built(SPEC, larger, published)
+    made = build(SPEC, larger, as_of=[AS_OF])
+    assert made.mode == "snapshots"
+    assert is_built(SPEC, larger, made.published)
+    assert made.published.info.sampled_below > published.info.sampled_below > ""

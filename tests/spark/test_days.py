@@ -18,8 +18,9 @@ import pytest
 
 from tests.features.worlds import Event, frame, tiny_spec
 from tests.parity import check_rows, rows_of
-from tests.spark.cluster import Cluster
-from whyrank.pipeline.build import build
+from tests.spark.cluster import Cluster, free_port
+from whyrank.errors import WarehouseError
+from whyrank.pipeline.build import build, is_built
 from whyrank.pipeline.ingest import ingest
 from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.published import read_published
@@ -132,6 +133,17 @@ def test_days_that_changed_are_replaced(world: World) -> None:
     assert world.first_day
     assert inodes(world.marts / FIRST_DAY) == world.first_day
     assert check_marts(world.here, world.marts) > 12
+
+
+def test_a_build_that_cannot_start_costs_nothing(world: World) -> None:
+    gone = open_warehouse(f"spark://127.0.0.1:{free_port()}?folder={world.there.files}")
+    before = read_published(world.there, SPEC.name)
+    with pytest.raises(WarehouseError, match="no Spark master answers"):
+        build(SPEC, gone, as_of=DATES)
+    assert is_built(SPEC, world.there, before)
+    build(SPEC, world.there, as_of=DATES)
+    assert modes(world.there)[3:] == ["snapshots"]
+    check_marts(world.here, world.marts)
 
 
 def test_a_driver_that_is_killed_while_days_are_put_aside(world: World, tmp_path: Path) -> None:
