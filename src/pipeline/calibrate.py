@@ -67,6 +67,7 @@ class Calibration:
     """A proposal, how it ranks a later date it has not seen, and the spec it would make.
 
     diff: the change of the spec's text, as lines. text: the new spec. written: where, if applied.
+    sample: what is said of the users that it was learnt from; empty where they are all users.
     """
 
     calibration: WeightCalibration
@@ -76,6 +77,7 @@ class Calibration:
     diff: tuple[str, ...]
     text: str
     written: Path | None
+    sample: str = ""
 
 
 def calibrate(
@@ -108,7 +110,7 @@ def calibrate(
     fold = course.folds[-1]
     train = [read_labelled(spec, course, day) for day in fold.train]
     test = read_labelled(spec, course, fold.test)
-    check_positives(fold, test)
+    check_positives(fold, test, course.published.info.sample)
     say("calibrating")
     found, model = _learn(spec, train, "outcome" if against == "outcome" else "importance", seed)
     margins = {
@@ -136,7 +138,10 @@ def calibrate(
     if apply_to is not None:
         with replacing(apply_to) as temporary:
             temporary.write_text(after, encoding="utf-8")
-    return Calibration(found, comparison, rounding, fold.train, tuple(diff), after, apply_to)
+    return Calibration(
+        found, comparison, rounding, fold.train, tuple(diff), after, apply_to,
+        course.published.info.sample,
+    )  # fmt: skip
 
 
 def _learn(
@@ -191,6 +196,8 @@ def calibration_lines(made: Calibration) -> Iterator[str]:
         f"against {made.calibration.against}: learnt from {len(made.trained)} snapshots until "
         f"{made.trained[-1]}, tried on {test}: {n:,} users, {positives:,} positive"
     )
+    if made.sample:
+        yield made.sample
     yield ""
     rows: list[Sequence[str]] = [("term", "points", "new", "model", "scorecard", "data say")]
     for term in made.calibration.terms:

@@ -133,7 +133,7 @@ def fit_folds(
     for fit in fits:
         scorers = fit.scorers
         if fit.fold in course.folds:
-            check_positives(fit.fold, fit.part)
+            check_positives(fit.fold, fit.part, course.published.info.sample)
             seen = work.halves(fit) if before is None else _seen(spec, before, fit)
             calibrators = seen.calibrators(fit.margins)
             scorers = {n: replace(s, calibrator=calibrators[n]) for n, s in scorers.items()}

@@ -186,14 +186,18 @@ def user_codes(columns: Sequence[pa.ChunkedArray]) -> list[NDArray[np.int64]]:
     return np.split(codes, np.cumsum([len(column) for column in columns])[:-1])
 
 
-def check_positives(fold: Fold, part: Labelled) -> None:
-    """Raise DataError when a test has too few of either class to measure a ranking on."""
+def check_positives(fold: Fold, part: Labelled, sample: str) -> None:
+    """Raise DataError when a test has too few of either class to measure a ranking on.
+
+    sample: what is said of the users that it holds; empty where they are all users.
+    """
     positives = int(part.labels.sum())
     if min(positives, len(part.labels) - positives) < MIN_POSITIVES:
         raise DataError(
             f"the test as of {fold.test} has {positives} positives among {len(part.labels):,} "
             f"users: at least {MIN_POSITIVES} of each class are needed; choose a later --as-of, a "
             "longer --horizon or fewer --folds"
+            + (f", or a larger ?sample= of the warehouse ({sample})" if sample else "")
         )
 
 

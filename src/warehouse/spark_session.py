@@ -61,7 +61,7 @@ _ADVICE: Final = (
         r"a worker has no Python at \1: install one there, or name another by PYSPARK_PYTHON",
     ),
     (
-        r"(?:OutOfMemoryError|Java heap space|MemoryError|killed by YARN|OOM"
+        r"(?:OutOfMemoryError|Java heap space|\bMemoryError\b|killed by YARN|\bOOM(?:Killed)?\b"
         r"|Python worker exited unexpectedly)",
         "memory ran out: raise spark.executor.memory (or spark.driver.memory), or "
         f"spark.sql.shuffle.partitions, in spark-defaults.conf ({_GUIDE})",
@@ -82,7 +82,7 @@ _ADVICE: Final = (
         "then run this again",
     ),
     (
-        r"(?:ExecutorLostFailure|FetchFailed|Worker lost|worker lost|heartbeat)",
+        r"(?:ExecutorLostFailure|FetchFailed|[Ww]orker lost|[Hh]eartbeat timed out)",
         "workers were lost more often than Spark tries again: see that they run, then run this "
         "again",
     ),
@@ -264,6 +264,7 @@ def spark_advice(message: str) -> str:
     >>> spark_advice("Exception: … java.lang.OutOfMemoryError: Java heap space")[:40]
     'memory ran out: raise spark.executor.mem'
     """
+    message = message.partition("== SQL")[0]  # which names what is the user's own
     for pattern, told in _ADVICE:
         found = re.search(pattern, message)
         if found:

@@ -16,10 +16,11 @@ from whyrank.warehouse.spark_session import (
     check_workers,
     open_session,
     refuse_without_spark,
+    spark_advice,
     spark_errors,
 )
 
-from .cluster import Cluster, free_port
+from .cluster import Cluster, free_port, running
 from .running import run
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
@@ -86,6 +87,28 @@ def test_a_master_that_does_not_answer_is_refused_at_once(tmp_path: Path) -> Non
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert "no Spark master answers (127.0.0.1:" in done.stderr
     assert "Connection refused): start one" in done.stderr
+
+
+def test_a_cluster_without_a_free_worker_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whyrank.warehouse.spark_session._WORKER_SECONDS", 1.0)
+    with running(tmp_path / "alone", workers=0) as alone:
+        for name, value in alone.settings.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(WarehouseError, match=r"no worker of spark://.* took the session"):
+            open_session(alone.master, {})
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "[DIVIDE_BY_ZERO] Division by zero.\n== SQL (line 1) ==\nname = 'heartbeat' or 'OOM'",
+        "[CAST_INVALID_INPUT] The value 'ZOOM_heartbeat' cannot be cast to BIGINT.",
+    ],
+)
+def test_the_users_own_words_are_no_advice(told: str) -> None:
+    assert spark_advice(told) == told.splitlines()[0]
 
 
 @pytest.fixture
