@@ -10,7 +10,7 @@ import duckdb
 from ..files import replacing
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
-from ..warehouse.duckdb_file import translated
+from ..warehouse.duckdb_file import settings_beside, translated
 from ..warehouse.engine import Warehouse
 from ..warehouse.published import read_published
 
@@ -30,7 +30,8 @@ def export_features(
         day = quote_text(str(as_of or published.as_of_dates[-1]))
         everyone = f"read_parquet({files}, hive_partitioning = true)"
         source = f"(select * from {everyone} where as_of = date {day})"
-    with duckdb.connect() as con, replacing(out) as temporary, translated(str(out)):
+    limits = settings_beside(warehouse)
+    with duckdb.connect(config=limits) as con, replacing(out) as temporary, translated(str(out)):
         texts = {
             row[0]
             for row in con.execute(f"describe select * from {source}").fetchall()

@@ -33,7 +33,7 @@ from ..scorer import Floats
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from ..warehouse.direct import run_models
-from ..warehouse.duckdb_file import DuckDBWarehouse, memory_limit
+from ..warehouse.duckdb_file import settings_beside
 from ..warehouse.engine import Warehouse
 from ..warehouse.extract import extracting
 from ..warehouse.landing import create_landing
@@ -103,14 +103,7 @@ def future_invariance(spec: Spec, warehouse: Warehouse, course: Course, as_of: d
     """
     marts, bound = marts_schema(spec), course.published.info.sampled_below
     files = render_project(spec, compile_features(spec), [as_of])
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": False,
-        "memory_limit": memory_limit(),
-        "temp_directory": str(warehouse.files / "spill"),
-    }
-    if isinstance(warehouse, DuckDBWarehouse):
-        config["memory_limit"] = memory_limit(warehouse.memory)
-    with duckdb.connect(config=config) as con:
+    with duckdb.connect(config=settings_beside(warehouse)) as con:
         con.execute("set timezone = 'UTC'")
         create_landing(con, spec)
         _copy_landing(con, spec, warehouse, as_of, bound)

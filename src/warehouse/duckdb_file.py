@@ -18,6 +18,7 @@ from .engine import Lock, Warehouse, is_held
 
 DEFAULT_MEMORY: Final = "4GiB"
 MEMORY_VARIABLE: Final = "WHYRANK_MEMORY"
+Settings = dict[str, str | bool | int | float | list[str]]
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,17 @@ def memory_limit(otherwise: str = DEFAULT_MEMORY) -> str:
     return os.environ.get(MEMORY_VARIABLE) or otherwise
 
 
-def _settings(warehouse: DuckDBWarehouse) -> dict[str, str | bool | int | float | list[str]]:
+def settings_beside(warehouse: Warehouse) -> Settings:
+    """Return the settings of a DuckDB in memory that works beside a warehouse."""
+    most = warehouse.memory if isinstance(warehouse, DuckDBWarehouse) else DEFAULT_MEMORY
+    return {
+        "memory_limit": memory_limit(most),
+        "temp_directory": str(warehouse.files / "spill"),
+        "autoinstall_known_extensions": False,
+    }
+
+
+def _settings(warehouse: DuckDBWarehouse) -> Settings:
     return {
         "memory_limit": memory_limit(warehouse.memory),
         "temp_directory": str(warehouse.files / "spill"),
@@ -161,7 +172,7 @@ def _settings(warehouse: DuckDBWarehouse) -> dict[str, str | bool | int | float 
     }
 
 
-def _opening(warehouse: DuckDBWarehouse) -> dict[str, str | bool | int | float | list[str]]:
+def _opening(warehouse: DuckDBWarehouse) -> Settings:
     """Return the settings for a file that is there already, which has its version."""
     named = _settings(warehouse)
     del named["storage_compatibility_version"]
