@@ -45,6 +45,8 @@ class Cluster:
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_CONF_DIR": str(conf),
             "SPARK_LOCAL_DIRS": str(folder / "local"),
+            # Nothing may follow the machine's zone, least of all the night of a change of hour.
+            "TZ": "America/New_York",
         }
         self._memory = memory
         self._program = Path(pyspark.__file__).parent / "bin" / "spark-class"
