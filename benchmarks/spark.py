@@ -2,6 +2,7 @@
 
     python -m benchmarks.spark [--users 100000] [--rounds 1] [--one] [--train] [--folder DIR]
     python -m benchmarks.spark --skew     # one user with a fifth of all events, against none
+    python -m benchmarks.spark --day [--train]        # two workers: all days, then one more
 
 Workers have a core and 4 GiB each; a driver has Spark's own 1 GiB. 100,000 users are about 10
 million events, 1,000,000 are about 100 million. The memory of a driver is that of all its processes
@@ -91,9 +92,9 @@ class Place:
         finally:
             shutil.rmtree(home, ignore_errors=True)
 
-    def build(self) -> tuple[float, float]:
-        """Build all, and say what each model took."""
-        found = self.run("build", "--full-refresh")
+    def build(self, *options: str) -> tuple[float, float]:
+        """Build, and say what each model took."""
+        found = self.run("build", *options)
         path = f"{self.name}/catalog.duckdb" if self.workers else f"{self.name}.duckdb"
         with duckdb.connect(self.folder / path, read_only=True) as con:
             costs = con.execute(
@@ -134,7 +135,7 @@ def compare(folder: Path, users: int, rounds: int, *, one: bool, train: bool) ->
         print(f"ingest, {place.name}: {seconds:.1f} s, {peak:.2f} GiB", flush=True)
     cases: dict[str, Case] = {}
     for place in places:
-        cases[f"build, {place}"] = place.build
+        cases[f"build, {place}"] = partial(place.build, "--full-refresh")
         out = str(folder / "lists" / "top.csv")
         cases[f"score, {place}"] = partial(place.run, "score", "--out", out)
     for place in places if train else ():
@@ -145,6 +146,26 @@ def compare(folder: Path, users: int, rounds: int, *, one: bool, train: bool) ->
     print(f"\n{world.count:,} events of {users:,} users, medians of {rounds}, interleaved")
     for name, measured in found.items():
         print(f"  {name:<28} {measured}")
+
+
+def one_more_day(folder: Path, users: int, *, train: bool) -> None:
+    """Build all days but the last on two workers, then with the last one; train with snapshots."""
+    world = Media(folder, users)
+    place = Place(folder, "spark", 2)
+    steps: dict[str, Case] = {
+        "ingest, all days but one": partial(
+            place.run, "ingest", str(world.before_the_last_day()),
+            "--users-file", str(world.attributes),
+        ),
+        "build, all days but one": place.build,
+        "ingest, the last day": partial(place.run, "ingest", str(world.the_last_day())),
+        "build, the last day": place.build,
+    }  # fmt: skip
+    if train:
+        steps["train, snapshots to build"] = place.train
+    for name, step in steps.items():
+        seconds, peak = step()
+        print(f"{name}: {seconds:.1f} s, driver {peak:.2f} GiB", flush=True)
 
 
 def skew(folder: Path, users: int) -> None:
@@ -175,12 +196,15 @@ def main() -> None:
     parser.add_argument("--one", action="store_true", help="with one worker as well")
     parser.add_argument("--train", action="store_true", help="train as well")
     parser.add_argument("--skew", action="store_true")
+    parser.add_argument("--day", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="whyrank-bench-") as temporary:
         folder = (given.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)
         if given.skew:
             skew(folder, given.users)
+        elif given.day:
+            one_more_day(folder, given.users, train=given.train)
         else:
             compare(folder, given.users, given.rounds, one=given.one, train=given.train)
 

@@ -42,7 +42,9 @@ SpecOption = Annotated[
 WarehouseOption = Annotated[
     str,
     typer.Option(
-        "--warehouse", envvar="WHYRANK_WAREHOUSE", help="URL of the warehouse: duckdb:///PATH."
+        "--warehouse",
+        envvar="WHYRANK_WAREHOUSE",
+        help="URL of the warehouse: duckdb:///PATH, postgresql://HOST/DB or spark://HOST:PORT.",
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
