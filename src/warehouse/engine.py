@@ -120,7 +120,7 @@ class Warehouse(ABC):
     def advice(self, message: str) -> str:
         """Return one line, with what to do about it, for an error message of the engine's."""
 
-    def prepare(  # noqa: B027 - may be
+    def prepare(  # noqa: B027 - most engines need nothing
         self,
         spec: Spec,
         project: Path,
@@ -141,10 +141,10 @@ class Warehouse(ABC):
         del spec, files, since
         return True
 
-    def check_ready(self) -> None:  # noqa: B027 - may be
+    def check_ready(self) -> None:  # noqa: B027 - most engines need nothing
         """Raise WarehouseError unless models can run: nothing to be found out ahead of them."""
 
-    def see_model(self, con: Connection, spec: Spec, name: str) -> None:  # noqa: B027 - may be
+    def see_model(self, con: Connection, spec: Spec, name: str) -> None:  # noqa: B027 - most engines need nothing
         """Let a connection of this warehouse's own read a model's table: it does already."""
 
     def models(self, con: Connection, spec: Spec) -> AbstractContextManager[Connection]:
