@@ -20,7 +20,7 @@ from ..spec.model import Spec
 from .project import landing_schema
 
 WHOLE: Final = ("users", "aliases", "withdrawn", "quarantine", "loads")
-_SENT: Final = "sent"  # the file that says up to which load the others hold it
+_SENT: Final = "sent"  # the file that says up to which load the others hold it, and on which days
 
 
 def send_log(con: duckdb.DuckDBPyConnection, spec: Spec, folder: Path) -> dict[str, Path]:
@@ -43,16 +43,24 @@ def send_log(con: duckdb.DuckDBPyConnection, spec: Spec, folder: Path) -> dict[s
         for name in WHOLE:
             _send_whole(con, schema, root, name)
         with replacing(root / _SENT) as temporary:
-            temporary.write_text(f"{last}\n", encoding="utf-8")
+            lines = (str(last), *_days(root))
+            temporary.write_text("\n".join(lines), encoding="utf-8")
     return {name: root / name for name in ("events", *WHOLE)}
 
 
 def _sent(root: Path) -> int:
-    """Return the last load that the files hold; 0 where they hold none to the end, or are lost."""
+    """Return the last load that the files hold; 0 where they hold none to the end, or some are lost."""
     try:
-        return int((root / _SENT).read_text(encoding="utf-8"))
+        last, *days = (root / _SENT).read_text(encoding="utf-8").splitlines()
+        whole = days == _days(root) and all((root / name).is_dir() for name in WHOLE)
+        return int(last) if whole else 0
     except (FileNotFoundError, ValueError):
         return 0
+
+
+def _days(root: Path) -> list[str]:
+    """Return the folders of days there are."""
+    return sorted(day.name for day in (root / "events").glob("day=*"))
 
 
 def _send_days(con: duckdb.DuckDBPyConnection, schema: str, root: Path, sent: int) -> None:

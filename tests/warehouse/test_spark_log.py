@@ -62,6 +62,14 @@ def lost(landing: Path) -> None:
     shutil.rmtree(landing)
 
 
+def without_a_day(landing: Path) -> None:
+    shutil.rmtree(landing / "events" / "day=2026-03-01")
+
+
+def without_a_table(landing: Path) -> None:
+    shutil.rmtree(landing / "loads")
+
+
 def half_written(landing: Path) -> None:
     """As after a kill in the middle of the very first time."""
     (landing / "sent").unlink()
@@ -74,7 +82,10 @@ def of_a_newer_catalog(landing: Path) -> None:
     shutil.rmtree(landing / "events" / "day=2026-03-02")
 
 
-@pytest.mark.parametrize("became", [None, lost, half_written, of_a_newer_catalog])
+BECAME = [None, lost, without_a_day, without_a_table, half_written, of_a_newer_catalog]
+
+
+@pytest.mark.parametrize("became", BECAME)
 @pytest.mark.parametrize("more", [False, True])
 def test_the_files_hold_what_is_loaded(
     warehouse: SparkWarehouse, became: Callable[[Path], None] | None, more: bool
