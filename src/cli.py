@@ -253,7 +253,7 @@ def score(
         made = run(
             opened, store,
             as_of=as_of, top=top, out=out, everyone=population == "all",
-            scorer=scorer, store=open_store(tracking, note=terminal.note),
+            scorer=scorer, store=open_store(tracking, note=terminal.note), say=terminal.say,
         )  # fmt: skip
         for line in ranking_lines(made, most=10):
             terminal.print(line)

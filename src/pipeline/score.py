@@ -31,6 +31,7 @@ from ..tracking import CHAMPION, Store, open_store
 from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published, read_published
 from ..warehouse.spark import SparkWarehouse
+from .build import Say
 from .scorers import MODEL_PLOTS, choose_scorer
 from .spark_score import explain_on_spark, rank_on_spark
 from .specs import spec_version
@@ -91,12 +92,14 @@ def score(
     everyone: bool = False,
     scorer: str = CHAMPION,
     store: Store | None = None,
+    say: Say = lambda _: None,
 ) -> Ranking:
     """Rank the spec's population as of a date; write the top as CSV and all scores as Parquet.
 
     as_of: a date that was built; the latest one when None. everyone: rank all users, not only the
     spec's population. scorer: champion (the scorecard while there is none), scorecard, a learned
     scorer's name or models:/…; store: where learned ones are found, the default store when None.
+    say: told what goes on, where that is more than scoring.
     `all_scores.parquet` is written beside `out` (on Spark everybody's scores and chances stay as a
     folder of Parquet in the shared folder, and there is no CSV of them), and for a scorer that a
     training stands behind (a learned one, or the scorecard as champion)
@@ -120,8 +123,9 @@ def score(
     if isinstance(warehouse, SparkWarehouse):
         # Everybody's scores and chances stay in the shared folder.
         found = rank_on_spark(
-            spec, warehouse, published, chosen, as_of, everyone=everyone, top=top, stamps=stamps
-        )
+            spec, warehouse, published, chosen, as_of,
+            everyone=everyone, top=top, stamps=stamps, say=say,
+        )  # fmt: skip
     else:
         features = read_features(spec, published, chosen, as_of, everyone=everyone)
         found = _rank_here(spec, published, stand(spec, features, chosen), top, out, stamps)

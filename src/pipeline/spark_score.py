@@ -33,6 +33,7 @@ from ..warehouse.duckdb_file import translated
 from ..warehouse.published import Published
 from ..warehouse.spark import SparkWarehouse
 from ..warehouse.spark_session import in_backticks
+from .build import Say
 from .scorers import Chosen
 from .spark_places import PLACED, columns_of, placed, shares_below
 from .standing import Ranked, Standing, account, features_read, read_features, stand
@@ -73,10 +74,12 @@ def rank_on_spark(
     everyone: bool,
     top: int,
     stamps: Mapping[str, str],
+    say: Say,
 ) -> Ranked:
     """Rank everybody as of a date, write their scores to the shared folder, list the top.
 
-    stamps: what every row of the scores says of its making.
+    stamps: what every row of the scores says of its making. say: told when another scoring has to
+    end first.
 
     Ranks, scores, ties and chances are those that the same scorer gives anywhere else.
     Raises WarehouseError when the date or a feature is not built, or Spark fails.
@@ -88,7 +91,7 @@ def rank_on_spark(
     usual = read_features(spec, published, chosen, day, everyone=everyone)
     target = warehouse.files / spec.name / "scores" / f"{day.isoformat()}.parquet"
     # One that waits for another holds no cores.
-    with _taking_the_place_of(target) as written, warehouse.session() as session:
+    with _taking_the_place_of(target, say) as written, warehouse.session() as session:
         people = _people(session, spec, published, chosen, day)
         if not everyone:
             people = people.where("in_population")
@@ -236,18 +239,23 @@ def _key(chosen: Chosen) -> str:
 
 
 @contextmanager
-def _taking_the_place_of(target: Path) -> Iterator[Path]:
+def _taking_the_place_of(target: Path, say: Say) -> Iterator[Path]:
     """Give a folder to be written, to which the link `target` leads at the end, and not before.
 
-    One scoring at a time may write beside `target`; another waits. So what a killed one left is
-    known by that no link leads to it, and is removed.
+    One scoring at a time may write beside `target`; another says so and waits. So what a killed one
+    left is known by that no link leads to it, and is removed.
     """
     scores = target.parent
     with ExitStack() as held, translated(f"scores in {scores}"):
         (scores / WRITTEN).mkdir(parents=True, exist_ok=True)
         lock = os.open(scores, os.O_RDONLY)
         held.callback(os.close, lock)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another scoring, which writes to {scores}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            say("scoring")
         _forget_unlinked(scores)
         held.callback(_forget_unlinked, scores)
         written = scores / WRITTEN / secrets.token_hex(8)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,10 @@ from whyrank.pipeline.spark_score import _taking_the_place_of
 
 KILLED = """
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from whyrank.pipeline.spark_score import _taking_the_place_of
-with _taking_the_place_of(Path(sys.argv[1])) as written:
+with _taking_the_place_of(Path(sys.argv[1]), print) as written:
     written.mkdir()
     (written / "part").write_text("half")
     print("written", flush=True)
@@ -26,7 +26,7 @@ with _taking_the_place_of(Path(sys.argv[1])) as written:
 
 
 def write(target: Path, text: str) -> None:
-    with _taking_the_place_of(target) as written:
+    with _taking_the_place_of(target, print) as written:
         written.mkdir()
         (written / "part").write_text(text)
 
@@ -54,28 +54,37 @@ def test_scores_take_the_place_of_earlier_ones(target: Path) -> None:
 
 
 def test_until_the_end_the_earlier_ones_are_read(target: Path) -> None:
-    with _taking_the_place_of(target) as written:
+    with _taking_the_place_of(target, print) as written:
         written.mkdir()
         assert (target / "part").read_text() == "first"
     assert list(target.iterdir()) == []
 
 
 def test_a_failure_leaves_the_earlier_ones(target: Path) -> None:
-    with pytest.raises(KeyError), _taking_the_place_of(target) as written:
+    with pytest.raises(KeyError), _taking_the_place_of(target, print) as written:
         written.mkdir()
         (written / "part").write_text("half")
         raise KeyError
     assert held(target) == ["first", "other"]
 
 
-def test_a_second_one_waits(target: Path) -> None:
-    folder = os.open(target.parent, os.O_RDONLY)
-    with _taking_the_place_of(target) as written:
-        written.mkdir()
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.close(folder)
+def test_a_second_one_says_that_it_waits(target: Path) -> None:
+    """The first one ends when the second has said so, and not before."""
+    first, said = ExitStack(), []
+
+    def say(message: str) -> None:
+        said.append((message, (target / "part").read_text()))
+        first.close()
+
+    written = first.enter_context(_taking_the_place_of(target, say))
+    written.mkdir()
+    (written / "part").write_text("second")
+    with _taking_the_place_of(target, say) as third:
+        third.mkdir()
+        (third / "part").write_text("third")
+    waited = f"waiting for another scoring, which writes to {target.parent}"
+    assert said == [(waited, "first"), ("scoring", "second")]
+    assert held(target) == ["other", "third"]
 
 
 def test_what_a_killed_one_left_is_removed_by_the_next(target: Path) -> None:
