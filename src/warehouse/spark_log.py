@@ -49,7 +49,7 @@ def send_log(con: duckdb.DuckDBPyConnection, spec: Spec, folder: Path) -> dict[s
 
 
 def _sent(root: Path) -> int:
-    """Return the last load that the files hold; 0 where they hold none to the end, or some are lost."""
+    """Return the last load that the files hold; 0 where they hold none, or not all."""
     try:
         last, *days = (root / _SENT).read_text(encoding="utf-8").splitlines()
         whole = days == _days(root) and all((root / name).is_dir() for name in WHOLE)

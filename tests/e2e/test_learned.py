@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.csv_rows import csv_rows
 from tests.e2e.conftest import Home, killed, start
 
 pytestmark = pytest.mark.xdist_group("learned")
@@ -47,12 +47,10 @@ def test_from_comparison_to_champion_to_a_list_with_both_accounts(trained: Home)
     scored = trained.run("score", "--top", 15)
     assert scored.returncode == 0, scored.stderr
     data = trained.folder / "data"
-    with (data / "top_users.csv").open(encoding="utf-8", newline="") as file:
-        top = list(csv.DictReader(file))
+    top = csv_rows(data / "top_users.csv")
     assert len(top) == 15
     assert all(row["model_reasons"] and row["scorecard_reasons"] for row in top)
-    with (data / "user_propensity_scores.csv").open(encoding="utf-8", newline="") as file:
-        everyone = list(csv.DictReader(file))
+    everyone = csv_rows(data / "user_propensity_scores.csv")
     assert {row["user_id"] for row in top} < {row["user_id"] for row in everyone}
     assert (data / "model_plots.png").read_bytes().startswith(b"\x89PNG")
     for name in ("reasons.csv", "disagreements.csv"):

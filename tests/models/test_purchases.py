@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from scipy.integrate import dblquad
 from scipy.special import beta as beta_function
 from scipy.stats import gamma as gamma_law
 
+from tests.csv_rows import csv_rows
 from whyrank.errors import DataError
 from whyrank.models.purchase_fits import BetaGeometric, GammaGamma, _log_likelihood
 from whyrank.models.purchases import PurchaseModel, expected_purchases, histories_of
@@ -21,8 +21,7 @@ CDNOW = (0.243, 4.414, 0.793, 2.426)  # Fader, Hardie & Lee 2005, section 5
 
 @pytest.fixture(scope="module")
 def cdnow(cdnow_folder: Path) -> np.ndarray:
-    with (cdnow_folder / "cdnow_customers_summary.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(cdnow_folder / "cdnow_customers_summary.csv")
     return np.array([[float(r[c]) for c in ("frequency", "recency", "T")] for r in rows])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from tests.csv_rows import csv_rows
 from tests.pipeline.conftest import Fitted
 from whyrank.pipeline import calibrate as calibrating
 from whyrank.pipeline import log_calibration as logging
@@ -53,8 +53,9 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
     told: dict[str, object] = {}
 
     def kept(*_: object, note: str, metrics: Mapping[str, float], **more: Path) -> str:
-        with (more["artifacts"] / "weights.csv").open(encoding="utf-8", newline="") as file:
-            told.update(note=note, metrics=dict(metrics), rows=list(csv.DictReader(file)))
+        told.update(
+            note=note, metrics=dict(metrics), rows=csv_rows(more["artifacts"] / "weights.csv")
+        )
         return "run"
 
     monkeypatch.setattr(logging, "log_result", kept)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from tests.csv_rows import csv_rows
 from tests.pipeline.shops import Shop
 from whyrank.errors import UsageError
 from whyrank.features.matrix import Snapshot
@@ -30,11 +30,6 @@ pytestmark = pytest.mark.xdist_group("train")
 def version(shop: Shop) -> int:
     """The registered scorecard's version, which is champion."""
     return promote(shop.store, shop.spec.name, shop.training.run, "scorecard")
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def with_points(spec: Spec, first: float, second: float) -> Spec:
@@ -64,21 +59,21 @@ def test_scoring_by_the_champion_scorecard_writes_all_that_a_champion_writes(
     chances = dict(
         zip(table.user_ids.to_pylist(), calibrator.probability(points).tolist(), strict=True)
     )
-    everyone = rows_of(tmp_path / "user_propensity_scores.csv")
+    everyone = csv_rows(tmp_path / "user_propensity_scores.csv")
     assert {row["user_id"] for row in everyone} == set(chances)
     for row in everyone:
         assert float(row["probability"]) == pytest.approx(chances[row["user_id"]], abs=1e-6)
         assert float(row["expected_spend"]) >= 0
     assert len({row["expected_spend"] for row in everyone}) > 100
-    top = rows_of(out)
+    top = csv_rows(out)
     scores = [float(row["score"]) for row in top]
     assert scores == sorted(np.round(points, 2), reverse=True)[:25]
     assert all(row["score"] == row["scorecard_score"] and row["probability"] for row in top)
     assert all(row["scorecard_reasons"] and row["model_reasons"] for row in top)
-    both = rows_of(tmp_path / "reasons.csv")
+    both = csv_rows(tmp_path / "reasons.csv")
     assert {row["user_id"] for row in both} == {row["user_id"] for row in top}
     assert any(row["log_odds"] and row["points"] for row in both)
-    assert len(rows_of(tmp_path / "disagreements.csv")) == 25
+    assert len(csv_rows(tmp_path / "disagreements.csv")) == 25
     assert (tmp_path / "model_plots.png").read_bytes().startswith(b"\x89PNG")
     text = "\n".join(ranking_lines(made, most=3))
     assert f"by scorecard v{version}" in text
@@ -113,7 +108,7 @@ def test_agreement_is_of_points_beyond_the_usual_and_log_odds(
     out = tmp_path / "top.csv"
     score(shop.spec, shop.warehouse, store=shop.store, top=1_000, out=out)
     said: dict[str, dict[str, tuple[float, float]]] = {}
-    for row in rows_of(tmp_path / "reasons.csv"):
+    for row in csv_rows(tmp_path / "reasons.csv"):
         both = (float(row["points"] or 0), float(row["log_odds"] or 0))
         said.setdefault(row["user_id"], {})[row["feature"]] = both
     parts = sorted({part for found in said.values() for part in found})
@@ -122,7 +117,7 @@ def test_agreement_is_of_points_beyond_the_usual_and_log_odds(
         for k in (0, 1)
     )
     beyond = points - points.mean(axis=0)
-    told = {row["user_id"]: row["agreement"] for row in rows_of(out)}
+    told = {row["user_id"]: row["agreement"] for row in csv_rows(out)}
     assert len(told) == len(said) > 400
     for place, user in enumerate(said):
         wanted = spearmanr(beyond[place], moved[place]).statistic

@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from scipy.special import logit
 
+from tests.csv_rows import csv_rows
 from tests.pipeline.shops import CANDIDATES, Shop
 from whyrank.errors import UsageError
 from whyrank.models.candidates import RankAverage
@@ -132,8 +133,7 @@ def test_the_rank_average_is_a_version_that_ranks_and_says_nothing(
     assert np.array_equal(loaded.margin(test.table), margin)
     frame = pd.DataFrame(test.table.take(np.arange(4)).rows())
     assert Served(shop.spec, loaded).predict(frame)["reasons"].tolist() == [""] * 4
-    with (tmp_path / "t.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(tmp_path / "t.csv")
     assert all(row["probability"] and row["scorecard_reasons"] for row in rows)
     assert not any(row["model_reasons"] for row in rows)
     raw = compare_run(shop.spec, shop.store).raw

@@ -18,6 +18,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
+from tests.csv_rows import csv_rows
 from tests.servers import answering, command_lines
 from whyrank.errors import DataError, SpecError, UsageError
 from whyrank.features.matrix import Snapshot
@@ -163,8 +164,7 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
     out = world.folder / "out" / "top_users.csv"
     made = score(world.spec, world.warehouse, store=world.store, top=30, out=out)
     assert made.scorer == f"xgboost v{read.promoted[1]}"
-    with out.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(out)
     scores = [float(row["score"]) for row in rows]
     chances = [float(row["probability"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
@@ -172,16 +172,14 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
     assert all(row["model_reasons"] and row["scorecard_reasons"] for row in rows)
     assert all(-1 <= float(row["agreement"]) <= 1 for row in rows if row["agreement"])
     shares = {label: count / made.population for label, count in made.labels.items()}
-    with out.with_name("user_propensity_scores.csv").open(encoding="utf-8") as file:
-        everyone = list(csv.DictReader(file))
+    everyone = csv_rows(out.with_name("user_propensity_scores.csv"))
     assert len(everyone) == made.population
     assert [row["user_id"] for row in everyone[:30]] == [row["user_id"] for row in rows]
     deciles = [int(row["decile"]) for row in everyone]
     assert deciles == sorted(deciles)
     assert set(deciles) == set(range(1, 11))
     assert [row["band"] for row in everyone].count("high") == made.labels["high"]
-    with out.with_name("disagreements.csv").open(encoding="utf-8", newline="") as file:
-        apart = list(csv.DictReader(file))
+    apart = csv_rows(out.with_name("disagreements.csv"))
     assert all(row["model_reasons"] or row["scorecard_reasons"] for row in apart)
     agreed = np.mean([float(r["agreement"]) for r in rows if r["agreement"]])
     gaps = [float(r["agreement"]) for r in apart if r["agreement"]]
@@ -233,8 +231,7 @@ def test_both_accounts_feature_by_feature_add_up(world: World) -> None:
     assert groups
     out = world.folder / "grouped" / "top_users.csv"
     made = score(spec, world.warehouse, store=world.store, scorer="xgboost", top=25, out=out)
-    with out.with_name("reasons.csv").open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
+    lines = csv_rows(out.with_name("reasons.csv"))
     table = Snapshot.read(
         read_published(world.warehouse, spec.name).snapshot(made.as_of), scorer.features
     )

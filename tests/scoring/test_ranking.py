@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.csv_rows import csv_rows
 from whyrank.errors import WarehouseError
 from whyrank.files import replacing
 from whyrank.scorer import Reason
@@ -72,8 +72,7 @@ def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> No
     details = {"ünï": {"email": "@SUM(A1)", "owner": None}}
     out = tmp_path / "deep" / "top.csv"
     write_top_users(out, users, stamps=STAMPS, details=details, pass_through=["email", "owner"])
-    with out.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(out)
     assert list(rows[0]) == [*LEADING, "email", "owner", "assignment"]
     assert rows[0]["user_id"] == "'=cmd|' /C calc'!A0"
     assert rows[0]["scorecard_reasons"] == '\'-1 said, "so", +61.5'

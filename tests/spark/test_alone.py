@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
+
+from tests.csv_rows import csv_rows
 
 from .cluster import DEFAULTS
 from .running import whyrank
@@ -29,7 +30,7 @@ def test_one_machine_is_a_cluster(tmp_path: Path) -> None:
             whyrank(tmp_path, *verb, *words, env=settings)
     told = ("rank", "user_id", "score", "label", "scorecard_reasons")
     here, there = (
-        [[row[name] for name in told] for row in rows_of(tmp_path / f"{place}.csv")]
+        [[row[name] for name in told] for row in csv_rows(tmp_path / f"{place}.csv")]
         for place in urls
     )
     assert len(here) == 9
@@ -38,13 +39,8 @@ def test_one_machine_is_a_cluster(tmp_path: Path) -> None:
     whyrank(tmp_path, *train, *words, env=settings)
     learned = ("score", "--scorer", "xgboost", "--top", "9", "--out", "learned.csv")
     whyrank(tmp_path, *learned, *words, env=settings)
-    rows = rows_of(tmp_path / "learned.csv")
+    rows = csv_rows(tmp_path / "learned.csv")
     assert [row["rank"] for row in rows] == [str(n) for n in range(1, 10)]
     assert all(row["model_reasons"] and row["probability"] for row in rows)
     doctor = whyrank(tmp_path, "doctor", *words, env=settings)
     assert "workers of local[2] run Python" in doctor
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import t as student_t
 
+from tests.csv_rows import csv_rows
 from tests.spark.cluster import Cluster
 from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import Trainer, TrainingData
@@ -263,7 +263,7 @@ def check_same(folder: Path, one: Path, other: Path) -> int:
         both = [folder / place / name for place in ("here", "there")]
         assert both[0].exists() == both[1].exists()
         if both[0].exists():
-            lists = [list(csv.DictReader(path.open(encoding="utf-8"))) for path in both]
+            lists = [csv_rows(path) for path in both]
             for row in (*lists[0], *lists[1]):
                 row.pop("agreement", None)  # by the usual points
                 row.pop("run_id", None)
