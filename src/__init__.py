@@ -4,12 +4,16 @@ The rooms of the package, from the ground up:
 
 errors, files, terminal, scorer   what everything shares; scorer says what any scorer is
 stats                             intervals by bootstrap
-spec                              one TOML file as frozen models; the built-in saas and olist
-events                            the event contract, readers, connectors, the synthetic world
+spec                              one TOML file as frozen models; the built-in saas, media and olist
+events                            the event contract, readers, connectors, the synthetic worlds
 warehouse                         loading, the dbt project and what is published to readers
 features                          the catalogue of operations, compiled to SQL; snapshots
 scoring                           scorecard, reasons, ranking
+models                            learned scorers and their reasons
 evaluation                        how well a ranking foresaw what came
+serving                           a saved scorer over data frames
+tracking                          MLflow
+reports                           figures
 pipeline                          the verbs a user knows, one file each
 cli                               the command line: parse, call a verb, print
 

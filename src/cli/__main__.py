@@ -1,0 +1,5 @@
+"""python -m whyrank.cli."""
+
+from . import main
+
+main()

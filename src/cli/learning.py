@@ -1,0 +1,178 @@
+"""The commands of learned scorers: train, compare, calibrate, ui."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from ..terminal import Terminal, reporting
+from .options import (
+    SPEC,
+    WAREHOUSE,
+    DebugOption,
+    JsonOption,
+    QuietOption,
+    SpecOption,
+    TrackingOption,
+    WarehouseOption,
+    open_both,
+    read_date,
+)
+
+commands = typer.Typer()
+
+
+@commands.command(
+    epilog="Example: whyrank train --spec olist --as-of 2018-06-01 --horizon 60d --tune 20"
+)
+def train(
+    candidates: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="NAMES", help="Names with commas between; all if left out."),
+    ] = None,
+    tune: Annotated[int, typer.Option(min=0, help="Trials of a search for parameters.")] = 0,
+    as_of: Annotated[
+        Optional[date],
+        typer.Option(
+            "--as-of", parser=read_date, metavar="DATE", help="Last test; the latest that is known."
+        ),
+    ] = None,
+    horizon: Annotated[
+        Optional[str], typer.Option(help="Within how long, such as 60d; the spec's if left out.")
+    ] = None,
+    folds: Annotated[
+        Optional[int], typer.Option(min=1, help="Tests; the spec's if left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    tracking: TrackingOption = None,
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Fit learned scorers on past dates, compare them, log all to MLflow."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from ..pipeline.compare import compare_run
+        from ..pipeline.show_comparison import comparison_lines
+        from ..pipeline.train import train as run
+        from ..tracking import open_store
+
+        opened, store = open_both(spec, warehouse)
+        runs = open_store(tracking, note=terminal.note)
+        names = [name.strip() for part in candidates or () for name in part.split(",")] or None
+        made = run(
+            opened, store, runs,
+            as_of=as_of, horizon=horizon, candidates=names, tune=tune, folds=folds, seed=seed,
+            say=terminal.say, note=terminal.note, progress=terminal.progress,
+        )  # fmt: skip
+        found = compare_run(opened, made.store, run=made.run)
+        for line in comparison_lines(found.raw, found.comparison):
+            terminal.print(line)
+        terminal.print("")
+        terminal.print(
+            f"run {made.run} in {made.store.shown}; next: whyrank compare --promote chosen"
+        )
+
+
+@commands.command(epilog="Example: whyrank compare --spec olist --promote chosen")
+def compare(
+    run: Annotated[
+        Optional[str], typer.Option("--run", metavar="ID", help="A training; the latest.")
+    ] = None,
+    promote: Annotated[
+        Optional[str],
+        typer.Option(metavar="NAME", help="Make it champion: a scorer's name, or chosen."),
+    ] = None,
+    tracking: TrackingOption = None,
+    spec: SpecOption = SPEC,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Say which scorer ranks better, by how much, and how sure that is."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from ..pipeline.compare import compare_run
+        from ..pipeline.show_comparison import comparison_lines
+        from ..spec.load import load_spec
+        from ..tracking import open_store
+
+        opened = load_spec(spec)
+        runs = open_store(tracking, note=terminal.note)
+        found = compare_run(opened, runs, run=run, promote_scorer=promote)
+        for line in comparison_lines(found.raw, found.comparison):
+            terminal.print(line)
+        if found.promoted is not None:
+            name, version = found.promoted
+            terminal.print("")
+            terminal.print(f"champion of {opened.name}: {name} (version {version})")
+
+
+@commands.command(epilog="Example: whyrank calibrate --against outcome --apply my_saas.toml")
+def calibrate(
+    against: Annotated[
+        str, typer.Option("--against", help="outcome (what came) or importance (SHAP).")
+    ] = "outcome",
+    apply: Annotated[
+        Optional[Path],
+        typer.Option("--apply", metavar="FILE", help="Write the new spec there.", readable=False),
+    ] = None,
+    as_of: Annotated[
+        Optional[date],
+        typer.Option(
+            "--as-of", parser=read_date, metavar="DATE", help="Date to try it on; the latest known."
+        ),
+    ] = None,
+    horizon: Annotated[
+        Optional[str], typer.Option(help="Within how long, such as 60d; the spec's if left out.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    tracking: TrackingOption = None,
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Propose the scorecard's points from data; the spec changes only by --apply."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from ..pipeline.calibrate import calibrate as run
+        from ..pipeline.calibrate import calibration_lines
+        from ..pipeline.log_calibration import log_calibration
+        from ..tracking import open_store
+
+        opened, store = open_both(spec, warehouse)
+        made = run(
+            opened, store,
+            source=spec, against=against, as_of=as_of, horizon=horizon, apply_to=apply, seed=seed,
+            say=terminal.say,
+        )  # fmt: skip
+        for line in calibration_lines(made):
+            terminal.print(line)
+        runs = open_store(tracking, note=terminal.note)
+        logged = log_calibration(runs, opened, made, {"horizon": horizon or "", "seed": seed})
+        terminal.print(f"table, plot and diff: run {logged} in {runs.shown}")
+
+
+@commands.command(epilog="Example: whyrank ui --port 5000")
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
+    tracking: TrackingOption = None,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Open MLflow's user interface, on this machine only (127.0.0.1)."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from ..pipeline.ui import check_servable, serve_ui, view_lines
+        from ..tracking import open_store
+
+        store = open_store(tracking, note=terminal.note)
+        check_servable(store)
+        terminal.print(f"MLflow's runs at http://127.0.0.1:{port} (it takes a few seconds)")
+        for line in view_lines(store, port):
+            terminal.print(line)
+        raise typer.Exit(serve_ui(store, port))

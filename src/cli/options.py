@@ -1,0 +1,78 @@
+"""The options that several commands have, and what most of them open first."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from ..spec.model import Spec
+    from ..warehouse.engine import Warehouse
+
+
+def read_date(text: str) -> date:
+    """Return the date that an option says."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date: write it as 2026-03-31") from None
+
+
+SpecOption = Annotated[
+    str,
+    typer.Option(
+        "--spec",
+        envvar="WHYRANK_SPEC",
+        help="A built-in spec (saas, media, olist) or a .toml file.",
+    ),
+]
+WarehouseOption = Annotated[
+    str,
+    typer.Option(
+        "--warehouse",
+        envvar="WHYRANK_WAREHOUSE",
+        help="URL of the warehouse: duckdb:///PATH, postgresql://HOST/DB or spark://HOST:PORT.",
+    ),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+JsonOption = Annotated[bool, typer.Option("--json-logs", help="Log as JSON lines on stderr.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+AsOfOption = Annotated[
+    Optional[date],
+    typer.Option(
+        "--as-of",
+        parser=read_date,
+        metavar="DATE",
+        help="Snapshot date; the latest built if left out.",
+    ),
+]
+# Whether a file can be read or written is found out, and said, by the verb that opens it.
+OutOption = Annotated[Path, typer.Option("--out", help="The CSV file to write.", readable=False)]
+TrackingOption = Annotated[
+    Optional[str],
+    typer.Option(
+        "--tracking",
+        envvar="MLFLOW_TRACKING_URI",
+        metavar="URI",
+        help="MLflow's store; mlflow/mlflow.db here if left out.",
+    ),
+]
+ScorerOption = Annotated[
+    str,
+    typer.Option(
+        "--scorer", help="champion, scorecard, a learned scorer's name, or models:/NAME/VERSION."
+    ),
+]
+SPEC = "saas"
+WAREHOUSE = "duckdb:///data/whyrank.duckdb"
+
+
+def open_both(spec: str, warehouse: str) -> tuple[Spec, Warehouse]:
+    """Return the spec and the warehouse that the options name."""
+    from ..spec.load import load_spec
+    from ..warehouse.engine import open_warehouse
+
+    return load_spec(spec), open_warehouse(warehouse)

@@ -1,0 +1,112 @@
+"""The commands to begin with: demo, init, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from ..terminal import Terminal, reporting
+from .options import (
+    SPEC,
+    WAREHOUSE,
+    DebugOption,
+    JsonOption,
+    QuietOption,
+    SpecOption,
+    TrackingOption,
+    WarehouseOption,
+    open_both,
+)
+
+commands = typer.Typer()
+
+
+@commands.command(epilog="Example: whyrank demo --users 200")
+def demo(
+    users: Annotated[int, typer.Option(help="Users to generate.")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of the world.")] = 7,
+    source: Annotated[
+        Optional[Path],
+        typer.Option("--input", help="Folder of the olist data set.", readable=False),
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where the CSV files go.", readable=False)] = Path(
+        "data"
+    ),
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Generate or read events, build, score, show the top of the list."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from ..pipeline.demo import demo as run
+        from ..pipeline.show import demo_lines
+
+        opened, store = open_both(spec, warehouse)
+        made = run(
+            opened, store, folder=folder, users=users, seed=seed, source=source, say=terminal.say
+        )
+        for line in demo_lines(made):
+            terminal.print(line)
+
+
+@commands.command(epilog="Example: whyrank init my_events.csv --event-time When --target purchase")
+def init(
+    events: Annotated[Path, typer.Argument(help="A file of your events.", readable=False)],
+    target: Annotated[
+        Optional[str], typer.Option(help="The event that counts as converted.")
+    ] = None,
+    user_id: Annotated[
+        Optional[str], typer.Option(metavar="COLUMN", help="Column that says who.")
+    ] = None,
+    event_time: Annotated[
+        Optional[str], typer.Option(metavar="COLUMN", help="Column that says when.")
+    ] = None,
+    event_name: Annotated[
+        Optional[str], typer.Option(metavar="COLUMN", help="Column that says what happened.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="The spec to write.", readable=False)] = Path(
+        "my_spec.toml"
+    ),
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write a commented spec for your own events, to be edited."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from ..pipeline.init import init as run
+
+        terminal.say(f"reading {events}")
+        named = {"user_id": user_id, "event_time": event_time, "event_name": event_name}
+        columns = {key: column for key, column in named.items() if column is not None}
+        made = run(events, out, target=target, columns=columns)
+        terminal.print(f"spec written to {made.path}; target: {made.target}; columns:")
+        for key, column in made.mapping.items():
+            terminal.print(f"  {key}: {column}")
+        terminal.print(f"times are read as: {made.time_format}")
+        for note in made.notes:
+            terminal.note(note)
+        terminal.print(f"next: whyrank ingest {events} --spec {made.path}")
+
+
+@commands.command(epilog="Example: whyrank doctor --spec saas")
+def doctor(
+    spec: SpecOption = SPEC,
+    warehouse: WarehouseOption = WAREHOUSE,
+    tracking: TrackingOption = None,
+    quiet: QuietOption = False,
+    json_logs: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check what is installed, reachable and stale (exit 1: broken)."""
+    with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from ..pipeline.doctor import doctor as run
+
+        findings = run(spec, warehouse, tracking)
+        for finding in findings:
+            terminal.print(str(finding))
+        if any(finding.status == "broken" for finding in findings):
+            raise typer.Exit(1)
