@@ -220,7 +220,6 @@ def _told_by_workers(session: SparkSession, cores: int, place: str) -> list[Row]
     with spark_errors(str(session.sparkContext.master)):
         # More than one task for each core, so that no worker is left out.
         asked = session.range(4 * cores, numPartitions=4 * cores)
-        # Its type is said, as type checks run without PySpark too.
         rows: list[Any] = asked.mapInArrow(told, kinds).distinct().collect()
     return rows
 
