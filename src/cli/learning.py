@@ -13,6 +13,7 @@ from .options import (
     SPEC,
     WAREHOUSE,
     DebugOption,
+    HorizonOption,
     JsonOption,
     QuietOption,
     SpecOption,
@@ -40,9 +41,7 @@ def train(
             "--as-of", parser=read_date, metavar="DATE", help="Last test; the latest that is known."
         ),
     ] = None,
-    horizon: Annotated[
-        Optional[str], typer.Option(help="Within how long, such as 60d; the spec's if left out.")
-    ] = None,
+    horizon: HorizonOption = None,
     folds: Annotated[
         Optional[int], typer.Option(min=1, help="Tests; the spec's if left out.")
     ] = None,
@@ -126,9 +125,7 @@ def calibrate(
             "--as-of", parser=read_date, metavar="DATE", help="Date to try it on; the latest known."
         ),
     ] = None,
-    horizon: Annotated[
-        Optional[str], typer.Option(help="Within how long, such as 60d; the spec's if left out.")
-    ] = None,
+    horizon: HorizonOption = None,
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
     tracking: TrackingOption = None,
     spec: SpecOption = SPEC,

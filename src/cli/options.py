@@ -49,6 +49,10 @@ AsOfOption = Annotated[
         help="Snapshot date; the latest built if left out.",
     ),
 ]
+HorizonOption = Annotated[
+    Optional[str],
+    typer.Option("--horizon", help="Within how long, such as 60d; the spec's if left out."),
+]
 # Whether a file can be read or written is found out, and said, by the verb that opens it.
 OutOption = Annotated[Path, typer.Option("--out", help="The CSV file to write.", readable=False)]
 TrackingOption = Annotated[

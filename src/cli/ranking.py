@@ -13,6 +13,7 @@ from .options import (
     WAREHOUSE,
     AsOfOption,
     DebugOption,
+    HorizonOption,
     JsonOption,
     OutOption,
     QuietOption,
@@ -101,9 +102,7 @@ def explain(
 @commands.command(epilog="Example: whyrank evaluate --as-of 2026-03-01 --horizon 30d")
 def evaluate(
     as_of: AsOfOption = None,
-    horizon: Annotated[
-        Optional[str], typer.Option(help="Within how long, such as 60d; the spec's if left out.")
-    ] = None,
+    horizon: HorizonOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     spec: SpecOption = SPEC,
     warehouse: WarehouseOption = WAREHOUSE,

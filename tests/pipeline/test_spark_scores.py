@@ -14,7 +14,6 @@ from whyrank.pipeline.spark_score import _taking_the_place_of
 
 KILLED = """
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from whyrank.pipeline.spark_score import _taking_the_place_of
 with _taking_the_place_of(Path(sys.argv[1]), print) as written:
