@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-import duckdb
-
+from ..database import connect_duckdb
 from ..files import replacing
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
@@ -31,7 +30,7 @@ def export_features(
         everyone = f"read_parquet({files}, hive_partitioning = true)"
         source = f"(select * from {everyone} where as_of = date {day})"
     limits = settings_beside(warehouse)
-    with duckdb.connect(config=limits) as con, replacing(out) as temporary, translated(str(out)):
+    with connect_duckdb(config=limits) as con, replacing(out) as temporary, translated(str(out)):
         texts = {
             row[0]
             for row in con.execute(f"describe select * from {source}").fetchall()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import numpy as np
 
+from ..database import connect_duckdb
 from ..errors import DataError
 from ..features.compiler import compile_features
 from ..features.matrix import Snapshot
@@ -82,7 +83,7 @@ def features_of(
 
     as_of: the dates; the default date of the spec when None. Raises as `rank_events` does.
     """
-    with duckdb.connect(config={"autoinstall_known_extensions": False}) as con:
+    with connect_duckdb(config={"autoinstall_known_extensions": False}) as con:
         con.execute("set timezone = 'UTC'")
         create_landing(con, spec)
         results = _loaded(con, spec, events, users, aliases, now)

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 from jinja2 import Environment, StrictUndefined
 
+from ..database import connect_duckdb
 from ..errors import DataError, UsageError
 from ..features.compiler import compile_features
 from ..files import replacing
@@ -72,7 +73,7 @@ def init(
     """
     if out.exists():
         raise UsageError(f"{out} exists already: name another file with --out")
-    with duckdb.connect() as con, open_source(con, events) as opened:
+    with connect_duckdb() as con, open_source(con, events) as opened:
         con.execute(
             f"create temp table rows as select * from {opened.relation} limit {SAMPLE_ROWS}"
         )

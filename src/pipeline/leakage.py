@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ..database import connect_duckdb
 from ..evaluation.folds import Fold
 from ..evaluation.sentinels import (
     Alone,
@@ -103,7 +104,7 @@ def future_invariance(spec: Spec, warehouse: Warehouse, course: Course, as_of: d
     """
     marts, bound = marts_schema(spec), course.published.info.sampled_below
     files = render_project(spec, compile_features(spec), [as_of])
-    with duckdb.connect(config=settings_beside(warehouse)) as con:
+    with connect_duckdb(config=settings_beside(warehouse)) as con:
         con.execute("set timezone = 'UTC'")
         create_landing(con, spec)
         _copy_landing(con, spec, warehouse, as_of, bound)

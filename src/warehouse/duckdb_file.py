@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import duckdb
 
+from ..database import connect_duckdb
 from ..errors import WarehouseError, WhyrankError
 from .dialects import Engine
 from .engine import Lock, Warehouse, is_held
@@ -94,7 +95,7 @@ class DuckDBWarehouse(Warehouse):
         with (
             locked,
             translated(f"warehouse {self.path}"),
-            duckdb.connect(str(self.path), read_only=True, config=_opening(self)) as con,
+            connect_duckdb(self.path, read_only=True, config=_opening(self)) as con,
         ):
             con.execute("set timezone = 'UTC'")
             yield con
@@ -132,7 +133,7 @@ class DuckDBWarehouse(Warehouse):
         except OSError as error:
             raise WarehouseError(f"warehouse {self.path}: {error.strerror}") from None
         with translated(f"warehouse {self.path}"):
-            con = duckdb.connect(str(self.path), config=_settings(self))
+            con = connect_duckdb(self.path, config=_settings(self))
             try:
                 con.execute("set timezone = 'UTC'")
                 yield con

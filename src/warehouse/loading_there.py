@@ -18,6 +18,7 @@ import adbc_driver_manager
 import adbc_driver_postgresql.dbapi as adbc
 import duckdb
 
+from ..database import connect_duckdb
 from ..errors import WarehouseError
 from ..events.records.source import Progress
 from ..spec.expressions import quote_name
@@ -50,8 +51,8 @@ def into_postgres(warehouse: PostgresWarehouse) -> Iterator[Loader]:
         with (
             sole_writer(warehouse) as lock,
             translated(f"loading into {warehouse.name}"),
-            duckdb.connect(
-                str(folder / "loading.duckdb"),
+            connect_duckdb(
+                folder / "loading.duckdb",
                 config={"memory_limit": memory_limit(), "preserve_insertion_order": False},
             ) as con,
         ):

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from ...database import connect_duckdb
 from ...errors import DataError, UsageError
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -191,7 +192,7 @@ def sorted_batches(parts: Path, by: str, spill: Path) -> Iterator[pa.RecordBatch
     ...     [b["n"].to_pylist() for b in sorted_batches(parts, "n", Path(folder) / "spill")]
     [[1, 2, 3]]
     """
-    with duckdb.connect(
+    with connect_duckdb(
         config={"memory_limit": SORT_MEMORY, "temp_directory": str(spill)}
     ) as connection:
         # a folder called `a*b` is no pattern, one called `a=b` no column
