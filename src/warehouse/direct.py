@@ -8,9 +8,10 @@ memory and property tests.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from ..spec.expressions import quote_name
 from .changes import Changes
@@ -46,6 +47,12 @@ def run_models(
     return runner.done
 
 
+@lru_cache(maxsize=256)
+def _template(text: str) -> Template:
+    """Return a compiled model; one that is run again, in any schema, is compiled once."""
+    return Environment(undefined=StrictUndefined, autoescape=False).from_string(text)  # noqa: S701
+
+
 class _Runner:
     """Creates models one by one, those that a model refers to before it."""
 
@@ -63,7 +70,6 @@ class _Runner:
         self._con, self._schema, self._landing = con, schema, landing
         self._engine = engine
         self._variables = None if changes is None else changes.variables()
-        self._environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701
 
     def create(self, name: str) -> None:
         """Create a model, unless this was done."""
@@ -116,7 +122,7 @@ class _Runner:
         def changed(name: str, default: int) -> int:
             return (self._variables or {}).get(name, default)
 
-        return self._environment.from_string(text).render(
+        return _template(text).render(
             ref=ref,
             source=source,
             config=config,

@@ -10,12 +10,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Protocol
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from ..spec.durations import parse_duration
 from ..spec.expressions import quote_name, quote_text, text_as
@@ -119,18 +120,6 @@ def render_project(
     The models are written in DuckDB's SQL; for another engine each is said again in its dialect.
     location: the folder that tables are files of, where they are.
     """
-    environment = Environment(
-        variable_start_string="<<",
-        variable_end_string=">>",
-        block_start_string="<%",
-        block_end_string="%>",
-        comment_start_string="<#",
-        comment_end_string="#>",
-        finalize=_inert,
-        undefined=StrictUndefined,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - the output is SQL; values are quoted where they are made
-    )
     values = {
         "engine": engine,
         "location": json.dumps(location),
@@ -145,10 +134,28 @@ def render_project(
             if path.startswith("macros/"):  # dbt's own language, the same for all
                 files[path] = text
                 continue
-            text = environment.from_string(text).render(values)
+            text = _template(text).render(values)
             sql = engine != "duckdb" and path.endswith(".sql")
             files[path] = translate_model(text, engine) if sql else text
     return files
+
+
+@lru_cache(maxsize=128)
+def _template(text: str) -> Template:
+    """Return a compiled template; a process that renders often compiles each once."""
+    environment = Environment(
+        variable_start_string="<<",
+        variable_end_string=">>",
+        block_start_string="<%",
+        block_end_string="%>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        finalize=_inert,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - the output is SQL; values are quoted where they are made
+    )
+    return environment.from_string(text)
 
 
 def _inert(value: object) -> object:
