@@ -57,7 +57,7 @@ $(SPARK): $(STAMP) requirements-spark.lock
 
 test-spark: $(SPARK)  ## a Spark cluster on this machine; needs Java 17 or 21
 # py4j leaves its sockets to the collector, and Spark's own Python warns of what it will drop.
-	$(BIN)/python -m pytest -m spark --durations=12 -W ignore::ResourceWarning -W ignore::DeprecationWarning \
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "spark and not slow" --durations=12 -W ignore::ResourceWarning -W ignore::DeprecationWarning \
 		-W ignore::pytest.PytestUnraisableExceptionWarning
 
 test-slow: $(STAMP)  ## the longer simulations

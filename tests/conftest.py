@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import building, processes
+from whyrank.pipeline import build
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
+from whyrank.warehouse import dbt_run
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -23,6 +27,23 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("whyrank")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_builds() -> Iterator[None]:
+    """Builds of this process: models by whyrank's own runner, data tests by a dbt that is warm."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "run_dbt", building.run_models)
+        patch.setattr(dbt_run, "_run", processes.run_dbt)
+        yield
+
+
+@pytest.fixture(scope="module")
+def dbt() -> Iterator[None]:
+    """Builds of this module's tests and fixtures are made by dbt, in a process of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "run_dbt", dbt_run.run_dbt)
+        yield
 
 
 @pytest.fixture(scope="session")

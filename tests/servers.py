@@ -33,12 +33,12 @@ def answering(command: list[str], folder: Path, ping: str) -> Iterator[tuple[str
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while True:
             assert process.poll() is None, kept.read_text()[-3000:]
             assert time.monotonic() < deadline, kept.read_text()[-3000:]
             try:
-                urlopen(f"{url}/{ping}", timeout=2).close()
+                urlopen(f"{url}/{ping}", timeout=60).close()
                 break
             except (URLError, OSError):
                 with suppress(subprocess.TimeoutExpired):
@@ -46,7 +46,7 @@ def answering(command: list[str], folder: Path, ping: str) -> Iterator[tuple[str
         yield url, process.pid
     finally:
         os.killpg(process.pid, 15)
-        process.wait(timeout=30)
+        process.wait(timeout=600)
 
 
 def command_lines(pid: int) -> list[str]:

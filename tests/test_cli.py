@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from tests import processes
 from whyrank.cli import app
 
 WHYRANK = [sys.executable, "-m", "whyrank.cli"]
@@ -24,10 +25,7 @@ COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
 def whyrank(
     *arguments: str, cwd: Path | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*WHYRANK, *arguments], capture_output=True, text=True, check=False, cwd=cwd,
-        env={**os.environ, **env},
-    )  # fmt: skip
+    return processes.whyrank(arguments, cwd or Path.cwd(), {**os.environ, **env})
 
 
 @pytest.mark.parametrize("command", [None, *COMMANDS])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
+from tests import processes
 from tests.docs.reference import cli_reference, with_operations
 from whyrank.spec.analytics import ExperimentsSpec, FunnelSpec, MetricsSpec, OutcomeSpec
 from whyrank.spec.model import (
@@ -81,12 +81,10 @@ def test_every_key_of_a_spec_is_documented(root: Path, model: type[BaseModel]) -
 
 
 def test_the_excerpts_of_the_readme_are_what_the_demo_prints(root: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "whyrank.cli"]
     printed = ""
     for words in (["demo"], ["explain", "u0000099"]):
-        done = subprocess.run(
-            [*command, *words], cwd=tmp_path, capture_output=True, text=True, check=True
-        )
+        done = processes.whyrank(words, tmp_path, os.environ)
+        assert done.returncode == 0, done.stderr
         printed += done.stdout
     shown = [line.rstrip() for line in printed.splitlines()]
     blocks = TEXT.findall((root / "README.md").read_text())

@@ -16,6 +16,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests import processes
+
 COMMAND = (sys.executable, "-m", "whyrank.cli")
 HEADER = "user_id,event_time,event_name,value\n"
 GOOD = HEADER + "".join(
@@ -35,8 +37,10 @@ class Home:
         self, *arguments: object, under: Sequence[str] = ()
     ) -> subprocess.CompletedProcess[str]:
         """Run whyrank here, perhaps under another command."""
-        words = [*under, *COMMAND, *(str(word) for word in arguments)]
         env = {k: v for k, v in os.environ.items() if not k.startswith("WHYRANK_")}
+        if not under:
+            return processes.whyrank([str(word) for word in arguments], self.folder, env)
+        words = [*under, *COMMAND, *(str(word) for word in arguments)]
         return subprocess.run(
             words, cwd=self.folder, env=env, capture_output=True, text=True, check=False
         )

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
+
 BLOCK = re.compile(r"^```(\w+)[ ]?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -39,18 +41,22 @@ class Reader:
         for line in body.replace("\\\n", " ").splitlines():
             program, *arguments = shlex.split(line)
             assert program == "whyrank", line
-            self._run([sys.executable, "-m", "whyrank.cli", *arguments])
+            self._check(line, processes.whyrank(arguments, self.folder, self._environment()))
 
     def python(self, _: str, body: str) -> None:
         self.printed = ""
-        self._run([sys.executable, "-c", body])
-
-    def _run(self, command: list[str]) -> None:
-        env = {k: v for k, v in os.environ.items() if not k.startswith("WHYRANK_")}
         ran = subprocess.run(
-            command, cwd=self.folder, env=env, capture_output=True, text=True, check=False
-        )
-        assert ran.returncode == 0, (command, ran.stderr)
+            [sys.executable, "-c", body], cwd=self.folder, env=self._environment(),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        self._check(body, ran)
+
+    @staticmethod
+    def _environment() -> dict[str, str]:
+        return {k: v for k, v in os.environ.items() if not k.startswith("WHYRANK_")}
+
+    def _check(self, what: str, ran: subprocess.CompletedProcess[str]) -> None:
+        assert ran.returncode == 0, (what, ran.stderr)
         self.printed += ran.stdout + ran.stderr
 
     def text(self, _: str, body: str) -> None:

@@ -42,26 +42,32 @@ def elapsed(seconds: float) -> Callable[[], bool]:
 
 
 class Killer:
-    """Kills runs at moments spread over their time; a run that was quicker shortens the next."""
+    """Kills runs at moments spread over their time.
+
+    A run that was quicker than the one before tells how long one takes now, so that whatever else
+    the machine does, each moment is hit in the end.
+    """
 
     SHARES = (0.35, 0.55, 0.7, 0.85, 0.97)
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self.hits = 0
 
-    def kill(self, process: subprocess.Popen[bytes], share: float) -> None:
+    def kill(self, process: subprocess.Popen[bytes], share: float) -> bool:
+        """Kill a run at a share of its time; return whether it was still running then."""
         began = time.monotonic()
-        if killed(process, elapsed(share * self._seconds)):
-            self.hits += 1
-        else:
-            self._seconds = time.monotonic() - began
+        hit = killed(process, elapsed(share * self._seconds))
+        if not hit:
+            self._seconds = min(self._seconds, time.monotonic() - began)
+        return hit
 
 
 def timed(home: Home, *arguments: object) -> float:
+    """Run whyrank as the runs that are killed are; return its seconds."""
     began = time.monotonic()
-    done = home.run(*arguments)
-    assert done.returncode == 0, done.stderr
+    process = start(home, *arguments)
+    _, said = process.communicate()
+    assert process.returncode == 0, said.decode()
     return time.monotonic() - began
 
 
@@ -71,9 +77,11 @@ def counts(home: Home) -> dict[str, int]:
 
 def test_a_kill_during_ingest_leaves_all_or_nothing(home: Home, big: Path) -> None:
     killer = Killer(timed(home, "ingest", big, "--warehouse", "duckdb:///other.duckdb"))
-    for share in Killer.SHARES:
+    waiting = list(Killer.SHARES)
+    while waiting:
         before = counts(home)
-        killer.kill(start(home, "ingest", big), share)
+        if killer.kill(start(home, "ingest", big), waiting[0]):
+            waiting.pop(0)
         now = counts(home)
         assert now["loads"] - before["loads"] in {0, 1}
         assert now["events"] in {120, 120 + BIG}
@@ -81,8 +89,7 @@ def test_a_kill_during_ingest_leaves_all_or_nothing(home: Home, big: Path) -> No
             assert now == before
         else:  # this one had committed before the kill
             assert now["events"] == 120 + BIG
-    assert killer.hits >= 3, "the kills came too late to mean anything"
-    timed(home, "ingest", big)
+    assert home.run("ingest", big).returncode == 0
     assert home.rows("events") == 120 + BIG
 
 
@@ -139,19 +146,22 @@ def test_a_kill_during_build_leaves_the_published_copy(home: Home) -> None:
     assert "new," in new
     assert "new," not in old
     killer = Killer(total)
-    for i, share in enumerate(Killer.SHARES):
+    waiting = list(Killer.SHARES)
+    for i in itertools.count():
+        if not waiting:
+            break
         home.write("last.csv", f"{HEADER}k{i},2026-04-02T10:00:00Z,page_view,1\n")
         assert home.run("ingest", "last.csv").returncode == 0
-        killer.kill(start(home, "build"), share)
+        if killer.kill(start(home, "build"), waiting[0]):
+            waiting.pop(0)
         now = _scored(home, top)
         if now != new:  # this build had published before the kill
             assert f"k{i}" in now
             new = now
-    assert killer.hits >= 3, "the kills came too late to mean anything"
     done = home.run("build", "--check")
     assert done.returncode == 0, done.stderr
     final = _scored(home, top)
-    assert all(f"k{i}," in final for i in range(len(Killer.SHARES)))
+    assert all(f"k{n}," in final for n in range(i))
     with duckdb.connect(str(home.folder / "data" / "whyrank.duckdb"), read_only=True) as con:
         found = con.execute("select count(*) from saas_landing.builds").fetchone()
     assert found == (1,)

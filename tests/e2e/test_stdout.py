@@ -42,7 +42,6 @@ COMMANDS = (
     ("score", "--top", "5"),
     ("explain", "u1"),
     ("init", "events.csv", "--target", "page_view"),
-    ("doctor",),
 )
 
 

@@ -14,7 +14,7 @@ from whyrank.warehouse.engine import open_warehouse
 
 from .conftest import BUILD, PASSWORD, Server
 
-pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-runs")]
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "postgres.md"
 
 

@@ -22,7 +22,7 @@ from whyrank.warehouse.postgres import PostgresWarehouse
 
 from .conftest import Server
 
-pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-files")]
 SPEC = tiny_spec()
 NOW = datetime(2026, 6, 1)
 DEEP = 1000

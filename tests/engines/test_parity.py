@@ -23,7 +23,7 @@ from whyrank.warehouse.project import models_of, render_project
 
 from .conftest import Server
 
-pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-runs")]
 SPEC = tiny_spec()
 DATES = [date(2026, 3, 3), date(2026, 3, 9)]
 FILES = {

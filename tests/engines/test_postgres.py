@@ -25,7 +25,7 @@ from whyrank.warehouse.published import read_published
 
 from .conftest import BUILD, PASSWORD, Server, dbt_says, tables
 
-pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-files")]
 DATES = [date(2026, 2, 1), date(2026, 4, 1)]
 
 

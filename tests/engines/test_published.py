@@ -20,7 +20,7 @@ from whyrank.warehouse.published import KEPT_BUILDS, BuildInfo, Published, publi
 
 from .conftest import Server
 
-pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-runs")]
 FIRST = BuildInfo("b0", "saas", "1", ("2026-04-01",), "", "", 1, published.TABLES)
 
 
@@ -29,7 +29,7 @@ class Shop:
 
     def __init__(self, url: str) -> None:
         # Whoever waits for a lock fails instead: nobody may wait for anybody here.
-        self.store = open_warehouse(url + "?options=-c%20lock_timeout%3D5s")
+        self.store = open_warehouse(url + "?options=-c%20lock_timeout%3D60s")
         self.url = url
         self.count = 0
         with psycopg.connect(url) as con:
@@ -177,7 +177,7 @@ def test_two_readers_fetch_the_same_build_at_once(
 ) -> None:
     shop.build(saas)
     away()
-    both = threading.Barrier(2, timeout=60)  # each has its first table before either goes on
+    both = threading.Barrier(2, timeout=600)  # each has its first table before either goes on
     write = extract._FromPostgres.write
 
     def writing(self: Any, table: str, path: Path, **how: str) -> None:

@@ -16,7 +16,7 @@ from whyrank.warehouse.loading import loading
 
 from .conftest import Server
 
-pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-files")]
 SPEC = tiny_spec()
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

@@ -18,7 +18,7 @@ from whyrank.warehouse.engine import open_warehouse
 
 from .conftest import PASSWORD, Server
 
-pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-runs")]
 
 
 def texts(url: str, *statuses: str) -> list[str]:

@@ -20,7 +20,7 @@ from whyrank.warehouse.engine import open_warehouse
 
 from .conftest import Server
 
-pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-runs")]
 DAY = date(2026, 4, 1)
 
 

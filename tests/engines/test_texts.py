@@ -16,7 +16,7 @@ from whyrank.warehouse.dialects import translate
 
 from .conftest import Server
 
-pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-files")]
 QUIETLY = settings(
     max_examples=400,
     deadline=None,

@@ -50,7 +50,9 @@ def verdict(seed: int, kind: str, *, linear: bool) -> tuple[Comparison, float]:
     return found, apart
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_a_truth_that_points_cannot_say_is_won_by_the_model(seed: int) -> None:
     found, apart = verdict(seed, "xgboost", linear=False)
     difference = found.difference("pooled", "roc_auc", "xgboost", "scorecard")
@@ -63,7 +65,8 @@ TIE = "by ROC AUC no detectable difference between {} and scorecard"
 
 
 @pytest.mark.parametrize(
-    ("kind", "least", "better", "loses"), [("logistic", 5, 1, 0.001), ("xgboost", 4, 0, 0.005)]
+    ("kind", "least", "better", "loses"),
+    [("logistic", 5, 1, 0.001), pytest.param("xgboost", 4, 0, 0.005, marks=pytest.mark.slow)],
 )
 def test_a_truth_that_is_a_sum_of_points_is_a_tie_and_said_to_be_one(
     kind: str, least: int, better: int, loses: float

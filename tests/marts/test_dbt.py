@@ -21,6 +21,7 @@ from whyrank.warehouse.dbt_run import run_dbt
 from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.published import Published, read_published, tables_of
 
+pytestmark = pytest.mark.usefixtures("dbt")
 EXPERIMENTS = """
 [experiments]
 pre_period = "14d"

@@ -23,6 +23,7 @@ from whyrank.spec.model import Spec
 from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.published import read_published
 
+pytestmark = pytest.mark.usefixtures("dbt")
 DATES = [date(2026, 2, 1), date(2026, 4, 1)]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
+import pytest
 
 from whyrank.pipeline.build import build
 from whyrank.pipeline.frames import features_of
@@ -13,6 +14,7 @@ from whyrank.pipeline.ingest import ingest
 from whyrank.spec.load import parse_spec
 from whyrank.warehouse.engine import open_warehouse
 
+pytestmark = pytest.mark.usefixtures("dbt")
 EVENTS = [
     "{{ env_var('HOME') }}",
     "{% raw %}",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from tests import processes
 
 pytestmark = pytest.mark.xdist_group("olist")
 
@@ -16,11 +17,9 @@ pytestmark = pytest.mark.xdist_group("olist")
 @pytest.fixture(scope="module")
 def run(olist_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     folder = tmp_path_factory.mktemp("olist")
-    done = subprocess.run(
-        [sys.executable, "-m", "whyrank.cli", "demo", "--spec", "olist", "--input", olist_folder,
-         "--folder", folder, "--warehouse", f"duckdb:///{folder}/w.duckdb"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    words = ("demo", "--spec", "olist", "--input", str(olist_folder), "--folder", str(folder),
+             "--warehouse", f"duckdb:///{folder}/w.duckdb")  # fmt: skip
+    done = processes.whyrank(words, folder, os.environ)
     assert done.returncode == 0, done.stderr
     return done.stdout, folder
 

@@ -17,6 +17,7 @@ from whyrank.spec.model import Spec
 from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.runs import now
 
+pytestmark = pytest.mark.usefixtures("dbt")
 HEADER = "user_id,event_time,event_name\n"
 
 

@@ -436,7 +436,7 @@ def test_the_ui_serves_the_store_and_no_command_line_names_it(world: World) -> N
     command = [str(Path(sys.executable).with_name("whyrank")), "ui", "--tracking", world.store.uri]
     with answering(command, world.folder, "health") as (url, pid):
         asked = Request(f"{url}/api/2.0/mlflow/experiments/search?max_results=10")
-        with urlopen(asked, timeout=60) as answer:
+        with urlopen(asked, timeout=600) as answer:
             found = json.loads(answer.read())["experiments"]
         assert "whyrank saas" in {one["name"] for one in found}
         said = command_lines(pid)
@@ -464,7 +464,7 @@ def test_a_model_server_answers_with_reasons(world: World, served: str) -> None:
     request = Request(
         f"{served}/invocations", data=body, headers={"Content-Type": "application/json"}
     )
-    with urlopen(request, timeout=60) as answer:
+    with urlopen(request, timeout=600) as answer:
         predictions = json.load(answer)["predictions"]
     import pandas as pd
 
@@ -479,7 +479,7 @@ def test_a_model_server_answers_with_reasons(world: World, served: str) -> None:
     example = Path(kept.removeprefix("file://")) / "serving_input_example.json"
     headers = {"Content-Type": "application/json"}
     whole = Request(f"{served}/invocations", data=example.read_bytes(), headers=headers)
-    with urlopen(whole, timeout=60) as answer:
+    with urlopen(whole, timeout=600) as answer:
         assert set(json.load(answer)["predictions"][0]) == set(expected.columns)
     with pytest.raises(DataError, match="the frame has no column"):
         local.predict(pd.DataFrame({"views": [1.0]}))

@@ -75,7 +75,7 @@ class Cluster:
 
     def wait(self) -> None:
         """Wait until the master knows as many workers as there are."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while self._alive() != len(self.workers):
             assert time.monotonic() < deadline, self._logs()
             for process in self._processes:

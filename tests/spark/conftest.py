@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrank.warehouse.spark_session import SparkConnection, open_session
+from whyrank.warehouse.spark_session import SparkConnection
 
 from .cluster import Cluster, running
+from .sharing import forget, sharing
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +31,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
                 os.environ[name] = value
 
 
-@pytest.fixture(scope="module")
-def spark(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkConnection]:
-    """Give a connection to the cluster."""
-    folder = tmp_path_factory.mktemp("warehouse")
-    opened = open_session(cluster.master, {"spark.sql.warehouse.dir": str(folder)})
-    yield SparkConnection(opened)
-    opened.stop()
+@pytest.fixture(scope="session")
+def shared(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """Give the one session that all tests of a group use on the cluster."""
+    with sharing(cluster, tmp_path_factory.mktemp("warehouse")) as session:
+        yield session
+
+
+@pytest.fixture
+def spark(shared: SparkSession) -> SparkConnection:
+    """Give a connection to the cluster, which nothing is in."""
+    forget(shared)
+    return SparkConnection(shared)

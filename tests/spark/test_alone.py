@@ -11,7 +11,7 @@ from tests.csv_rows import csv_rows
 from .cluster import DEFAULTS
 from .running import whyrank
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-processes")]
 pytest.importorskip("pyspark", reason="Spark is an extra: pip install whyrank[spark]")
 
 

@@ -1,4 +1,4 @@
-"""Builds on a cluster, from the command line: the published tables are those of DuckDB."""
+"""Builds on a cluster, by the command line: the published tables are those of DuckDB."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from whyrank.warehouse.published import read_published
 from whyrank.warehouse.sample import in_sample
 
 from .cluster import Cluster
-from .running import whyrank
+from .sharing import whyrank
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.xdist_group("spark"),
+    pytest.mark.usefixtures("shared"),
+]
 FEW = 25  # users that the driver reads itself
 
 

@@ -33,7 +33,11 @@ from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.sample import in_sample
 from whyrank.warehouse.spark import SparkWarehouse
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.xdist_group("spark"),
+    pytest.mark.usefixtures("shared"),
+]
 CANDIDATES = ["recency", "xgboost"]
 SAMPLE = 2500  # of 4,000 users
 # Features may be called as columns are that scores pass through.

@@ -17,7 +17,7 @@ N = 5000
 
 
 @pytest.fixture(scope="module")
-def users(spark: SparkConnection) -> pd.DataFrame:
+def users() -> pd.DataFrame:
     """Users in no order, many with the same key."""
     rng = np.random.default_rng(11)
     return pd.DataFrame(

@@ -9,13 +9,18 @@ import numpy as np
 import pytest
 
 from tests.features.worlds import Event, frame, tiny_spec
-from tests.spark.cluster import Cluster
-from tests.spark.test_days import check_marts
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
 from whyrank.warehouse.engine import open_warehouse
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+from .cluster import Cluster
+from .days import check_marts
+
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.xdist_group("spark"),
+    pytest.mark.usefixtures("shared"),
+]
 SPEC = tiny_spec()
 EVENTS = 100_000
 

@@ -84,10 +84,13 @@ def differences(con: duckdb.DuckDBPyConnection, one: str, other: str) -> dict[st
 
 
 @st.composite
-def arrivals(draw: st.DrawFn) -> tuple[list[list[Event]], list[pd.DataFrame]]:
+def arrivals(
+    draw: st.DrawFn, least: int = 1, most: int = 3
+) -> tuple[list[list[Event]], list[pd.DataFrame]]:
     """Several logs packed as different users, cut into loads in any order, with links between."""
     events: list[Event] = []
-    for number in range(draw(st.integers(1, 3))):
+    packed = draw(st.integers(least, most))
+    for number in range(packed):
         events += [
             replace(e, user_id=f"w{number}{e.user_id}", event_id=f"w{number}{e.event_id}")
             for e in draw(logs())
@@ -101,7 +104,8 @@ def arrivals(draw: st.DrawFn) -> tuple[list[list[Event]], list[pd.DataFrame]]:
     ):
         parts[part].append(event)
     people = sorted({e.user_id for e in events})
-    links = [draw(st.lists(st.sampled_from(people), max_size=2, unique=True)) for _ in range(loads)]
+    some = st.lists(st.sampled_from(people), max_size=1 + packed, unique=True)
+    links = [draw(some) for _ in range(loads)]
     times = st.sampled_from([datetime(2026, 3, d, h) for d in (1, 2, 3, 5) for h in (0, 9, 23)])
     known = st.sampled_from(["known0", "known1", "known2"])
     return parts, [

@@ -1,0 +1,185 @@
+"""whyrank, and its dbt, as processes of their own that need not import anything first.
+
+An interpreter that starts, imports MLflow or dbt and runs a command of a tenth of a second takes
+two seconds for it. Here one server imports them once for each worker of pytest, and forks for each
+run: a process of its own, with its own memory, folder, environment and standard streams. How a
+process starts, and how it ends by a signal, is not seen this way; tests of that start a real one
+(`start` and `Home.run(under=...)` in tests/e2e/conftest.py, tests/test_cli.py).
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import importlib
+import io
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+# What commands import late; a module that is missing here only makes a run slower.
+PRELOADED = (
+    "dbt.cli.main", "dbt.adapters.duckdb", "dbt.adapters.postgres", "dbt.task.run", "dbt.task.test",
+    "mlflow", "mlflow.pyfunc", "mlflow.sklearn", "mlflow.tracking", "shap", "xgboost", "lightgbm",
+    "sklearn.ensemble", "sklearn.linear_model", "scipy.optimize", "scipy.stats", "pandas",
+    "pyarrow.parquet", "matplotlib.pyplot", "rich.progress", "whyrank.cli", "whyrank.tracking",
+    "whyrank.pipeline.build", "whyrank.pipeline.calibrate", "whyrank.pipeline.compare",
+    "whyrank.pipeline.demo", "whyrank.pipeline.doctor", "whyrank.pipeline.evaluate",
+    "whyrank.pipeline.init", "whyrank.pipeline.score", "whyrank.pipeline.train",
+    "whyrank.warehouse.dbt_process", "whyrank.warehouse.postgres",
+)  # fmt: skip
+
+
+def whyrank(
+    words: Sequence[str], folder: Path, env: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return _forked("whyrank", words, folder, env)
+
+
+def run_dbt(
+    arguments: Sequence[str], env: Mapping[str, str], lock: object, *, server: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Stand in for `whyrank.warehouse.dbt_run._run`; the lock is its caller's, which waits."""
+    del lock
+    return _forked("dbt", arguments[3:], Path.cwd(), env, server)
+
+
+def _forked(
+    work: str, words: Sequence[str], folder: Path, env: Mapping[str, str], path: str = ""
+) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryDirectory(prefix="whyrank-process-") as place:
+        asked = (work, list(words), str(folder), dict(env), place)
+        with socket.socket(socket.AF_UNIX) as server:
+            server.connect(path or _server())
+            server.sendall(json.dumps(asked).encode() + b"\n")
+            with server.makefile("rb") as answer:
+                code = int(answer.readline())
+        out, err = (Path(place, name).read_text("utf-8") for name in ("out", "err"))
+    return subprocess.CompletedProcess([work, *words], code, out, err)
+
+
+@functools.cache
+def _server() -> str:
+    """Start the server, which ends with this process; return its socket's path."""
+    folder = tempfile.mkdtemp(prefix="whyrank-server-")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.processes", f"{folder}/socket"],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+
+    def end() -> None:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(end)
+    assert process.stdout.readline() == b"ready\n"
+    return f"{folder}/socket"
+
+
+def serve(path: str) -> None:
+    """Import everything, then fork for each run that is asked for, until standard input ends."""
+    for name in PRELOADED:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    assert threading.active_count() == 1, threading.enumerate()  # or a fork could hang
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them here
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        while True:
+            ready, _, _ = select.select([listening, sys.stdin], [], [])
+            if sys.stdin in ready:
+                return
+            caller, _ = listening.accept()
+            if os.fork() == 0:
+                listening.close()
+                _serve(path, caller)
+            caller.close()
+
+
+def _serve(path: str, caller: socket.socket) -> None:
+    """Let a process do the work; answer with its exit code, or its signal's number below 0."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    with caller.makefile("rb") as asked:
+        work, words, folder, env, place = json.loads(asked.readline())
+    worker = os.fork()
+    if worker == 0:
+        caller.close()
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(env)
+        _streams(place)
+        os._exit(_code(functools.partial(_whyrank, path) if work == "whyrank" else _dbt, words))
+    _, status = os.waitpid(worker, 0)
+    caller.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os._exit(0)
+
+
+def _code(work: Callable[[list[str]], int], words: list[str]) -> int:
+    """Do the work; return the exit code, as an interpreter has it."""
+    try:
+        code: Any = work(words)
+    except SystemExit as stop:
+        code = stop.code
+    except BaseException:  # noqa: BLE001 - as an interpreter ends
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    if isinstance(code, str):
+        sys.stderr.write(f"{code}\n")
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code or 0
+
+
+def _streams(place: str) -> None:
+    for number, name in ((0, os.devnull), (1, f"{place}/out"), (2, f"{place}/err")):
+        file = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
+        os.dup2(file, number)
+        os.close(file)
+    sys.stdin = io.TextIOWrapper(io.FileIO(0, closefd=False))
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(io.FileIO(1, "w", closefd=False)), encoding="utf-8"
+    )
+    sys.stderr = io.TextIOWrapper(
+        io.BufferedWriter(io.FileIO(2, "w", closefd=False)), encoding="utf-8",
+        errors="backslashreplace", line_buffering=True,
+    )  # fmt: skip
+
+
+def _whyrank(path: str, words: list[str]) -> int:
+    from whyrank.cli import main
+    from whyrank.warehouse import dbt_run
+
+    dbt_run._run = functools.partial(run_dbt, server=path)
+    sys.argv = ["whyrank", *words]
+    main()
+    return 0
+
+
+def _dbt(words: list[str]) -> int:
+    from whyrank.warehouse import dbt_process
+
+    dbt_process._end_with_parent = lambda _: None  # the server is its parent
+    return dbt_process.main(words)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

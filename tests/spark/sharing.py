@@ -1,0 +1,96 @@
+"""One Spark session for many tests, dbt inside it: what a new driver costs is paid once.
+
+A driver that starts needs 15 seconds and half a minute more until its code is compiled. Tests that
+look at what Spark makes share one; it forgets its tables wherever whyrank would have ended it.
+Tests of how drivers start, end and are lost run the command line (`running.whyrank`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from tests import processes
+from whyrank.cli import app
+from whyrank.warehouse import dbt_process, dbt_run, spark, spark_session
+from whyrank.warehouse.spark_session import end_session, open_session
+
+from .cluster import Cluster
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Rows are few: a stage of one task each, interpreted rather than compiled.
+SETTINGS = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+
+@contextmanager
+def sharing(cluster: Cluster, folder: Path) -> Iterator[SparkSession]:
+    """Give one session to all that ask for one on this cluster's master, until the end."""
+    own = {**SETTINGS, "spark.sql.warehouse.dir": str(folder)}
+    session = open_session(cluster.master, own)
+
+    def opened(master: str, settings: Mapping[str, str]) -> SparkSession:
+        del settings  # of the folder of tables without a place of their own, which whyrank's have
+        assert master == cluster.master, "another master needs a process of its own"
+        forget(session)
+        return session
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (spark, spark_session):
+            patch.setattr(module, "open_session", opened)
+            patch.setattr(module, "end_session", forget)
+        patch.setattr(dbt_run, "_run", run_dbt)
+        patch.setattr(dbt_process, "_end_with_parent", lambda _: None)
+        try:
+            yield session
+        finally:
+            end_session(session)
+
+
+def forget(session: SparkSession) -> None:
+    """Leave nothing in the session's catalog; files of tables stay."""
+    for (name,) in session.sql("show databases").collect():
+        if name != "default":
+            session.sql(f"drop database `{name}` cascade")
+    session.catalog.clearCache()
+
+
+def run_dbt(
+    arguments: Sequence[str], env: Mapping[str, str], lock: object
+) -> subprocess.CompletedProcess[str]:
+    """Stand in for `dbt_run._run`: dbt in this process, where the session is."""
+    if not (Path(arguments[4]) / dbt_process.SESSION).exists():
+        return processes.run_dbt(arguments, env, lock)  # it would keep a DuckDB file open
+    printed, before = io.StringIO(), dict(os.environ)
+    os.environ.update(env)
+    try:
+        with contextlib.redirect_stdout(printed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # dbt's own
+            code = dbt_process.main(list(arguments[3:]))
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return subprocess.CompletedProcess(arguments, code, printed.getvalue(), "")
+
+
+def whyrank(folder: Path, *words: str) -> str:
+    """Run the command line in this process, in a folder; return what it printed."""
+    with contextlib.chdir(folder):
+        done = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
