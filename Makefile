@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SPARK := $(VENV)/.spark
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
 OLIST ?= ../shared/data/olist
 
 # PYTHON=... chooses the interpreter; otherwise the first of these that is new enough.
@@ -31,7 +32,9 @@ $(STAMP): requirements.lock pyproject.toml setup.py
 		"(or python3-venv)" >&2; exit 1; }
 	@rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet -r requirements.lock
+# uv installs in a third of the time; where it cannot (a mirror that only pip knows), pip does.
+	$(PIP) install --quiet "$$(grep '^uv==' requirements.lock)" \
+		&& $(UV) -r requirements.lock || $(PIP) install --quiet -r requirements.lock
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -43,10 +46,6 @@ olist: $(STAMP)  ## the same on the Olist data set: make olist OLIST=DIR
 
 test: $(STAMP)  ## everything that must pass, doctests included
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not engines and not spark"
-# Without the symlink pytest would load the modules a second time, as src.*; the doctests are
-# then left to tests/test_packaging.py, which runs them from the installed wheel.
-	@if test -L whyrank; then set -x; \
-		$(BIN)/python -m pytest --pyargs whyrank --doctest-modules -p no:cacheprovider; fi
 
 test-engines: $(STAMP)  ## warehouses that are killed, cut off or served
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "engines and not slow"

@@ -15,10 +15,12 @@ import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
+TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEAVY = ["dbt", "duckdb", "mlflow", "numpy", "pandas", "rich", "shap", "streamlit", "xgboost"]
 
 # Runs doctests and prints, as JSON, pytest's exit code and every file loaded under two names.
@@ -48,6 +50,14 @@ def run(*command: object, cwd: Path, path: Path | None = None) -> str:
     done = subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def doctests(python: Path, folder: Path) -> dict[str, Any]:
+    """Run the package's doctests, which must pass; return what was loaded."""
+    said = run(python, "-c", DOCTESTS, cwd=folder)
+    seen: dict[str, Any] = json.loads(said.splitlines()[-1])
+    assert seen["code"] == 0, said
+    return seen
 
 
 def copy_sources(root: Path, to: Path) -> Path:
@@ -115,8 +125,7 @@ def test_the_installed_wheel_runs_from_anywhere(installed: Path, tmp_path: Path)
 
 @pytest.mark.xdist_group("wheel")
 def test_doctests_of_the_wheel_load_each_module_once(installed: Path, tmp_path: Path) -> None:
-    seen = json.loads(run(installed / "python", "-c", DOCTESTS, cwd=tmp_path).splitlines()[-1])
-    assert seen["code"] == 0
+    seen = doctests(installed / "python", tmp_path)
     assert seen["modules"] > 1
     assert seen["wrong"] == []
 
@@ -124,15 +133,27 @@ def test_doctests_of_the_wheel_load_each_module_once(installed: Path, tmp_path: 
 def test_doctests_of_the_checkout_load_each_module_once(root: Path) -> None:
     if not (root / "whyrank").is_symlink():
         pytest.skip("this clone has no symlink whyrank -> src")
-    seen = json.loads(run(sys.executable, "-c", DOCTESTS, cwd=root).splitlines()[-1])
-    assert seen["code"] == 0
-    assert seen["wrong"] == []
+    assert doctests(Path(sys.executable), root)["wrong"] == []
 
 
 @pytest.mark.xdist_group("wheel")
-def test_the_installed_wheel_runs_the_demo(installed: Path, tmp_path: Path) -> None:
-    run(installed / "whyrank", "demo", cwd=tmp_path)
-    assert (tmp_path / "data" / "top_users.csv").is_file()
+def test_the_installed_wheel_prints_the_excerpts_of_the_readme(
+    root: Path, installed: Path, tmp_path: Path
+) -> None:
+    """The demo, and one user explained; the demo's files are those that data/README.md names."""
+    printed = "".join(
+        run(installed / "whyrank", *words, cwd=tmp_path)
+        for words in (["demo"], ["explain", "u0000099"])
+    )
+    shown = [line.rstrip() for line in printed.splitlines()]
+    blocks = TEXT.findall((root / "README.md").read_text())
+    assert len(blocks) == 2
+    for line in "".join(blocks).splitlines():
+        assert line.rstrip() in shown, line
+    readme = (root / "data" / "README.md").read_text()
+    made = {path.name for path in (tmp_path / "data").iterdir()}
+    assert "top_users.csv" in made
+    assert [name for name in made if f"`{name}" not in readme] == []
 
 
 def test_an_editable_install_needs_no_symlink(root: Path, tmp_path: Path) -> None:

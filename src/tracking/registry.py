@@ -91,7 +91,7 @@ def ranking_model() -> Any:
 
     from ..serving import Served
 
-    class RankingModel(PythonModel):
+    class RankingModel(PythonModel):  # type: ignore[misc]
         """A saved scorer of whyrank."""
 
         def load_context(self, context: Any) -> None:

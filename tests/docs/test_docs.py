@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
-from tests import processes
 from tests.docs.reference import cli_reference, with_operations
 from whyrank.spec.analytics import ExperimentsSpec, FunnelSpec, MetricsSpec, OutcomeSpec
 from whyrank.spec.model import (
@@ -27,7 +25,6 @@ from whyrank.spec.scorecard import BandsSpec, GroupSpec, TermSpec
 from whyrank.spec.training import PurchasesSpec, TrainingSpec
 
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
-TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MODELS: list[type[BaseModel]] = [
     AttributeSpec, BandsSpec, EventSpec, FeatureSpec, GroupSpec, PopulationSpec, SessionSpec,
     PurchasesSpec, SourceSpec, Spec, TargetSpec, TermSpec, TrainingSpec, UsersSpec,
@@ -78,22 +75,6 @@ def test_every_key_of_a_spec_is_documented(root: Path, model: type[BaseModel]) -
         "experiments",
     }
     assert set(missing) <= ({*parts, "features"} if model is Spec else set())
-
-
-def test_the_excerpts_of_the_readme_are_what_the_demo_prints(root: Path, tmp_path: Path) -> None:
-    printed = ""
-    for words in (["demo"], ["explain", "u0000099"]):
-        done = processes.whyrank(words, tmp_path, os.environ)
-        assert done.returncode == 0, done.stderr
-        printed += done.stdout
-    shown = [line.rstrip() for line in printed.splitlines()]
-    blocks = TEXT.findall((root / "README.md").read_text())
-    assert len(blocks) == 2
-    for line in "".join(blocks).splitlines():
-        assert line.rstrip() in shown, line
-    readme = (root / "data" / "README.md").read_text()
-    for path in (tmp_path / "data").iterdir():
-        assert f"`{path.name}" in readme, f"data/README.md does not name {path.name}"
 
 
 def test_every_description_of_the_saas_score_is_its_points(root: Path) -> None:

@@ -131,6 +131,7 @@ def test_no_permission_to_read_or_write(home: Home, can: Can) -> None:
     assert "permission" in said.lower()
 
 
+@pytest.mark.engines
 def test_a_full_disk_keeps_what_was_there(home: Home, can: Can) -> None:
     can(("unshare", "-m"))
     small = home.folder / "small"

@@ -11,23 +11,19 @@ import pytest
 from tests.csv_rows import csv_rows
 from tests.e2e.conftest import Home, killed, start
 
+from .guides import Reader
+
 pytestmark = pytest.mark.xdist_group("learned")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A generated world of 2,500 users, trained on; some candidates named once, some together."""
+def trained(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The small world of the guide, which is followed to its end."""
     home = Home(tmp_path_factory.mktemp("learned"))
-    names = ("--candidates", "recency", "--candidates", "logistic, xgboost")
-    for words in (
-        ("generate", "--users", 2500, "--seed", 3, "--days", 150, "--out", "data/log.parquet"),
-        ("ingest", "data/log.parquet", "--users-file", "data/log_users.parquet"),
-        ("build",),
-        ("train", "--folds", 1, *names),
-    ):
-        done = home.run(*words)
-        assert done.returncode == 0, done.stderr
-    home.write("train.txt", done.stdout + done.stderr)
+    reader = Reader(home.folder)
+    reader.follow((root / "docs" / "guides" / "learned-scorers.md").read_text())
+    assert set(reader.done) == {"sh", "text"}
+    home.write("train.txt", reader.commands["train"])
     return home
 
 

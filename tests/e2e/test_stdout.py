@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 from tests.e2e.conftest import Home
 
+BAR = re.compile(r"\r|[▏▎▍▌▋▊▉█▕]|\d%")
 # A process that looks interactive, and in which a bar that would be drawn after two seconds is
 # drawn at once. (Lint holds that all connections are opened by this function.)
 INTERACTIVE = """
@@ -32,9 +31,13 @@ def connect(*given, **settings):
 database.connect_duckdb = connect
 from whyrank.cli import main
 
-main()
+for words in COMMANDS:
+    sys.argv = ["whyrank", *words]
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code, words
 """
-BUILD = re.compile(r"build \S+\)")
 COMMANDS = (
     ("generate", "--users", "40", "--out", "made.csv"),
     ("ingest", "events.csv"),
@@ -45,16 +48,14 @@ COMMANDS = (
 )
 
 
-def test_no_command_lets_a_progress_bar_onto_standard_output(home: Home, tmp_path: Path) -> None:
-    """Each prints what it does where no bar can be: in a process that is not interactive."""
-    plain = Home(shutil.copytree(home.folder, tmp_path / "plain"))
+def test_no_command_lets_a_progress_bar_onto_standard_output(home: Home) -> None:
     env = {k: v for k, v in os.environ.items() if not k.startswith("WHYRANK_")}
-    for words in COMMANDS:
-        shown = subprocess.run(
-            [sys.executable, "-c", INTERACTIVE, *words], cwd=home.folder, env=env,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        expected = plain.run(*words)
-        assert expected.stdout, words
-        assert shown.returncode == expected.returncode, shown.stderr
-        assert BUILD.sub("", shown.stdout) == BUILD.sub("", expected.stdout)
+    code = INTERACTIVE.replace("COMMANDS", repr(COMMANDS))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=home.folder, env=env,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "2,360 events of 40 users in made.csv" in done.stdout  # the first command's
+    assert "my_spec.toml" in done.stdout  # the last one's
+    assert not BAR.search(done.stdout), done.stdout

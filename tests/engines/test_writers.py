@@ -22,7 +22,7 @@ from whyrank.warehouse.loading import loading
 from .conftest import BUILD, Server, dbt_says, tables
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-runs")]
-PATIENCE_MS = 600_000
+PATIENCE_MS = 120_000
 HOLDER = (
     "select pid from pg_locks where locktype = 'advisory' and granted "
     "and database = (select oid from pg_database where datname = current_database())"

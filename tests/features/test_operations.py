@@ -38,8 +38,8 @@ def test_the_tiny_spec_uses_every_operation() -> None:
     assert {f.op for f in SPEC.features} == {*OPERATIONS, *OTHER_OPERATIONS}
 
 
-@settings(max_examples=60)
-@given(log=logs())
+@settings(max_examples=30)
+@given(log=logs(users=12))
 def test_features_equal_brute_force(log: list[Event]) -> None:
     rows = built(log)
     users = {e.user_id for e in log}
@@ -58,8 +58,8 @@ def test_features_equal_brute_force(log: list[Event]) -> None:
             assert same(row[name], value), (user, as_of, name, row[name], value)
 
 
-@settings(max_examples=25)
-@given(log=logs(), later=logs(users=8), shift=st.integers(0, 3 * 86_400 * 10**6))
+@settings(max_examples=15)
+@given(log=logs(users=12), later=logs(users=12), shift=st.integers(0, 3 * 86_400 * 10**6))
 def test_events_at_or_after_as_of_change_nothing(
     log: list[Event], later: list[Event], shift: int
 ) -> None:
@@ -84,8 +84,8 @@ def test_events_at_or_after_as_of_change_nothing(
     assert built(past, [as_of]) == built([*past, *future], [as_of])
 
 
-@settings(max_examples=25)
-@given(log=logs(), seed=st.randoms(use_true_random=False))
+@settings(max_examples=12)
+@given(log=logs(users=12), seed=st.randoms(use_true_random=False))
 def test_order_and_repeated_event_ids_change_nothing(log: list[Event], seed: object) -> None:
     again = [*log, *log[::2]]
     seed.shuffle(again)  # type: ignore[attr-defined]

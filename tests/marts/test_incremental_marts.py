@@ -98,7 +98,7 @@ def corrections(draw: st.DrawFn, log: pd.DataFrame) -> pd.DataFrame:
     return changed
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(world=worlds(), data=st.data())
 def test_marts_built_load_by_load_equal_those_of_the_whole_log(
     world: World, data: st.DataObject

@@ -23,7 +23,7 @@ from whyrank.spec.model import Spec
 from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.published import read_published
 
-pytestmark = pytest.mark.usefixtures("dbt")
+pytestmark = [pytest.mark.usefixtures("dbt"), pytest.mark.xdist_group("build")]
 DATES = [date(2026, 2, 1), date(2026, 4, 1)]
 
 
@@ -245,21 +245,3 @@ def test_a_collapse_of_volume_is_dated(quiet_days: int, expected: date | None) -
     volumes = {start + timedelta(days=i): 900 + 60 * (i % 7) for i in range(60)}
     quiet = {start + timedelta(days=60 + i): 5 for i in range(quiet_days)}
     assert collapse_day({**volumes, **quiet}, start + timedelta(days=59 + quiet_days)) == expected
-
-
-def test_a_build_with_little_memory_spills_to_disk_and_gives_the_same(
-    saas: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = generate_saas(tmp_path / "e.parquet", users=6000, seed=2)
-    snapshots = []
-    for memory in ("64MiB", "3GiB"):
-        monkeypatch.setenv("WHYRANK_MEMORY", memory)
-        store = open_warehouse(f"duckdb:///{tmp_path}/{memory}.duckdb")
-        ingest(saas, store, events=world.events, users=world.users)
-        snapshots.append(pq.read_table(build(saas, store).published.snapshot()))
-    assert snapshots[0].num_rows == 6000
-    assert snapshots[0].equals(snapshots[1])
-    monkeypatch.setenv("WHYRANK_MEMORY", "20MiB")
-    with pytest.raises(WarehouseError, match="more memory than 20MiB was needed: set WHYRANK_MEM"):
-        build(saas, store, full=True)
-    assert read_published(store, "saas").snapshot().exists()

@@ -21,7 +21,7 @@ from whyrank.tracking import (
     read_comparison,
 )
 
-pytestmark = pytest.mark.xdist_group("train")
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("outages")]
 
 
 FEW = {"candidates": ["recency", "logistic"], "folds": 1}

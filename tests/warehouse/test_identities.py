@@ -76,7 +76,7 @@ def test_a_link_given_later_moves_an_id_to_another_user() -> None:
     }
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     log=logs(users=5),
     pairs=st.lists(

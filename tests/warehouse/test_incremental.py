@@ -148,8 +148,8 @@ def corrections(draw: st.DrawFn, log: list[Event]) -> list[Event]:
     return changed
 
 
-@settings(max_examples=20, deadline=None)
-@given(arriving=arrivals(), data=st.data())
+@settings(max_examples=10, deadline=None)
+@given(arriving=arrivals(most=6), data=st.data())
 def test_incremental_builds_equal_a_full_one(
     arriving: tuple[list[list[Event]], list[pd.DataFrame]], data: st.DataObject
 ) -> None:

@@ -156,7 +156,7 @@ ROW = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(first=st.lists(ROW, min_size=1, max_size=12), more=st.lists(ROW, max_size=6))
 def test_ingest_never_loses_a_row_and_loading_twice_changes_nothing(
     first: list[dict[str, object]], more: list[dict[str, object]]

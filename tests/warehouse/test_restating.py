@@ -34,7 +34,7 @@ def counts(result: LoadResult) -> tuple[int, int, int, int]:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(loads=sequences())
 def test_any_sequence_of_loads_leaves_what_the_rule_says(tmp_path: Path, loads: list[Load]) -> None:
