@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from tests.e2e.conftest import HEADER, Home, killed, start
+from whyrank.spec.load import spec_text
 
 LATE = HEADER + "".join(
     f"u{i},2026-03-{day:02d}T{hour:02d}:05:00Z,{name},{i}\n"
@@ -95,6 +96,21 @@ def test_a_kill_at_a_model(
 ) -> None:
     copy = Home(shutil.copytree(loaded.folder, tmp_path / "home"))
     assert check_recovery(copy, undisturbed, model, words), "the kill came too late"
+
+
+def test_a_kill_of_a_build_of_a_spec_that_is_then_taken_back(
+    loaded: Home, undisturbed: Tables, tmp_path: Path
+) -> None:
+    """Some models are of the other spec by then: none of them may be built on."""
+    copy = Home(shutil.copytree(loaded.folder, tmp_path / "home"))
+    changed = spec_text("saas").replace("bounce_events = 1", "bounce_events = 2", 1)
+    assert changed != spec_text("saas")
+    other = copy.write("saas.toml", changed)
+    process = start(copy, "build", *DATES, "--spec", other)
+    assert killed(process, said(copy, "user_days", "OK created")), "the kill came too late"
+    done = copy.run("build", *DATES)
+    assert done.returncode == 0, done.stderr
+    assert tables(copy) == undisturbed
 
 
 @pytest.mark.slow

@@ -120,6 +120,17 @@ def test_contributions_equal_the_shap_librarys(kind: str) -> None:
     assert np.allclose(base, oracle.base_values, atol=1e-5)
 
 
+def test_chances_of_the_linear_fit_are_on_average_the_share_of_positives() -> None:
+    """As of every logistic regression with an intercept, and so where nulls tell something too."""
+    rng = np.random.default_rng(5)
+    matrix = rng.gamma(2, 3, size=(2000, 2)).astype(np.float32)
+    unknown = rng.random(2000) < 0.3
+    matrix[unknown, 0] = np.nan
+    labels = rng.random(2000) < np.where(unknown, 0.6, 0.1)
+    fitted = RankingClassifier("logistic", params={"C": 1.0}).fit(matrix, labels)
+    assert fitted.predict_proba(matrix)[:, 1].mean() == pytest.approx(labels.mean(), abs=1e-3)
+
+
 def test_linear_contributions_equal_the_shap_librarys_on_scaled_logarithms() -> None:
     rng = np.random.default_rng(2)
     matrix = rng.gamma(2, 3, size=(900, 3)).astype(np.float32)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,18 +14,23 @@ import pytest
 from tests.pipeline.conftest import Fitted
 from whyrank.errors import UsageError
 from whyrank.evaluation.sentinels import too_good
+from whyrank.events.synthetic.saas import generate_saas
 from whyrank.features.matrix import Snapshot
 from whyrank.models import candidates
 from whyrank.models.candidates import Trainer
 from whyrank.models.encoding import TextCodes, fit_encoding
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline import leakage
+from whyrank.pipeline.build import build
 from whyrank.pipeline.compare import compare_run
+from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.scorers import choose_scorer
 from whyrank.pipeline.train import train
 from whyrank.pipeline.training_data import Course, Labelled, read_labelled, stack
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
+from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.project import render_project
 
 pytestmark = pytest.mark.xdist_group("train")
 
@@ -151,6 +158,28 @@ def test_a_feature_from_after_as_of_is_caught_by_future_events(fitted: Fitted) -
     found = leakage.future_invariance(fitted.spec, fitted.warehouse, planted, fold.test)
     assert not found.passed
     assert "days_since_last_activity changes for" in found.saw
+
+
+@pytest.mark.parametrize("leaks", [False, True])
+def test_models_that_read_past_as_of_are_caught_by_future_events(
+    saas: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaks: bool
+) -> None:
+    """Both builds are made by the same models: that one log ends at as_of is what tells."""
+
+    def rendered(*arguments: Any, **named: Any) -> dict[str, str]:
+        files = render_project(*arguments, **named)
+        late = {n: text.replace("d.day < a.as_of", "d.day <= a.as_of") for n, text in files.items()}
+        assert late != files
+        return late if leaks else files
+
+    monkeypatch.setattr("whyrank.pipeline.build.render_project", rendered)
+    monkeypatch.setattr("whyrank.pipeline.leakage.render_project", rendered)
+    as_of = date(2026, 3, 1)
+    made = generate_saas(tmp_path / "e.parquet", users=60, seed=5)
+    store = open_warehouse(f"duckdb:///{tmp_path}/w.duckdb")
+    ingest(saas, store, events=made.events, users=made.users)
+    course: Any = SimpleNamespace(published=build(saas, store, as_of=[as_of]).published)
+    assert leakage.future_invariance(saas, store, course, as_of).passed is not leaks
 
 
 def test_a_training_that_leaks_makes_no_champion(

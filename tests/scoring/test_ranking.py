@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,8 @@ from whyrank.scoring.ranking import (
     inert,
     order_by_score,
     write_all_scores,
+    write_influences,
+    write_propensities,
     write_top_users,
 )
 from whyrank.spec.scorecard import BandsSpec
@@ -84,6 +88,18 @@ def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> No
     assert {row["run_id"] for row in rows} == {"r"}
 
 
+def test_no_id_in_the_list_of_chances_starts_a_formula(tmp_path: Path) -> None:
+    ids = ["=1+1", "  @SUM(A1)", "-2", "\tx", "ana", "a=b"]
+    write_propensities(
+        tmp_path / "chances.csv", pa.chunked_array([ids]), np.arange(len(ids)),
+        probability=np.full(len(ids), 0.5), expected_spend=None,
+        codes=np.zeros(len(ids), dtype=np.int64), stamps={"scorer": "=x"},
+    )  # fmt: skip
+    rows = csv_rows(tmp_path / "chances.csv")
+    assert [row["user_id"] for row in rows] == [inert(text) for text in ids]
+    assert {row["scorer"] for row in rows} == {"'=x"}
+
+
 @given(st.text(max_size=20))
 def test_no_cell_starts_a_formula(text: str) -> None:
     made = inert(text)
@@ -99,6 +115,22 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
         _ = 1 / 0
     assert out.read_text() == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_a_ranking_that_cannot_be_written_to_its_end_leaves_the_one_before(tmp_path: Path) -> None:
+    out = tmp_path / "top.csv"
+    user = RankedUser(1, "ana", 10.0, "low", (), 10.0)
+    write_top_users(out, [user], stamps=STAMPS, details={}, pass_through=[])
+    before = out.read_bytes()
+    nobody: RankedUser = None  # type: ignore[assignment]
+    for write in (
+        partial(write_top_users, details={}, pass_through=[]),
+        write_influences,
+    ):
+        with pytest.raises(AttributeError):
+            write(out, [replace(user, user_id="bo"), nobody], stamps=STAMPS)
+        assert out.read_bytes() == before
+        assert [path.name for path in tmp_path.iterdir()] == ["top.csv"]
 
 
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:

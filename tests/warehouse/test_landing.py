@@ -145,6 +145,24 @@ def test_times_are_read_in_the_specs_format(
     assert found == [(datetime(2026, 3, 1, 10),)]
 
 
+@pytest.mark.parametrize(
+    ("time_format", "kind"), [("%d/%m/%Y %H:%M", "varchar"), ("iso", "timestamp")]
+)
+def test_times_of_any_kind_without_a_zone_are_of_the_specs_zone(
+    con: duckdb.DuckDBPyConnection, time_format: str, kind: str
+) -> None:
+    update = {"time_format": time_format, "time_zone": "Europe/Berlin"}
+    spec = SPEC.model_copy(update={"source": SPEC.source.model_copy(update=update)})
+    written = "01/03/2026 10:00" if kind == "varchar" else "2026-03-01 10:00:00"
+    con.execute(
+        f"create table arriving as select 'u' as user_id, cast('{written}' as {kind}) as "
+        "event_time, 'view' as event_name"
+    )
+    load(con, spec, "arriving", now=NOW)
+    found = con.execute("select event_time from tiny_landing.events").fetchall()
+    assert found == [(datetime(2026, 3, 1, 9),)]
+
+
 ROW = st.fixed_dictionaries(
     {
         "event_id": st.sampled_from([None, "", "a", "b", "c"]),
@@ -236,6 +254,19 @@ def test_a_failed_load_leaves_nothing(con: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(DataError, match="no column 'event_name'"):
         load(con, SPEC, "wrong", now=NOW)
     assert (count(con, "events"), count(con, "loads")) == (1, 1)
+
+
+def test_a_load_that_fails_after_its_rows_were_stored_leaves_nothing(
+    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object, **__: object) -> int:
+        assert count(con, "events") == 1
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("whyrank.warehouse.landing.drop_known_rows", failing)
+    with pytest.raises(ZeroDivisionError):
+        load_rows(con, [{"user_id": "u", "event_time": GOOD, "event_name": "view"}])
+    assert (count(con, "events"), count(con, "loads")) == (0, 0)
 
 
 def test_integer_times_need_a_format(con: duckdb.DuckDBPyConnection) -> None:

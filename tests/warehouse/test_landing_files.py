@@ -124,10 +124,12 @@ def test_a_grown_file_adds_its_new_rows_only(
     path = tmp_path / "events.csv"
     one = loaded(con, path, HEADER + GOOD + b"\n" + GOOD + b"\nbad\n")
     assert (one.accepted, one.duplicates, one.quarantined) == (2, 0, 1)
-    more = HEADER + GOOD + b"\n" + GOOD + b"\nbad\n" + GOOD.replace(b"u,", b"v,") + b"\nworse\n"
+    more = (
+        HEADER + GOOD + b"\n" + GOOD + b"\nbad\n" + GOOD.replace(b"u,", b"v,") + b"\nworse\nbad\n"
+    )
     two = loaded(con, path, more)
-    assert (two.accepted, two.duplicates, two.quarantined) == (1, 2, 2)
-    assert [row[3] for row in quarantine(con)] == [b"bad", b"worse"]
+    assert (two.accepted, two.duplicates, two.quarantined) == (1, 2, 3)
+    assert [row[3] for row in quarantine(con)] == [b"bad", b"worse", b"bad"]
 
 
 def test_a_file_cut_off_while_loading_leaves_nothing(

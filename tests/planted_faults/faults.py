@@ -1,0 +1,623 @@
+"""The faults: what is planted where, and the tests that have to notice it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Target = Literal["test", "test-engines", "test-spark"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake to plant, and where it has to be noticed.
+
+    kind: what is wrong with it, in short; the word before the colon is what --only names. old, new:
+    the snippet of the file at `path`, there exactly once, and what takes its place. target: of the
+    Makefile, whose tests have to catch it. tests: what to run, as node ids.
+    """
+
+    kind: str
+    path: str
+    old: str
+    new: str
+    target: Target
+    tests: tuple[str, ...]
+
+
+MODELS: Final = "src/warehouse/dbt/models"
+FEATURES: Final = "tests/features/test_operations.py"
+KILLS: Final = "tests/e2e/test_kills.py"
+KILLED_MODELS: Final = "tests/e2e/test_kills_of_models.py"
+BAD_INPUT: Final = "tests/e2e/test_bad_input.py"
+LANDING: Final = "tests/warehouse/test_landing.py"
+POSTGRES: Final = "tests/engines/test_postgres.py"
+
+FAULTS: Final[tuple[Fault, ...]] = (
+    # What knows the future.
+    Fault(
+        "leak: features see as_of's own day",
+        f"{MODELS}/marts/user_features.sql",
+        "from {{ ref('user_days') }} as d\n    inner join as_of_dates as a on d.day < a.as_of",
+        "from {{ ref('user_days') }} as d\n    inner join as_of_dates as a on d.day <= a.as_of",
+        "test",
+        (f"{FEATURES}::test_events_at_or_after_as_of_change_nothing",),
+    ),
+    Fault(
+        "leak: values of texts see as_of's own day",
+        f"{MODELS}/marts/user_features.sql",
+        "from {{ ref('user_day_values') }} as d\n"
+        "    inner join as_of_dates as a on d.day < a.as_of",
+        "from {{ ref('user_day_values') }} as d\n"
+        "    inner join as_of_dates as a on d.day <= a.as_of",
+        "test",
+        (f"{FEATURES}::test_events_at_or_after_as_of_change_nothing",),
+    ),
+    Fault(
+        "leak: a rate counts trials whose window is still open",
+        f"{MODELS}/marts/user_features.sql",
+        "inner join as_of_dates as a on e.close_day < a.as_of",
+        "inner join as_of_dates as a on e.close_day <= a.as_of",
+        "test",
+        (f"{FEATURES}::test_features_equal_brute_force",),
+    ),
+    Fault(
+        "leak: an attribute given at as_of is known",
+        f"{MODELS}/marts/user_features.sql",
+        "filter (where u.valid_from < a.as_of)",
+        "filter (where u.valid_from <= a.as_of)",
+        "test",
+        (f"{FEATURES}::test_attributes_are_taken_as_of_their_time",),
+    ),
+    Fault(
+        "leak: label-only events reach features",
+        f"{MODELS}/staging/user_events.sql",
+        "    where e.event_name not in (<< label_only >>)\n",
+        "    where e.event_name is not null\n",
+        "test",
+        ("tests/marts/test_golden.py::test_a_log_of_label_only_events_has_empty_marts",),
+    ),
+    Fault(
+        "leak: a link made at as_of is used",
+        f"{MODELS}/marts/user_features.sql",
+        "where k.user_id is null or (k.known_from < a.as_of and k.known_until >= a.as_of)\n"
+        "    group by d.user_id, a.as_of\n",
+        "where k.user_id is null or (k.known_from <= a.as_of and k.known_until > a.as_of)\n"
+        "    group by d.user_id, a.as_of\n",
+        "test",
+        ("tests/warehouse/test_identities.py",),
+    ),
+    Fault(
+        "leak: training outcomes reach into the test",
+        "src/evaluation/folds.py",
+        "days = [test - horizon - step * every for step",
+        "days = [test - every - step * every for step",
+        "test",
+        ("tests/evaluation/test_folds.py::test_no_training_outcome_reaches_past_its_test",),
+    ),
+    Fault(
+        "leak: a category's worth has seen its own label",
+        "src/models/encoding.py",
+        "for rest, held in GroupKFold(parts).split(words, labels, users):",
+        "for rest, held in GroupKFold(parts).split(words, labels, np.arange(len(users))):",
+        "test",
+        ("tests/models/test_learned.py::test_a_category_is_worth_what_other_users_did",),
+    ),
+    Fault(
+        "sentinel: shuffled labels always pass",
+        "src/evaluation/sentinels.py",
+        "passed = abs(mean - 0.5) <= standard_errors(times) * error",
+        "passed = abs(mean - 0.5) <= standard_errors(times)",
+        "test",
+        (
+            "tests/evaluation/test_sentinels.py::"
+            "test_shuffled_labels_pass_honest_fits_and_catch_one_that_knows_the_truth",
+        ),
+    ),
+    Fault(
+        "sentinel: pure noise always passes",
+        "src/evaluation/sentinels.py",
+        "abs(auc - 0.5) <= norm.isf(FALSE_ALARMS / 2) * error,",
+        "auc - 0.5 <= norm.isf(FALSE_ALARMS / 2),",
+        "test",
+        (
+            "tests/evaluation/test_sentinels.py::"
+            "test_noise_passes_apart_and_catches_a_test_that_was_learnt_from",
+        ),
+    ),
+    Fault(
+        "sentinel: future events compares a build with itself",
+        "src/pipeline/leakage.py",
+        'before = f"{until} < timestamp {quote_text(str(as_of))}"',
+        'before = f"{until} < timestamp {quote_text(str(date.max))}"',
+        "test",
+        (
+            "tests/pipeline/test_leakage.py::"
+            "test_models_that_read_past_as_of_are_caught_by_future_events",
+        ),
+    ),
+    # Processes that die, and processes at once.
+    Fault(
+        "kill: a load is two transactions",
+        "src/warehouse/landing.py",
+        "        result = _settle(con, schema, kind, str(source), load_id, read,",
+        '        con.execute("commit")\n'
+        '        con.execute("begin")\n'
+        "        result = _settle(con, schema, kind, str(source), load_id, read,",
+        "test-engines",
+        (f"{KILLS}::test_a_kill_during_ingest_leaves_all_or_nothing",),
+    ),
+    Fault(
+        "kill: a failed load is not rolled back",
+        "src/warehouse/landing.py",
+        'con.execute("rollback")',
+        'con.execute("commit")',
+        "test",
+        (f"{LANDING}::test_a_load_that_fails_after_its_rows_were_stored_leaves_nothing",),
+    ),
+    Fault(
+        "kill: a build is current before its models are made",
+        "src/pipeline/build.py",
+        "            warehouse.prepare(spec, project, plan.files, since, only=only)\n",
+        "            warehouse.prepare(spec, project, plan.files, since, only=only)\n"
+        "            current = project.parent / 'published' / 'current'\n"
+        "            current.write_text('next') if current.exists() else None\n",
+        "test-engines",
+        (f"{KILLS}::test_a_kill_during_build_leaves_the_published_copy",),
+    ),
+    Fault(
+        "kill: what touched a user is forgotten when the build begins",
+        "src/pipeline/build.py",
+        "    if built_load is None or replaces_days:\n",
+        "    if built_load is not None:\n"
+        '        con.execute(f"update {schema}.builds set last_load = ?", [last_load])\n'
+        "    if built_load is None or replaces_days:\n",
+        "test-engines",
+        (f"{KILLED_MODELS}::test_a_kill_at_a_model",),
+    ),
+    Fault(
+        "kill: a full build that was cut off counts as built",
+        "src/pipeline/build.py",
+        "    if built_load is None or replaces_days:\n",
+        "    if replaces_days:\n",
+        "test-engines",
+        (f"{KILLED_MODELS}::test_a_kill_of_a_build_of_a_spec_that_is_then_taken_back",),
+    ),
+    Fault(
+        "kill: dbt goes on when its parent is killed",
+        "src/warehouse/dbt_process.py",
+        "ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)",
+        "ctypes.CDLL(None).prctl(pr_set_pdeathsig, 0)",
+        "test-engines",
+        ("tests/engines/test_writers.py::test_dbt_ends_when_its_parent_alone_is_killed",),
+    ),
+    Fault(
+        "kill: a load into Postgres is not one transaction",
+        "src/warehouse/loading_there.py",
+        "with adbc.connect(self.warehouse.uri) as con, con.cursor() as cursor:",
+        "with adbc.connect(self.warehouse.uri, autocommit=True) as con, con.cursor() as cursor:",
+        "test-engines",
+        ("tests/engines/test_writers.py::test_a_load_whose_lock_is_lost_keeps_nothing",),
+    ),
+    Fault(
+        "kill: a build on Postgres whose lock is lost is published",
+        "src/warehouse/postgres.py",
+        "yield Lock(check=lambda: self._check(con))",
+        "yield Lock()",
+        "test-engines",
+        ("tests/engines/test_writers.py::test_a_build_whose_lock_is_lost_publishes_nothing",),
+    ),
+    Fault(
+        "kill: a killed build on Postgres counts as built",
+        "src/pipeline/build.py",
+        "    if built_load is None or replaces_days:\n",
+        "    if built_load is not None:\n"
+        '        con.execute(f"update {schema}.builds set last_load = ?", [last_load])\n'
+        "    if built_load is None or replaces_days:\n",
+        "test-engines",
+        (f"{POSTGRES}::test_a_build_that_is_killed_is_taken_up",),
+    ),
+    Fault(
+        "writers: two builds at once in a DuckDB file",
+        "src/warehouse/duckdb_file.py",
+        "with self._locked(fcntl.LOCK_EX) as folder:",
+        "with self._locked(fcntl.LOCK_SH) as folder:",
+        "test-engines",
+        (f"{KILLED_MODELS}::test_two_builds_at_once",),
+    ),
+    Fault(
+        "writers: two builds at once on Postgres",
+        "src/warehouse/postgres.py",
+        "select pg_try_advisory_lock(%s)",
+        "select pg_try_advisory_lock_shared(%s)",
+        "test-engines",
+        (f"{POSTGRES}::test_two_builds_at_once_and_a_reader_between",),
+    ),
+    Fault(
+        "resume: a killed training fits everything again",
+        "src/pipeline/fold_fits.py",
+        "            if not kept.exists():\n",
+        "            if not (kept / name).exists():\n"
+        "                shutil.rmtree(kept, ignore_errors=True)\n",
+        "test",
+        (
+            "tests/pipeline/test_train.py::"
+            "test_a_killed_training_resumes_with_what_it_had_and_ends_the_same",
+        ),
+    ),
+    Fault(
+        "resume: a search that was cut off draws other parameters",
+        "src/models/tuning.py",
+        "optuna.samplers.TPESampler(seed=1000 * seed + done)",
+        "optuna.samplers.TPESampler()",
+        "test",
+        (
+            "tests/models/test_tuning.py::test_a_search_that_was_cut_off_ends_where_a_whole_one_does",
+        ),
+    ),
+    # Engines that must agree.
+    Fault(
+        "parity: Postgres gives the earliest value for the latest",
+        "src/warehouse/rules_postgres.py",
+        "exp.Ordered(this=key, desc=True, nulls_first=True)",
+        "exp.Ordered(this=key, desc=False, nulls_first=True)",
+        "test-engines",
+        ("tests/engines/test_parity.py::test_the_models_agree",),
+    ),
+    Fault(
+        "parity: a division by zero stops Postgres",
+        "src/warehouse/rules_postgres.py",
+        "(latest(_first), _tried, _json, _rounded, _days, divided)",
+        "(latest(_first), _tried, _json, _rounded, _days)",
+        "test-engines",
+        ("tests/engines/test_texts.py::test_a_division_is_the_same_wherever_it_stands",),
+    ),
+    Fault(
+        "parity: Spark counts days backwards",
+        "src/warehouse/rules_spark.py",
+        'expressions=[exp.cast(later, "date"), exp.cast(earlier, "date")]',
+        'expressions=[exp.cast(earlier, "date"), exp.cast(later, "date")]',
+        "test-spark",
+        ("tests/spark/test_parity.py::test_the_models_agree",),
+    ),
+    Fault(
+        "spark: the first changed day is not put aside",
+        "src/warehouse/spark_days.py",
+        'if day.name >= f"{column}={since.isoformat()}":',
+        'if day.name > f"{column}={since.isoformat()}":',
+        "test-spark",
+        ("tests/spark/test_days.py::test_days_that_changed_are_replaced",),
+    ),
+    Fault(
+        "spark: a driver killed while days are put aside is not noticed",
+        "src/pipeline/build.py",
+        "    if built_load is None or replaces_days:\n",
+        "    if built_load is None:\n",
+        "test-spark",
+        ("tests/spark/test_kills.py::test_a_driver_is_killed_while_days_are_put_aside",),
+    ),
+    Fault(
+        "spark: a key that several parts share has a rank in each",
+        "src/pipeline/spark_places.py",
+        "begins[edge], ends[edge] = shared or (begins[edge], ends[edge])",
+        "begins[edge], ends[edge] = (begins[edge], ends[edge])",
+        "test-spark",
+        ("tests/spark/test_places.py::test_places_are_those_of_one_sort",),
+    ),
+    Fault(
+        "spark: all users of one key are dealt to one part",
+        "src/pipeline/spark_places.py",
+        'kept.repartitionByRange(number, col(key).desc(), col("user_id"))',
+        "kept.repartitionByRange(number, col(key).desc())",
+        "test-spark",
+        ("tests/spark/test_places.py::test_places_are_those_of_one_sort",),
+    ),
+    # Loads and builds of what came later.
+    Fault(
+        "incremental: a touched day loses what came before the change",
+        f"{MODELS}/marts/user_days.sql",
+        "where event_time >= date_trunc('day', earliest) and",
+        "where event_time >= earliest and",
+        "test",
+        ("tests/warehouse/test_incremental.py::test_incremental_builds_equal_a_full_one",),
+    ),
+    Fault(
+        "incremental: withdrawn events touch nobody",
+        f"{MODELS}/staging/touched_users.sql",
+        "    from {{ source('landing', 'withdrawn') }}\n    where load_id >",
+        "    from {{ source('landing', 'withdrawn') }}\n    where false and load_id >",
+        "test",
+        ("tests/warehouse/test_incremental.py::test_incremental_builds_equal_a_full_one",),
+    ),
+    Fault(
+        "bad rows: a row like one refused before is kept nowhere",
+        "src/warehouse/landing.py",
+        "where q.kind = ? and q.file = ? and q.line = t.line and q.raw = t.reject_raw\n",
+        "where q.kind = ? and q.file = ? and q.raw = t.reject_raw\n",
+        "test",
+        ("tests/warehouse/test_landing_files.py::test_a_grown_file_adds_its_new_rows_only",),
+    ),
+    Fault(
+        "bad rows: a row with too few fields is filled up with nulls",
+        "src/events/records/parse.py",
+        "    if len(rows[0]) != width:\n",
+        "    rows[0] += [''] * (width - len(rows[0]))\n    if len(rows[0]) != width:\n",
+        "test",
+        (f"{BAD_INPUT}::test_every_bad_row_is_kept_with_its_reason_and_good_ones_are_loaded",),
+    ),
+    Fault(
+        "errors: a damaged gzip file is a bug of ours",
+        "src/events/records/source.py",
+        "except (gzip.BadGzipFile, zlib.error):",
+        "except gzip.BadGzipFile:",
+        "test",
+        (f"{BAD_INPUT}::test_a_file_that_cannot_be_read",),
+    ),
+    Fault(
+        "errors: a wrong call ends with code 1",
+        "src/terminal.py",
+        "raise typer.Exit(error.exit_code) from None",
+        "raise typer.Exit(1) from None",
+        "test",
+        ("tests/test_cli.py::test_a_wrong_call_exits_2_and_a_wrong_state_1",),
+    ),
+    Fault(
+        "duplicates: a file loaded twice counts twice",
+        "src/warehouse/identity.py",
+        'f"inner join {table} as b on {same} where b.load_id < {load_id}"',
+        'f"inner join {table} as b on {same} where b.load_id < {load_id} - 1"',
+        "test",
+        (f"{LANDING}::test_ingest_never_loses_a_row_and_loading_twice_changes_nothing",),
+    ),
+    Fault(
+        "duplicates: equal rows without an id are one event",
+        "src/warehouse/landing.py",
+        "            number_equal_rows(con, table, load_id)\n",
+        "            pass\n",
+        "test",
+        (f"{LANDING}::test_equal_rows_without_an_id_are_as_many_events_as_the_file_says",),
+    ),
+    Fault(
+        "time zones: local times are read as UTC",
+        "src/events/contract.py",
+        "return sql if zone == \"'UTC'\" else f\"(timezone({zone}, {sql}) at time zone 'UTC')\"",
+        "return sql",
+        "test",
+        (LANDING,),
+    ),
+    Fault(
+        "time zones: an offset of its own is not heeded",
+        "src/events/contract.py",
+        "return f\"(try_cast({sql} as timestamptz) at time zone 'UTC')\"",
+        'return f"try_cast({sql} as timestamp)"',
+        "test",
+        (f"{LANDING}::test_times_become_utc",),
+    ),
+    # Data that is code elsewhere, and secrets.
+    Fault(
+        "code: a quote in a column's name ends it",
+        "src/spec/expressions.py",
+        "return '\"' + name.replace('\"', '\"\"') + '\"'",
+        "return '\"' + name + '\"'",
+        "test",
+        ("tests/spec/test_expressions.py::test_quoting_survives_the_database",),
+    ),
+    Fault(
+        "code: a quote in a file's name ends a text",
+        "src/spec/expressions.py",
+        """return "'" + text.replace("'", "''") + "'\"""",
+        """return "'" + text + "'\"""",
+        "test",
+        (f"{BAD_INPUT}::test_names_that_try_to_be_sql_are_text",),
+    ),
+    Fault(
+        "code: a formula in a passed-through cell runs",
+        "src/scoring/ranking.py",
+        'extra = [inert(passed.get(name) or "") for name in pass_through]',
+        'extra = [passed.get(name) or "" for name in pass_through]',
+        "test",
+        ("tests/scoring/test_ranking.py::test_the_csv_keeps_the_contract_and_formulas_are_inert",),
+    ),
+    Fault(
+        "code: a formula behind blanks runs in the list of chances",
+        "src/scoring/ranking.py",
+        r"""r"^( *[=+\-@\t\r\n])", r"'\1")""",
+        r"""r"^([=+\-@\t\r\n])", r"'\1")""",
+        "test",
+        ("tests/scoring/test_ranking.py",),
+    ),
+    Fault(
+        "secrets: the password stands in dbt's profile",
+        "src/warehouse/postgres.py",
+        "\"password\": f\"{{{{ env_var('{SECRET}', '') }}}}\",",
+        '"password": password,',
+        "test-engines",
+        (f"{POSTGRES}::test_the_password_is_nowhere",),
+    ),
+    Fault(
+        "secrets: a note names the password of the tracking server",
+        "src/tracking/stores.py",
+        'return _SECRET.sub(r"\\1:***@", uri)',
+        "return uri",
+        "test",
+        ("tests/tracking/test_stores.py",),
+    ),
+    # Scores and reasons.
+    Fault(
+        "scorecard: reasons leave out what a cap takes away",
+        "src/scoring/scorecard.py",
+        "np.broadcast_to(np.minimum(self._cap(group) - together, 0), (len(table),))",
+        "np.broadcast_to(np.minimum(self._cap(group) - together, 0) * 0, (len(table),))",
+        "test",
+        (
+            "tests/scoring/test_scorecard.py::test_contributions_sum_exactly_and_scores_stay_in_range",
+        ),
+    ),
+    Fault(
+        "scorecard: halves are cut off and not rounded",
+        "src/scoring/transforms.py",
+        "size = (abs(worth) * share + MILLION // 2) // MILLION",
+        "size = abs(worth) * share // MILLION",
+        "test",
+        ("tests/scoring/test_scorecard.py",),
+    ),
+    Fault(
+        "explanations: contributions are of a chance, margins in log-odds",
+        "src/models/fitted.py",
+        "return np.asarray(self.booster.predict(matrix, raw_score=True), dtype=np.float64)",
+        "return np.asarray(self.booster.predict(matrix), dtype=np.float64)",
+        "test",
+        ("tests/models/test_classifier.py::test_contributions_and_base_sum_to_the_log_odds",),
+    ),
+    Fault(
+        "explanations: the base counts what nulls are worth twice",
+        "src/models/classifier.py",
+        "base = float(fitted.intercept_[0] - (null * logs.share).sum())",
+        "base = float(fitted.intercept_[0])",
+        "test",
+        ("tests/models/test_classifier.py",),
+    ),
+    Fault(
+        "determinism: the seed does not reach XGBoost",
+        "src/models/classifier.py",
+        'XGBClassifier(random_state=self.seed, tree_method="hist"',
+        'XGBClassifier(tree_method="hist"',
+        "test",
+        (
+            "tests/models/test_classifier.py::"
+            "test_the_same_seed_gives_the_same_model_and_another_seed_another",
+        ),
+    ),
+    Fault(
+        "determinism: the seed does not reach the generator",
+        "src/events/synthetic/saas.py",
+        "rng = np.random.default_rng([world.seed, block])",
+        "rng = np.random.default_rng()",
+        "test",
+        ("tests/events/test_synthetic.py::test_same_arguments_same_bytes_in_any_process",),
+    ),
+    # Figures.
+    Fault(
+        "evaluation: a tie counts as won",
+        "src/evaluation/ranking.py",
+        "(above + groups.positives / 2)",
+        "(above + groups.positives)",
+        "test",
+        ("tests/evaluation/test_ranking.py::test_auc_and_average_precision_equal_scikit_learns",),
+    ),
+    Fault(
+        "evaluation: intervals are of twice the error asked for",
+        "src/stats/bootstrap.py",
+        "tail = (1 - level) / 2",
+        "tail = 1 - level",
+        "test",
+        ("tests/evaluation/test_ranking.py::test_intervals_cover_as_often_as_they_say",),
+    ),
+    Fault(
+        "evaluation: replicates of two scorers are not paired",
+        "src/evaluation/differences.py",
+        "low, high = self._quantiles(drawn[:, [i]] - drawn)",
+        "low, high = self._quantiles(drawn[::-1, [i]] - drawn)",
+        "test",
+        ("tests/evaluation/test_comparison.py", "tests/evaluation/test_replicates.py"),
+    ),
+    Fault(
+        "marts: the last retention day that is over is left out",
+        f"{MODELS}/analytics/retention_cohorts.sql",
+        "<= l.day as is_over",
+        "< l.day as is_over",
+        "test",
+        ("tests/marts/test_golden.py::test_retention_cohorts",),
+    ),
+    Fault(
+        "marts: weekly users are those of eight days",
+        f"{MODELS}/analytics/daily_user_metrics.sql",
+        "[(1, 0, 7), (0, 1, 30)]",
+        "[(1, 0, 8), (0, 1, 30)]",
+        "test",
+        ("tests/marts/test_marts.py::test_marts_equal_brute_force",),
+    ),
+    Fault(
+        "marts: a funnel's window is open one day longer",
+        f"{MODELS}/funnels/funnel_days.sql",
+        '<%- set within = "interval \'" ~ funnel.seconds ~ "\' second" %>',
+        '<%- set within = "interval \'" ~ (funnel.seconds + 86400) ~ "\' second" %>',
+        "test",
+        ("tests/marts/test_golden.py::test_funnel_days",),
+    ),
+    Fault(
+        "truth: the experiment does not change who buys",
+        "src/events/synthetic/media/outcomes.py",
+        "treated_chance=chance * np.where(reacts, p.TREATED_BUYS, 1.0),",
+        "treated_chance=chance,",
+        "test",
+        (
+            "tests/events/test_media_truth.py::test_what_was_planted_is_found",
+            "tests/events/test_media_effects.py",
+        ),
+    ),
+    # What stands written, here and elsewhere.
+    Fault(
+        "files: the ranking is written in place",
+        "src/scoring/ranking.py",
+        "    through, by user_id. Columns that only a learned model or an experiment fills are"
+        ' empty.\n    """\n    with replacing(path) as temporary, temporary.open(',
+        "    through, by user_id. Columns that only a learned model or an experiment fills are"
+        ' empty.\n    """\n    with path.open(',
+        "test",
+        (
+            "tests/scoring/test_ranking.py::"
+            "test_a_ranking_that_cannot_be_written_to_its_end_leaves_the_one_before",
+        ),
+    ),
+    Fault(
+        "files: a failed write leaves the unfinished file",
+        "src/files.py",
+        "            temporary.unlink()\n",
+        "            temporary.lstat()\n",
+        "test",
+        ("tests/scoring/test_ranking.py::test_a_failed_write_leaves_what_was_there",),
+    ),
+    Fault(
+        "disk: a full one leaves what a load began",
+        "src/warehouse/landing.py",
+        'con.execute("rollback")',
+        'con.execute("select 1")',
+        "test-engines",
+        (f"{BAD_INPUT}::test_a_full_disk_keeps_what_was_there",),
+    ),
+    Fault(
+        "disk: that it is full is a bug of ours",
+        "src/files.py",
+        "    except OSError as error:\n"
+        '        raise WarehouseError(f"{path}: cannot be written: {error.strerror or error}")',
+        "    except PermissionError as error:\n"
+        '        raise WarehouseError(f"{path}: cannot be written: {error.strerror or error}")',
+        "test-engines",
+        (f"{BAD_INPUT}::test_a_full_disk_keeps_what_was_there",),
+    ),
+    Fault(
+        "tracking: a run is lost when the server is out of reach",
+        "src/tracking/log.py",
+        "        if store.local:\n            raise\n",
+        "        if store.uri:\n            raise\n",
+        "test-engines",
+        ("tests/pipeline/test_outages.py::test_a_store_lost_halfway_leaves_the_run_here_whole",),
+    ),
+    Fault(
+        "spec: an unknown key is passed over",
+        "src/spec/parts.py",
+        'extra="forbid"',
+        'extra="ignore"',
+        "test",
+        ("tests/spec/test_spec.py::test_errors_name_key_value_and_fix",),
+    ),
+    Fault(
+        "docs: the reference is not what the command says",
+        "src/cli/data.py",
+        'help="Run the data tests too."',
+        'help="Run the tests of the data too."',
+        "test",
+        ("tests/docs/test_docs.py::test_the_command_line_reference_is_what_help_prints",),
+    ),
+)
