@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo olist test test-engines test-spark test-slow lint bench clean
+.PHONY: help demo olist test test-engines test-spark test-slow test-faults lint bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,11 +56,17 @@ $(SPARK): $(STAMP) requirements-spark.lock
 
 test-spark: $(SPARK)  ## a Spark cluster on this machine; needs Java 17 or 21
 # py4j leaves its sockets to the collector, and Spark's own Python warns of what it will drop.
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "spark and not slow" --durations=12 -W ignore::ResourceWarning -W ignore::DeprecationWarning \
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "spark and not slow" --durations=12 \
+		-W ignore::ResourceWarning -W ignore::DeprecationWarning \
 		-W ignore::pytest.PytestUnraisableExceptionWarning
 
-test-slow: $(STAMP)  ## the longer simulations
+test-slow: $(STAMP)  ## the longer simulations and kills, before a release
+	@echo "the longer simulations and kills: about a quarter of an hour on two cores"
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not spark"
+
+test-faults: $(SPARK)  ## plants faults one by one, and demands that the tests catch them
+	@echo "67 faults: about three quarters of an hour, of which Spark's take half"
+	$(BIN)/python -m tests.planted_faults
 
 lint: $(STAMP)  ## ruff, mypy, import layers, no package host named
 	$(BIN)/ruff check .
