@@ -27,7 +27,7 @@ def url(postgres: Server) -> str:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(loads=sequences())
 def test_any_sequence_of_loads_leaves_what_the_rule_says(

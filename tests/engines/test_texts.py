@@ -18,7 +18,7 @@ from .conftest import Server
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-files")]
 QUIETLY = settings(
-    max_examples=400,
+    max_examples=200,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

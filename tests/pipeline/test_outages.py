@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from tests.pipeline.shops import Shop, train_shop
+from tests.pipeline.shops import open_shop, train_shop
 from tests.servers import answering
 from whyrank.pipeline.compare import compare_run
 from whyrank.pipeline.train import Training
+from whyrank.spec.model import Spec
 from whyrank.tracking import (
     Store,
     TrackingError,
@@ -20,6 +22,7 @@ from whyrank.tracking import (
     open_store,
     read_comparison,
 )
+from whyrank.warehouse.engine import Warehouse
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("outages")]
 
@@ -27,13 +30,25 @@ pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("outages")]
 FEW = {"candidates": ["recency", "logistic"], "folds": 1}
 
 
+class Built(NamedTuple):
+    """A shop's spec, and the warehouse in which it is built."""
+
+    spec: Spec
+    warehouse: Warehouse
+
+
 @pytest.fixture(scope="module")
-def first(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Training:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return Built(*open_shop(tmp_path_factory.mktemp("shop")))
+
+
+@pytest.fixture(scope="module")
+def first(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Training:
     """A training whose server was not there: its run is kept here."""
     home = tmp_path_factory.mktemp("outage") / "mlflow"
     notes: list[str] = []
     here = open_store("http://127.0.0.1:9", home=home, note=notes.append)
-    made, said = train_shop(shop.spec, shop.warehouse, here, **FEW)
+    made, said = train_shop(built.spec, built.warehouse, here, **FEW)
     assert "run the same command again to send them" in notes[0]
     assert [line.split()[-1] for line in said if "fitting" in line] == 2 * FEW["candidates"]
     assert made.store == local_store(home)
@@ -41,7 +56,7 @@ def first(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Training:
 
 
 def test_a_run_is_sent_once_the_server_is_back_and_kept_here_once_it_is_gone(
-    shop: Shop, first: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: Built, first: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     home = tmp_path / "mlflow"
@@ -54,20 +69,20 @@ def test_a_run_is_sent_once_the_server_is_back_and_kept_here_once_it_is_gone(
     with answering(command, tmp_path, "health") as (url, _):
         uri = url.replace("http://", "http://ana:secret@")
         store = open_store(uri, home=home, note=notes.append)
-        sent, said = train_shop(shop.spec, shop.warehouse, store, note=notes.append, **FEW)
+        sent, said = train_shop(built.spec, built.warehouse, store, note=notes.append, **FEW)
         assert [line for line in said if "fitting" in line] == []
         assert "logging logistic" in said
         assert (sent.store, notes) == (store, [])
         assert sent.comparison == first.comparison
-        assert compare_run(shop.spec, store).run == sent.run
+        assert compare_run(built.spec, store).run == sent.run
         assert fetch_scorer(store, "shop", "logistic") is not None
         with pytest.raises(TrackingError, match="run 'nope' holds no comparison"):
             read_comparison(store, "shop", "nope")
     # It answered when it was asked, and is gone when the run is to be sent.
-    kept, said = train_shop(shop.spec, shop.warehouse, store, note=notes.append, **FEW)
+    kept, said = train_shop(built.spec, built.warehouse, store, note=notes.append, **FEW)
     assert [line for line in said if "fitting" in line] == []
     assert kept.store == local_store(home)
-    assert compare_run(shop.spec, kept.store, run=kept.run).comparison == first.comparison
+    assert compare_run(built.spec, kept.store, run=kept.run).comparison == first.comparison
     (note,) = notes
     assert f"the run is kept in {home / 'mlflow.db'} instead" in note
     assert "run the same command again to send it" in note
@@ -75,7 +90,7 @@ def test_a_run_is_sent_once_the_server_is_back_and_kept_here_once_it_is_gone(
 
 
 def test_a_store_lost_halfway_leaves_the_run_here_whole(
-    shop: Shop, first: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: Built, first: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # A database by another name than the local store's stands for the remote one.
@@ -91,7 +106,7 @@ def test_a_store_lost_halfway_leaves_the_run_here_whole(
 
     monkeypatch.setattr(log, "_log_model", failing)
     notes: list[str] = []
-    kept, _ = train_shop(shop.spec, shop.warehouse, remote, note=notes.append, **FEW)
+    kept, _ = train_shop(built.spec, built.warehouse, remote, note=notes.append, **FEW)
     assert "Connection reset by peer" in notes[0]
     assert kept.store == local_store(tmp_path / "mlflow")
     assert not (tmp_path / "mlruns").exists()  # where MLflow by itself would write

@@ -30,8 +30,10 @@ from .cluster import Cluster
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Rows are few: a stage of one task each, interpreted rather than compiled.
+# Rows are few: they are interpreted rather than compiled, in stages that are not planned again.
 SETTINGS = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "2",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.ui.showConsoleProgress": "false",
