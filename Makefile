@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SPARK := $(VENV)/.spark
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode
+UV := $(BIN)/uv --system-certs pip install --quiet --python $(BIN)/python --compile-bytecode
 OLIST ?= ../shared/data/olist
 
 # PYTHON=... chooses the interpreter; otherwise the first of these that is new enough.
