@@ -91,7 +91,7 @@ def ranking_model() -> Any:
 
     from ..serving import Served
 
-    class RankingModel(PythonModel):  # type: ignore[misc]
+    class RankingModel(PythonModel):  # type: ignore[misc]  # of a library that is not followed
         """A saved scorer of whyrank."""
 
         def load_context(self, context: Any) -> None:
