@@ -61,11 +61,11 @@ test-spark: $(SPARK)  ## a Spark cluster on this machine; needs Java 17 or 21
 		-W ignore::pytest.PytestUnraisableExceptionWarning
 
 test-slow: $(STAMP)  ## the longer simulations and kills, before a release
-	@echo "the longer simulations and kills: about a quarter of an hour on two cores"
+	@echo "the longer simulations and kills: longer than make test takes"
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not spark"
 
 test-faults: $(SPARK)  ## plants faults one by one, and demands that the tests catch them
-	@echo "67 faults: about three quarters of an hour, of which Spark's take half"
+	@echo "each fault takes from a second to minutes; --only KIND plants some (python -m tests.planted_faults)"
 	$(BIN)/python -m tests.planted_faults
 
 lint: $(STAMP)  ## ruff, mypy, import layers, no package host named

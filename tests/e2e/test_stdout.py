@@ -44,11 +44,13 @@ COMMANDS = (
     ("build", "--full", "--out", "features.csv"),
     ("score", "--top", "5"),
     ("explain", "u1"),
+    ("doctor",),
     ("init", "events.csv", "--target", "page_view"),
 )
 
 
-def test_no_command_lets_a_progress_bar_onto_standard_output(home: Home) -> None:
+def test_no_progress_bar_is_on_standard_output(home: Home) -> None:
+    """Of the commands that need no training."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("WHYRANK_")}
     code = INTERACTIVE.replace("COMMANDS", repr(COMMANDS))
     done = subprocess.run(
