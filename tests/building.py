@@ -1,7 +1,8 @@
 """Models made by whyrank's own runner in this process, in place of dbt in another.
 
 dbt takes four seconds for models that need less than two. They are the same files, and that both
-make the same tables is tested (tests/pipeline/test_build.py, tests/engines, tests/spark): where a build is only a means, it is made this way. Tests of builds ask for the fixture `dbt`.
+make the same tables is tested (tests/pipeline/test_build.py, tests/engines, tests/spark). Where a
+build is only a means, it is made this way; tests of builds ask for the fixture `dbt`.
 """
 
 from __future__ import annotations
