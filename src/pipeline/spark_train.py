@@ -140,25 +140,21 @@ class _ClusterTrainer:
         """Return the training rows, what their texts are worth, and how many there are of each
         class; texts are worth what all users say, and by part what the users outside of it say.
         """
-        from pyspark.sql.functions import count, lit
-        from pyspark.sql.functions import sum as total
-
         plan = self.course.plan
         rows = self._rows()
-        found = rows.agg(count(lit(1)), total("label")).collect()[0]
-        counts = (int(found[0]), int(found[1] or 0))
+        counts, tallies = _tallies(rows, plan.texts)
         if counts[1] in {0, counts[0]}:
             raise DataError(
                 f"{counts[1]:,} of {counts[0]:,} rows of the training snapshots reached the "
                 "target: a scorer learns from both kinds; load more history, lengthen the "
                 "horizon, or choose a later --as-of"
             )
-        texts, by_part = [], []
-        for name in plan.texts:
-            tally = _tally(rows, name)
-            texts.append(_worth(name, tally))
-            by_part.append([_worth_of_others(name, tally, part) for part in range(PARTS)])
-        return rows, Encoding(plan.numbers, tuple(texts)), by_part, counts
+        texts = tuple(_worth(name, tallies[name]) for name in plan.texts)
+        by_part = [
+            [_worth_of_others(name, tallies[name], part) for part in range(PARTS)]
+            for name in plan.texts
+        ]
+        return rows, Encoding(plan.numbers, texts), by_part, counts
 
     def _rows(self) -> DataFrame:
         """Return a row for each user of the population and training date: features and label.
@@ -210,31 +206,45 @@ class _ClusterTrainer:
         return estimator.fit(matrix).get_booster()
 
 
-def _tally(rows: DataFrame, name: str) -> Tally:
-    """Count rows and positives by text and part, the most frequent texts by themselves.
+def _tallies(rows: DataFrame, names: Sequence[str]) -> tuple[tuple[int, int], dict[str, Tally]]:
+    """Count rows and positives: of all, and by text and part, of each text feature.
 
-    A null counts as the text "", and what the rest say together as None: of a text with few rows
-    little is known, and its worth is nearly the mean.
+    A feature's most frequent texts are counted by themselves, a null as the text "". The rest count
+    together as None: of a text with few rows little is known, and its worth is nearly the mean.
+    The rows are read once for all features.
     """
-    from pyspark.sql.functions import coalesce, col, count, lit
+    from pyspark.sql import Window
+    from pyspark.sql.functions import array, coalesce, col, count, explode, lit, row_number, struct
     from pyspark.sql.functions import sum as total
 
-    said = coalesce(rows[in_backticks(name)], lit("")).alias("text")
-    counts = rows.groupBy(said, "_part").agg(
+    # Place -1 is that of no feature: the rows themselves.
+    said = [struct(lit(-1).alias("place"), lit("").alias("text"))]
+    for place, name in enumerate(names):
+        text = coalesce(rows[in_backticks(name)], lit(""))
+        said.append(struct(lit(place).alias("place"), text.alias("text")))
+    each = rows.select("_part", "label", explode(array(*said)).alias("said"))
+    counts = each.groupBy("said.place", "said.text", "_part").agg(
         count(lit(1)).alias("rows"), total("label").alias("positives")
     )
-    sizes = counts.groupBy("text").agg(total("rows").alias("size"))
-    kept = sizes.orderBy(col("size").desc(), "text").limit(MOST_TEXTS)
-    known = kept.select("text", col("text").alias("known"))
+    sizes = counts.groupBy("place", "text").agg(total("rows").alias("size"))
+    by_size = Window.partitionBy("place").orderBy(col("size").desc(), "text")
+    kept = sizes.withColumn("nth", row_number().over(by_size)).where(col("nth") <= MOST_TEXTS)
+    known = kept.select("place", "text", col("text").alias("known"))
     found = (
-        counts.join(known, "text", "left")
-        .groupBy("known", "_part")
+        counts.join(known, ["place", "text"], "left")
+        .groupBy("place", "known", "_part")
         .agg(total("rows").alias("rows"), total("positives").alias("positives"))
-    )
-    return [
-        (row["known"], int(row["_part"]), int(row["rows"]), int(row["positives"]))
-        for row in found.collect()
-    ]
+    ).collect()
+    whole = [row for row in found if row["place"] < 0]
+    tallies: dict[str, Tally] = {
+        name: [
+            (row["known"], int(row["_part"]), int(row["rows"]), int(row["positives"]))
+            for row in found
+            if row["place"] == place
+        ]
+        for place, name in enumerate(names)
+    }
+    return (sum(int(r["rows"]) for r in whole), sum(int(r["positives"]) for r in whole)), tallies
 
 
 def _matrix(

@@ -35,6 +35,8 @@ MEANING: Final[Mapping[str, str]] = {
     "spark.sql.catalogImplementation": "in-memory",
     # A table that a killed run left behind is written over.
     "spark.sql.legacy.allowNonEmptyLocationInCTAS": "true",
+    # The most frequent of many (10,000 texts of a feature) are found in each part first.
+    "spark.sql.optimizer.windowGroupLimitThreshold": "10000",
     "spark.ui.enabled": "false",
     # A training that lost a worker's cores for good is told so within a minute.
     "spark.scheduler.barrier.maxConcurrentTasksCheck.interval": "5s",

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 from whyrank.pipeline.spark_places import placed, shares_below
-from whyrank.pipeline.spark_train import HALF, _tally, half_of
+from whyrank.pipeline.spark_train import HALF, _tallies, half_of
 from whyrank.pipeline.standing import _share_below
 from whyrank.warehouse.spark_session import SparkConnection, slots
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark")]
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-parity")]
 N = 5000
 
 
@@ -53,17 +53,26 @@ def test_rare_texts_are_counted_together(
     """The two most frequent by themselves, null as an empty text; the rest as one without name."""
     monkeypatch.setattr("whyrank.pipeline.spark_train.MOST_TEXTS", 2)
     rng = np.random.default_rng(12)
-    texts = rng.choice(["web", "app", "mail", None], N, p=[0.5, 0.1, 0.15, 0.25])
-    rows = users.assign(text=texts, _part=np.arange(N) % 5, label=rng.integers(0, 2, N))
-    found = _tally(spark.session.createDataFrame(rows[["text", "_part", "label"]]), "text")
-    named = rows["text"].fillna("").map({"web": "web", "": ""}).where(lambda text: text.notna())
-    grouped = rows["label"].groupby([named.fillna("rest"), rows["_part"]])
-    expected = [
-        (None if text == "rest" else text, part, len(labels), int(labels.sum()))
-        for (text, part), labels in grouped
-    ]
-    assert sorted(found, key=str) == sorted(expected, key=str)
-    assert len(found) == 15
+    texts = {
+        "text": (["web", "app", "mail", None], [0.5, 0.1, 0.15, 0.25], {"web", ""}),
+        "place": (["", "x", "y"], [0.2, 0.5, 0.3], {"x", "y"}),  # called as the tally's own column
+    }
+    rows = users.assign(_part=np.arange(N) % 5, label=rng.integers(0, 2, N))
+    for name, (values, shares, _) in texts.items():
+        rows[name] = rng.choice(np.array(values, dtype=object), N, p=shares)
+    frame = spark.session.createDataFrame(rows[[*texts, "_part", "label"]])
+    counts, tallies = _tallies(frame, list(texts))
+    assert counts == (N, int(rows["label"].sum()))
+    for name, (_, _, kept) in texts.items():
+        said = rows[name].fillna("")
+        grouped = rows["label"].groupby([said.where(said.isin(kept), "rest"), rows["_part"]])
+        expected = [
+            (None if text == "rest" else text, part, len(labels), int(labels.sum()))
+            for (text, part), labels in grouped
+        ]
+        assert sorted(tallies[name], key=str) == sorted(expected, key=str)
+        assert len(tallies[name]) == 15
+    assert _tallies(frame, []) == (counts, {})
 
 
 def test_shares_below_a_point(spark: SparkConnection, users: pd.DataFrame) -> None:
