@@ -294,7 +294,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "    if built_load is None or replaces_days:\n",
         "    if built_load is None:\n",
         "test-spark",
-        ("tests/spark/test_kills.py::test_a_driver_is_killed_while_days_are_put_aside",),
+        ("tests/spark/test_days.py::test_a_driver_is_killed_while_days_are_put_aside",),
     ),
     Fault(
         "spark: a key that several parts share has a rank in each",

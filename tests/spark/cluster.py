@@ -13,13 +13,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
-DEFAULTS = """\
+# A JVM of a few minutes: compiled quickly rather than well, one collector's thread, and files'
+# permissions set (a process each, without Hadoop's own library) by the lighter way to start one.
+SHORT = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# Without it Spark starts a task for each day's folder to see what is in it.
+LISTED_BY_THE_DRIVER = {"spark.sql.sources.parallelPartitionDiscovery.threshold": "10000"}
+DEFAULTS = f"""\
 spark.driver.memory 1g
 spark.executor.memory 1g
 spark.sql.shuffle.partitions 4
 spark.network.timeout 60s
-spark.driver.extraJavaOptions -XX:TieredStopAtLevel=1
-spark.executor.extraJavaOptions -XX:TieredStopAtLevel=1
+{" ".join(*LISTED_BY_THE_DRIVER.items())}
+spark.driver.extraJavaOptions {SHORT} -Djdk.lang.Process.launchMechanism=VFORK
+spark.executor.extraJavaOptions {SHORT} -Djdk.lang.Process.launchMechanism=VFORK
 """
 
 
@@ -45,6 +51,8 @@ class Cluster:
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_CONF_DIR": str(conf),
             "SPARK_LOCAL_DIRS": str(folder / "local"),
+            "SPARK_DAEMON_JAVA_OPTS": SHORT,
+            "SPARK_LAUNCHER_OPTS": SHORT,
             # Nothing may follow the machine's zone, least of all the night of a change of hour.
             "TZ": "America/New_York",
         }

@@ -11,7 +11,8 @@ import pytest
 from whyrank.warehouse.spark_session import SparkConnection
 
 from .cluster import Cluster, running
-from .sharing import forget, sharing
+from .sharing import Lending, forget
+from .worlds import Learned, learn
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -32,10 +33,23 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def shared(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def lending(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lending]:
+    """Give what lends the one session on the cluster."""
+    lent = Lending(cluster, tmp_path_factory.mktemp("warehouse"))
+    yield lent
+    lent.end()
+
+
+@pytest.fixture(scope="module")
+def shared(lending: Lending) -> SparkSession:
     """Give the one session that all tests of a group use on the cluster."""
-    with sharing(cluster, tmp_path_factory.mktemp("warehouse")) as session:
-        yield session
+    return lending.lend()
+
+
+@pytest.fixture(scope="module")
+def apart(lending: Lending) -> None:
+    """See to it that this process has no session, so that a test may open its own."""
+    lending.end()
 
 
 @pytest.fixture
@@ -43,3 +57,12 @@ def spark(shared: SparkSession) -> SparkConnection:
     """Give a connection to the cluster, which nothing is in."""
     forget(shared)
     return SparkConnection(shared)
+
+
+@pytest.fixture(scope="session")
+def learned(
+    cluster: Cluster, lending: Lending, tmp_path_factory: pytest.TempPathFactory
+) -> Learned:
+    """Give one log in a warehouse on the cluster and one here, and a training in each."""
+    lending.lend()
+    return learn(cluster.master, tmp_path_factory.mktemp("learned"))

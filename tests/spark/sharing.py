@@ -2,7 +2,8 @@
 
 A driver that starts needs 15 seconds and half a minute more until its code is compiled. Tests that
 look at what Spark makes share one; it forgets its tables wherever whyrank would have ended it.
-Tests of how drivers start, end and are lost run the command line (`running.whyrank`).
+Tests of how drivers start, end and are lost run the command line (`running.whyrank`), and ask for
+the fixture `apart`: a process has one session at a time.
 """
 
 from __future__ import annotations
@@ -25,30 +26,51 @@ from whyrank.cli import app
 from whyrank.warehouse import dbt_process, dbt_run, spark, spark_session
 from whyrank.warehouse.spark_session import end_session, open_session
 
-from .cluster import Cluster
+from .cluster import LISTED_BY_THE_DRIVER, Cluster
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 # Rows are few: they are interpreted rather than compiled, in stages that are not planned again.
+# Files are many, one a day: the driver lists them, and none has a checksum in a file beside it.
 SETTINGS = {
+    **LISTED_BY_THE_DRIVER,
+    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
+    "spark.sql.files.minPartitionNum": "1",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.ui.showConsoleProgress": "false",
 }
 
 
-@contextmanager
-def sharing(cluster: Cluster, folder: Path) -> Iterator[SparkSession]:
-    """Give one session to all that ask for one on this cluster's master, until the end."""
-    own = {**SETTINGS, "spark.sql.warehouse.dir": str(folder)}
-    session = open_session(cluster.master, own)
+class Lending:
+    """A session that is opened when it is asked for, and kept until somebody needs to be apart."""
 
-    def opened(master: str, settings: Mapping[str, str]) -> SparkSession:
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self._cluster, self._folder = cluster, folder
+        self._open = contextlib.ExitStack()
+        self._session: SparkSession | None = None
+
+    def lend(self) -> SparkSession:
+        if self._session is None:
+            self._session = self._open.enter_context(sharing(self._cluster.master, self._folder))
+        return self._session
+
+    def end(self) -> None:
+        self._open.close()
+        self._session = None
+
+
+@contextmanager
+def sharing(master: str, folder: Path) -> Iterator[SparkSession]:
+    """Give one session to all in this process that ask for one on a master, until the end."""
+    session = open_session(master, {**SETTINGS, "spark.sql.warehouse.dir": str(folder)})
+
+    def opened(asked: str, settings: Mapping[str, str]) -> SparkSession:
         del settings  # of the folder of tables without a place of their own, which whyrank's have
-        assert master == cluster.master, "another master needs a process of its own"
+        assert asked == master, "another master needs a session of its own"
         forget(session)
         return session
 

@@ -1,8 +1,18 @@
-"""Builds of what changed: whole days are replaced, and the tables are those of DuckDB's builds."""
+"""Builds of what changed: whole days are replaced, and the tables are those of DuckDB's builds.
+
+The last test kills a driver, a real one on a cluster of its own, while days are put aside.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -14,15 +24,23 @@ from whyrank.pipeline.ingest import ingest
 from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.published import read_published
 
-from .cluster import Cluster, free_port
-from .days import DATES, SPEC, check_marts, inodes, loads, modes
+from .cluster import Cluster, free_port, running
+from .days import DATES, SPEC, check_marts, inodes, loads, modes, random_events
 
 pytestmark = [
     pytest.mark.spark,
-    pytest.mark.xdist_group("spark"),
+    pytest.mark.xdist_group("spark-days"),
     pytest.mark.usefixtures("shared"),
 ]
 FIRST_DAY = "user_days/day=2026-03-01"
+ROOT = Path(__file__).parents[2]
+BUILD = """
+import sys
+from tests.spark.days import DATES, SPEC
+from whyrank.pipeline.build import build
+from whyrank.warehouse.engine import open_warehouse
+build(SPEC, open_warehouse(sys.argv[1]), as_of=DATES)
+"""
 
 
 @dataclass(frozen=True)
@@ -80,3 +98,43 @@ def test_a_build_that_cannot_start_costs_nothing(world: World) -> None:
     build(SPEC, world.there, as_of=DATES)
     assert modes(world.there)[3:] == ["snapshots"]
     check_marts(world.here, world.marts)
+
+
+def test_a_driver_is_killed_while_days_are_put_aside(
+    cluster: Cluster, world: World, tmp_path: Path
+) -> None:
+    """What was published stays, and the next build makes all anew, equal to DuckDB's.
+
+    The driver has a worker of its own, which outlives it.
+    """
+    shutil.copytree(world.there.files, tmp_path / "spark")
+    shutil.copy(world.here.path, tmp_path / "here.duckdb")
+    here = open_warehouse(f"duckdb:///{tmp_path}/here.duckdb")
+    there = open_warehouse(f"{cluster.master}?folder={tmp_path}/spark")
+    late = replace(random_events(8)[0], event_id="late", event_time=datetime(2026, 3, 4, 12))
+    frame([late]).to_parquet(tmp_path / "late.parquet")
+    for warehouse in (here, there):
+        ingest(SPEC, warehouse, events=tmp_path / "late.parquet")
+    before = read_published(there, SPEC.name)
+    marts = tmp_path / "spark" / "marts" / "tiny_marts"
+    day = marts / "sessions" / "session_start_day=2026-03-04"
+    old = inodes(day)
+    assert old
+    with running(tmp_path / "own", workers=1) as own:
+        process = subprocess.Popen(
+            [sys.executable, "-c", BUILD, f"{own.master}?folder={tmp_path}/spark"], cwd=ROOT,
+            text=True, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            env={**os.environ, **own.settings},
+        )  # fmt: skip
+        while not inodes(day) - old:  # the day was put aside, and is written anew
+            assert process.poll() is None, process.communicate()[1][-2000:]
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.02)
+        os.killpg(process.pid, signal.SIGKILL)  # with dbt and the JVM: a machine without power
+        process.communicate()
+        assert read_published(there, SPEC.name) == before
+        assert before.snapshot(DATES[0]).exists()
+        build(SPEC, here, as_of=DATES, full=True)
+        build(SPEC, there, as_of=DATES)
+    assert modes(there)[-2:] == ["touched", "full"]
+    check_marts(here, marts)

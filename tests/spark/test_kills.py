@@ -1,218 +1,153 @@
-"""A driver is killed in the middle of a build; a worker in one of a build, training and scoring.
+"""A worker is killed in the middle of a build, a training and a scoring.
 
 What was under way ends well or says in one line what happened; the next run ends well; and what it
-makes is what an undisturbed run made. What is disturbed are commands, with drivers and a cluster of
-their own; what they are compared with, and the run after them, share a session on another cluster.
+makes is what an undisturbed run made. The driver is the one that tests share: a worker is a group
+of processes of its own. A driver that is killed: test_days.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from tests.features.worlds import frame
 from tests.parity import check_rows, in_order
+from whyrank.cli import app
 from whyrank.features.matrix import Snapshot
 from whyrank.models.learned import LearnedScorer
-from whyrank.pipeline.build import build
-from whyrank.pipeline.ingest import ingest
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.pipeline.score import score
+from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.published import read_published
+from whyrank.warehouse.spark_session import slots
 
-from .cluster import Cluster, running
-from .days import DATES, SPEC, check_marts, inodes, loads, modes, random_events
-from .running import COMMAND
-from .sharing import sharing, whyrank
+from .cluster import Cluster
+from .sharing import whyrank
+from .worlds import CANDIDATES, SAMPLE, Learned
 
-pytestmark = [
-    pytest.mark.spark,
-    pytest.mark.xdist_group("spark-processes"),
-    pytest.mark.usefixtures("calm_session"),
-]
-TRAIN = ("train", "--candidates", "recency,xgboost", "--folds", "1")
-ROOT = Path(__file__).parents[2]
-BUILD = """
-import sys
-from tests.spark.days import DATES, SPEC
-from whyrank.pipeline.build import build
-from whyrank.warehouse.engine import open_warehouse
-build(SPEC, open_warehouse(sys.argv[1]), as_of=DATES)
-"""
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-learned")]
 
 
-@pytest.fixture(scope="module")
-def calm_session(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Share a session on the cluster that nothing happens to."""
-    with sharing(cluster, tmp_path_factory.mktemp("calm-session")):
-        yield
+class Storm:
+    """A cluster that loses a worker while a command runs in this process, and gets another."""
 
+    def __init__(self, cluster: Cluster, session: SparkSession) -> None:
+        self.cluster, self.session = cluster, session
 
-@pytest.fixture(scope="module")
-def own(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Give a cluster whose workers may be killed, for commands."""
-    with running(tmp_path_factory.mktemp("own")) as found:
-        yield found
+    def over(self, folder: Path, words: Iterable[str], reached: Callable[[], bool]) -> bool:
+        """Kill a worker when a command reaches a point; return whether it ended well.
 
+        If not, it has to say why in one line.
+        """
+        ended, killed = threading.Event(), threading.Event()
 
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("log")
-    whyrank(folder, "generate", "--spec", "saas", "--users", "3000", "--days", "150",
-            "--out", "log.parquet")  # fmt: skip
-    return folder / "log.parquet"
+        def kill() -> None:
+            while not ended.wait(0.02):
+                if reached():
+                    self.cluster.kill_worker()
+                    if not ended.is_set():
+                        killed.set()
+                    return
 
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            with contextlib.chdir(folder):
+                done = CliRunner().invoke(app, list(words))
+        finally:
+            ended.set()
+            killer.join()
+        assert killed.is_set(), f"the point was not reached: {done.output[-2000:]}"
+        if done.exit_code:
+            assert isinstance(done.exception, SystemExit), done.exception  # and no traceback
+            assert done.stderr.strip().splitlines()[-1].startswith("error: "), done.stderr
+        self._calm()
+        return done.exit_code == 0
 
-def until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
-    """Wait until a point is reached, which must be before the process ends."""
-    while not reached():
-        assert process.poll() is None, process.communicate()[1][-2000:]
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.02)
-    assert process.poll() is None, "the point was reached too late"
-
-
-def killed_at(
-    cluster: Cluster, folder: Path, words: tuple[str, ...], reached: Callable[[], bool]
-) -> bool:
-    """Run a command, kill a worker when a point is reached; return whether it ended well.
-
-    If not, it has to say why in one line.
-    """
-    process = subprocess.Popen(
-        [*COMMAND, *words], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, **cluster.settings},
-    )  # fmt: skip
-    until(process, reached)
-    cluster.kill_worker()
-    _, said = process.communicate()
-    if process.returncode:
-        lines = said.strip().splitlines()
-        assert "Traceback" not in said, said[-2000:]
-        assert lines[-1].startswith("error: "), said[-2000:]
-    cluster.add_worker()
-    cluster.wait()
-    return process.returncode == 0
-
-
-def published(url: str) -> dict[str, list[tuple[object, ...]]]:
-    build = read_published(open_warehouse(url), "saas")
-    with duckdb.connect() as con:
-        return {
-            path.name: in_order(con.execute(f"select * from '{path}'").fetchall())
-            for path in sorted(build.folder.glob("*.parquet"))
-        }
-
-
-def scores(folder: Path) -> list[tuple[object, ...]]:
-    with duckdb.connect() as con:
-        return con.execute(
-            "select * exclude (run_id) "
-            f"from '{folder}/spark/saas/scores/*.parquet/*.parquet' order by rank"
-        ).fetchall()
+    def _calm(self) -> None:
+        """Start a worker, and wait until the session has its core."""
+        self.cluster.add_worker()
+        self.cluster.wait()
+        deadline = time.monotonic() + 600
+        while slots(self.session) != len(self.cluster.workers):
+            assert time.monotonic() < deadline
+            threading.Event().wait(0.1)
 
 
 def test_a_worker_is_lost(
-    cluster: Cluster, own: Cluster, log: Path, tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster, shared: SparkSession, learned: Learned, tmp_path: Path
 ) -> None:
-    calm, stormy = tmp_path_factory.mktemp("calm"), tmp_path_factory.mktemp("stormy")
-    users = log.with_name("log_users.parquet")
-
-    def words(on: Cluster, folder: Path, *verb: str) -> tuple[str, ...]:
-        return (*verb, "--spec", "saas", "--warehouse", f"{on.master}?folder={folder}/spark")
-
-    def disturbed(verb: tuple[str, ...], reached: Callable[[], bool]) -> bool:
-        return killed_at(own, stormy, words(own, stormy, *verb), reached)
-
-    # Both are scored by the scorer that was trained undisturbed.
-    score = ("score", "--scorer", "xgboost", "--top", "5", "--out", "top.csv")
-    score += ("--tracking", f"sqlite:///{calm}/mlflow/mlflow.db")
-    for folder in (calm, stormy):
-        load = ("ingest", str(log), "--users-file", str(users))
-        whyrank(folder, *words(cluster, folder, *load))
-    for verb in (("build",), TRAIN, score):
-        whyrank(calm, *words(cluster, calm, *verb))
-
-    marts = stormy / "spark" / "marts" / "saas_marts"
-    disturbed(("build",), (marts / "sessions").exists)
-    whyrank(stormy, *words(cluster, stormy, "build"))
-    kept = stormy / "spark" / "saas" / "training"
+    storm = Storm(cluster, shared)
+    there = open_warehouse(f"{cluster.master}?folder={tmp_path}/spark&sample={SAMPLE}")
+    on = ("--spec", str(learned.spec_file), "--warehouse", f"{there.name}&sample={SAMPLE}")
+    load = (str(learned.events), "--users-file", str(learned.users))
+    whyrank(tmp_path, "ingest", *load, *on)
+    files = tmp_path / "spark"
+    build = ("build", *on)
+    if not storm.over(tmp_path, build, (files / "marts" / "saas_marts" / "sessions").exists):
+        whyrank(tmp_path, *build)
+    same_files(learned.there, there)
+    train = ("train", "--candidates", ",".join(CANDIDATES), "--folds", "1", *on)
+    kept = files / "saas" / "training"
     # The floor is kept: the next one is being fitted.
-    disturbed(TRAIN, lambda: bool(list(kept.glob("*/test-*/recency"))))
-    whyrank(stormy, *words(cluster, stormy, *TRAIN))
-    parts = stormy / "spark" / "saas" / "scores"
-    ended = disturbed(score, lambda: bool(list(parts.glob("written/*/*"))))
-    if ended:  # in spite of it
-        assert scores(stormy) == scores(calm)
-    whyrank(stormy, *words(cluster, stormy, *score))
-
-    here, there = (
-        published(f"{cluster.master}?folder={folder}/spark") for folder in (calm, stormy)
-    )
-    assert here.keys() == there.keys()
-    for name, rows in here.items():
-        check_rows(name, rows, there[name])
-    one, other = scores(calm), scores(stormy)
+    storm.over(tmp_path, train, lambda: bool(list(kept.glob("*/test-*/recency"))))
+    whyrank(tmp_path, *train)  # takes over what was fitted
+    same_files(learned.there, there)
+    same_scorers(learned, there)
+    # By the scorer that was trained undisturbed, here and there.
+    chosen = ("score", "--scorer", "xgboost", "--top", "5", "--out", "top.csv", *on)
+    chosen += ("--tracking", f"sqlite:///{learned.folder}/mlflow-there/mlflow.db")
+    written = files / "saas" / "scores" / "written"
+    if not storm.over(tmp_path, chosen, lambda: bool(list(written.glob("*/*")))):
+        whyrank(tmp_path, *chosen)
+    day = read_published(there, "saas").as_of_dates[-1]
+    score(
+        learned.spec, learned.there, as_of=day, top=5, out=tmp_path / "calm" / "top.csv",
+        scorer="xgboost", store=learned.stores["there"],
+    )  # fmt: skip
+    one, other = (scores(warehouse, day) for warehouse in (learned.there, there))
     assert len(one) > 1000
     assert one == other
-    fits = [trained(folder) for folder in (calm, stormy)]
-    assert fits[0].about == fits[1].about
-    table = Snapshot.read(last_snapshot(calm), fits[0].features)
-    ranks = [np.argsort(np.argsort(fit.margin(table), kind="stable")) for fit in fits]
+
+
+def same_files(calm: Warehouse, stormy: Warehouse) -> None:
+    """Compare every published table but snapshots that only one of them has."""
+    here, there = (read_published(warehouse, "saas").folder for warehouse in (calm, stormy))
+    names = {path.name for path in there.glob("*.parquet")}
+    assert read_published(stormy, "saas").snapshot().name in names
+    assert names <= {path.name for path in here.glob("*.parquet")}
+    with duckdb.connect() as con:
+        for name in sorted(names):
+            both = [
+                in_order(con.execute(f"select * from '{folder / name}'").fetchall())
+                for folder in (here, there)
+            ]
+            check_rows(name, *both)
+
+
+def same_scorers(learned: Learned, stormy: Warehouse) -> None:
+    trained = sorted((stormy.files / "saas" / "training").glob("*/test-*/xgboost"))
+    calm = learned.scorer("there")
+    fit = LearnedScorer.load(max(trained, key=lambda path: path.parent.name))
+    assert fit.about == calm.about
+    table = Snapshot.read(read_published(learned.there, "saas").snapshot(), fit.features)
+    ranks = [np.argsort(np.argsort(each.margin(table), kind="stable")) for each in (fit, calm)]
     # Two trainings add up in another order; other seeds give 0.979 and more (test_learned).
     assert np.corrcoef(ranks[0], ranks[1])[0, 1] > 0.97
 
 
-def test_a_driver_is_killed_while_days_are_put_aside(
-    cluster: Cluster, own: Cluster, tmp_path: Path
-) -> None:
-    """What was published stays, and the next build makes all anew, equal to DuckDB's."""
-    here = open_warehouse(f"duckdb:///{tmp_path}/here.duckdb")
-    there = open_warehouse(f"{cluster.master}?folder={tmp_path}/spark")
-    late = replace(random_events(8)[0], event_id="late", event_time=datetime(2026, 3, 4, 12))
-    log = [event for part in loads(7) for event in part]
-    for name, part in (("log", log), ("late", [late])):
-        frame(part).to_parquet(tmp_path / f"{name}.parquet")
-        for warehouse in (here, there):
-            ingest(SPEC, warehouse, events=tmp_path / f"{name}.parquet")
-        if name == "log":
-            build(SPEC, there, as_of=DATES)
-    before = read_published(there, SPEC.name)
-    marts = tmp_path / "spark" / "marts" / "tiny_marts"
-    day = marts / "sessions" / "session_start_day=2026-03-04"
-    old = inodes(day)
-    assert old
-    process = subprocess.Popen(
-        [sys.executable, "-c", BUILD, f"{own.master}?folder={tmp_path}/spark"], cwd=ROOT, text=True,
-        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        env={**os.environ, **own.settings},
-    )  # fmt: skip
-    until(process, lambda: bool(inodes(day) - old))  # the day was put aside, and is written anew
-    os.killpg(process.pid, signal.SIGKILL)  # with dbt and the JVM: a machine that lost its power
-    process.communicate()
-    assert read_published(there, SPEC.name) == before
-    assert before.snapshot(DATES[0]).exists()
-    build(SPEC, here, as_of=DATES, full=True)
-    build(SPEC, there, as_of=DATES)
-    assert modes(there)[-2:] == ["touched", "full"]
-    check_marts(here, marts)
-
-
-def trained(folder: Path) -> LearnedScorer:
-    fits = (folder / "spark" / "saas" / "training").glob("*/test-*/xgboost")
-    return LearnedScorer.load(max(fits, key=lambda fit: fit.parent.name))
-
-
-def last_snapshot(folder: Path) -> Path:
-    url = f"spark://local?folder={folder}/spark"
-    return read_published(open_warehouse(url), "saas").snapshot()
+def scores(warehouse: Warehouse, day: date) -> list[tuple[object, ...]]:
+    files = warehouse.files / "saas" / "scores" / f"{day}.parquet" / "*.parquet"
+    with duckdb.connect() as con:
+        return con.execute(f"select * exclude (run_id) from '{files}' order by rank").fetchall()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
-from importlib.resources import files
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -14,117 +12,50 @@ import pytest
 from scipy.stats import t as student_t
 
 from tests.csv_rows import csv_rows
-from tests.spark.cluster import Cluster
 from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import Trainer, TrainingData
 from whyrank.models.encoding import fit_encoding
-from whyrank.models.learned import LearnedScorer
-from whyrank.pipeline.build import build
-from whyrank.pipeline.generate import generate
-from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.score import explain, score
 from whyrank.pipeline.spark_train import _worth, half_of
-from whyrank.pipeline.train import Training, train
 from whyrank.pipeline.training_data import read_labelled, stack
-from whyrank.spec.load import load_spec
-from whyrank.spec.model import Spec
-from whyrank.tracking import Store, open_store, promote
-from whyrank.warehouse.engine import Warehouse, open_warehouse
+from whyrank.tracking import promote
+from whyrank.warehouse.engine import Warehouse
 from whyrank.warehouse.sample import in_sample
 from whyrank.warehouse.spark import SparkWarehouse
 
+from .worlds import Learned
+
 pytestmark = [
     pytest.mark.spark,
-    pytest.mark.xdist_group("spark"),
+    pytest.mark.xdist_group("spark-learned"),
     pytest.mark.usefixtures("shared"),
 ]
-CANDIDATES = ["recency", "xgboost"]
-SAMPLE = 2500  # of 4,000 users
-# Features may be called as columns are that scores pass through.
-RENAMED = {
-    "page_views_30d": "hundredths",
-    "pricing_views_30d": "margin",
-    "active_days_30d": "probability",
-    "repeat_session_rate": "code",
-    "bounce_rate": "part",
-    "logins_30d": "reached",
-    "sessions_30d": "place",
-    "session_events": "decile",
-    "spam_share": "below",
-}
 
 
-@dataclass(frozen=True)
-class World:
-    """One log in two warehouses, and a training in each."""
-
-    spec: Spec
-    here: Warehouse
-    there: Warehouse
-    stores: dict[str, Store]
-    trained: dict[str, Training]
-    folder: Path
-
-
-@pytest.fixture(scope="module")
-def world(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> World:
-    folder = tmp_path_factory.mktemp("learned")
-    spec = load_spec(str(renamed(folder)))
-    here = open_warehouse(f"duckdb:///{folder}/here.duckdb")
-    there = open_warehouse(f"{cluster.master}?folder={folder}/spark&sample={SAMPLE}")
-    made = generate(spec, folder / "events.parquet", users=4000, seed=3, days=150)
-    stores, trained = {}, {}
-    for name, warehouse in (("here", here), ("there", there)):
-        ingest(spec, warehouse, events=made.events, users=made.users)
-        build(spec, warehouse)
-        stores[name] = open_store(home=folder / f"mlflow-{name}")
-        trained[name] = train(
-            spec, warehouse, stores[name], candidates=CANDIDATES, folds=1, n_boot=60
-        )
-    return World(spec, here, there, stores, trained, folder)
-
-
-def renamed(folder: Path) -> Path:
-    """Return a file of the spec saas with some features called otherwise."""
-    text = (files("whyrank.spec") / "saas.toml").read_text(encoding="utf-8")
-    for name, other in RENAMED.items():
-        assert f'name = "{name}"' in text
-        text = re.sub(rf"\b{name}\b", other, text)
-    path = folder / "saas.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def scorer_of(world: World, where: str, name: str = "xgboost") -> LearnedScorer:
-    training = world.trained[where]
-    test = training.course.folds[-1].test
-    return LearnedScorer.load(training.folder / f"test-{test.isoformat()}" / name)
-
-
-def test_all_users_were_learned_from_and_a_sample_was_compared(world: World) -> None:
-    here, there = scorer_of(world, "here"), scorer_of(world, "there")
+def test_all_users_were_learned_from_and_a_sample_was_compared(learned: Learned) -> None:
+    here, there = learned.scorer("here"), learned.scorer("there")
     assert there.about.users == here.about.users
     assert there.about.positives == here.about.positives
     assert there.encoding.numbers == here.encoding.numbers
     for one, other in zip(here.encoding.texts, there.encoding.texts, strict=True):
         assert other.worth == pytest.approx(one.worth)
         assert other.other == pytest.approx(one.other)
-    bound = world.trained["there"].course.published.info.sampled_below
-    test = world.trained["here"].course.folds[-1].test
-    here_snapshot = world.trained["here"].course.published.snapshot(test)
+    bound = learned.trained["there"].course.published.info.sampled_below
+    test = learned.trained["here"].course.folds[-1].test
+    here_snapshot = learned.trained["here"].course.published.snapshot(test)
     with duckdb.connect() as con:
         expected = con.execute(
             f"select user_id from '{here_snapshot}' where in_population and "
             f"{in_sample('user_id', bound)} order by user_id"
         ).fetchall()
-    part = read_labelled(world.spec, world.trained["there"].course, test)
+    part = read_labelled(learned.spec, learned.trained["there"].course, test)
     assert [(user,) for user in part.table.user_ids.to_pylist()] == expected
     assert 0 < len(expected) < here.about.users
 
 
-def test_every_sentinel_passes_on_the_sample(world: World) -> None:
-    assert [s.name for s in world.trained["there"].sentinels if not s.passed] == []
-    assert len(world.trained["there"].sentinels) == 5
+def test_every_sentinel_passes_on_the_sample(learned: Learned) -> None:
+    assert [s.name for s in learned.trained["there"].sentinels if not s.passed] == []
+    assert len(learned.trained["there"].sentinels) == 5
 
 
 def test_what_texts_are_worth_is_what_the_encoder_of_one_machine_says() -> None:
@@ -146,7 +77,7 @@ def test_what_texts_are_worth_is_what_the_encoder_of_one_machine_says() -> None:
     assert found.other == pytest.approx(encoding.texts[0].other)
 
 
-def test_the_same_users_come_first_within_what_a_seed_changes(world: World) -> None:
+def test_the_same_users_come_first_within_what_a_seed_changes(learned: Learned) -> None:
     """The overlap of the top tenth, and the correlation of ranks, with ten fits of other seeds.
 
     How alike one more seed is to those ten is foretold by how alike each of them is to the rest
@@ -154,12 +85,12 @@ def test_the_same_users_come_first_within_what_a_seed_changes(world: World) -> N
     whose choice alone changes ranks more than seeds do. Half of the users give a fit that falls
     out: the interval is narrow enough to tell.
     """
-    course = world.trained["here"].course
+    course = learned.trained["here"].course
     fold = course.folds[-1]
-    read = [read_labelled(world.spec, course, day) for day in fold.train]
-    data, table = stack(read), read_labelled(world.spec, course, fold.test).table
+    read = [read_labelled(learned.spec, course, day) for day in fold.train]
+    data, table = stack(read), read_labelled(learned.spec, course, fold.test).table
     users = pa.chunked_array([chunk for each in read for chunk in each.table.user_ids.chunks])
-    data = replace(data, users=parts_there(world.there, users))
+    data = replace(data, users=parts_there(learned.there, users))
 
     def fitted(seed: int, data: TrainingData) -> np.ndarray:
         plan = replace(course.plan, about=replace(course.plan.about, seed=seed))
@@ -175,7 +106,7 @@ def test_the_same_users_come_first_within_what_a_seed_changes(world: World) -> N
     def found(margin: np.ndarray) -> np.ndarray:
         return np.mean([alike(margin, seed) for seed in seeds], axis=0)
 
-    there = found(scorer_of(world, "there").margin(table))
+    there = found(learned.scorer("there").margin(table))
     assert (there >= lowest).all(), (there, lowest, rest)
     half = half_of(users) == 0
     halved = TrainingData(
@@ -213,19 +144,19 @@ def alike(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     ],
 )
 def test_a_given_scorer_ranks_and_scores_the_same_on_both(
-    world: World, tmp_path: Path, trained: str, name: str
+    learned: Learned, tmp_path: Path, trained: str, name: str
 ) -> None:
-    store, day = world.stores[trained], world.trained["here"].course.folds[-1].test
+    store, day = learned.stores[trained], learned.trained["here"].course.folds[-1].test
     if name == "champion":
-        promote(store, world.spec.name, world.trained[trained].run, "scorecard")
+        promote(store, learned.spec.name, learned.trained[trained].run, "scorecard")
     found, told = {}, {}
-    for place, warehouse in (("here", world.here), ("there", world.there)):
+    for place, warehouse in (("here", learned.here), ("there", learned.there)):
         out = tmp_path / place / "top.csv"
         found[place] = score(
-            world.spec, warehouse, as_of=day, top=15, out=out, scorer=name, store=store
+            learned.spec, warehouse, as_of=day, top=15, out=out, scorer=name, store=store
         )
         user = found["here"].users[4].user_id
-        told[place] = explain(world.spec, warehouse, user, as_of=day, scorer=name, store=store)
+        told[place] = explain(learned.spec, warehouse, user, as_of=day, scorer=name, store=store)
     here, there = found["here"], found["there"]
     assert here.scorer == there.scorer
     assert (name == "scorecard") == (here.propensities is None)
@@ -233,7 +164,7 @@ def test_a_given_scorer_ranks_and_scores_the_same_on_both(
     assert (here.labels, here.population) == (there.labels, there.population)
     if name in {"xgboost", "champion"}:
         lines = (tmp_path / "there" / "reasons.csv").read_text().splitlines()
-        assert len(lines) > 15 * len(world.spec.scorecard.terms) / 2
+        assert len(lines) > 15 * len(learned.spec.scorecard.terms) / 2
     # The usual points are told by other users, as the driver reads a sample.
     one, other = (replace(told[place].user, agreement=None) for place in ("here", "there"))
     assert one == other

@@ -23,7 +23,11 @@ from whyrank.warehouse.spark_session import (
 from .cluster import Cluster, free_port, running
 from .running import run
 
-pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-processes")]
+pytestmark = [
+    pytest.mark.spark,
+    pytest.mark.xdist_group("spark-processes"),
+    pytest.mark.usefixtures("apart"),
+]
 pytest.importorskip("pyspark", reason="Spark is an extra: pip install whyrank[spark]")
 
 
