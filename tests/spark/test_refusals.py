@@ -14,6 +14,7 @@ from whyrank.warehouse.engine import open_warehouse
 from whyrank.warehouse.spark_session import (
     SparkConnection,
     check_workers,
+    end_session,
     open_session,
     refuse_without_spark,
     spark_advice,
@@ -26,9 +27,16 @@ from .running import run
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.xdist_group("spark-processes"),
-    pytest.mark.usefixtures("apart"),
+    pytest.mark.usefixtures("alone"),
 ]
 pytest.importorskip("pyspark", reason="Spark is an extra: pip install whyrank[spark]")
+
+
+@pytest.fixture(scope="module")
+def alone(apart: None) -> Iterator[None]:
+    """End the JVM that the sessions of these tests have in common, before others open one."""
+    yield
+    end_session(open_session("local[1]", {}))
 
 
 @pytest.mark.parametrize(
