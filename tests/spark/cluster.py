@@ -13,17 +13,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.request import urlopen
 
-# A JVM of a few minutes: compiled quickly rather than well, one collector's thread, and files'
-# permissions set (a process each, without Hadoop's own library) by the lighter way to start one.
+# A JVM of a few minutes: compiled quickly rather than well, its garbage collected by one thread.
 SHORT = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 # Without it Spark starts a task for each day's folder to see what is in it.
-LISTED_BY_THE_DRIVER = {"spark.sql.sources.parallelPartitionDiscovery.threshold": "10000"}
+LISTED_BY_THE_DRIVER = ("spark.sql.sources.parallelPartitionDiscovery.threshold", "10000")
+# Hadoop sets a file's permissions by a process each: VFORK is the lighter way to start one.
 DEFAULTS = f"""\
 spark.driver.memory 1g
 spark.executor.memory 1g
 spark.sql.shuffle.partitions 4
 spark.network.timeout 60s
-{" ".join(*LISTED_BY_THE_DRIVER.items())}
+{" ".join(LISTED_BY_THE_DRIVER)}
 spark.driver.extraJavaOptions {SHORT} -Djdk.lang.Process.launchMechanism=VFORK
 spark.executor.extraJavaOptions {SHORT} -Djdk.lang.Process.launchMechanism=VFORK
 """

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # Rows are few: they are interpreted rather than compiled, in stages that are not planned again.
 # Files are many, one a day: the driver lists them, and none has a checksum in a file beside it.
 SETTINGS = {
-    **LISTED_BY_THE_DRIVER,
+    **dict([LISTED_BY_THE_DRIVER]),
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "2",

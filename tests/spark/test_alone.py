@@ -58,3 +58,5 @@ def test_one_machine_is_a_cluster(tmp_path: Path) -> None:
     assert all(row["model_reasons"] and row["probability"] for row in rows)
     runs = (tmp_path / "shared" / "saas" / "published").iterdir()
     assert sum(path.is_dir() for path in runs) == 1  # the training had no snapshot to make
+    doctor = whyrank(tmp_path, "doctor", *words, env=settings)
+    assert "workers of local[2] run Python" in doctor

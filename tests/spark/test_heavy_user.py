@@ -25,13 +25,13 @@ pytestmark = [
     pytest.mark.usefixtures("shared"),
 ]
 SPEC = tiny_spec()
-EVENTS = 20_000
+EVENTS = 100_000
 
 
 def test_a_heavy_user_does_not_sink_a_build(cluster: Cluster, tmp_path: Path) -> None:
     """On workers of 1 GiB; `benchmarks.spark --skew` does the same with ten million events."""
     rng = np.random.default_rng(4)
-    users = np.where(rng.random(EVENTS) < 0.2, 0, rng.integers(1, 500, EVENTS))
+    users = np.where(rng.random(EVENTS) < 0.2, 0, rng.integers(1, 2000, EVENTS))
     seconds = np.sort(rng.integers(0, 20 * 86_400, EVENTS))
     names = rng.choice(["view", "ask"], EVENTS).tolist()
     log = [
