@@ -18,7 +18,9 @@ from ..files import replacing
 from ..models.classifier import RankingClassifier
 from ..scorer import Floats
 from ..scoring.calibration import (
+    LEVEL,
     Against,
+    Effect,
     WeightCalibration,
     calibrate_to_importance,
     calibrate_to_outcome,
@@ -199,22 +201,7 @@ def calibration_lines(made: Calibration) -> Iterator[str]:
     if made.sample:
         yield made.sample
     yield ""
-    rows: list[Sequence[str]] = [("term", "points", "new", "model", "scorecard", "data say")]
-    for term in made.calibration.terms:
-        said = "the other sign: kept, look at it" if term.contradicted else ""
-        rows.append(
-            (
-                term.name, f"{term.old:g}", f"{term.new:g}", f"{term.importance:.1%}",
-                f"{term.own:.1%}", said,
-            )
-        )  # fmt: skip
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [c.rjust(w) for c, w in zip(row[1:5], widths[1:5], strict=True)]
-        yield "  ".join([*cells, row[5]]).rstrip()
-    yield ""
-    yield "model: share of XGBoost's mean |SHAP|; scorecard: of the points' own mean |contribution|"
+    yield from _term_lines(made.calibration)
     yield ""
     for name in (SCORECARD, CALIBRATED, MODEL):
         tested = comparison.tested[name]
@@ -228,6 +215,52 @@ def calibration_lines(made: Calibration) -> Iterator[str]:
         yield "nothing is written: review the diff, then --apply FILE"
     else:
         yield f"calibrated spec written to {made.written}: review it, then pass it with --spec"
+
+
+def _term_lines(calibration: WeightCalibration) -> Iterator[str]:
+    """Yield a table of the terms, and what its columns are."""
+    rows = [("term", "points", "new", "effect, points", "model", "scorecard", "")]
+    for term in calibration.terms:
+        rows.append(  # noqa: PERF401 - read one by one
+            (
+                term.name, f"{term.old:g}", f"{term.new:g}", effect_text(term.effect),
+                f"{term.importance:.1%}", f"{term.own:.1%}",
+                "the other sign: kept, look at it" if term.contradicted else "",
+            )
+        )  # fmt: skip
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [c.rjust(w) for c, w in zip(row[1:6], widths[1:6], strict=True)]
+        yield "  ".join([*cells, row[6]]).rstrip()
+    yield ""
+    source = {
+        "outcome": "a logistic fit without signs",
+        "importance": "SHAP slopes of models of an eighth of the users each",
+    }
+    log_odds = calibration.terms[0].effect.per_point
+    yield (
+        f"effect: of the whole term by {source[calibration.against]}, in points of the new card "
+        f"(one is {log_odds:.3g} log-odds),"
+    )
+    yield f"  with intervals of {LEVEL:.0%} for all terms together"
+    yield "model: share of XGBoost's mean |SHAP|; scorecard: of the points' own mean |contribution|"
+
+
+def effect_text(effect: Effect) -> str:
+    """Write an effect in points with its interval.
+
+    >>> effect_text(Effect(log_odds=1.5, low=1.0, high=2.0, per_point=0.05))
+    '+30 [+20, +40]'
+    """
+    if not np.isfinite([effect.low, effect.high]).all():
+        return "the data cannot tell"
+    value, low, high = (f"{_unsigned_zero(part):+.0f}" for part in effect.points())
+    return f"{value} [{low}, {high}]"
+
+
+def _unsigned_zero(value: float) -> float:
+    return round(value) + 0.0
 
 
 def _compare(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from ..reports.figures import importance_figure
-from ..scorer import Floats
-from ..scoring.calibration import TermCalibration
+from ..escapes import csv_writer
+from ..reports.figures import weights_figure
+from ..scoring.calibration import LEVEL, WeightCalibration
 from ..spec.model import Spec
 from ..tracking import Store, log_result
 from .calibrate import CALIBRATED, MODEL, Calibration, calibration_lines
@@ -23,8 +22,9 @@ def log_calibration(
 ) -> str:
     """Log a calibration to the store; return the id of its run.
 
-    Artifacts: weights.csv and weights.png (points before and after beside XGBoost's mean |SHAP|),
-    calibration.txt (all that is printed), scorecard.diff and calibrated.toml.
+    Artifacts: weights.csv and weights.png (points before and after beside what the data say, with
+    intervals, and each term's share of what moves users apart), calibration.txt (all that is
+    printed), scorecard.diff and calibrated.toml.
     """
     comparison = made.comparison
     test = comparison.tests[-1]
@@ -37,7 +37,7 @@ def log_calibration(
     }
     with tempfile.TemporaryDirectory(prefix="whyrank-calibration-") as temporary:
         folder = Path(temporary)
-        _write_weights(folder / "weights.csv", made.calibration.terms)
+        _write_weights(folder / "weights.csv", made.calibration)
         draw_weights(folder / "weights.png", spec, made)
         (folder / "calibration.txt").write_text("\n".join(calibration_lines(made)), "utf-8")
         (folder / "scorecard.diff").write_text("\n".join(made.diff) + "\n", "utf-8")
@@ -61,40 +61,43 @@ def log_calibration(
 
 
 def draw_weights(path: Path, spec: Spec, made: Calibration) -> None:
-    """Write every term's share of the points, before and after, and of XGBoost's mean |SHAP|."""
-    terms = sorted(made.calibration.terms, key=lambda term: -term.importance)
-    importance_figure(
+    """Write what the terms' points were, become and should be; and what moves users apart."""
+    terms = sorted(made.calibration.terms, key=lambda term: -abs(term.effect.points()[0]))
+    weights_figure(
         path,
-        f"{spec.name}: points against {made.calibration.against}",
+        f"{spec.name}: points against {made.calibration.against}, tried on "
+        f"{made.comparison.tests[-1]}",
         [term.name for term in terms],
-        {
-            "points now": _shares([term.old for term in terms]),
-            "points proposed": _shares([term.new for term in terms]),
-            "XGBoost on the same terms: mean |SHAP|": np.array([t.importance for t in terms]),
-        },
+        points=np.array([[term.old, term.new] for term in terms]),
+        effects=np.array([term.effect.points() for term in terms]),
+        shares=np.array([[term.own, term.own_new, term.importance] for term in terms]),
+        level=LEVEL,
     )
 
 
-def _shares(points: Sequence[float]) -> Floats:
-    size = np.abs(np.array(points, dtype=np.float64))
-    shares: Floats = size / (size.sum() or 1.0)
-    return shares
-
-
-def _write_weights(path: Path, terms: Sequence[TermCalibration]) -> None:
+def _write_weights(path: Path, calibration: WeightCalibration) -> None:
+    """Write a row by term; where the data cannot tell a term's effect its interval is empty."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(
             [
-                "term", "points", "proposed", "model_share", "scorecard_share", "contradicted",
-                "effect_low", "effect_high",
+                "term", "points", "proposed", "effect", "effect_low", "effect_high",
+                "effect_log_odds", "effect_log_odds_low", "effect_log_odds_high",
+                "contradicted", "model_share", "scorecard_share", "proposed_share",
             ]
         )  # fmt: skip
-        for term in terms:
+        for term in calibration.terms:
+            log_odds = (term.effect.log_odds, term.effect.low, term.effect.high)
             writer.writerow(
                 [
-                    term.name, f"{term.old:g}", f"{term.new:g}", f"{term.importance:.4f}",
-                    f"{term.own:.4f}", "yes" if term.contradicted else "no",
-                    f"{term.effect[0]:.4f}", f"{term.effect[1]:.4f}",
+                    term.name, f"{term.old:g}", f"{term.new:g}",
+                    *(_finite(part, 2) for part in term.effect.points()),
+                    *(_finite(part, 6) for part in log_odds),
+                    "yes" if term.contradicted else "no",
+                    f"{term.importance:.4f}", f"{term.own:.4f}", f"{term.own_new:.4f}",
                 ]
             )  # fmt: skip
+
+
+def _finite(value: float, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if np.isfinite(value) else ""

@@ -14,29 +14,52 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.stats import norm, t
 
 from ..errors import DataError
 from ..scorer import FeatureTable, Floats
 from ..spec.scorecard import FULL_SCORE, HUNDREDTHS, ScorecardSpec
-from .transforms import shares
+from .term_fit import fit_terms
+from .transforms import MILLION, shares
 
 Against = Literal["outcome", "importance"]
 LEAST = 1.0  # point: a term of the spec keeps at least so much; dropping it is for people
-_RIDGE = 1e-4
-_LEVEL = 0.95
+LEVEL = 0.95  # of intervals that hold for all terms together
 _FEWEST = 3  # groups of users, from which a spread can be told
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a whole term does to the outcome, in log-odds: an estimate and its interval.
+
+    low, high: of a 95% interval that holds for all terms together; infinite where the data cannot
+    tell. per_point: log-odds of one point of the proposal, before points are made whole.
+    """
+
+    log_odds: float
+    low: float
+    high: float
+    per_point: float
+
+    def points(self) -> tuple[float, float, float]:
+        """Return estimate, low and high in points of the proposal.
+
+        >>> Effect(log_odds=1.5, low=1.0, high=2.0, per_point=0.05).points()
+        (30.0, 20.0, 40.0)
+        """
+        low, high = self.low / self.per_point, self.high / self.per_point
+        return self.log_odds / self.per_point, low, high
 
 
 @dataclass(frozen=True)
 class TermCalibration:
     """One term before and after.
 
-    importance: its share of XGBoost's mean |SHAP|, 0 to 1; own: its share of the scorecard's own
-    mean |contribution|, before. effect: the interval of what the data say the whole term does, in
-    log-odds: its coefficient in an unconstrained logistic fit (outcome), or the slope of its SHAP
-    values (importance). contradicted: all of that interval has the other sign.
+    old, new: points. importance: its share of XGBoost's mean |SHAP|, 0 to 1; own, own_new: its
+    share of the scorecard's own mean |contribution|, before and after. effect: what the data say
+    that the whole term does, whatever the sign of its points: its coefficient in a logistic fit
+    without signs (outcome), or the slope of its SHAP values (importance). contradicted: all of the
+    effect's interval has the other sign.
     """
 
     name: str
@@ -44,7 +67,8 @@ class TermCalibration:
     new: float
     importance: float
     own: float
-    effect: tuple[float, float]
+    own_new: float
+    effect: Effect
     contradicted: bool
 
 
@@ -63,8 +87,8 @@ class WeightCalibration:
 
 
 def term_shares(spec: ScorecardSpec, table: FeatureTable) -> Floats:
-    """Return each term's share of its points, 0 to 1, shape (n, terms)."""
-    return np.column_stack([shares(term, table) for term in spec.terms])
+    """Return each term's share of its points, 0 to 1 in millionths, float64 (n, terms)."""
+    return np.column_stack([shares(term, table) for term in spec.terms]) / MILLION
 
 
 def calibrate_to_outcome(
@@ -79,17 +103,20 @@ def calibrate_to_outcome(
     table: the terms' shares, (n, k). labels: bool (n,). users: who each row is, as integers, (n,).
     importance: each term's mean |SHAP| in a model of the same table, (k,), told beside.
 
-    Raises DataError when all labels are one class.
+    Raises DataError when all labels are one class, when a fit does not converge, or when no term
+    with points to give has the sign that the data say.
     """
     if labels.all() or not labels.any():
         raise DataError("calibration needs users of both classes; load more history")
     sign = _signs(spec)
-    free = _logistic(table, labels, None)
-    bound = _logistic(table, labels, sign)[1:]
-    errors = _clustered_errors(table, labels, users, free)
-    wide = float(norm.isf((1 - _LEVEL) / 2 / len(sign))) * errors
-    effect = np.column_stack([free[1:] - wide, free[1:] + wide])
-    return _proposal("outcome", spec, table, bound, importance, effect)
+    free = fit_terms(table, labels, users)
+    bound = fit_terms(table, labels, users, sign)
+    wide = float(norm.isf((1 - LEVEL) / 2 / len(sign))) * free.errors
+    effect = np.column_stack(
+        [free.coefficients, free.coefficients - wide, free.coefficients + wide]
+    )
+    told = np.isfinite(free.errors)
+    return _proposal("outcome", spec, table, bound.coefficients, told, importance, effect)
 
 
 def calibrate_to_importance(
@@ -105,14 +132,17 @@ def calibrate_to_importance(
     A term's own mean |contribution| is its points times the mean distance of its share from the
     average one; so points are importance over that distance, not importance itself: a rare term
     that decides is worth much. A term whose SHAP values slope the other way wants no points.
+
+    Raises DataError when no term with points to give has the sign that the data say.
     """
     sign = _signs(spec)
     importance = np.abs(values).mean(axis=0)
     spread = np.abs(table - table.mean(axis=0)).mean(axis=0)
     target = np.divide(importance, spread, out=np.zeros_like(spread), where=spread > 0) * sign
-    wanted = np.where(shap_slopes(table, values) * sign < 0, 0.0, target)
-    effect = _interval_of_groups(slopes, len(sign))
-    return _proposal("importance", spec, table, wanted, importance, effect)
+    slope = shap_slopes(table, values)
+    wanted = np.where(slope * sign < 0, 0.0, target)
+    effect = _mean_of_groups(slopes, slope)
+    return _proposal("importance", spec, table, wanted, spread > 0, importance, effect)
 
 
 def shap_slopes(table: Floats, values: Floats) -> Floats:
@@ -124,14 +154,18 @@ def shap_slopes(table: Floats, values: Floats) -> Floats:
     return found
 
 
-def _interval_of_groups(slopes: Floats, terms: int) -> Floats:
-    """Return the intervals of mean slopes over independent groups, (k, 2), by Student's t."""
-    groups = len(slopes)
+def _mean_of_groups(slopes: Floats, slope: Floats) -> Floats:
+    """Return mean slopes over independent groups and their intervals by Student's t, (k, 3).
+
+    slope: of all users, (k,): the estimate where groups are too few for a spread.
+    """
+    groups, terms = len(slopes), len(slope)
     if groups < _FEWEST:
-        return np.tile([-np.inf, np.inf], (terms, 1))
+        return np.column_stack([slope, np.tile([-np.inf, np.inf], (terms, 1))])
     mean, error = slopes.mean(axis=0), slopes.std(axis=0, ddof=1) / np.sqrt(groups)
-    wide = float(t.isf((1 - _LEVEL) / 2 / terms, groups - 1)) * error
-    return np.column_stack([mean - wide, mean + wide])
+    error[error == 0] = np.inf  # no model of any group made anything of it
+    wide = float(t.isf((1 - LEVEL) / 2 / terms, groups - 1)) * error
+    return np.column_stack([mean, mean - wide, mean + wide])
 
 
 def _proposal(
@@ -139,23 +173,42 @@ def _proposal(
     spec: ScorecardSpec,
     table: Floats,
     wanted: Floats,
+    told: NDArray[np.bool_],
     importance: Floats,
     effect: Floats,
 ) -> WeightCalibration:
-    proposed, unrounded = _whole(spec, wanted)
+    """Return the proposal.
+
+    wanted: log-odds by term, (k,). told: whether the data tell them; otherwise points stay.
+    effect: estimate, low, high, (k, 3).
+    """
     sign = _signs(spec)
-    own = np.abs(table - table.mean(axis=0)).mean(axis=0) * np.abs(
-        [term.points for term in spec.terms]
+    if not (told & (sign > 0) & (wanted > 0)).any():
+        raise DataError(
+            "no term with points to give raises the outcome in these data: look at the signs of "
+            f"the scorecard's terms ({', '.join(term.name for term in spec.terms)})"
+        )
+    proposed, unrounded, per_log_odds = _whole(spec, wanted, told)
+    away = np.abs(table - table.mean(axis=0)).mean(axis=0)
+    shared = _parts(importance)
+    own, own_new = (
+        _parts(away * np.abs([term.points for term in card.terms])) for card in (spec, proposed)
     )
     terms = tuple(
         TermCalibration(
             name=term.name,
             old=term.points,
             new=new.points,
-            importance=float(importance[place] / max(importance.sum(), 1e-12)),
-            own=float(own[place] / max(own.sum(), 1e-12)),
-            effect=(float(effect[place, 0]), float(effect[place, 1])),
-            contradicted=bool((effect[place] * sign[place] < 0).all()),
+            importance=float(shared[place]),
+            own=float(own[place]),
+            own_new=float(own_new[place]),
+            effect=Effect(
+                float(effect[place, 0]),
+                float(effect[place, 1]),
+                float(effect[place, 2]),
+                1 / per_log_odds,
+            ),
+            contradicted=bool((effect[place, 1:] * sign[place] < 0).all()),
         )
         for place, (term, new) in enumerate(zip(spec.terms, proposed.terms, strict=True))
     )
@@ -163,73 +216,43 @@ def _proposal(
     return WeightCalibration(against, terms, caps, proposed, unrounded)
 
 
+def _parts(sizes: Floats) -> Floats:
+    """Return sizes, none below zero, as shares of their sum."""
+    parts: Floats = sizes / max(float(sizes.sum()), 1e-12)
+    return parts
+
+
 def _signs(spec: ScorecardSpec) -> Floats:
     return np.sign([term.points for term in spec.terms])
 
 
-def _logistic(table: Floats, labels: NDArray[np.bool_], sign: Floats | None) -> Floats:
-    """Return intercept and coefficients, (1 + k,), of terms around their means.
+def _whole(
+    spec: ScorecardSpec, wanted: Floats, told: NDArray[np.bool_]
+) -> tuple[ScorecardSpec, ScorecardSpec, float]:
+    """Return the scorecard with whole points near the wanted ones, one in hundredths, and a scale.
 
-    Each coefficient has the given sign or is free; a ridge settles ties.
-    """
-    center = table.mean(axis=0)
-    design = table - center
-    target = np.where(labels, 1.0, -1.0)
-
-    def loss(weights: Floats) -> tuple[float, Floats]:
-        margin = target * (design @ weights[1:] + weights[0])
-        pull = -target / (1 + np.exp(np.clip(margin, -500, 500)))
-        gradient = np.concatenate([[pull.mean()], design.T @ pull / len(design)])
-        gradient[1:] += _RIDGE * weights[1:]
-        value = np.logaddexp(0, -margin).mean() + _RIDGE / 2 * (weights[1:] ** 2).sum()
-        return float(value), gradient
-
-    start = np.zeros(design.shape[1] + 1)
-    start[0] = np.log(labels.mean() / (1 - labels.mean()))
-    bounds: list[tuple[float | None, float | None]] = [(None, None)] * len(start)
-    if sign is not None:
-        bounds[1:] = [(0, None) if s > 0 else (None, 0) for s in sign]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-    return np.asarray(found.x, dtype=np.float64)
-
-
-def _clustered_errors(
-    table: Floats, labels: NDArray[np.bool_], users: NDArray[np.int64], weights: Floats
-) -> Floats:
-    """Return standard errors of logistic coefficients, (k,), clustered by user.
-
-    The sandwich of Liang & Zeger (1986): a user's rows count as one observation.
-    """
-    design = np.column_stack([np.ones(len(table)), table - table.mean(axis=0)])
-    chance = 1 / (1 + np.exp(-design @ weights))
-    bread = (design * (chance * (1 - chance))[:, None]).T @ design / len(design)
-    bread[1:, 1:] += _RIDGE * np.eye(table.shape[1])
-    _, who = np.unique(users, return_inverse=True)
-    pulls = design * (labels - chance)[:, None]
-    summed = np.column_stack([np.bincount(who, weights=pull) for pull in pulls.T])
-    inverse = np.linalg.inv(bread)
-    covariance = inverse @ (summed.T @ summed / len(design) ** 2) @ inverse
-    errors: Floats = np.sqrt(np.diag(covariance)[1:])
-    return errors
-
-
-def _whole(spec: ScorecardSpec, wanted: Floats) -> tuple[ScorecardSpec, ScorecardSpec]:
-    """Return the scorecard with whole points near the wanted ones, and one in hundredths.
-
-    Both have exactly 100 within reach.
+    Both have exactly 100 within reach. The scale is points by unit of what is wanted.
 
     A group's cap follows its members: it stays the same share of their sum. Every term keeps its
-    sign and at least one point.
+    sign and at least one point, and at most 100; a term that the data do not tell keeps its points.
     """
     sign = _signs(spec)
     size = np.maximum(np.abs(wanted), 1e-9)
+    kept = np.abs([term.points for term in spec.terms])
+
+    def real(scale: float) -> Floats:
+        return np.where(told, np.clip(size * scale, LEAST, FULL_SCORE), kept)
+
     low, high = 1e-9, 1e9
     for _ in range(200):  # bisection: what is within reach grows with the scale
         scale = (low * high) ** 0.5
-        low, high = (scale, high) if _reach(spec, size * scale, sign) < FULL_SCORE else (low, scale)
-    real = np.maximum(size * high, LEAST)
-    caps = _caps(spec, real, sign)
-    return _rounded(spec, real, caps, sign, 1), _rounded(spec, real, caps, sign, HUNDREDTHS)
+        points = real(scale)
+        reach = _reach_of(spec, points, _caps(spec, points, sign), sign)
+        low, high = (scale, high) if reach < FULL_SCORE else (low, scale)
+    points = real(high)
+    caps = _caps(spec, points, sign)
+    whole = _rounded(spec, points, caps, sign, 1)
+    return whole, _rounded(spec, points, caps, sign, HUNDREDTHS), high
 
 
 def _rounded(
@@ -299,11 +322,6 @@ def _caps(spec: ScorecardSpec, points: Floats, sign: Floats) -> dict[str, float]
 
 def _members(spec: ScorecardSpec, name: str, sign: Floats) -> Sequence[int]:
     return [p for p, term in enumerate(spec.terms) if term.group == name and sign[p] > 0]
-
-
-def _reach(spec: ScorecardSpec, size: Floats, sign: Floats) -> float:
-    points = np.maximum(size, LEAST)
-    return _reach_of(spec, points, _caps(spec, points, sign), sign)
 
 
 def _reach_of(

@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from tests.csv_rows import csv_rows
 from tests.pipeline.conftest import Fitted
+from whyrank.features.matrix import Snapshot
 from whyrank.pipeline import calibrate as calibrating
 from whyrank.pipeline import log_calibration as logging
 from whyrank.pipeline.calibrate import CALIBRATED, Calibration, calibrate, calibration_lines
 from whyrank.pipeline.training_data import read_labelled
 from whyrank.scoring.scorecard import Scorecard
+from whyrank.spec.scorecard import TermSpec
 from whyrank.tracking import open_store
 
 pytestmark = pytest.mark.xdist_group("train")
@@ -68,10 +71,54 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
     assert (low, high) == change.family
     assert numbers["rank_correlation_of_whole_points"] == made.rounding.rank_correlation
     rows: list[dict[str, str]] = told["rows"]  # type: ignore[assignment]
+    lines = "\n".join(calibration_lines(made))
     for row, term in zip(rows, made.calibration.terms, strict=True):
-        sign = np.sign(term.old)
-        other = max(sign * float(row["effect_low"]), sign * float(row["effect_high"])) < 0
-        assert row["contradicted"] == ("yes" if other else "no")
+        if not np.isfinite(term.effect.high):
+            assert (row["effect_low"], row["effect_high"], row["contradicted"]) == ("", "", "no")
+            assert "the data cannot tell" in lines
+            assert made.calibration.against == "importance" or term.new == term.old
+            continue
+        for unit in ("", "_log_odds"):
+            value, low, high = (float(row[f"effect{unit}{end}"]) for end in ("", "_low", "_high"))
+            assert low < value < high
+            sign = np.sign(term.old)
+            other = max(sign * low, sign * high) < 0
+            assert row["contradicted"] == ("yes" if other else "no")
+        value, low, high = (round(part) for part in term.effect.points())
+        assert f"{value:+d} [{low:+d}, {high:+d}]" in lines
+
+
+def reference_shares(term: TermSpec, table: Snapshot) -> np.ndarray:
+    """Shares as docs/spec.md defines them, 0 to 1."""
+    if term.transform == "map":
+        codes, texts = table.texts(term.feature)
+        known = term.map or {}
+        return np.array([known.get(texts[c], term.other) if c >= 0 else 0.0 for c in codes])
+    x = np.nan_to_num(np.maximum(table.numbers(term.feature), 0.0))
+    shares = {
+        "flag": lambda: (x > 0).astype(float),
+        "half_life": lambda: 2 ** (-x / term.half_life),
+        "linear": lambda: np.minimum(x, term.cap) / term.cap,
+        "log": lambda: np.log1p(np.minimum(x, term.cap)) / np.log1p(term.cap),
+    }[term.transform]()
+    return np.where(np.isnan(table.numbers(term.feature)), 0.0, shares)
+
+
+def test_effects_are_scikit_learns_coefficients_of_the_terms(fitted: Fitted) -> None:
+    """Of the shares of the users who were learnt from, as a build made them; within 1e-4."""
+    made = calibrate(fitted.spec, fitted.warehouse, source="saas", n_boot=20)
+    parts = [read_labelled(fitted.spec, fitted.course, day) for day in made.trained]
+    terms = fitted.spec.scorecard.terms
+    shares = np.concatenate(
+        [np.column_stack([reference_shares(term, part.table) for term in terms]) for part in parts]
+    )
+    labels = np.concatenate([part.labels for part in parts])
+    theirs = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-12, max_iter=500)
+    theirs.fit(shares, labels)
+    for term, coefficient in zip(made.calibration.terms, theirs.coef_[0], strict=True):
+        if np.isfinite(term.effect.high):
+            assert term.effect.log_odds == pytest.approx(coefficient, abs=1e-4)
+    assert sum(np.isfinite(term.effect.high) for term in made.calibration.terms) > len(terms) / 2
 
 
 def test_slopes_come_from_models_that_share_no_user(

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whyrank.errors import DataError
 from whyrank.scoring.calibration import (
-    _clustered_errors,
-    _logistic,
     _whole,
     calibrate_to_importance,
     calibrate_to_outcome,
     shap_slopes,
 )
+from whyrank.scoring.term_fit import fit_terms
 from whyrank.spec.scorecard import ScorecardSpec
 
 
@@ -54,13 +54,14 @@ def test_importance_becomes_points_whose_own_contributions_have_its_shares() -> 
 
 @given(
     st.lists(st.floats(0, 50), min_size=4, max_size=4),
+    st.lists(st.booleans(), min_size=4, max_size=4).filter(lambda told: told[2]),
     st.booleans(),
 )
 def test_any_proposal_is_whole_keeps_signs_and_reaches_100(
-    wanted: list[float], grouped: bool
+    wanted: list[float], told: list[bool], grouped: bool
 ) -> None:
     spec = card([30, 24, 70, -8], grouped=True) if grouped else card([30, 24, 46, -8])
-    proposed, unrounded = _whole(spec, np.array(wanted))
+    proposed, unrounded, _ = _whole(spec, np.array(wanted), np.array(told))
     assert proposed.reachable() == 100
     assert unrounded.reachable() == pytest.approx(100)
     assert [np.sign(t.points) for t in unrounded.terms] == [np.sign(t.points) for t in spec.terms]
@@ -73,17 +74,17 @@ def test_any_proposal_is_whole_keeps_signs_and_reaches_100(
 def world(rng: np.random.Generator, users: int = 300, times: int = 6) -> tuple[np.ndarray, ...]:
     """Users who stand there several times with much the same shares and, often, the same outcome.
 
-    No term has any effect.
+    The first four terms have no effect, the fifth does what its points say.
     """
-    shares = np.repeat(rng.random((users, 4)), times, axis=0)
+    shares = np.repeat(rng.random((users, 5)), times, axis=0)
     who = np.repeat(np.arange(users), times)
     bent = np.repeat(rng.normal(size=users), times)
-    labels = rng.random(len(who)) < 1 / (1 + np.exp(-(2 * bent - 1)))
+    labels = rng.random(len(who)) < 1 / (1 + np.exp(-(2 * bent + 3 * shares[:, 4] - 2.5)))
     return shares, labels, who
 
 
 def test_terms_without_any_effect_are_rarely_said_to_be_contradicted() -> None:
-    """Four terms, 60 worlds: at least one of four is flagged in one world of forty, at most.
+    """Four such terms of five, 60 worlds: one of four is flagged in one world of forty, at most.
 
     95% intervals that hold for all terms leave 2.5% to the wrong side: more than six worlds of 60
     would come once in 2,000 times. Rows that count one by one, or signs alone, flag far more.
@@ -92,13 +93,13 @@ def test_terms_without_any_effect_are_rarely_said_to_be_contradicted() -> None:
     flagged = alone = 0
     for _ in range(60):
         table, labels, who = world(rng)
-        spec = card([25, 25, 50, -10])
-        found = calibrate_to_outcome(spec, table, labels, who, np.ones(4))
+        spec = card([25, 25, 30, -10, 20])
+        found = calibrate_to_outcome(spec, table, labels, who, np.ones(5))
         flagged += any(term.contradicted for term in found.terms)
         rows = np.arange(len(labels))
         alone += any(
             t.contradicted
-            for t in calibrate_to_outcome(spec, table, labels, rows, np.ones(4)).terms
+            for t in calibrate_to_outcome(spec, table, labels, rows, np.ones(5)).terms
         )
     assert flagged <= 6
     assert alone > 6
@@ -109,9 +110,9 @@ def test_errors_of_coefficients_are_those_that_worlds_show() -> None:
     fits, errors = [], []
     for _ in range(150):
         table, labels, who = world(rng)
-        weights = _logistic(table, labels, None)
-        fits.append(weights[1:])
-        errors.append(_clustered_errors(table, labels, who, weights))
+        fit = fit_terms(table, labels, who)
+        fits.append(fit.coefficients[:4])
+        errors.append(fit.errors[:4])
     # 150 worlds tell a spread to 6%, and four terms have the same one.
     assert np.mean(errors) == pytest.approx(np.std(fits, axis=0, ddof=1).mean(), rel=0.1)
 
@@ -134,6 +135,16 @@ def test_slopes_of_chance_are_rarely_said_to_be_contradicted_and_true_ones_are()
     assert [term.contradicted for term in found.terms] == [False, True, False, True]
     few = calibrate_to_importance(spec, table, values, slopes[:2])
     assert not any(term.contradicted for term in few.terms)
+
+
+def test_a_scorecard_that_the_data_contradict_wholly_is_refused_by_name() -> None:
+    rng = np.random.default_rng(9)
+    table = rng.random((3000, 2))
+    labels = rng.random(3000) < 1 / (1 + np.exp(2 * table[:, 0] + 2 * table[:, 1]))
+    with pytest.raises(DataError, match="no term with points to give raises the outcome.*t0, t1"):
+        calibrate_to_outcome(card([50, 50]), table, labels, np.arange(3000), np.ones(2))
+    with pytest.raises(DataError, match="no term with points to give raises the outcome"):
+        calibrate_to_importance(card([50, 50]), table, -table, -np.ones((4, 2)))
 
 
 def test_slopes_are_those_of_a_straight_line() -> None:
