@@ -106,7 +106,7 @@ def ingest(
             loads = run(
                 opened, store,
                 events=events, users=users_file, aliases=aliases, restate=restate,
-                say=terminal.say, progress=terminal.progress,
+                say=terminal.say, progress=terminal.progress, note=terminal.note,
             )  # fmt: skip
         elif events is None or users_file or aliases or restate:
             raise UsageError("--connector takes one folder, no other files and no --restate")
@@ -152,7 +152,10 @@ def build(
         from ..warehouse.engine import open_warehouse
 
         opened, store = checked_spec(spec), open_warehouse(warehouse)
-        made = run(opened, store, as_of=as_of or [], check=check, full=full, say=terminal.say)
+        made = run(
+            opened, store,
+            as_of=as_of or [], check=check, full=full, say=terminal.say, note=terminal.note,
+        )  # fmt: skip
         info = made.published.info
         dates = ", ".join(info.as_of_dates)
         terminal.print(f"{info.users:,} users as of {dates} (build {info.build_id})")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ..errors import SpecError
+from ..spec.defined import finite
 from ..spec.durations import parse_days, parse_duration
 from ..spec.expressions import ExpressionSql, quote_text, text_as
 from ..spec.model import FeatureSpec, Spec
@@ -100,6 +101,18 @@ class Attribute:
 
 
 @dataclass(frozen=True)
+class Partial:
+    """A feature without a finite value for some users, though all that it reads is known.
+
+    sql: the expression as the spec has it. columns: the features that it reads.
+    """
+
+    feature: str
+    sql: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Compiled:
     """Every generated column of the warehouse's models for one spec."""
 
@@ -111,6 +124,7 @@ class Compiled:
     distincts: tuple[Distinct, ...]
     entities: tuple[Entity, ...]
     attributes: tuple[Attribute, ...]
+    partial: tuple[Partial, ...]
     population: str
     marts: Marts
 
@@ -143,6 +157,7 @@ class _Compiler:
         self._distincts: list[Distinct] = []
         self._entities: list[Entity] = []
         self._attributes: list[Attribute] = []
+        self._partial: list[Partial] = []
         self._values: dict[str, str] = {}
         self._names = [feature.name for feature in spec.features]
         self._pending: list[str] = []
@@ -163,6 +178,7 @@ class _Compiler:
             distincts=tuple(self._distincts),
             entities=tuple(self._entities),
             attributes=tuple(self._attributes),
+            partial=tuple(self._partial),
             population=where.sql(lambda name: f"f.{name}"),
             marts=marts,
         )
@@ -190,7 +206,11 @@ class _Compiler:
             others = [name for name in self._names if name != feature.name]
             expression = ExpressionSql(text, others, f"features.{feature.name}.sql")
             sql = expression.sql(lambda name: f"({self._value(name)})", self._names_a_text)
-            return f"({sql})"
+            if feature.type != "number":
+                return f"({sql})"
+            if expression.partial:
+                self._partial.append(Partial(feature.name, text, expression.columns))
+            return finite(f"({sql})") if expression.partial or expression.multiplies else f"({sql})"
         if feature.op == "attribute":
             return self._attribute(feature)
         if feature.op in {"distinct", "most_frequent"}:

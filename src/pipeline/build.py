@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -26,10 +26,17 @@ from ..warehouse.project import (
     render_project,
     write_project,
 )
-from ..warehouse.published import BuildInfo, Published, publish, tables_of
+from ..warehouse.published import (
+    BuildInfo,
+    Published,
+    loads_since,
+    publish,
+    read_published,
+    tables_of,
+)
 from ..warehouse.runs import Run, ended, noted, now, record
 from ..warehouse.sample import sample_bound
-from .specs import spec_version
+from .specs import data_version, spec_version
 
 NO_DAY = date.max
 Mode = Literal["full", "touched", "snapshots"]
@@ -72,6 +79,7 @@ def build(
     check: bool = False,
     full: bool = False,
     say: Say = lambda _: None,
+    note: Say = lambda _: None,
 ) -> BuildResult:
     """Build the spec's models for snapshot dates and publish them.
 
@@ -79,6 +87,8 @@ def build(
     tests too. full: rebuild everything. Otherwise, unless the SQL changed, only what loads since
     the last build touched is made anew, and snapshots alone when there was no load. Snapshots and
     marts always speak of all that is loaded. A build that was cut off is taken up by the next.
+    note: told of features that have no finite value for some users, and of arms of an experiment
+    that differ in case alone.
 
     Raises SpecError for a feature that cannot be compiled, WarehouseError when there are no
     events (before a date), another process is writing, or a model or test fails; what was
@@ -115,6 +125,10 @@ def build(
             say("publishing")
             with warehouse.connect() as con:
                 with warehouse.models(con, spec) as there:
+                    for line in _undefined(there, spec, columns, plan.dates[-1]):
+                        note(line)
+                    for line in _arms_alike(there, spec):
+                        note(line)
                     published = _publish(there, warehouse, spec, plan, lock)
                 lock.check()
                 runs = [ended(run), *model_runs(con, spec, plan.files, models)]
@@ -194,6 +208,31 @@ def _settle(
     con.execute("commit")
 
 
+def read_built(spec: Spec, warehouse: Warehouse, *, note: Say = lambda _: None) -> Published:
+    """Return the current build of a spec as it is now.
+
+    note: told when something was loaded that the build does not know.
+
+    Raises WarehouseError when nothing is built, or what a build rests on changed in the spec since:
+    its features would be taken for those that the spec has now.
+    """
+    published = read_published(warehouse, spec.name)
+    info = published.info
+    if info.made_from != data_version(spec):
+        raise WarehouseError(
+            f"build {info.build_id} was made from spec {info.spec} {info.spec_version}, and its "
+            f"features, events or population have changed since (now {spec_version(spec)}): run "
+            "`whyrank build`"
+        )
+    if since := loads_since(warehouse, spec.name, info):
+        what = "a file was" if since == 1 else f"{since:,} files were"
+        note(
+            f"{what} loaded after build {info.build_id}, which does not know what is in it: run "
+            "`whyrank build`"
+        )
+    return published
+
+
 def is_built(spec: Spec, warehouse: Warehouse, published: Published) -> bool:
     """Return whether a build was made of all that is loaded, with this sample; only reads."""
     schema = quote_name(landing_schema(spec))
@@ -226,6 +265,12 @@ def _publish(
         f"select count(distinct user_id) from {quote_name(marts_schema(spec))}.user_features"
     ).fetchone()
     users = int(counted[0]) if counted else 0
+    if not users:
+        raise WarehouseError(
+            f"the build holds nobody as of {', '.join(map(str, plan.dates))}, though events are "
+            "loaded: look at [events] (label_only), trust_until and --as-of; what was published "
+            "before stays"
+        )
     info = BuildInfo(
         build_id=f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         spec=spec.name,
@@ -236,20 +281,67 @@ def _publish(
         users=users,
         tables=tables_of(spec),
         sampled_below=sample_bound(users, warehouse.sample),
+        made_from=data_version(spec),
+        last_load=plan.last_load,
     )
     return publish(con, warehouse, spec, info, lock)
 
 
+def _undefined(con: Connection, spec: Spec, columns: Compiled, day: date) -> Iterator[str]:
+    """Yield a line for each feature that is null for users of whom all that it reads is known."""
+    if not columns.partial:
+        return
+    counts = []
+    for feature in columns.partial:
+        known = [f"{quote_name(name)} is not null" for name in feature.columns]
+        undefined = " and ".join([f"{quote_name(feature.feature)} is null", *known])
+        counts.append(f"sum(case when {undefined} then 1 else 0 end)")
+    found = con.execute(
+        f"select count(*), {', '.join(counts)} from {quote_name(marts_schema(spec))}.user_features "
+        f"where as_of = date '{day}'"
+    ).fetchone()
+    users, *numbers = found or (0,)
+    for feature, number in zip(columns.partial, numbers, strict=False):
+        if number:
+            yield (
+                f"features.{feature.feature}: {feature.sql!r} has no finite value for {number:,} "
+                f"of {users:,} users as of {day}; it is null for them, and gives no points"
+            )
+
+
+def _arms_alike(con: Connection, spec: Spec) -> Iterator[str]:
+    """Yield a line for each pair of arms of one experiment that differ in case alone."""
+    if not spec.experiments:
+        return
+    found = con.execute(
+        "select experiment_id, min(variant), max(variant) "
+        f"from {quote_name(marts_schema(spec))}.experiment_exposures "
+        "group by experiment_id, lower(variant) having count(distinct variant) > 1 order by 1, 2"
+    ).fetchall()
+    for experiment, one, other in found:
+        yield (
+            f"experiment {experiment!r} has the arms {one!r} and {other!r}, which differ in case "
+            "alone: whoever saw both counts as mixed; write them alike in the log"
+        )
+
+
 def _data_state(con: Connection, spec: Spec) -> tuple[datetime, datetime, int]:
-    """Return the times of the first and the last event and the id of the last load."""
+    """Return the times of the first and the last event and the id of the last load.
+
+    The last event is none that is later than the last load: a clock that is ahead moves nobody's
+    as_of, and does not make outcomes known that have not happened.
+    """
     schema = quote_name(landing_schema(spec))
     found = con.execute(f"select min(event_time), max(event_time) from {schema}.events").fetchone()
     if found is None or found[0] is None:
         raise WarehouseError(
             f"no events are loaded for spec {spec.name!r}: run `whyrank ingest FILE` first"
         )
-    load = con.execute(f"select max(load_id) from {schema}.loads").fetchone()
-    return found[0], found[1], int(load[0]) if load else 0
+    load, loaded_at = con.execute(
+        f"select max(load_id), max(loaded_at) from {schema}.loads"
+    ).fetchone() or (0, None)
+    last = found[1] if loaded_at is None else min(found[1], max(loaded_at, found[0]))
+    return found[0], last, int(load or 0)
 
 
 def _built_load(con: Connection, spec: Spec, mark: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -54,6 +55,8 @@ def _written(value: object, *, per_cent: bool) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     number = float(value) * 100 if per_cent else float(value)
+    if not math.isfinite(number):
+        return "unknown"
     text = f"{number:,.0f}" if number == round(number) or per_cent else f"{number:,.1f}"
     return f"{text}%" if per_cent else text
 

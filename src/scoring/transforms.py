@@ -6,6 +6,8 @@ the hundredth of a point although their logarithms may differ in the last bit.
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +21,7 @@ MILLION = 1_000_000
 def shares(term: TermSpec, table: FeatureTable) -> Integers:
     """Return a term's shares for n users, shape (n,), int64 millionths from 0 to 1,000,000.
 
-    A null gives 0; values below zero count as zero.
+    A null and what is not finite give 0; values below zero count as zero.
     """
     if term.transform == "map":
         codes, texts = table.texts(term.feature)
@@ -28,7 +30,7 @@ def shares(term: TermSpec, table: FeatureTable) -> Integers:
         ladder = np.array([*by_code, 0.0], dtype=np.float64)
         return _millionths(ladder[codes])
     values = table.numbers(term.feature)
-    missing = np.isnan(values)
+    missing = ~np.isfinite(values)
     clean = (
         np.maximum(np.where(missing, 0.0, values), 0.0)
         if missing.any()
@@ -89,7 +91,8 @@ def _share_sql(term: TermSpec) -> str:
         known = f"case {column} {cases} else {term.other!r} end"
         return f"case when {column} is null then 0.0 else {known} end"
     value = f"greatest(cast({column} as double), 0.0)"
-    null = f"{column} is null or isnan(cast({column} as double))"
+    # Every engine orders a NaN above all numbers.
+    null = f"{column} is null or abs(cast({column} as double)) > {sys.float_info.max!r}"
     if term.transform == "flag":
         curve = f"case when {value} > 0 then 1.0 else 0.0 end"
     elif term.transform == "half_life":

@@ -14,6 +14,7 @@ from sqlglot import exp, parse
 from sqlglot.errors import SqlglotError
 
 from ..errors import SpecError
+from .defined import defined
 from .references import suggest
 
 DIALECT = "duckdb"
@@ -82,11 +83,15 @@ _EXACT = rf"^[ \t\r\n]*{_DIGITS}[ \t\r\n]*$"
 class ExpressionSql:
     """A checked expression: the columns it reads, and its SQL for any naming of those columns.
 
+    What has no finite value for a row is null there, on every engine, and stops nobody else: a
+    division by zero, the logarithm of what is not above zero, a text that is no number. `partial`
+    tells whether that may be (but for texts), `multiplies` whether a product may be infinite.
+
     Raises SpecError, beginning with `what`, when the text is not one allowed expression or names
     a column that is not in `columns`; `properties.x` stands for property x where `properties` is
     in `columns`.
 
-    >>> ratio = ExpressionSql("clicks / nullif(views, 0)", ["clicks", "views"], "features.ctr")
+    >>> ratio = ExpressionSql("clicks / views", ["clicks", "views"], "features.ctr")
     >>> ratio.columns
     ('clicks', 'views')
     >>> ratio.sql(lambda column: f"m.{column}")
@@ -104,17 +109,19 @@ class ExpressionSql:
         for column in self._tree.find_all(exp.Column):
             found[self._known(column, columns)] = None
         self.columns = tuple(found)
+        self.multiplies = self._tree.find(exp.Mul, exp.Div) is not None
+        self._tree, self.partial = defined(self._tree, what)
 
     def sql(
         self, naming: Callable[[str], str], texts: Callable[[str], bool] = lambda _: False
     ) -> str:
         """Return the SQL text with each column replaced by the SQL that `naming` gives for it.
 
-        texts: whether a column is a text; try_cast of one is that of `text_as`.
+        texts: whether a column is a text; a cast of one is that of `text_as`.
         """
 
         def replaced(node: exp.Expr) -> exp.Expr:
-            if isinstance(node, exp.TryCast) and _is_text(node.this, texts):
+            if isinstance(node, exp.Cast) and _is_text(node.this, texts):
                 inside = node.this.transform(replaced).sql(dialect=DIALECT)
                 return exp.Var(this=text_as(inside, node.to.sql(dialect=DIALECT).lower()))
             if isinstance(node, exp.Column):

@@ -10,6 +10,8 @@ from typing import Final
 
 from sqlglot import exp
 
+from ..spec.defined import never_zero
+
 Rule = Callable[[exp.Expr], exp.Expr]
 _BOOLEANS: Final = ("true", "false", "t", "f", "yes", "no", "y", "n", "1", "0")
 
@@ -67,15 +69,6 @@ def divided(node: exp.Expr) -> exp.Expr:
 def double(text: str) -> exp.Expr:
     """Return a double by its name, such as Infinity."""
     return exp.cast(exp.Literal.string(text), "double")
-
-
-def never_zero(node: exp.Expr) -> bool:
-    """Return whether it can be seen that a divisor is not zero."""
-    inner = unnested(node)
-    if isinstance(inner, exp.Nullif):
-        inner = inner.expression
-        return isinstance(inner, exp.Literal) and not inner.is_string and float(inner.this) == 0
-    return isinstance(inner, exp.Literal) and not inner.is_string and float(inner.this) != 0
 
 
 def without_zero(node: exp.Expr) -> exp.Expr:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,7 +91,12 @@ length: op="session_mean", column="seconds"
 plan: op="attribute", type="text", column="plan", null="none"
 country: op="attribute", type="text", column="country"
 per_view: op="expression", sql="spent / nullif(views, 0) + coalesce(least, 0)"
+per_sight: op="expression", sql="spent / views"
+log_spent: op="expression", sql="ln(spent) + sqrt(least)"
+bent: op="expression", sql="pow(least, days / 2) + exp(50 * most) + log(2, avg_value)"
+whole: op="expression", sql="cast(1e18 * spent as bigint)"
 rate: op="entity_rate", events=["click"], column="device", outcome=["buy"], within="2d", smoothing=4
+lag: op="entity_rate", events=["click"], column="device", outcome=["buy"], within="2d", min_gap="2h"
 worth: op="entity_mean", events=["click"], column="device", of="value", smoothing=3
 seen: op="entity_count", events=["view"], column="properties.color"
 seen_big: op="entity_count", column="device", where="value > 10"
@@ -270,13 +276,40 @@ def features_by_hand(log: list[Event], user: str, as_of: date) -> dict[str, obje
         "spam": float(sum(s.events for s in spam)),
         "length": sum(s.seconds for s in closed) / len(closed) if closed else None,
         "per_view": spent / views + (least or 0) if views else None,
+        "per_sight": defined(lambda: spent / views),
+        "log_spent": defined(lambda: math.log(spent) + math.sqrt(least)),
+        "bent": defined(
+            lambda: (
+                math.pow(least, len({e.event_time.date() for e in mine}) / 2)
+                + math.exp(50 * max(values(mine)))
+                + math.log2(sum(values(mine)) / len(values(mine)))
+            )
+        ),
+        "whole": 1e18 * spent if abs(1e18 * spent) < 2**63 else None,
         "worth": _worth_by_hand(log, latest(named(mine, "click"), lambda e: e.device), midnight),
         "seen": _seen_by_hand(named(log, "view"), named(mine, "view"), "color", midnight),
         "seen_big": _seen_by_hand(
             *([e for e in some if (e.value or 0) > 10] for some in (log, mine)), "device", midnight
         ),
-        "rate": _rate_by_hand(log, latest(named(mine, "click"), lambda e: e.device), midnight),
+        "rate": _rate_by_hand(
+            log, latest(named(mine, "click"), lambda e: e.device), midnight, smoothing=4
+        ),
+        "lag": _rate_by_hand(
+            log,
+            latest(named(mine, "click"), lambda e: e.device),
+            midnight,
+            smoothing=50,
+            gap=timedelta(hours=2),
+        ),
     }
+
+
+def defined(value: Callable[[], float]) -> float | None:
+    """What Python computes, or None where it says that there is no such number."""
+    try:
+        return value()
+    except (ArithmeticError, ValueError, TypeError):
+        return None
 
 
 def _seen_by_hand(
@@ -306,7 +339,14 @@ def _worth_by_hand(log: list[Event], device: str | None, midnight: datetime) -> 
     return (sum(like) + 3 * overall) / (len(like) + 3)
 
 
-def _rate_by_hand(log: list[Event], entity: str | None, midnight: datetime) -> float | None:
+def _rate_by_hand(
+    log: list[Event],
+    entity: str | None,
+    midnight: datetime,
+    *,
+    smoothing: float,
+    gap: timedelta = timedelta(microseconds=1),
+) -> float | None:
     """The smoothed share of clicks on a device followed by a purchase within two days."""
     trials: Counter[str] = Counter()
     successes: Counter[str] = Counter()
@@ -320,10 +360,11 @@ def _rate_by_hand(log: list[Event], entity: str | None, midnight: datetime) -> f
         successes[event.device] += any(
             other.user_id == event.user_id
             and other.event_name == "buy"
-            and event.event_time < other.event_time <= closes
+            and event.event_time + gap <= other.event_time <= closes
             for other in log
         )
     if not trials:
         return None
     overall = sum(successes.values()) / sum(trials.values())
-    return (successes[entity or ""] + 4 * overall) / (trials[entity or ""] + 4)
+    known = entity or ""
+    return (successes[known] + smoothing * overall) / (trials[known] + smoothing)

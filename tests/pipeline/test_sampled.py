@@ -69,7 +69,7 @@ def test_nothing_of_the_sample_knows_the_future(warehouse: Sampled) -> None:
 
 
 def test_features_of_entities_are_told_apart() -> None:
-    assert of_entities(SPEC) == {"rate", "worth", "seen", "seen_big"}
+    assert of_entities(SPEC) == {"rate", "lag", "worth", "seen", "seen_big"}
 
 
 def test_another_sample_is_published_by_a_build_of_snapshots(warehouse: Sampled) -> None:
