@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from ..spec.durations import parse_duration
@@ -72,7 +72,8 @@ def changes_since(
         f"(select count(*) from {landing}.aliases where load_id > ?)",
         [built_load, built_load],
     ).fetchone() or (None, 0)
-    times = [time for time in (brought, withdrawn) if time is not None]
+    ahead = _ahead_of_the_clock(con, landing, built_load)
+    times = [time for time in (brought, withdrawn, ahead) if time is not None]
     if links:
         return Changes(built_load, int(count), EVERY_DAY, EVERY_DAY)
     if not times:
@@ -80,6 +81,25 @@ def changes_since(
     first = min(times)
     sessions = _first_open_session(con, spec, first, quote_name(marts or marts_schema(spec)))
     return Changes(built_load, int(count), first.date(), min(first, sessions or first).date())
+
+
+def _ahead_of_the_clock(con: Connection, landing: str, built_load: int) -> datetime | None:
+    """Return the earliest known event of a day that had not begun at the last load that was built.
+
+    The marts left it out; by now its day may have come.
+    """
+    loaded = con.execute(
+        f"select max(loaded_at) from {landing}.loads where load_id <= ?", [built_load]
+    ).fetchone()
+    if not loaded or loaded[0] is None:
+        return None
+    midnight = loaded[0].replace(hour=0, minute=0, second=0, microsecond=0)
+    following: datetime = midnight + timedelta(days=1)
+    found = con.execute(
+        f"select min(event_time) from {landing}.events where load_id <= ? and event_time >= ?",
+        [built_load, following],
+    ).fetchone()
+    return found[0] if found else None
 
 
 def _first_open_session(

@@ -112,8 +112,27 @@ def number_equal_rows(con: duckdb.DuckDBPyConnection, table: str, load_id: int) 
 
 
 def drop_repeated_rows(con: duckdb.DuckDBPyConnection, table: str, kind: str, load_id: int) -> int:
-    """Delete a load's rows beyond the first line of each key; return how many."""
+    """Delete a load's rows beyond the first line of each key; return how many.
+
+    Of attributes, rows that say what the row before said of the same user and time: one that goes
+    back to an earlier value says something.
+    """
     mine = f"load_id = {load_id} and reject_reason is null"
+    if kind == "users":
+        return _changed(
+            con,
+            f"""
+            delete from {table} where {mine} and rowid in (
+                select row_id from (
+                    select rowid as row_id, attributes, lag(attributes) over (
+                        partition by user_id, valid_from order by line
+                    ) as before
+                    from {table} where {mine}
+                ) as following
+                where before = attributes
+            )
+            """,
+        )
     keys = ", ".join(KEYS[kind])
     return _changed(
         con,
@@ -140,8 +159,12 @@ def drop_known_rows(
     """Delete a load's rows whose key an earlier load brought; return how many.
 
     An event that was withdrawn is known as well: only a load that restates its day brings it back.
+    Attributes are known when they were the last that was said of a user and a time: what was set
+    back to an earlier value is not.
     """
     table = f"{schema}.{kind}"
+    if kind == "users":
+        return _changed(con, _dropping_known_attributes(table, load_id))
     mine = f"load_id = {load_id} and reject_reason is null"
     first, *others = KEYS[kind]
     # The first column of a key is never null; plain equality lets whole blocks be passed over.
@@ -171,6 +194,32 @@ def drop_known_rows(
             f"delete from {table} where {mine} and event_id in (select event_id from {withdrawn})",
         )
     return dropped
+
+
+def _dropping_known_attributes(table: str, load_id: int) -> str:
+    """Return a statement that deletes a load's attributes where they were the last that was said.
+
+    All rows of a load for a user and a time count as one saying, so that the same file twice
+    changes nothing even where it says several things.
+    """
+    mine = f"load_id = {load_id} and reject_reason is null"
+    same = "{0}.user_id = {1}.user_id and {0}.valid_from is not distinct from {1}.valid_from"
+    return f"""
+        delete from {table} where {mine} and rowid in (
+            select t.rowid
+            from {table} as t
+            inner join (
+                select user_id, valid_from, list(attributes order by line) as said
+                from {table} where {mine} group by all
+            ) as a on {same.format("t", "a")}
+            inner join (
+                select user_id, valid_from, list(attributes order by load_id, line) as said
+                from {table} where load_id < {load_id} group by all
+            ) as k on {same.format("a", "k")}
+            where t.{mine.replace(" and ", " and t.")}
+                and list_slice(k.said, -len(a.said), -1) = a.said
+        )
+    """
 
 
 def take_back(con: duckdb.DuckDBPyConnection, schema: str, load_id: int) -> int:

@@ -226,7 +226,29 @@ class _Sending:
         )
 
     def _unknown(self, kind: str, known: Sequence[str]) -> str:
-        """Return SQL for a row of `arriving` whose key is in none of these tables."""
+        """Return SQL for a row of `arriving` whose key is in none of these tables.
+
+        Attributes are known when they were the last that was said of a user and a time.
+        """
+        if kind == "users":
+            said = "array_agg(attributes order by {}) as said"
+            ever = "coalesce(valid_from, timestamp '-infinity') as since"
+            return f"""
+                (a.user_id, coalesce(a.valid_from, timestamp '-infinity')) not in (
+                    select n.user_id, n.since
+                    from (
+                        select user_id, {ever}, {said.format("line")}
+                        from arriving group by user_id, since
+                    ) as n
+                    inner join (
+                        select user_id, {ever}, {said.format("load_id, line")}
+                        from {self.schema}.users
+                        where user_id in (select user_id from arriving)
+                        group by user_id, since
+                    ) as k on n.user_id = k.user_id and n.since = k.since
+                    where k.said[cardinality(k.said) - cardinality(n.said) + 1 :] = n.said
+                )
+            """
         return " and ".join(
             f"not exists (select 1 from {self.schema}.{table} as k where {_same(KEYS[kind])})"
             for table in known

@@ -19,16 +19,26 @@ DAY = timedelta(days=1)
 GAP = timedelta(minutes=30)
 
 
+def owner_of(raw: str, when: datetime, links: Sequence[tuple[str, str, datetime]]) -> str:
+    """Whose an event of this id at this time is: of the last link made by then, or the first."""
+    mine = sorted((at, user) for anonymous, user, at in links if anonymous == raw)
+    made = [user for at, user in mine if at <= when]
+    return made[-1] if made else mine[0][1] if mine else raw
+
+
 class People:
     """The log by person, as links known today have it; label-only events left out."""
 
     def __init__(self, world: World) -> None:
-        last = {a: u for a, u, _ in sorted(world.links, key=lambda link: link[2])}
         self.events: dict[str, list[Event]] = {}
         for event in sorted(world.log, key=lambda e: e.event_time):
             if event.event_name != "secret":
-                self.events.setdefault(last.get(event.user_id, event.user_id), []).append(event)
-        self.plans = dict(world.plans)
+                person = owner_of(event.user_id, event.event_time, world.links)
+                self.events.setdefault(person, []).append(event)
+        own = dict(world.plans)
+        # Of an id that is linked, a plan without a time is the first person's, under whose own.
+        linked = {owner_of(raw, datetime(1, 1, 1), world.links): plan for raw, plan in world.plans}
+        self.plans = {**linked, **own}
         days = [e.day for events in self.events.values() for e in events]
         self.first, self.last = (min(days), max(days)) if days else (date.max, date.min)
 

@@ -6,10 +6,7 @@
     delete from {{ this }} where
     user_id in (select user_id from {{ ref('touched_users') }})
     <%- if experiments.strata %>
-    or user_id in (
-        select user_id from {{ source('landing', 'users') }}
-        where load_id > {{ changed('built_load', 2147483647) }}
-    )
+    or user_id in (select user_id from {{ ref('touched_attributes') }})
     <%- endif %>
     <%- if oldest %>
     or << sql.name(oldest[-1].name) | replace('"', '\\"') >> is null
@@ -18,7 +15,7 @@
     <%- endif %>
     {% endif %}"
 ) }}
--- depends_on: {{ ref('touched_users') }}
+-- depends_on: {{ ref('touched_users') }}<% if experiments.strata %>, {{ ref('touched_attributes') }}<% endif %>
 -- Grain: one row per experiment_id and user_id: a unit of the experiment.
 -- Day 0 is the UTC day of the first exposure, of which outcomes know what came from the exposure on;
 -- covariates know whole days before it. A later build makes anew the units that loads touched, or gave

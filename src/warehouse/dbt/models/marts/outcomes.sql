@@ -7,7 +7,7 @@
 -- Outcomes are for labels only. They look at links known today, so that someone ranked while
 -- still anonymous counts as converted when the person behind converts.
 with people as (
-    select raw_id, user_id
+    select raw_id, user_id, owned_from, owned_until
     from {{ ref('identities') }}
     where known_until = timestamp '9999-12-31 00:00:00'
 ),
@@ -20,7 +20,10 @@ reached as (
         e.event_time,
         e.value
     from {{ ref('stg_events') }} as e
-    left join people as p on e.user_id = p.raw_id
+    left join people as p
+        on e.user_id = p.raw_id
+        and e.event_time >= p.owned_from
+        and e.event_time < p.owned_until
     where e.event_name in (<< target_events >>)
 ),
 
@@ -55,4 +58,5 @@ union all
 select p.raw_id as user_id, o.event_time, o.value
 from new as o
 inner join people as p on o.person = p.user_id
-where p.raw_id <> o.person
+-- Before its first link an id is whoever that link names, not those who had the device later.
+where p.raw_id <> o.person and p.owned_from = timestamp '0001-01-01 00:00:00'

@@ -1,19 +1,17 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.user_id in (select user_id from {{ source('landing', 'users') }} where load_id > {{ changed('built_load', 2147483647) }}){% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.user_id in (select user_id from {{ ref('touched_attributes') }}){% endif %}"
 ) }}
+-- depends_on: {{ ref('touched_attributes') }}
 -- Grain: one row per user_id. What exports pass through, as last known.
 select
     user_id
     <%- for name in pass_through %>,
-    arg_max(json_extract_string(attributes, << name.path >>), (coalesce(valid_from, timestamp '0001-01-01 00:00:00'), load_id, line)) as << name.column >>
+    arg_max(json_extract_string(attributes, << name.path >>), (is_own, ordered_by, load_id, line)) as << name.column >>
     <%- endfor %>
-from {{ source('landing', 'users') }}
+from {{ ref('owned_attributes') }}
 {%- if is_incremental() %}
-where user_id in (
-    select user_id from {{ source('landing', 'users') }}
-    where load_id > {{ changed('built_load', 2147483647) }}
-)
+where user_id in (select user_id from {{ ref('touched_attributes') }})
 {%- endif %}
 group by user_id

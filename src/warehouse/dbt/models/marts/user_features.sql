@@ -31,11 +31,11 @@ known as (
         <%- for attribute in attributes %>,
         arg_max(
             << attribute.sql >>,
-            (coalesce(u.valid_from, timestamp '0001-01-01 00:00:00'), u.load_id, u.line)
+            (u.is_own, u.ordered_by, u.load_id, u.line)
         )<% if not attribute.static %> filter (where u.valid_from < a.as_of)<% endif %> as << attribute.feature >>
         <%- endfor %>
-    from {{ source('landing', 'users') }} as u
-    cross join as_of_dates as a
+    from {{ ref('owned_attributes') }} as u
+    inner join as_of_dates as a on u.known_from < a.as_of and u.known_until >= a.as_of
     group by u.user_id, a.as_of
 )
 <%- endif %>

@@ -7,8 +7,10 @@ select
     event_name,
     value,
     session_id as source_session_id,
-    experiment_id,
-    variant,
+    -- What names a group: spaces around it do not count, and a written null is none.
+    case when lower(trim(experiment_id)) not in ('', 'null', 'nan') then trim(experiment_id) end
+        as experiment_id,
+    case when lower(trim(variant)) not in ('', 'null', 'nan') then trim(variant) end as variant,
     platform,
     device,
     geo,

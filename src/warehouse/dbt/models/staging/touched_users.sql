@@ -11,6 +11,19 @@ with brought as (
     from {{ source('landing', 'withdrawn') }}
     where load_id > {{ changed('built_load', 2147483647) }}
     group by user_id
+    union all
+    -- What lay ahead of the clock when the models were built last has come by now.
+    select user_id, min(event_time)
+    from {{ source('landing', 'events') }}
+    where
+        {{ changed('built_load', 2147483647) }} < 2147483647
+        and load_id <= {{ changed('built_load', 2147483647) }}
+        and event_time >= (
+            select << sql.plus_days('cast(max(loaded_at) as date)', 1) >>
+            from {{ source('landing', 'loads') }}
+            where load_id <= {{ changed('built_load', 2147483647) }}
+        )
+    group by user_id
 ),
 
 linked as (

@@ -16,7 +16,10 @@ with owned as (
         e.geo,
         e.properties
     from {{ ref('stg_events') }} as e
-    left join {{ ref('identities') }} as i on e.user_id = i.raw_id
+    left join {{ ref('identities') }} as i
+        on e.user_id = i.raw_id
+        and e.event_time >= i.owned_from
+        and e.event_time < i.owned_until
     <%- if label_only %>
     where e.event_name not in (<< label_only >>)
     <%- endif %>
