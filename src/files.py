@@ -3,38 +3,96 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import WarehouseError
+
+_NAME = 40  # characters, of up to four bytes each, that leave room for a suffix
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path`, whole.
 
+    A file that was there keeps its mode, and its place where `path` is a link to it; a new one has
+    the mode that the process gives new files (umask).
+
     Raises WarehouseError naming the path when it cannot be written (permission, full disk); then
     what stood there before still stands.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
+        place = Path(os.path.realpath(path))
+        temporary = place.with_name(f".{place.name[:_NAME]}.{secrets.token_hex(4)}")
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         raise WarehouseError(f"{path}: cannot be written: {error.strerror}") from None
-    temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
         _sync(temporary)
-        temporary.replace(path)
+        _take_place(temporary, place)
     except OSError as error:
         raise WarehouseError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+@contextmanager
+def replacing_set(main: Path, others: Sequence[Path]) -> Iterator[Path]:
+    """Yield a folder to write files into; on success they take the places of an earlier set.
+
+    main: the file that the set is about. others: all that may belong to it, in the folder of
+    `main`; those that are not written are removed, as they would speak of an earlier one. Whoever
+    is killed in between leaves a part of one set, never parts of two. Modes and links are kept as
+    by `replacing`.
+
+    Raises WarehouseError naming the path when something cannot be written; an earlier set that is
+    replaced by then is gone, one that is not stands.
+    """
+    try:
+        main.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{main.name[:_NAME]}.", dir=main.parent))
+    except OSError as error:
+        raise WarehouseError(f"{main}: cannot be written: {error.strerror}") from None
+    try:
+        yield folder
+        modes = {path: mode for path in (main, *others) if (mode := _mode(path)) is not None}
+        for path in others:
+            path.unlink(missing_ok=True)
+        for path in (main, *others):
+            written = folder / path.name
+            if written.exists():
+                if path in modes:
+                    written.chmod(modes[path])
+                _take_place(written, Path(os.path.realpath(path)))
+    except WarehouseError as error:  # of a file inside: its place is where it was to go
+        raise WarehouseError(str(error).replace(str(folder), str(main.parent))) from None
+    except OSError as error:
+        raise WarehouseError(f"{main}: cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _take_place(written: Path, place: Path) -> None:
+    """Put a file that is written into a place, with the mode of what was there."""
+    if (mode := _mode(place)) is not None:
+        written.chmod(mode)
+    written.replace(place)
+
+
+def _mode(path: Path) -> int | None:
+    """Return a file's permissions, None where there is none."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return None
 
 
 def _sync(path: Path) -> None:

@@ -58,10 +58,10 @@ def train(
         from ..pipeline.compare import compare_run
         from ..pipeline.show_comparison import comparison_lines
         from ..pipeline.train import train as run
-        from ..tracking import open_store
+        from ..tracking import open_store_or_local
 
         opened, store = open_both(spec, warehouse)
-        runs = open_store(tracking, note=terminal.note)
+        runs = open_store_or_local(tracking, note=terminal.note)
         names = [name.strip() for part in candidates or () for name in part.split(",")] or None
         made = run(
             opened, store, runs,
@@ -100,7 +100,7 @@ def compare(
         from ..tracking import open_store
 
         opened = load_spec(spec)
-        runs = open_store(tracking, note=terminal.note)
+        runs = open_store(tracking)
         found = compare_run(opened, runs, run=run, promote_scorer=promote)
         for line in comparison_lines(found.raw, found.comparison):
             terminal.print(line)
@@ -139,7 +139,7 @@ def calibrate(
         from ..pipeline.calibrate import calibrate as run
         from ..pipeline.calibrate import calibration_lines
         from ..pipeline.log_calibration import log_calibration
-        from ..tracking import open_store
+        from ..tracking import open_store_or_local
 
         opened, store = open_both(spec, warehouse)
         made = run(
@@ -149,7 +149,7 @@ def calibrate(
         )  # fmt: skip
         for line in calibration_lines(made):
             terminal.print(line)
-        runs = open_store(tracking, note=terminal.note)
+        runs = open_store_or_local(tracking, note=terminal.note)
         logged = log_calibration(runs, opened, made, {"horizon": horizon or "", "seed": seed})
         terminal.print(f"table, plot and diff: run {logged} in {runs.shown}")
 
@@ -164,11 +164,12 @@ def ui(
 ) -> None:
     """Open MLflow's user interface, on this machine only (127.0.0.1)."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
-        from ..pipeline.ui import check_servable, serve_ui, view_lines
+        from ..pipeline.ui import check_port, check_servable, serve_ui, view_lines
         from ..tracking import open_store
 
-        store = open_store(tracking, note=terminal.note)
+        store = open_store(tracking)
         check_servable(store)
+        check_port(port)
         terminal.print(f"MLflow's runs at http://127.0.0.1:{port} (it takes a few seconds)")
         for line in view_lines(store, port):
             terminal.print(line)

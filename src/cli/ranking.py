@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+from typer.core import TyperCommand
 
+from ..escapes import shown
 from ..terminal import Terminal, reporting
 from .options import (
     SPEC,
@@ -48,7 +51,6 @@ def score(
         from ..errors import UsageError
         from ..pipeline.score import score as run
         from ..pipeline.show import ranking_lines, stale
-        from ..tracking import open_store
 
         if population not in {"spec", "all"}:
             raise UsageError(f"--population {population!r}: write spec or all")
@@ -57,7 +59,7 @@ def score(
         made = run(
             opened, store,
             as_of=as_of, top=top, out=out, everyone=population == "all",
-            scorer=scorer, store=open_store(tracking, note=terminal.note), say=terminal.say,
+            scorer=scorer, tracking=tracking, say=terminal.say, note=terminal.note,
         )  # fmt: skip
         for line in ranking_lines(made, most=10):
             terminal.print(line)
@@ -65,7 +67,28 @@ def score(
             terminal.note(age)
 
 
-@commands.command(epilog="Example: whyrank explain u0000066")
+class IdCommand(TyperCommand):
+    """A command about one user, whose id may look like an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse as any command does, and say how an id that begins with a dash is written."""
+        known = {name: param for param in self.params for name in param.opts}
+        before = ""
+        for word in args:
+            takes_it = before in known and not getattr(known[before], "is_flag", False)
+            if word == "--":
+                break
+            if re.match("-[^-]", word) and word[:2] not in known and not takes_it:
+                raise typer.BadParameter(
+                    f"there is no option {shown(word[:2])}; an id that begins with a dash stands "
+                    f"after --: whyrank {ctx.info_name} -- {shown(word)}",
+                    ctx=ctx,
+                )
+            before = word
+        return list(super().parse_args(ctx, args))
+
+
+@commands.command(cls=IdCommand, epilog="Example: whyrank explain u0000066")
 def explain(
     user_id: Annotated[str, typer.Argument(help="The user.")],
     as_of: AsOfOption = None,
@@ -86,11 +109,12 @@ def explain(
         from ..pipeline.plots import draw_user
         from ..pipeline.score import explain as run
         from ..pipeline.show import explanation_lines
-        from ..tracking import open_store
 
         opened, store = open_both(spec, warehouse)
-        runs = open_store(tracking, note=terminal.note)
-        found = run(opened, store, user_id, as_of=as_of, scorer=scorer, store=runs)
+        found = run(
+            opened, store, user_id,
+            as_of=as_of, scorer=scorer, tracking=tracking, note=terminal.note,
+        )  # fmt: skip
         if plot is not None:
             draw_user(found, plot)
         for line in explanation_lines(found):
@@ -117,5 +141,6 @@ def evaluate(
 
         opened, store = open_both(spec, warehouse)
         terminal.say("evaluating")
-        for line in evaluation_lines(run(opened, store, as_of=as_of, horizon=horizon, seed=seed)):
+        found = run(opened, store, as_of=as_of, horizon=horizon, seed=seed, note=terminal.note)
+        for line in evaluation_lines(found):
             terminal.print(line)

@@ -7,7 +7,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from importlib import metadata
 from typing import Any, Literal
 
@@ -220,10 +220,8 @@ def _published(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:
 
 
 def _champion(spec: Spec, tracking: str | None) -> Iterator[Finding]:
-    notes: list[str] = []
     try:
-        store = open_store(tracking, note=notes.append)
-        yield from (Finding("warning", note) for note in notes)
+        store = open_store(tracking)
         if not store.exists:
             yield Finding("ok", "no training yet: the scorecard ranks; see `whyrank train`")
             return
@@ -239,7 +237,8 @@ def _volume(spec: Spec, published: Published) -> Iterator[Finding]:
     volumes = dict(zip(table["day"], table["events"], strict=True))
     if not volumes:
         return
-    last = max(volumes)
+    newest = datetime.fromisoformat(published.info.last_event).date()
+    last = min(max(volumes), newest)  # no day that one fast clock is ahead to
     if spec.trust_until is not None:
         last = min(last, spec.trust_until - timedelta(days=1))
     collapsed = collapse_day(volumes, last)

@@ -19,7 +19,8 @@ from ..scoring.scorecard import Scorecard
 from ..spec.durations import parse_days
 from ..spec.model import Spec
 from ..warehouse.engine import Warehouse
-from ..warehouse.published import Published, read_published
+from ..warehouse.published import Published
+from .build import Say, read_built
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,19 @@ def evaluate(
     horizon: str | None = None,
     n_boot: int = 1000,
     seed: int = 0,
+    note: Say = lambda _: None,
 ) -> Evaluation:
     """Measure the scorecard's ranking as of a date on the outcomes within a horizon after it.
 
     as_of: a date that was built; the latest one when None. horizon: such as "60d"; the spec's
-    when None. n_boot: bootstrap replicates over users. seed: of the bootstrap.
+    when None. n_boot: bootstrap replicates over users. seed: of the bootstrap. note: told when the
+    build does not know all that is loaded.
 
-    Raises UsageError for what is no horizon, WarehouseError when the date is not built, or the
-    log ends before the horizon does: then who has not converted yet is unknown, not negative.
+    Raises UsageError for what is no horizon, WarehouseError when the date is not built, when the
+    spec's features changed since, or the log ends before the horizon does: then who has not
+    converted yet is unknown, not negative.
     """
-    published = read_published(warehouse, spec.name)
+    published = read_built(spec, warehouse, note=note)
     chosen = as_of or published.as_of_dates[-1]
     days = horizon_days(spec, horizon)
     path = published.snapshot(chosen)

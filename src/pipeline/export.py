@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from ..database import connect_duckdb
+from ..database import connect_duckdb, quote_path
+from ..escapes import inert_sql
 from ..files import replacing
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from ..warehouse.duckdb_file import settings_beside, translated
 from ..warehouse.engine import Warehouse
-from ..warehouse.published import read_published
+from .build import read_built
 
 
 def export_features(
@@ -21,11 +22,13 @@ def export_features(
 
     One row per user: user_id, as_of, the spec's features and in_population; cells that a
     spreadsheet would run as a formula get an apostrophe before them.
+
+    Raises WarehouseError when the date is not built, or the spec's features changed since.
     """
-    published = read_published(warehouse, spec.name)
-    source = f"read_parquet({quote_text(str(published.snapshot(as_of)))})"
+    published = read_built(spec, warehouse)
+    source = f"read_parquet({quote_path(published.snapshot(as_of))})"
     if published.info.sampled_below:
-        files = quote_text(str(published.everyone("user_features") / "**" / "*.parquet"))
+        files = quote_path(published.everyone("user_features"), "**/*.parquet")
         day = quote_text(str(as_of or published.as_of_dates[-1]))
         everyone = f"read_parquet({files}, hive_partitioning = true)"
         source = f"(select * from {everyone} where as_of = date {day})"
@@ -37,15 +40,14 @@ def export_features(
             if row[1] == "VARCHAR"
         }
         names = ["user_id", "as_of", *(f.name for f in spec.features), "in_population"]
-        columns = ", ".join(_inert(name) if name in texts else quote_name(name) for name in names)
+        columns = ", ".join(
+            f"{inert_sql(quote_name(name))} as {quote_name(name)}"
+            if name in texts
+            else quote_name(name)
+            for name in names
+        )
         done = con.execute(
             f"copy (select {columns} from {source} order by user_id) "
             f"to {quote_text(str(temporary))} (format csv, header)"
         ).fetchone()
     return int(done[0]) if done else 0
-
-
-def _inert(name: str) -> str:
-    column = quote_name(name)
-    risky = f"regexp_matches({column}, '^[ ]*[=+@\\t\\r\\n-]')"
-    return f"case when {risky} then '''' || {column} else {column} end as {column}"

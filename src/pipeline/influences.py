@@ -81,9 +81,15 @@ def usual_points(
 ) -> dict[str, float]:
     """Return the mean points by part of at most a thousand users, spread evenly over a table.
 
-    A thousand say what is usual well enough, and cost the same in any population.
+    Of those in the population, whoever else is in the table: a user's agreement is the same in a
+    list and in an explanation. A thousand say what is usual well enough, and cost the same in any
+    population.
     """
-    places = np.unique(np.linspace(0, len(table) - 1, min(len(table), _USUAL)).astype(np.int64))
+    people = np.flatnonzero(table.numbers("in_population") > 0)
+    if not len(people):
+        people = np.arange(len(table))
+    spread = np.linspace(0, len(people) - 1, min(len(people), _USUAL)).astype(np.int64)
+    places = people[np.unique(spread)]
     found = Scorecard(spec.scorecard).contributions(table.take(places))
     total: dict[str, float] = {}
     for place in range(len(places)):

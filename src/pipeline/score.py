@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import WarehouseError
-from ..files import replacing
+from ..files import replacing_set
 from ..scorer import Integers
+from ..scoring.lists import refuse_foreign
 from ..scoring.ranking import (
     LABELS,
     RankedUser,
@@ -27,20 +28,22 @@ from ..scoring.ranking import (
 from ..spec.model import Spec
 from ..spec.references import suggest
 from ..spec.scorecard import HUNDREDTHS
-from ..tracking import CHAMPION, Store, open_store
+from ..tracking import CHAMPION, Store
 from ..warehouse.engine import Warehouse
-from ..warehouse.published import Published, read_published
+from ..warehouse.published import Published
 from ..warehouse.spark import SparkWarehouse
-from .build import Say
+from .build import Say, read_built
 from .scorers import MODEL_PLOTS, choose_scorer
 from .spark_score import explain_on_spark, rank_on_spark
 from .specs import spec_version
 from .standing import Ranked, Standing, account, disagreements, read_features, stand
 
+TOP_USERS = "top_users"
 ALL_SCORES = "all_scores.parquet"
 PROPENSITIES = "user_propensity_scores.csv"
 REASONS = "reasons.csv"
 DISAGREEMENTS = "disagreements.csv"
+BESIDE_THE_LIST = (ALL_SCORES, PROPENSITIES, REASONS, DISAGREEMENTS, MODEL_PLOTS)
 
 
 @dataclass(frozen=True)
@@ -92,15 +95,22 @@ def score(
     everyone: bool = False,
     scorer: str = CHAMPION,
     store: Store | None = None,
+    tracking: str | None = None,
     say: Say = lambda _: None,
+    note: Say = lambda _: None,
 ) -> Ranking:
     """Rank the spec's population as of a date; write the top as CSV and all scores as Parquet.
 
     as_of: a date that was built; the latest one when None. everyone: rank all users, not only the
     spec's population. scorer: champion (the scorecard while there is none), scorecard, a learned
-    scorer's name or models:/…; store: where learned ones are found, the default store when None.
-    say: told what goes on, where that is more than scoring.
-    `all_scores.parquet` is written beside `out` (on Spark everybody's scores and chances stay as a
+    scorer's name or models:/…; store: where learned ones are found, the one of `tracking` (a
+    tracking URI, or the default) when None; "scorecard" needs none.
+    say: told what goes on, where that is more than scoring. note: told what a reader of the list
+    has to know: loads after the build, other points than the champion's training had.
+    What is written beside `out` bears its name, as `vip_reasons.csv` beside `vip.csv` (beside
+    `top_users.csv` the names are as they stand here); all of it is replaced as one set, and what an
+    earlier list left and this one has not is removed.
+    `all_scores.parquet` is everybody (on Spark everybody's scores and chances stay as a
     folder of Parquet in the shared folder, and there is no CSV of them), and for a scorer that a
     training stands behind (a learned one, or the scorecard as champion)
     `user_propensity_scores.csv` (every user's chance, expected spend, decile and band),
@@ -108,11 +118,14 @@ def score(
     scorecard and learned scorer put furthest apart, both accounts in words) and `model_plots.png`
     (how it ranked on its last test).
 
-    Raises WarehouseError when that date is not built, or the spec changed since; UsageError for a
-    scorer that is not registered, was trained on other features, or measured with other points.
+    Raises WarehouseError when that date is not built, or the spec's features changed since;
+    UsageError for a scorer that is not registered, was trained on other features, or measured with
+    other points, and when a file that is not whyrank's would be replaced.
     """
-    published = read_published(warehouse, spec.name)
-    chosen = choose_scorer(spec, scorer, store or open_store())
+    others = [_named_after(out, name) for name in BESIDE_THE_LIST]
+    refuse_foreign([out, *others])
+    published = read_built(spec, warehouse, note=note)
+    chosen = choose_scorer(spec, scorer, store, tracking=tracking, note=note)
     day = as_of or published.as_of_dates[-1]
     stamps = {
         "as_of": day.isoformat(),
@@ -120,26 +133,27 @@ def score(
         "scorer": chosen.stamp,
         "spec_version": spec_version(spec),
     }
-    if isinstance(warehouse, SparkWarehouse):
-        # Everybody's scores and chances stay in the shared folder.
-        found = rank_on_spark(
-            spec, warehouse, published, chosen, as_of,
-            everyone=everyone, top=top, stamps=stamps, say=say,
+    with replacing_set(out, others) as folder:
+        here = folder / out.name
+        if isinstance(warehouse, SparkWarehouse):
+            # Everybody's scores and chances stay in the shared folder.
+            found = rank_on_spark(
+                spec, warehouse, published, chosen, as_of,
+                everyone=everyone, top=top, stamps=stamps, say=say,
+            )  # fmt: skip
+        else:
+            features = read_features(spec, published, chosen, as_of, everyone=everyone)
+            found = _rank_here(spec, published, stand(spec, features, chosen), top, here, stamps)
+        if chosen.learned is not None or chosen.beside is not None:
+            _write_both_accounts(here, found, stamps)
+        if chosen.plots is not None:
+            shutil.copyfile(chosen.plots, _named_after(here, MODEL_PLOTS))
+        write_top_users(
+            here, found.users, stamps=stamps, details=found.details,
+            pass_through=spec.users.pass_through,
         )  # fmt: skip
-    else:
-        features = read_features(spec, published, chosen, as_of, everyone=everyone)
-        found = _rank_here(spec, published, stand(spec, features, chosen), top, out, stamps)
-    both = None
-    if chosen.learned is not None or chosen.beside is not None:
-        both = _write_both_accounts(out, found, stamps)
-    plots = out.parent / MODEL_PLOTS if chosen.plots is not None else None
-    if chosen.plots is not None and plots is not None:
-        with replacing(plots) as temporary:
-            shutil.copyfile(chosen.plots, temporary)
-    write_top_users(
-        out, found.users, stamps=stamps, details=found.details,
-        pass_through=spec.users.pass_through,
-    )  # fmt: skip
+    written = {name: path for name in BESIDE_THE_LIST if (path := _named_after(out, name)).exists()}
+    both = (written[REASONS], written[DISAGREEMENTS]) if REASONS in written else None
     return Ranking(
         users=found.users,
         population=sum(found.labels.values()),
@@ -149,11 +163,11 @@ def score(
         run_id=published.info.build_id,
         scorer=chosen.stamp,
         top_users=out,
-        all_scores=found.all_scores,
-        propensities=found.propensities,
+        all_scores=written.get(ALL_SCORES, found.all_scores),
+        propensities=written.get(PROPENSITIES),
         beside=chosen.explainer.name if chosen.explainer else "",
         both_accounts=both,
-        plots=plots,
+        plots=written.get(MODEL_PLOTS),
     )
 
 
@@ -178,9 +192,19 @@ def _rank_here(
         apart=tuple(account(spec, standing, apart, ranks[apart].tolist())),
         labels=dict(zip(LABELS, (int(n) for n in counts), strict=True)),
         details=_details(published, spec.users.pass_through, [user.user_id for user in users]),
-        all_scores=out.parent / ALL_SCORES,
-        propensities=None if standing.probability is None else out.parent / PROPENSITIES,
+        all_scores=_named_after(out, ALL_SCORES),
     )
+
+
+def _named_after(out: Path, name: str) -> Path:
+    """Return the path of what stands beside a list, such as vip_reasons.csv beside vip.csv.
+
+    >>> _named_after(Path("a/vip.csv"), "reasons.csv").name
+    'vip_reasons.csv'
+    >>> _named_after(Path("a/top_users.csv"), "reasons.csv").name
+    'reasons.csv'
+    """
+    return out.with_name(name if out.stem == TOP_USERS else f"{out.stem}_{name}")
 
 
 def _write_everyone(
@@ -192,25 +216,24 @@ def _write_everyone(
         beside["probability"] = standing.probability
         beside["scorecard_score"] = standing.hundredths / HUNDREDTHS
     write_all_scores(
-        out.parent / ALL_SCORES, standing.snapshot.user_ids, order,
+        _named_after(out, ALL_SCORES), standing.snapshot.user_ids, order,
         score=standing.score, codes=standing.codes, beside=beside,
     )  # fmt: skip
     if standing.probability is not None:
         write_propensities(
-            out.parent / PROPENSITIES, standing.snapshot.user_ids, order,
+            _named_after(out, PROPENSITIES), standing.snapshot.user_ids, order,
             probability=standing.probability, expected_spend=standing.expected_spend,
             codes=standing.codes, stamps={key: stamps[key] for key in ("as_of", "scorer")},
         )  # fmt: skip
 
 
-def _write_both_accounts(out: Path, found: Ranked, stamps: Mapping[str, str]) -> tuple[Path, Path]:
+def _write_both_accounts(out: Path, found: Ranked, stamps: Mapping[str, str]) -> None:
     """Write the exported users' table by feature, and whom the two scorers put furthest apart."""
     by_feature = {key: stamps[key] for key in ("as_of", "scorer")}
-    write_influences(out.parent / REASONS, found.users, stamps=by_feature)
+    write_influences(_named_after(out, REASONS), found.users, stamps=by_feature)
     write_top_users(
-        out.parent / DISAGREEMENTS, found.apart, stamps=stamps, details={}, pass_through=()
+        _named_after(out, DISAGREEMENTS), found.apart, stamps=stamps, details={}, pass_through=()
     )
-    return out.parent / REASONS, out.parent / DISAGREEMENTS
 
 
 def explain(
@@ -221,6 +244,8 @@ def explain(
     as_of: date | None = None,
     scorer: str = CHAMPION,
     store: Store | None = None,
+    tracking: str | None = None,
+    note: Say = lambda _: None,
 ) -> Explanation:
     """Say where one user stands as of a date and what every part of the score was worth.
 
@@ -228,10 +253,11 @@ def explain(
     scorer's log-odds stand beside the scorecard's points; with the scorecard as champion, those of
     the learned scorer that its training chose.
 
-    Raises WarehouseError when the date is not built or there is no such user in it.
+    Raises WarehouseError when the date is not built, the spec's features changed since, or there is
+    no such user in it.
     """
-    published = read_published(warehouse, spec.name)
-    chosen = choose_scorer(spec, scorer, store or open_store())
+    published = read_built(spec, warehouse, note=note)
+    chosen = choose_scorer(spec, scorer, store, tracking=tracking, note=note)
     day = as_of or published.as_of_dates[-1]
     beside = chosen.explainer.name if chosen.explainer else ""
     features = read_features(spec, published, chosen, as_of, everyone=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from ..models.spend import SpendScorer
 from ..scoring.scorecard import Scorecard
 from ..serving import SavedScorecard, load_scorer
 from ..spec.model import Spec
-from ..tracking import CHAMPION, Store, fetch_scorer
+from ..tracking import CHAMPION, Store, fetch_scorer, open_store
 from .specs import features_version, points_version, spec_version
 
 SCORECARD = Scorecard.name
@@ -51,19 +52,30 @@ class Chosen:
         return f"{self.name} v{self.version}" if self.version else self.name
 
 
-def choose_scorer(spec: Spec, name: str, store: Store) -> Chosen:
+def choose_scorer(
+    spec: Spec,
+    name: str,
+    store: Store | None = None,
+    *,
+    tracking: str | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Chosen:
     """Return the scorer of a name: champion, scorecard, a learned one's name, or models:/….
 
     Without a champion, "champion" is the scorecard. "scorecard" is the spec's points as they are;
     a registered scorecard, as champion or by its version, brings what was trained with it, and
-    must have been measured with the points that the spec has now.
+    must have been measured with the points that the spec has now. store: where registered ones are;
+    the one of `tracking`, or the default, when None, which is opened where it is needed. note:
+    told when a learned scorer ranks though the spec's points are others than those that it was
+    compared with.
 
     Raises UsageError when there is no such scorer, or it was trained on other features, or measured
-    with other points, than the spec has now.
+    with other points, than the spec has now. Raises TrackingError when the store cannot be used:
+    another scorer would rank without a word.
     """
     if name == SCORECARD:
         return Chosen(SCORECARD, None)
-    found = fetch_scorer(store, spec.name, name)
+    found = fetch_scorer(store or open_store(tracking), spec.name, name)
     if found is None:
         if name == CHAMPION:
             return Chosen(SCORECARD, None)
@@ -81,6 +93,11 @@ def choose_scorer(spec: Spec, name: str, store: Store) -> Chosen:
     else:
         about = learned.about
         _refuse_other_features(spec, (about.spec, about.spec_version, about.features_version), said)
+        if name == CHAMPION and _has_other_points(spec, folder.with_name("spec.json")):
+            note(
+                f"the champion {said} ranks; the points of {spec.name!r} are others than when it "
+                "was trained, and stand beside it: to rank by them, score with --scorer scorecard"
+            )
     return Chosen(
         name=scorer_name,
         learned=learned,
@@ -100,6 +117,15 @@ def _refuse_other_features(spec: Spec, made: tuple[str, str, str], said: str) ->
             f"{said} was trained on spec {name} {version}, and the features of {spec.name!r} have "
             "changed since: run `whyrank train` again, or score with --scorer scorecard"
         )
+
+
+def _has_other_points(spec: Spec, kept: Path) -> bool:
+    """Return whether a registered scorer is kept with a spec that has other points or bands."""
+    try:
+        saved = Spec.model_validate_json(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return points_version(saved) != points_version(spec)
 
 
 def _refuse_other_points(spec: Spec, kept: Path, said: str) -> None:

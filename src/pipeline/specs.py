@@ -51,6 +51,30 @@ def features_version(spec: Spec) -> str:
     return _digest(spec.model_dump(mode="json", include=parts))
 
 
+def data_version(spec: Spec) -> str:
+    """Return twelve hex digits of what a build's numbers rest on: what a score cannot do without.
+
+    A change of it means that features, population or outcomes of an earlier build are not this
+    spec's. Words (descriptions, units), weights and the settings of trainings are no part of it.
+
+    >>> from whyrank.spec.load import load_spec
+    >>> len(data_version(load_spec("saas")))
+    12
+    """
+    parts = {"source", "events", "users", "sessions", "target", "population", "features"}
+    return _digest(_without_words(spec.model_dump(mode="json", include=parts)))
+
+
+def _without_words(raw: object) -> object:
+    if isinstance(raw, dict):
+        return {
+            key: _without_words(value)
+            for key, value in raw.items()
+            if not (key in {"description", "unit"} and isinstance(value, str))
+        }
+    return [_without_words(item) for item in raw] if isinstance(raw, list) else raw
+
+
 def points_version(spec: Spec) -> str:
     """Return twelve hex digits of what the scorecard's points and bands rest on, beside features.
 

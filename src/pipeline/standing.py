@@ -62,7 +62,7 @@ class Ranked:
     """What a ranking gave: the listed users, those whom two scorers put furthest apart, counts.
 
     labels: users by label. details: what is passed through, by user_id. all_scores: where
-    everybody's scores are. propensities: everybody's chances as CSV, where that is written.
+    everybody's scores are.
     """
 
     users: tuple[RankedUser, ...]
@@ -70,7 +70,6 @@ class Ranked:
     labels: Mapping[str, int]
     details: Mapping[str, Mapping[str, str | None]]
     all_scores: Path
-    propensities: Path | None = None
 
 
 def read_features(

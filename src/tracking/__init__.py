@@ -3,7 +3,7 @@
 `stores` says where runs are kept, `records` what is logged, `log` writes it, `registry` reads it
 and moves the champion; `client` is where they meet MLflow, which no other room imports. Runs are
 logged after they are done, from results kept on disk; so a server that cannot be reached costs
-nothing but its own copy.
+a training nothing but its own copy. Whoever reads a scorer from it stops.
 """
 
 from .log import log_result, log_run
@@ -18,7 +18,15 @@ from .registry import (
     registered,
     views,
 )
-from .stores import HOME, Store, TrackingError, local_store, open_store
+from .stores import (
+    HOME,
+    Store,
+    TrackingError,
+    UnreachableError,
+    local_store,
+    open_store,
+    open_store_or_local,
+)
 
 __all__ = [
     "CHAMPION",
@@ -29,11 +37,13 @@ __all__ = [
     "ScorerRecord",
     "Store",
     "TrackingError",
+    "UnreachableError",
     "fetch_scorer",
     "local_store",
     "log_result",
     "log_run",
     "open_store",
+    "open_store_or_local",
     "promote",
     "ranking_model",
     "read_comparison",

@@ -11,6 +11,15 @@ from typing import Any
 
 from .stores import Store, TrackingError, missing_driver, scrubbed
 
+_URIS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # A server that died is given up after seconds: mlflow's own patience is many minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 SHARED, VIEW = "mlflow.sharedViewState", "whyrank"
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # no such model, run or alias
 _HOW = (
@@ -23,27 +32,30 @@ _HOW = (
 def using(store: Store) -> Iterator[Any]:
     """Point mlflow at a store for a while, quietly; its errors become ours.
 
+    Afterwards the process is as it was: URIs that were not set are not set, whoever else uses
+    mlflow in it.
+
     Raises TrackingError when the store cannot be used, InstallError without its driver.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    # A server that died is given up after seconds: mlflow's own patience is many minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     # mlflow writes the URI that it is given into the environment, where it would outlive us.
-    kept = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")}
+    kept = {name: os.environ.get(name) for name in (*_URIS, *_QUIET)}
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of mlflow and what it imports: nothing to act upon
         import mlflow as ml
         from mlflow.exceptions import MlflowException
+        from mlflow.tracking._model_registry import utils as registry
+        from mlflow.tracking._tracking_service import utils as tracking
         from sqlalchemy.exc import SQLAlchemyError
 
         if store.local:
             store.home.mkdir(parents=True, exist_ok=True)
-        for name in ("mlflow", "alembic"):
+        levels = {name: logging.getLogger(name).level for name in ("mlflow", "alembic")}
+        for name in levels:
             logging.getLogger(name).setLevel(logging.ERROR)
-        before = ml.get_tracking_uri(), ml.get_registry_uri()
+        # What was set, if anything: mlflow's own getters tell what would be used otherwise.
+        before = tracking._tracking_uri, registry._registry_uri  # noqa: SLF001
         ml.set_tracking_uri(store.uri)
         ml.set_registry_uri(store.uri)
         try:
@@ -60,10 +72,12 @@ def using(store: Store) -> Iterator[Any]:
         finally:
             ml.set_tracking_uri(before[0])
             ml.set_registry_uri(before[1])
-            for name, value in kept.items():
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
+            for name, kept_value in kept.items():
                 os.environ.pop(name, None)
-                if value is not None:
-                    os.environ[name] = value
+                if kept_value is not None:
+                    os.environ[name] = kept_value
 
 
 def _said(error: Exception, store: Store) -> str:

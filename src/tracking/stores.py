@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, InvalidURL
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ..errors import InstallError, UsageError, WhyrankError
 
@@ -65,15 +66,16 @@ def local_store(home: Path = HOME) -> Store:
     return Store(f"sqlite:///{(home / _DATABASE).resolve()}", home)
 
 
-def open_store(
-    uri: str | None = None, *, home: Path = HOME, note: Callable[[str], None] = lambda _: None
-) -> Store:
+class UnreachableError(TrackingError):
+    """The tracking server or database does not answer as one."""
+
+
+def open_store(uri: str | None = None, *, home: Path = HOME) -> Store:
     """Return the store of a tracking URI, else of MLFLOW_TRACKING_URI, else the one in `home`.
 
-    A server or database that does not answer is replaced by the local store, and `note` says so:
-    work goes on.
-
-    Raises UsageError for a URI of no store, InstallError when a database's driver is missing.
+    Raises UnreachableError when its server or database does not answer: what it holds is not what
+    another store holds. UsageError for a URI of no store, InstallError when a database's driver is
+    missing.
     """
     chosen = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not chosen:
@@ -97,11 +99,29 @@ def open_store(
         reason = scrubbed(str(getattr(error, "reason", error)), chosen)
     else:
         return Store(chosen, home)
-    note(
-        f"the tracking {what} {without_password(chosen)} cannot be reached ({reason}): runs are "
-        f"kept in {home / _DATABASE} instead; run the same command again to send them"
+    raise UnreachableError(
+        f"the tracking {what} {without_password(chosen)} cannot be reached ({reason}): start it, "
+        "or name another by --tracking"
     )
-    return local_store(home)
+
+
+def open_store_or_local(
+    uri: str | None = None, *, home: Path = HOME, note: Callable[[str], None] = lambda _: None
+) -> Store:
+    """Return the store as `open_store` does, or the local one, and say so, where none answers.
+
+    For what only writes runs: work goes on, and the same command sends them later. Whoever reads a
+    scorer from a store must not read it from another.
+    """
+    try:
+        return open_store(uri, home=home)
+    except UnreachableError as error:
+        said = str(error).rpartition(": start it")[0]
+        note(
+            f"{said}: runs are kept in {home / _DATABASE} instead; run the same command again to "
+            "send them"
+        )
+        return local_store(home)
 
 
 def _ask(uri: str) -> None:
@@ -114,8 +134,18 @@ def _ask(uri: str) -> None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         token = b64encode(pair.encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {token}")
-    with urlopen(request, timeout=_PATIENCE):  # noqa: S310 - http(s) only
-        pass
+    with build_opener(_NoRedirects).open(request, timeout=_PATIENCE) as answer:
+        if answer.read(64).strip() != b"OK":
+            raise OSError("it does not answer as an MLflow server")
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """A login page that answers in a server's place is no server."""
+
+    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, *rest: Any) -> None:
+        """Refuse to go where a redirect leads."""
+        del req, fp, msg, rest
+        raise OSError(f"it redirects to another address (HTTP {code})")
 
 
 def _knock(uri: str) -> None:

@@ -7,7 +7,7 @@ database from which what was accepted goes on to Postgres (`loading_there`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import duckdb
 
+from ..errors import WarehouseError
+from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from .engine import Warehouse, sole_writer
 from .landing import LoadResult, load
+from .project import landing_schema
+from .published import mark_loaded
 
 if TYPE_CHECKING:
     from ..events.records.source import Progress
@@ -62,13 +66,19 @@ def loading(warehouse: Warehouse) -> AbstractContextManager[Loader]:
 @dataclass(frozen=True)
 class _DuckDBLoader:
     con: duckdb.DuckDBPyConnection
+    warehouse: Warehouse
 
     def load(self, spec: Spec, source: Path | str, **options: Any) -> LoadResult:
         """Load a source as `landing.load` does."""
-        return load(self.con, spec, source, **options)
+        result = load(self.con, spec, source, **options)
+        loads = f"{quote_name(landing_schema(spec))}.loads"
+        found = self.con.execute(f"select max(load_id) from {loads}").fetchone()
+        with suppress(WarehouseError):  # the load is done; `doctor` tells of it without the mark
+            mark_loaded(self.warehouse, spec.name, int(found[0] or 0) if found else 0)
+        return result
 
 
 @contextmanager
 def _into_duckdb(warehouse: Warehouse) -> Iterator[Loader]:
     with sole_writer(warehouse), warehouse.connect() as con:
-        yield _DuckDBLoader(cast("duckdb.DuckDBPyConnection", con))
+        yield _DuckDBLoader(cast("duckdb.DuckDBPyConnection", con), warehouse)

@@ -39,6 +39,7 @@ from .sample import USER_TABLES, in_sample, sample_told
 KEPT_BUILDS = 3
 _LEFT_SECONDS = 24 * 3600
 _EVERYONE = "everyone"
+_LOADED = "last_load"
 _IN_PLACE = ("user_features", "outcomes", "user_details")  # what a cluster scores and learns from
 TABLES = (
     "outcomes",
@@ -53,8 +54,9 @@ TABLES = (
 class BuildInfo:
     """What a build was made of: its id, spec, dates and the data behind it.
 
-    users: of all. sampled_below: the bound of the sample that stands for them (`sample`), empty
-    where everybody is there.
+    made_from: the digest of all in the spec that its numbers rest on. last_load: the last load
+    that it knows. users: of all. sampled_below: the bound of the sample that stands for them
+    (`sample`), empty where everybody is there.
     """
 
     build_id: str
@@ -66,6 +68,8 @@ class BuildInfo:
     users: int
     tables: tuple[str, ...]
     sampled_below: str = ""
+    made_from: str = ""
+    last_load: int = 0
 
     @property
     def sample(self) -> str:
@@ -237,6 +241,8 @@ def read_published(warehouse: Warehouse, spec_name: str) -> Published:
                 _forget_old(root, published.info.build_id)
                 return published
         return Published(root / info.build_id, info)
+    if warehouse.engine == "duckdb" and not warehouse.exists():
+        raise _nothing_built(warehouse, spec_name)
     try:
         folder = root / (root / "current").read_text(encoding="utf-8").strip()
         text = (folder / "build.json").read_text(encoding="utf-8")
@@ -245,6 +251,21 @@ def read_published(warehouse: Warehouse, spec_name: str) -> Published:
         raise _nothing_built(warehouse, spec_name) from None
     except (OSError, ValueError) as error:
         raise WarehouseError(f"{root}: the published build cannot be read: {error}") from None
+
+
+def mark_loaded(warehouse: Warehouse, spec_name: str, load_id: int) -> None:
+    """Note the last load beside the published builds, for readers that leave the file alone."""
+    with replacing(warehouse.files / spec_name / _LOADED) as temporary:
+        temporary.write_text(str(load_id), encoding="utf-8")
+
+
+def loads_since(warehouse: Warehouse, spec_name: str, info: BuildInfo) -> int:
+    """Return how many loads a build does not know, as far as they were noted on this machine."""
+    try:
+        text = (warehouse.files / spec_name / _LOADED).read_text(encoding="utf-8")
+        return max(0, int(text) - info.last_load)
+    except (OSError, ValueError):
+        return 0
 
 
 def _published_there(warehouse: Warehouse, spec_name: str) -> BuildInfo:

@@ -66,10 +66,10 @@ def test_data_frames_in_ranking_out_equals_the_command_lines(
 ) -> None:
     events, users = frames(world)
     ranked = rank_events(events, saas, users=users)
-    made = score(saas, warehouse, top=1000, out=tmp_path / "top.csv")
+    made = score(saas, warehouse, top=1000, out=tmp_path / "top_users.csv")
     assert ranked["user_id"].tolist() == [user.user_id for user in made.users]
     assert ranked["score"].tolist() == [user.score for user in made.users]
-    written = pd.read_csv(tmp_path / "top.csv", dtype=str)
+    written = pd.read_csv(tmp_path / "top_users.csv", dtype=str)
     assert written["user_id"].tolist() == ranked["user_id"].tolist()
     contacts = users.drop_duplicates("user_id").set_index("user_id")["email"]
     assert written["email"].tolist() == contacts[written["user_id"]].tolist()
@@ -85,7 +85,7 @@ def test_the_population_is_those_not_converted_unless_everyone_is_asked_for(
     seen = events["user_id"].nunique()
     converted = truth["converted_time"].notna().sum()
     assert converted > 0
-    some = score(saas, warehouse, out=tmp_path / "top.csv")
+    some = score(saas, warehouse, out=tmp_path / "top_users.csv")
     everyone = score(saas, warehouse, out=tmp_path / "all.csv", everyone=True)
     assert (some.population, everyone.population) == (seen - converted, seen)
     done = truth.loc[truth["converted_time"].notna(), "user_id"].iloc[0]
@@ -97,8 +97,8 @@ def test_the_population_is_those_not_converted_unless_everyone_is_asked_for(
 def test_reasons_add_up_in_the_exported_file(
     warehouse: Warehouse, saas: Spec, tmp_path: Path
 ) -> None:
-    score(saas, warehouse, top=50, out=tmp_path / "top.csv")
-    for _, row in pd.read_csv(tmp_path / "top.csv").iterrows():
+    score(saas, warehouse, top=50, out=tmp_path / "top_users.csv")
+    for _, row in pd.read_csv(tmp_path / "top_users.csv").iterrows():
         amounts = [float(part.rsplit(", ", 1)[1]) for part in row["scorecard_reasons"].split("; ")]
         assert sum(amounts) == pytest.approx(row["score"], abs=1e-9)
 
@@ -144,7 +144,7 @@ def test_a_date_that_is_not_built_is_named_with_the_command(
     warehouse: Warehouse, saas: Spec, tmp_path: Path
 ) -> None:
     with pytest.raises(WarehouseError, match="whyrank build --as-of 2026-03-05"):
-        score(saas, warehouse, as_of=date(2026, 3, 5), out=tmp_path / "top.csv")
+        score(saas, warehouse, as_of=date(2026, 3, 5), out=tmp_path / "top_users.csv")
     with pytest.raises(WarehouseError, match="did you mean 'u0000"):
         explain(saas, warehouse, "u000007")
 
@@ -225,7 +225,7 @@ def test_a_failing_model_is_one_readable_line_and_readers_keep_what_they_had(
     broken = parse_spec(
         spec_text("saas").replace(
             'sql = "signups > 0 and calendar_bookings > 0"',
-            'sql = "cast(location as bigint) > 0"',
+            'sql = "signups + location > 0"',
             1,
         )
     )
@@ -233,7 +233,7 @@ def test_a_failing_model_is_one_readable_line_and_readers_keep_what_they_had(
         build(broken, warehouse, as_of=DATES)
     assert "\n" not in str(caught.value)
     assert read_published(warehouse, "saas").info == before
-    assert score(saas, warehouse, out=tmp_path / "top.csv").run_id == before.build_id
+    assert score(saas, warehouse, out=tmp_path / "top_users.csv").run_id == before.build_id
 
 
 @pytest.mark.parametrize(
@@ -245,3 +245,17 @@ def test_a_collapse_of_volume_is_dated(quiet_days: int, expected: date | None) -
     volumes = {start + timedelta(days=i): 900 + 60 * (i % 7) for i in range(60)}
     quiet = {start + timedelta(days=60 + i): 5 for i in range(quiet_days)}
     assert collapse_day({**volumes, **quiet}, start + timedelta(days=59 + quiet_days)) == expected
+
+
+def test_what_the_caller_tells_their_own_dbt_is_not_told_to_ours(
+    warehouse: Warehouse, saas: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DBT_EMPTY makes models of no rows, DBT_TARGET another profile: neither is asked for."""
+    users = read_published(warehouse, "saas").info.users
+    for name, value in (
+        ("DBT_EMPTY", "1"), ("DBT_TARGET", "prod"), ("DBT_SELECT", "nothing"),
+        ("DBT_PROJECT_DIR", "/nowhere"), ("DBT_FULL_REFRESH", "false"),
+    ):  # fmt: skip
+        monkeypatch.setenv(name, value)
+    made = build(saas, warehouse, as_of=DATES, full=True)
+    assert made.published.info.users == users > 0

@@ -20,7 +20,7 @@ from whyrank.pipeline.show import explanation_lines, ranking_lines
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.serving import SavedScorecard
 from whyrank.spec.model import Spec
-from whyrank.tracking import fetch_scorer, promote
+from whyrank.tracking import UnreachableError, fetch_scorer, promote
 from whyrank.warehouse.published import read_published
 
 pytestmark = pytest.mark.xdist_group("train")
@@ -105,8 +105,8 @@ def test_agreement_is_of_points_beyond_the_usual_and_log_odds(
     shop: Shop, version: int, tmp_path: Path
 ) -> None:
     """By hand from reasons.csv of everybody, who are fewer than the usual is told by."""
-    out = tmp_path / "top.csv"
-    score(shop.spec, shop.warehouse, store=shop.store, top=1_000, out=out)
+    out = tmp_path / "top_users.csv"
+    made = score(shop.spec, shop.warehouse, store=shop.store, top=1_000, out=out)
     said: dict[str, dict[str, tuple[float, float]]] = {}
     for row in csv_rows(tmp_path / "reasons.csv"):
         both = (float(row["points"] or 0), float(row["log_odds"] or 0))
@@ -122,13 +122,82 @@ def test_agreement_is_of_points_beyond_the_usual_and_log_odds(
     for place, user in enumerate(said):
         wanted = spearmanr(beyond[place], moved[place]).statistic
         assert float(told[user]) == pytest.approx(wanted, abs=0.00051)  # three decimals
+    # The same in an explanation, and in a list of everybody, whoever else is in them.
+    everyone = tmp_path / "everyone.csv"
+    score(shop.spec, shop.warehouse, store=shop.store, top=2_000, out=everyone, everyone=True)
+    by_all = {row["user_id"]: row["agreement"] for row in csv_rows(everyone)}
+    assert len(by_all) > len(told)
+    assert told.items() <= by_all.items()
+    for user in made.users[:3]:
+        one = explain(shop.spec, shop.warehouse, user.user_id, store=shop.store)
+        assert f"rank agreement of the two: {told[user.user_id]}" in explanation_lines(one)
 
 
 def test_bare_points_need_no_training_and_bring_none(shop: Shop, tmp_path: Path) -> None:
-    out = tmp_path / "top.csv"
+    out = tmp_path / "vip.csv"
     made = score(shop.spec, shop.warehouse, store=shop.store, scorer="scorecard", out=out)
     assert (made.scorer, made.propensities, made.both_accounts) == ("scorecard", None, None)
-    assert {path.name for path in tmp_path.iterdir()} == {"top.csv", "all_scores.parquet"}
+    assert {path.name for path in tmp_path.iterdir()} == {"vip.csv", "vip_all_scores.parquet"}
+    assert made.all_scores == tmp_path / "vip_all_scores.parquet"
+
+
+def test_a_list_leaves_nothing_of_the_one_before(shop: Shop, version: int, tmp_path: Path) -> None:
+    """By the champion, by another name, then by bare points: each set is one list's own."""
+    beside = {
+        "all_scores.parquet", "user_propensity_scores.csv", "reasons.csv", "disagreements.csv",
+        "model_plots.png",
+    }  # fmt: skip
+    out = tmp_path / "top_users.csv"
+    score(shop.spec, shop.warehouse, store=shop.store, out=out)
+    assert {path.name for path in tmp_path.iterdir()} == {"top_users.csv", *beside}
+    score(shop.spec, shop.warehouse, store=shop.store, out=tmp_path / "vip.csv")
+    named = {f"vip_{name}" for name in beside} | {"vip.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"top_users.csv", *beside, *named}
+    score(shop.spec, shop.warehouse, store=shop.store, out=out, scorer="scorecard")
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {"top_users.csv", "all_scores.parquet", *named}
+    # What is not a list of whyrank's stays, and stops a list that would take its place.
+    mine = tmp_path / "reasons.csv"
+    mine.write_text("why,we,left\nprice,1,2\n")
+    with pytest.raises(UsageError, match=r"reasons\.csv: is no list of whyrank's"):
+        score(shop.spec, shop.warehouse, store=shop.store, out=out)
+    assert mine.read_text() == "why,we,left\nprice,1,2\n"
+    assert {path.name for path in tmp_path.iterdir()} == {*found, "reasons.csv"}
+
+
+def test_points_that_changed_are_told_when_a_learned_champion_ranks(
+    shop: Shop, tmp_path: Path
+) -> None:
+    learned = promote(shop.store, "shop", shop.training.run, "xgboost")
+    changed, notes = with_points(shop.spec, 50, 50), list[str]()
+    out = tmp_path / "top_users.csv"
+    made = score(changed, shop.warehouse, store=shop.store, out=out, note=notes.append)
+    assert made.scorer == f"xgboost v{learned}"
+    (note,) = notes
+    assert f"(version {learned}) ranks; the points of 'shop' are others" in note
+    assert "--scorer scorecard" in note
+    score(shop.spec, shop.warehouse, store=shop.store, out=out, note=notes.append)
+    score(changed, shop.warehouse, store=shop.store, out=out, note=notes.append, scorer="xgboost")
+    assert len(notes) == 1
+    promote(shop.store, "shop", shop.training.run, "scorecard")
+
+
+def test_a_store_that_is_gone_stops_all_but_bare_points(
+    shop: Shop, version: int, tmp_path: Path
+) -> None:
+    gone, out = "http://127.0.0.1:9", tmp_path / "top_users.csv"
+    user = score(shop.spec, shop.warehouse, store=shop.store, out=out).users[0].user_id
+    before = out.read_bytes()
+    for scorer in ("champion", "xgboost", f"models:/whyrank-shop/{version}"):
+        with pytest.raises(UnreachableError, match="cannot be reached"):
+            score(shop.spec, shop.warehouse, tracking=gone, out=out, scorer=scorer)
+        with pytest.raises(UnreachableError, match="cannot be reached"):
+            explain(shop.spec, shop.warehouse, user, tracking=gone, scorer=scorer)
+    assert out.read_bytes() == before
+    made = score(shop.spec, shop.warehouse, tracking=gone, out=out, scorer="scorecard")
+    assert made.scorer == "scorecard"
+    one = explain(shop.spec, shop.warehouse, user, tracking=gone, scorer="scorecard")
+    assert one.scorer == "scorecard"
 
 
 def test_a_registered_scorecard_of_other_points_is_refused(

@@ -72,7 +72,7 @@ def test_the_champion_and_what_stands_in_its_way(
     (tmp_path / "mlflow" / "mlflow.db").write_text("no database, but long enough to be read as one")
     assert any("mlflow.db" in text for text in found("broken", "saas", url))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    assert any("cannot be reached" in text for text in found("warning", "saas", url))
+    assert any("cannot be reached" in text for text in found("broken", "saas", url))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "ftp://runs")
     assert any("'ftp://runs'" in text for text in found("broken", "saas", url))
 

@@ -19,7 +19,7 @@ from whyrank.tracking import (
     fetch_scorer,
     local_store,
     log,
-    open_store,
+    open_store_or_local,
     read_comparison,
 )
 from whyrank.warehouse.engine import Warehouse
@@ -47,7 +47,7 @@ def first(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Training:
     """A training whose server was not there: its run is kept here."""
     home = tmp_path_factory.mktemp("outage") / "mlflow"
     notes: list[str] = []
-    here = open_store("http://127.0.0.1:9", home=home, note=notes.append)
+    here = open_store_or_local("http://127.0.0.1:9", home=home, note=notes.append)
     made, said = train_shop(built.spec, built.warehouse, here, **FEW)
     assert "run the same command again to send them" in notes[0]
     assert [line.split()[-1] for line in said if "fitting" in line] == 2 * FEW["candidates"]
@@ -68,7 +68,7 @@ def test_a_run_is_sent_once_the_server_is_back_and_kept_here_once_it_is_gone(
     ]  # fmt: skip
     with answering(command, tmp_path, "health") as (url, _):
         uri = url.replace("http://", "http://ana:secret@")
-        store = open_store(uri, home=home, note=notes.append)
+        store = open_store_or_local(uri, home=home, note=notes.append)
         sent, said = train_shop(built.spec, built.warehouse, store, note=notes.append, **FEW)
         assert [line for line in said if "fitting" in line] == []
         assert "logging logistic" in said

@@ -94,7 +94,7 @@ def test_a_build_that_cannot_publish_failed(saas: Spec, tmp_path: Path) -> None:
     events.write_text(HEADER + "ana,2026-03-01T10:00:00Z,page_view\n")
     ingest(saas, store, events=events)
     in_the_way = store.files / "saas" / "published"
-    in_the_way.parent.mkdir(parents=True)
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
     in_the_way.write_text("no folder")
     with pytest.raises(WarehouseError, match="publishing to"):
         build(saas, store)

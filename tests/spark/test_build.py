@@ -135,11 +135,11 @@ def test_scores_by_points_are_those_of_duckdb(built: dict[str, str], tmp_path: P
     for engine, url in built.items():
         (tmp_path / engine).mkdir()
         whyrank(tmp_path, "score", "--spec", "media", "--warehouse", url, "--top", "7",
-                "--out", f"{engine}/top.csv")  # fmt: skip
+                "--out", f"{engine}/top_users.csv")  # fmt: skip
     columns = "rank, user_id, score, label, scorecard_reasons"
     with duckdb.connect() as con:
         here, there = (
-            con.execute(f"select {columns} from '{tmp_path}/{engine}/top.csv'").fetchall()
+            con.execute(f"select {columns} from '{tmp_path}/{engine}/top_users.csv'").fetchall()
             for engine in ("duck", "spark")
         )
         assert len(here) == 7

@@ -55,7 +55,7 @@ def test_all_users_were_learned_from_and_a_sample_was_compared(learned: Learned)
 
 def test_every_sentinel_passes_on_the_sample(learned: Learned) -> None:
     assert [s.name for s in learned.trained["there"].sentinels if not s.passed] == []
-    assert len(learned.trained["there"].sentinels) == 5
+    assert len(learned.trained["there"].sentinels) == 6
 
 
 def test_what_texts_are_worth_is_what_the_encoder_of_one_machine_says() -> None:
@@ -151,7 +151,7 @@ def test_a_given_scorer_ranks_and_scores_the_same_on_both(
         promote(store, learned.spec.name, learned.trained[trained].run, "scorecard")
     found, told = {}, {}
     for place, warehouse in (("here", learned.here), ("there", learned.there)):
-        out = tmp_path / place / "top.csv"
+        out = tmp_path / place / "top_users.csv"
         found[place] = score(
             learned.spec, warehouse, as_of=day, top=15, out=out, scorer=name, store=store
         )
@@ -194,7 +194,7 @@ def check_same(folder: Path, one: Path, other: Path) -> int:
                 for path in (chances, other / "*.parquet")
             ]
             assert spent[0] == spent[1]
-    for name in ("top.csv", "reasons.csv", "disagreements.csv"):
+    for name in ("top_users.csv", "reasons.csv", "disagreements.csv"):
         both = [folder / place / name for place in ("here", "there")]
         assert both[0].exists() == both[1].exists()
         if both[0].exists():
