@@ -40,6 +40,23 @@ class Sentinel:
         return f"{'passed' if self.passed else 'FAILED'}  {self.name}: {self.saw}"
 
 
+def steady_attributes(changing: Mapping[str, int], read: Mapping[str, str]) -> Sentinel:
+    """Hold attributes that are declared static to it: none may have two values for a user.
+
+    changing: for how many users a static attribute has more than one value. read: the features
+    that scorers read of attributes, by feature the attribute.
+    """
+    name = "static attributes"
+    found = [
+        f"{feature} ({attribute}) has more than one value for {changing[attribute]:,} users"
+        for feature, attribute in read.items()
+        if attribute in changing
+    ]
+    if found:
+        return Sentinel(name, passed=False, saw=f"{'; '.join(found)}: it may know the outcome")
+    return Sentinel(name, passed=True, saw=f"{len(read)} read, none has two values for one user")
+
+
 @dataclass(frozen=True)
 class Refit:
     """What came of learning from other labels than the true ones.

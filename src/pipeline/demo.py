@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from ..errors import UsageError
-from ..files import replacing
 from ..scorer import Reason
-from ..spec.expressions import quote_name
 from ..spec.model import Spec
-from ..warehouse.engine import Connection, Warehouse, sole_writer
-from ..warehouse.landing import LoadResult, landing_tables
-from ..warehouse.project import landing_schema
+from ..warehouse.engine import Warehouse, sole_writer
+from ..warehouse.landing import LoadResult
 from .build import build
+from .claims import claim, end_claim
 from .connect import ingest_connector
 from .evaluate import Evaluation, evaluate
 from .export import export_features
@@ -78,7 +75,8 @@ def _generated(
         )
     say(f"generating {users:,} users")
     made = generate(spec, events, users=users, seed=seed)
-    loads = ingest(spec, warehouse, events=made.events, users=made.users, say=say)
+    loads = ingest(spec, warehouse, events=made.events, users=made.users, own=False, say=say)
+    end_claim(spec, warehouse)
     return _finish(spec, warehouse, folder, loads, top, say)
 
 
@@ -107,41 +105,6 @@ def _finish(
     ranking = score(spec, warehouse, top=top, out=folder / "top_users.csv")
     measured = evaluate(spec, warehouse, as_of=as_of, horizon=OLIST_HORIZON) if as_of else None
     return Demo(tuple(loads), ranking, features, measured)
-
-
-def claim(spec: Spec, warehouse: Warehouse, files: Sequence[Path]) -> bool:
-    """Make room for a generated world: drop an earlier one, and touch nobody else's events.
-
-    files: what will be loaded, by whoever claims and holds the writers' lock over both. Returns
-    False, and drops nothing, when events that were not generated here are loaded.
-    """
-    with sole_writer(warehouse), warehouse.connect() as con:
-        loaded = loaded_files(con, spec)
-        if loaded - claimed_files(spec, warehouse):
-            return False
-        if loaded:
-            con.execute(f"drop schema {quote_name(landing_schema(spec))} cascade")
-        with replacing(_marker(spec, warehouse)) as temporary:
-            temporary.write_text(json.dumps([str(file) for file in files]), encoding="utf-8")
-    return True
-
-
-def loaded_files(con: Connection, spec: Spec) -> set[str]:
-    """Return the files that were loaded for a spec."""
-    if "loads" not in landing_tables(con, spec):
-        return set()
-    loads = f"{quote_name(landing_schema(spec))}.loads"
-    return {row[0] for row in con.execute(f"select file from {loads}").fetchall()}
-
-
-def _marker(spec: Spec, warehouse: Warehouse) -> Path:
-    return warehouse.files / spec.name / "demo.json"
-
-
-def claimed_files(spec: Spec, warehouse: Warehouse) -> set[str]:
-    """Return the files that the last claim was for: a generated world's."""
-    marker = _marker(spec, warehouse)
-    return set(json.loads(marker.read_text(encoding="utf-8"))) if marker.exists() else set()
 
 
 def story(reasons: tuple[Reason, ...], most: int = 3) -> str:

@@ -11,6 +11,8 @@ from ..spec.model import Spec
 from ..warehouse.engine import Warehouse
 from ..warehouse.landing import LoadResult
 from ..warehouse.loading import loading
+from .attributes import changing_attributes, changing_lines
+from .claims import end_claim
 
 
 def ingest(
@@ -21,15 +23,18 @@ def ingest(
     users: Path | None = None,
     aliases: Path | None = None,
     restate: bool = False,
+    own: bool = True,
     now: datetime | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda *_: None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> list[LoadResult]:
     """Load files of events, users and aliases, each in a transaction of its own, in that order.
 
     restate: the file of events holds all events of its UTC days; earlier ones of these days that
-    are not in it are withdrawn. progress is called with the bytes read so far and in all, while a
-    text file is read.
+    are not in it are withdrawn. own: whether this is somebody's data, and not a world generated
+    here, which another one may replace. progress is called with the bytes read so far and in all,
+    while a text file is read. note: told of attributes that are declared static and change.
 
     Returns one result per file; each says where every row went. Raises UsageError when there is
     no file to load, DataError when one cannot be read or restates no day, WarehouseError when it
@@ -45,6 +50,8 @@ def ingest(
     if not given:
         raise UsageError("nothing to load: name a file of events, or --users-file, or --aliases")
     results = []
+    if own:
+        end_claim(spec, warehouse)
     with loading(warehouse) as loader:
         for kind, path in given:
             say(f"loading {path}")
@@ -57,4 +64,7 @@ def ingest(
                     f"{path}: holds no event, and so names no day to restate: nothing was "
                     "withdrawn; name a file that holds all events of its days"
                 )
+    if users is not None:
+        for line in changing_lines(changing_attributes(spec, warehouse)):
+            note(line)
     return results

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ..database import connect_duckdb
+from ..database import connect_duckdb, quote_path
 from ..evaluation.folds import Fold
 from ..evaluation.sentinels import (
     Alone,
@@ -25,6 +25,7 @@ from ..evaluation.sentinels import (
     overlapping_outcomes,
     pure_noise,
     shuffled_labels,
+    steady_attributes,
     too_good,
 )
 from ..features.compiler import compile_features
@@ -40,6 +41,7 @@ from ..warehouse.extract import extracting
 from ..warehouse.landing import create_landing
 from ..warehouse.project import landing_schema, marts_schema, render_project
 from ..warehouse.sample import in_sample
+from .attributes import changing_attributes
 from .evaluate import outcomes_within
 from .fold_fits import Fits
 from .training_data import Course, Labelled, read_labelled, stack, user_codes
@@ -95,7 +97,20 @@ def watch(
             suspect_lift=spec.training.suspect_lift,
         ),
         future_invariance(spec, warehouse, course, fold.test),
+        steady_attributes(changing_attributes(spec, warehouse), _static_features(spec)),
     )
+
+
+def _static_features(spec: Spec) -> dict[str, str]:
+    """Return the features of static attributes that scorers or points read, by name."""
+    left_out = set(spec.training.leave_out) - {term.feature for term in spec.scorecard.terms}
+    return {
+        feature.name: feature.column or ""
+        for feature in spec.features
+        if feature.op == "attribute"
+        and feature.name not in left_out
+        and spec.users.attributes[feature.column or ""].static
+    }
 
 
 def future_invariance(spec: Spec, warehouse: Warehouse, course: Course, as_of: date) -> Sentinel:
@@ -109,7 +124,7 @@ def future_invariance(spec: Spec, warehouse: Warehouse, course: Course, as_of: d
         create_landing(con, spec)
         _copy_landing(con, spec, warehouse, as_of, bound)
         run_models(con, files, schema=marts, landing=landing_schema(spec))
-        source = f"read_parquet({quote_text(str(course.published.snapshot(as_of)))})"
+        source = f"read_parquet({quote_path(course.published.snapshot(as_of))})"
         # What rests on everybody's events cannot be made again from a sample's.
         left_out = of_entities(spec) if bound else frozenset()
         names = [feature.name for feature in spec.features if feature.name not in left_out]
@@ -175,7 +190,7 @@ def _copy_landing(
                     table, paths[table], where=_part_of(table, until, as_of, bound, landing)
                 )
         for table, path in paths.items():
-            source = f"read_parquet({quote_text(str(path))})"
+            source = f"read_parquet({quote_path(path)})"
             con.execute(f"insert into {landing}.{table} by name select * from {source}")
 
 

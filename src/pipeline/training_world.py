@@ -8,7 +8,7 @@ from pathlib import Path
 from ..spec.model import Spec
 from ..warehouse.engine import Warehouse, sole_writer
 from .build import Say, build
-from .demo import claim, claimed_files, loaded_files
+from .claims import claim, end_claim, foreign_files, loaded_files
 from .generate import GENERATORS, generate
 from .ingest import ingest
 
@@ -44,7 +44,8 @@ def make_world_if_needed(
             return False
         say(f"generating {users:,} users to learn from")
         made = generate(spec, path, users=users, seed=seed, start=START, days=days)
-        ingest(spec, warehouse, events=made.events, users=made.users, say=say)
+        ingest(spec, warehouse, events=made.events, users=made.users, own=False, say=say)
+        end_claim(spec, warehouse)
         build(spec, warehouse, say=say)
     return True
 
@@ -54,5 +55,4 @@ def _wanted(spec: Spec, warehouse: Warehouse, path: Path) -> bool:
     if not warehouse.exists():
         return True
     with warehouse.reading() as con:
-        files = loaded_files(con, spec)
-    return str(path) not in files and files <= claimed_files(spec, warehouse)
+        return str(path) not in loaded_files(con, spec) and not foreign_files(con, spec, warehouse)

@@ -33,7 +33,7 @@ def test_all_candidates_named_are_compared(trained: Home) -> None:
     rows = {line.split()[0] for line in table.splitlines() if line.strip()}
     assert rows == {"scorecard", "recency", "logistic", "xgboost", "rank_average"}
     assert "the only test" in text
-    assert text.count("passed  ") == 5
+    assert text.count("passed  ") == 6
 
 
 def test_from_comparison_to_champion_to_a_list_with_both_accounts(trained: Home) -> None:

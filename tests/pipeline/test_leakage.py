@@ -13,7 +13,7 @@ import pytest
 
 from tests.pipeline.conftest import Fitted
 from whyrank.errors import UsageError
-from whyrank.evaluation.sentinels import too_good
+from whyrank.evaluation.sentinels import steady_attributes, too_good
 from whyrank.events.synthetic.saas import generate_saas
 from whyrank.features.matrix import Snapshot
 from whyrank.models import candidates
@@ -21,12 +21,14 @@ from whyrank.models.candidates import Trainer
 from whyrank.models.encoding import TextCodes, fit_encoding
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline import leakage
+from whyrank.pipeline.attributes import changing_attributes
 from whyrank.pipeline.build import build
 from whyrank.pipeline.compare import compare_run
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.scorers import choose_scorer
 from whyrank.pipeline.train import train
 from whyrank.pipeline.training_data import Course, Labelled, read_labelled, stack
+from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
 from whyrank.warehouse.engine import open_warehouse
@@ -180,6 +182,47 @@ def test_models_that_read_past_as_of_are_caught_by_future_events(
     ingest(saas, store, events=made.events, users=made.users)
     course: Any = SimpleNamespace(published=build(saas, store, as_of=[as_of]).published)
     assert leakage.future_invariance(saas, store, course, as_of).passed is not leaks
+
+
+def test_a_static_attribute_that_changes_is_counted_and_fails_its_sentinel(tmp_path: Path) -> None:
+    """A lead's status that is set at conversion: rows dated by the file's own valid_from."""
+    text = (
+        spec_text("saas").replace(
+            "[users.attributes]", "[users.attributes]\nlead_status = { static = true }"
+        )
+        + """
+[[features]]
+name = "status"
+op = "attribute"
+column = "lead_status"
+type = "text"
+unit = "status"
+description = "Where the lead stands."
+"""
+    )
+    spec = parse_spec(text, "saas.toml")
+    store = open_warehouse(f"duckdb:///{tmp_path}/w.duckdb")
+    header = "user_id,valid_from,lead_status,country\n"
+    first = [f"u{n},2026-01-01,open,DE\n" for n in range(9)]
+    (tmp_path / "u.csv").write_text(header + "".join(first))
+    notes: list[str] = []
+    ingest(spec, store, users=tmp_path / "u.csv", note=notes.append)
+    assert not notes
+    read = leakage._static_features(spec)
+    assert read["status"] == "lead_status"
+    assert steady_attributes(changing_attributes(spec, store), read).passed
+    won = [f"u{n},2026-02-0{n + 1},won,DE\n" for n in range(4)]
+    (tmp_path / "v.csv").write_text(header + "".join(won))
+    ingest(spec, store, users=tmp_path / "v.csv", note=notes.append)
+    (note,) = notes
+    assert note.startswith("users.attributes.lead_status is declared static, and 4 users have more")
+    found = steady_attributes(changing_attributes(spec, store), read)
+    assert not found.passed
+    assert "status (lead_status) has more than one value for 4 users" in found.saw
+    # Whoever leaves its feature out of training is not held back by it.
+    training = spec.training.model_copy(update={"leave_out": ("status",)})
+    without = leakage._static_features(spec.model_copy(update={"training": training}))
+    assert steady_attributes(changing_attributes(spec, store), without).passed
 
 
 def test_a_training_that_leaks_makes_no_champion(

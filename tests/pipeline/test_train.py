@@ -19,8 +19,8 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
 from tests.csv_rows import csv_rows
-from tests.servers import answering, command_lines
-from whyrank.errors import DataError, SpecError, UsageError
+from tests.servers import answering
+from whyrank.errors import DataError, SpecError, UsageError, WarehouseError
 from whyrank.features.matrix import Snapshot
 from whyrank.models.explain import Explained, explain_rows
 from whyrank.models.learned import LearnedScorer
@@ -126,7 +126,7 @@ def test_no_label_reaches_past_the_test_and_snapshots_are_the_published_ones(wor
 
 def test_the_sentinels_pass_and_the_comparison_reads_back(world: World) -> None:
     assert [s.name for s in world.training.sentinels if not s.passed] == []
-    assert len(world.training.sentinels) == 5
+    assert len(world.training.sentinels) == 6
     read = compare_run(world.spec, world.store)
     assert read.run == world.training.run
     assert read.comparison == world.training.comparison
@@ -298,6 +298,8 @@ def test_a_scorer_of_other_features_or_none_is_refused(world: World) -> None:
     features = (*world.spec.features[1:],)
     changed = world.spec.model_copy(update={"features": features})
     with pytest.raises(UsageError, match=r"'xgboost' \(version \d+\) was trained on spec saas"):
+        choose_scorer(changed, "xgboost", world.store)
+    with pytest.raises(WarehouseError, match="have changed since"):
         score(changed, world.warehouse, scorer="xgboost", store=world.store)
     with pytest.raises(UsageError, match="no scorer 'lightgbm' is registered"):
         score(world.spec, world.warehouse, scorer="lightgbm", store=world.store)
@@ -430,18 +432,6 @@ def served(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     ]  # fmt: skip
     with answering(command, world.folder, "ping") as (url, _):
         yield url
-
-
-def test_the_ui_serves_the_store_and_no_command_line_names_it(world: World) -> None:
-    command = [str(Path(sys.executable).with_name("whyrank")), "ui", "--tracking", world.store.uri]
-    with answering(command, world.folder, "health") as (url, pid):
-        asked = Request(f"{url}/api/2.0/mlflow/experiments/search?max_results=10")
-        with urlopen(asked, timeout=600) as answer:
-            found = json.loads(answer.read())["experiments"]
-        assert "whyrank saas" in {one["name"] for one in found}
-        said = command_lines(pid)
-        assert said, "the server runs as a process of its own"
-        assert not [words for words in said if world.store.uri in words]
 
 
 def test_a_model_server_answers_with_reasons(world: World, served: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.purchases import SPEC
-from whyrank.pipeline.demo import claim
+from whyrank.pipeline.claims import claim, end_claim
 from whyrank.pipeline.generate import generate
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.training_world import make_world_if_needed
@@ -35,7 +35,8 @@ def as_a_demo(spec: Spec, warehouse: Warehouse, folder: Path) -> None:
     assert claim(spec, warehouse, [events, users])
     made = generate(spec, events, users=20)
     assert (made.events, made.users) == (events, users)
-    ingest(spec, warehouse, events=events, users=users)
+    ingest(spec, warehouse, events=events, users=users, own=False)
+    end_claim(spec, warehouse)
 
 
 def make(spec: Spec, warehouse: Warehouse) -> tuple[bool, list[str]]:
@@ -76,6 +77,25 @@ def test_events_of_ones_own_are_never_touched(saas: Spec, tmp_path: Path, after_
     before = loaded(warehouse)
     assert make(saas, warehouse) == (False, [])
     assert loaded(warehouse) == before
+
+
+def test_ones_own_file_by_the_demos_name_is_ones_own(saas: Spec, tmp_path: Path) -> None:
+    """README's example loads data/raw_events.csv: after a demo, and where one was cut off."""
+    for whole in (True, False):
+        folder = tmp_path / str(whole)
+        folder.mkdir()
+        warehouse = open_warehouse(f"duckdb:///{folder}/w.duckdb")
+        events = folder / "raw_events.csv"
+        if whole:
+            as_a_demo(saas, warehouse, folder)
+        else:
+            assert claim(saas, warehouse, [events])
+        events.write_text(HEADER + "ana,2026-01-05T10:00:00Z,page_view\n", encoding="utf-8")
+        ingest(saas, warehouse, events=events)
+        before = loaded(warehouse)
+        assert make(saas, warehouse) == (False, [])
+        assert not claim(saas, warehouse, [events])
+        assert loaded(warehouse) == before
 
 
 def test_a_spec_without_a_generator_is_left_alone(tmp_path: Path) -> None:
