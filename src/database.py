@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,21 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY = ":memory:"
+
+
+def quote_path(path: str | Path, within: str = "") -> str:
+    """Return a file's path as an SQL literal that names this file alone.
+
+    DuckDB takes a path for a pattern: ev[1].parquet would read ev1.parquet. within: a pattern of
+    files in the folder that the path names.
+
+    >>> quote_path("it's/ev[1].parquet")
+    "'it''s/ev[[]1].parquet'"
+    >>> quote_path("days", "**/*.parquet")
+    "'days/**/*.parquet'"
+    """
+    literal = escape(str(path)) + (f"/{within}" if within else "")
+    return "'" + literal.replace("'", "''") + "'"
 
 
 def connect_duckdb(

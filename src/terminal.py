@@ -11,9 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from .errors import WhyrankError
+from .escapes import shown, shown_lines
+from .scrub import scrub
 
 if TYPE_CHECKING:
     from rich.status import Status
+    from rich.text import Text
 
 INTERRUPTED = 130
 
@@ -42,7 +45,7 @@ class Terminal:
 
     def say(self, message: str) -> None:
         """Tell what is going on now."""
-        self._message = message
+        message = self._message = shown(scrub(message))
         if self._json:
             self._log("info", message)
         elif not self._quiet and sys.stderr.isatty():
@@ -53,11 +56,12 @@ class Terminal:
     def progress(self, done: int, total: int) -> None:
         """Tell people, but no log, how far what was said last has come."""
         if self._status is not None and total:
-            self._status.update(f"{self._message} {min(done / total, 1.0):.0%}")
+            self._status.update(_text(f"{self._message} {min(done / total, 1.0):.0%}"))
 
     def note(self, message: str) -> None:
         """Tell something worth knowing that is no error."""
         self.still()
+        message = shown_lines(scrub(message))
         if self._json:
             self._log("warning", message)
         else:
@@ -66,7 +70,9 @@ class Terminal:
     def error(self, message: str) -> None:
         """Tell what went wrong, one line for each thing."""
         self.still()
-        for line in message.splitlines():
+        for line in shown_lines(scrub(message)).split("\n"):
+            if not line:
+                continue
             if self._json:
                 self._log("error", line)
             else:
@@ -76,7 +82,7 @@ class Terminal:
         """Write a result to stdout."""
         self.still()
         if not self._quiet:
-            sys.stdout.write(f"{text}\n")
+            sys.stdout.write(f"{shown_lines(text)}\n")
 
     def still(self) -> None:
         """Take the spinner away."""
@@ -88,15 +94,22 @@ class Terminal:
         if self._status is None:
             from rich.console import Console
 
-            self._status = Console(stderr=True).status(message)
+            self._status = Console(stderr=True).status(_text(message))
             self._status.start()
         else:
-            self._status.update(message)
+            self._status.update(_text(message))
 
     def _log(self, level: str, message: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = {"time": now, "level": level, "message": message}
         sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _text(message: str) -> Text:
+    """Return a message that holds no markup: [brackets] in a path are no style."""
+    from rich.text import Text
+
+    return Text(message)
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import signal
+import sys
 
 import typer
 
@@ -21,6 +23,12 @@ for group in (data, ranking, learning, start):  # in this order help lists their
 
 
 def main() -> None:
-    """Run the command line; a termination signal ends it as cleanly as an interrupt."""
+    """Run the command line; a termination signal ends it as cleanly as an interrupt.
+
+    Where the terminal cannot show a letter (ASCII, a legacy code page) a mark stands for it.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..escapes import csv_writer
 from ..features.matrix import Snapshot
 from ..models.explain import agreement, by_part, parts_of
 from ..models.learned import LearnedScorer
@@ -69,7 +69,7 @@ class Accounts:
         by_points, by_model = self.shares()
         correlations = self.correlations()
         with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = csv_writer(file)
             writer.writerow(["part", "points_share", "shap_share", "correlation"])
             for place in np.argsort(-by_model, kind="stable"):
                 found = correlations[place]

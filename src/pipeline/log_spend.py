@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
+from ..escapes import csv_writer
 from ..reports.figures import deciles_figure
 from .spend_folds import SpendFits
 
@@ -28,7 +28,7 @@ def spend_metrics(spend: SpendFits | None) -> dict[str, list[float]]:
 def write_spend(spend: SpendFits, artifacts: Path) -> None:
     """Write spend_by_decile.csv and plots/spend_by_decile.png (the last test) to a folder."""
     with (artifacts / DECILES).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(["test", "way", "chosen", "decile", "expected", "actual"])
         for test, found in spend.reports.items():
             for name, report in found.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
+from ..escapes import shown
 from ..scorer import signed
 from ..scoring.ranking import RankedUser
 from .demo import Demo
@@ -26,16 +27,16 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
     by_points = _by_points(ranking.scorer)
     yield f"{ranking.population:,} users ranked as of {ranking.as_of}{by}: {labels}"
     yield ""
-    shown = ranking.users[:most]
-    width = max([len("user"), *(len(user.user_id) for user in shown)])
+    listed = ranking.users[:most]
+    width = max([len("user"), *(len(shown(user.user_id)) for user in listed)])
     yield f"{'rank':>4}  {'user':<{width}}  {'score':>6}  {'label':<6}  why (largest reasons first)"
-    for user in shown:
+    for user in listed:
         reasons = user.reasons if by_points else user.model_reasons or user.reasons
-        why = "; ".join(str(reason) for reason in reasons[:SHORT_REASONS])
+        why = "; ".join(shown(str(reason)) for reason in reasons[:SHORT_REASONS])
         more = len(reasons) - SHORT_REASONS
         tail = f"; and {more} more" if more > 0 else ""
         yield (
-            f"{user.rank:>4}  {user.user_id:<{width}}  {user.score:>6.2f}  {user.label:<6}  "
+            f"{user.rank:>4}  {shown(user.user_id):<{width}}  {user.score:>6.2f}  {user.label:<6}  "
             f"{why}{tail}"
         )
     yield ""
@@ -56,15 +57,16 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
 def explanation_lines(explanation: Explanation) -> Iterator[str]:
     """Yield one user's standing, every reason with its points, and their features."""
     user = explanation.user
+    who = shown(user.user_id)
     standing = f"rank {user.rank:,} of {explanation.population:,}"
     if not explanation.in_population:
         standing = f"not in the ranked population (would be {standing})"
     if _by_points(explanation.scorer):
         chance = "" if user.probability is None else f"; chance {user.probability:.2%}"
-        yield f"{user.user_id}: {user.score:.2f} points, {user.label}, {standing}{chance}"
+        yield f"{who}: {user.score:.2f} points, {user.label}, {standing}{chance}"
     else:
         yield (
-            f"{user.user_id}: {user.score:.2f} of 100 by {explanation.scorer}, {user.label}, "
+            f"{who}: {user.score:.2f} of 100 by {explanation.scorer}, {user.label}, "
             f"{standing}; chance {user.probability:.2%}"
         )
     yield f"as of {explanation.as_of}"
@@ -74,7 +76,7 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
         yield from _side_by_side(user)
     else:
         for reason in user.reasons:
-            yield f"{signed(reason.amount):>8}  {reason.text}"
+            yield f"{signed(reason.amount):>8}  {shown(reason.text)}"
         yield f"{'-' * 8:>8}"
         yield f"{user.scorecard_score:>8.2f}  points in all"
     yield ""
@@ -91,18 +93,18 @@ def _by_points(stamp: str) -> bool:
 
 def _side_by_side(user: RankedUser) -> Iterator[str]:
     """Yield both accounts feature by feature, what moved the model most first."""
-    said = [(line, line.values or line.reason) for line in user.influences]
+    said = [(line, shown(line.values or line.reason)) for line in user.influences]
     width = min(_WIDEST, max(len("what"), *(len(text) for _, text in said)))
     yield f"{'log-odds':>8}   {'points':>6}  {'what':<{width}}  what the points are for"
     for line, text in said:
         log_odds = "-" if line.log_odds is None else f"{line.log_odds:+.2f}"
         mark = " " if line.steady or line.log_odds is None else "~"
         points = "-" if line.points is None else signed(line.points) if line.points else "0"
-        reason = line.reason if line.values else ""
+        reason = shown(line.reason) if line.values else ""
         yield f"{log_odds:>8}{mark}  {points:>6}  {text:<{width}}  {reason}".rstrip()
     yield f"{'':>8}   {'-' * 6}"
     yield f"{'':>8}   {user.scorecard_score:>6.2f}  points in all"
-    agreed = "nothing to compare" if user.agreement is None else f"{user.agreement:+.2f}"
+    agreed = "nothing to compare" if user.agreement is None else f"{user.agreement:.3f}"
     yield f"rank agreement of the two: {agreed}"
     if any(line.log_odds is not None and not line.steady for line in user.influences):
         yield "~ too small, or too unsteady when values are nudged, to be given as a reason"
@@ -153,4 +155,4 @@ def _value(value: object) -> str:
         return "unknown"
     if isinstance(value, float):
         return f"{value:,.4f}".rstrip("0").rstrip(".")
-    return str(value)
+    return shown(str(value))

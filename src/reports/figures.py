@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..escapes import plain_text
 from ..evaluation.chances import calibration_bins
 from ..files import replacing
 
@@ -23,7 +24,9 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 # Colours that most colour-blind people tell apart (Okabe & Ito 2008); the scorecard is black.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_RAISES, _LOWERS = "#0072B2", "#D55E00"
 _MOST = 5
+_BARS = 11
 _GREY = "#999999"
 
 
@@ -50,7 +53,11 @@ def ranking_figure(
         seen = np.arange(1, len(ranked) + 1)
         recall, share = found / found[-1], seen / len(ranked)
         false = (seen - found) / max(1, len(ranked) - found[-1])
-        style: dict[str, Any] = {"color": colours[name], "label": name, "linewidth": 1.6}
+        style: dict[str, Any] = {
+            "color": colours[name],
+            "label": plain_text(name),
+            "linewidth": 1.6,
+        }
         axes[0].plot(false, recall, **style)
         few = max(10, len(ranked) // 1000)  # before that precision is a handful of users
         axes[1].plot(recall[few:], (found / seen)[few:], **style)
@@ -74,7 +81,7 @@ def ranking_figure(
     axes[5].axis("off")
     handles, names = axes[3].get_legend_handles_labels()
     axes[5].legend(handles, names, frameon=False, loc="center", fontsize=12)
-    figure.suptitle(title)
+    figure.suptitle(plain_text(title))
     _save(figure, path)
 
 
@@ -102,11 +109,65 @@ def importance_figure(
     place = np.arange(len(names))
     for i, (name, shares) in enumerate(bars.items()):
         colour = "black" if i == 0 else _COLOURS[(i - 1) % len(_COLOURS)]
-        axis.barh(place + i * height, 100 * shares, height, label=name, color=colour)
-    axis.set_yticks(place + 0.4 - height / 2, [name.replace("_", " ") for name in names])
+        axis.barh(place + i * height, 100 * shares, height, label=plain_text(name), color=colour)
+    axis.set_yticks(
+        place + 0.4 - height / 2, [plain_text(name.replace("_", " ")) for name in names]
+    )
     axis.invert_yaxis()
     axis.legend(frameon=False, loc="lower right")
     _named(axis, title, "share, %", "")
+    _save(figure, path)
+
+
+def weights_figure(
+    path: Path,
+    title: str,
+    names: Sequence[str],
+    *,
+    points: Floats,
+    effects: Floats,
+    shares: Floats,
+    level: float,
+) -> None:
+    """Write a scorecard's calibration by term as PNG.
+
+    points: before and after, (k, 2). effects: what the data say in the same points, with interval,
+    (k, 3); infinite ends are drawn to the edge. shares: of what moves users apart, 0 to 1: of the
+    scorecard before and after and of the model, (k, 3). level: of the intervals.
+    """
+    figure, axes = _figure(1, 2, (14, 0.5 * len(names) + 2.4))
+    place = np.arange(len(names))
+    finite = np.concatenate([points.ravel(), effects[np.isfinite(effects).all(axis=1)].ravel()])
+    low, high = min(0.0, float(finite.min())), max(0.0, float(finite.max()))
+    edge = 0.06 * (high - low)
+    inside = np.clip(effects, low - edge, high + edge)
+    axes[0].axvline(0, color=_GREY, linewidth=1)
+    axes[0].hlines(place, inside[:, 1], inside[:, 2], color=_COLOURS[4], linewidth=5, alpha=0.55)
+    axes[0].plot(
+        inside[:, 0], place, "|", color=_COLOURS[1], markersize=13, markeredgewidth=2.5,
+        label=f"the data say (line: {level:.0%} interval)",
+    )  # fmt: skip
+    axes[0].plot(points[:, 0], place, "o", color="black", markersize=7, label="points now")
+    axes[0].plot(
+        points[:, 1], place, "D", markersize=8, markeredgecolor=_COLOURS[0],
+        markerfacecolor="none", markeredgewidth=2, label="points proposed",
+    )  # fmt: skip
+    axes[0].set_xlim(low - edge, high + edge)
+    _named(axes[0], "What each whole term is worth", "points; below zero it lowers the score", "")
+    bars = ("scorecard now", "scorecard proposed", "XGBoost on the same terms")
+    for i, (name, colour) in enumerate(zip(bars, ("black", *_COLOURS[:2]), strict=True)):
+        axes[1].barh(
+            place + 0.27 * (i - 1), 100 * shares[:, i], 0.25, label=plain_text(name), color=colour
+        )
+    _named(axes[1], "What moves users apart", "share of mean |contribution|, %", "")
+    for axis in axes:
+        axis.set_yticks(place, [plain_text(name.replace("_", " ")) for name in names])
+        axis.set_ylim(len(names) - 0.4, -0.6)
+        handles, said = axis.get_legend_handles_labels()
+        axis.legend(
+            handles, said, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3
+        )
+    figure.suptitle(plain_text(title))
     _save(figure, path)
 
 
@@ -130,12 +191,16 @@ def shares_figure(
     for name, x, y in zip(names, 100 * points, 100 * moved, strict=True):
         if max(x, y) >= top / 40:  # what hardly matters to either would only hide the others
             axes[0].annotate(
-                name.replace("_", " "), (x, y), (4, 4), textcoords="offset points", fontsize=9
+                plain_text(name.replace("_", " ")),
+                (x, y),
+                (4, 4),
+                textcoords="offset points",
+                fontsize=9,
             )
     _named(axes[0], "What moves users apart", "share of |points|, %", "share of mean |SHAP|, %")
     axes[1].hist(agreements, bins=np.linspace(-1, 1, 21).tolist(), color=_COLOURS[0])
     _named(axes[1], "Rank agreement of both accounts", "of one user, -1 to 1", "users")
-    figure.suptitle(title)
+    figure.suptitle(plain_text(title))
     _save(figure, path)
 
 
@@ -145,7 +210,13 @@ def deciles_figure(path: Path, title: str, deciles: Sequence[tuple[float, float]
     place = np.arange(1, len(deciles) + 1)
     for i, name in enumerate(("expected", "actual")):
         heights = [pair[i] for pair in deciles]
-        axis.bar(place + 0.4 * (i - 0.5), heights, 0.4, label=name, color=(_COLOURS[0], "black")[i])
+        axis.bar(
+            place + 0.4 * (i - 0.5),
+            heights,
+            0.4,
+            label=plain_text(name),
+            color=(_COLOURS[0], "black")[i],
+        )
     axis.set_xticks(place)
     axis.legend(frameon=False)
     _named(axis, title, "tenth of users, the highest expectations first", "mean spend of a user")
@@ -166,12 +237,12 @@ def beeswarm_figure(
 ) -> None:
     """Write the shap library's beeswarm of contributions, (n, k), as PNG."""
     with _shap_drawing() as (shap, plt):
-        said = [name.replace("_", " ") for name in names]
+        said = [plain_text(name.replace("_", " ")) for name in names]
         explained = shap.Explanation(
             values=values, base_values=np.full(len(values), base), data=data, feature_names=said
         )
         shap.plots.beeswarm(explained, show=False, max_display=14)
-        plt.title(title)
+        plt.title(plain_text(title))
         plt.xlabel("log-odds added to the score")
         plt.gcf().set_size_inches(9, 6)
         _save(plt.gcf(), path)
@@ -180,18 +251,45 @@ def beeswarm_figure(
 def waterfall_figure(
     path: Path, title: str, said: Sequence[str], values: Floats, base: float
 ) -> None:
-    """Write the shap library's waterfall of one user's contributions, (k,), as PNG.
+    """Write how one user's contributions, (k,), lead from the average to their log-odds, as PNG.
 
-    said: each contribution in words.
+    said: each contribution in words. The largest are drawn one by one, the others as one bar.
     """
-    with _shap_drawing() as (shap, plt):
-        explained = shap.Explanation(
-            values=values, base_values=base, feature_names=[textwrap.fill(t, 48) for t in said]
-        )
-        shap.plots.waterfall(explained, show=False, max_display=12)
-        plt.title(title, pad=28)
-        plt.gcf().set_size_inches(10, 7)
-        _save(plt.gcf(), path)
+    order = np.argsort(-np.abs(values), kind="stable")
+    first, rest = order[:_BARS], order[_BARS:]
+    names = [textwrap.fill(plain_text(said[place]), 48) for place in first]
+    moved = [float(values[place]) for place in first]
+    if len(rest):
+        names.append(f"{len(rest)} others together")
+        moved.append(float(values[rest].sum()))
+    ends = base + np.cumsum(moved)
+    starts = np.concatenate([[base], ends[:-1]])
+    figure, (axis,) = _figure(1, 1, (11, 0.5 * len(names) + 2))
+    rows = np.arange(len(names))
+    colours = [_RAISES if value >= 0 else _LOWERS for value in moved]
+    axis.barh(rows, moved, 0.62, left=starts, color=colours)
+    for row, (start, end, value) in enumerate(zip(starts, ends, moved, strict=True)):
+        axis.annotate(
+            f"{value:+.2f}", (max(start, end), row), (5, 0), textcoords="offset points",
+            va="center", fontsize=10, color=colours[row],
+        )  # fmt: skip
+        if row + 1 < len(names):
+            axis.plot([end, end], [row + 0.31, row + 0.69], color=_GREY, linewidth=1)
+    for place, name, side in ((base, "average", -0.75), (float(ends[-1]), "this user", len(names))):
+        axis.axvline(place, color=_GREY, linestyle=":", linewidth=1, zorder=0)
+        axis.text(place, side, f"{name}: {place:.2f}", ha="center", va="center", fontsize=10)
+    low, high = float(np.min([starts, ends])), float(np.max([starts, ends]))
+    room = 0.14 * max(high - low, 1e-6)
+    axis.set_xlim(low - room, high + room)
+    axis.set_ylim(len(names) + 0.5, -1.2)
+    axis.set_yticks(rows, names)
+    handles = [
+        axis.barh(0, 0, color=colour, label=label)
+        for colour, label in ((_RAISES, "raises the score"), (_LOWERS, "lowers it"))
+    ]
+    axis.legend(handles=handles, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2)
+    _named(axis, title, "log-odds", "")
+    _save(figure, path)
 
 
 @contextmanager
@@ -221,7 +319,7 @@ def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure,
 
 
 def _named(axis: Axes, title: str, x: str, y: str) -> None:
-    axis.set_title(title, fontsize=11)
+    axis.set_title(plain_text(title), fontsize=11)
     axis.set_xlabel(x)
     axis.set_ylabel(y)
     axis.spines[["top", "right"]].set_visible(b=False)

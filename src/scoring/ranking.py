@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from ..escapes import INERT, csv_writer, inert
 from ..files import replacing
 from ..scorer import Floats, Influence, Integers, Reason
 from ..spec.scorecard import HUNDREDTHS, BandsSpec
@@ -43,7 +43,6 @@ _BY_FEATURE = (
     "is_model_reason",
     "points_reason",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,9 @@ def write_propensities(
     its column is empty. An id that a spreadsheet would run as a formula gets an apostrophe.
     """
     n = len(order)
-    ids = pc.replace_substring_regex(user_ids.take(pa.array(order)), r"^( *[=+\-@\t\r\n])", r"'\1")
+    ids = user_ids.take(pa.array(order))
+    for pattern, replacement in INERT:
+        ids = pc.replace_substring_regex(ids, pattern, replacement)
     spend = pa.nulls(n, pa.float64())
     if expected_spend is not None:
         spend = pa.array(np.round(expected_spend[order], 2))
@@ -169,7 +170,7 @@ def write_top_users(
     through, by user_id. Columns that only a learned model or an experiment fills are empty.
     """
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow([*LEADING, *pass_through, "assignment"])
         for user in users:
             row = {
@@ -196,7 +197,7 @@ def write_influences(path: Path, users: Sequence[RankedUser], *, stamps: Mapping
     reason. A cell is empty where an account does not read the feature. Formulas are inert.
     """
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow([*_BY_FEATURE, *stamps])
         for user in users:
             for line in user.influences:
@@ -213,12 +214,3 @@ def write_influences(path: Path, users: Sequence[RankedUser], *, stamps: Mapping
                         *(inert(value) for value in stamps.values()),
                     ]
                 )
-
-
-def inert(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula: a risky start gets an apostrophe.
-
-    >>> inert("=1+1"), inert("Ana")
-    ("'=1+1", 'Ana')
-    """
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

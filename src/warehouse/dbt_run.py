@@ -18,6 +18,7 @@ from typing import Any
 from ..errors import WarehouseError
 from .changes import Changes, environment
 from .engine import Lock, Warehouse
+from .project import yaml_text
 
 _LOOK_SECONDS = 2
 
@@ -45,8 +46,7 @@ def write_profile(project: Path, warehouse: Warehouse, schema: str) -> dict[str,
     target, variables = warehouse.profile(schema)
     profile = {"whyrank": {"target": "warehouse", "outputs": {"warehouse": target}}}
     project.mkdir(parents=True, exist_ok=True)
-    # JSON is YAML, and writes any path safely.
-    (project / "profiles.yml").write_text(json.dumps(profile, indent=1), encoding="utf-8")
+    (project / "profiles.yml").write_text(yaml_text(profile), encoding="utf-8")
     return variables
 
 
@@ -136,8 +136,10 @@ def _run(
 
 
 def _environment(project: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    # What the caller tells a dbt of their own (DBT_EMPTY, DBT_TARGET, …) is not for ours.
+    theirs = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
     given = {
-        **os.environ,
+        **theirs,
         "DBT_PROFILES_DIR": str(project),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",

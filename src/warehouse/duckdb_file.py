@@ -40,8 +40,14 @@ class DuckDBWarehouse(Warehouse):
 
     @property
     def files(self) -> Path:
-        """The folder beside the database: data/whyrank for data/whyrank.duckdb."""
-        return self.path.with_suffix("")
+        """The folder beside the database: data/whyrank for data/whyrank.duckdb.
+
+        Beside a file of another suffix it bears the whole name (shop.db.files), so that shop.db and
+        shop.duckdb share nothing.
+        """
+        if self.path.suffix == ".duckdb":
+            return self.path.with_suffix("")
+        return self.path.with_name(f"{self.path.name}.files")
 
     def exists(self) -> bool:
         """Whether the file is there."""

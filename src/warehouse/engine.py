@@ -20,6 +20,8 @@ from .dialects import Engine
 SCHEME: Final = "duckdb:///"
 POSTGRES: Final = ("postgresql://", "postgres://")
 SPARK: Final = "spark://"
+_DATA: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".xlsx"})
+_ODD: Final = ("#", "?", "{", "}")  # dbt takes paths for URLs and for templates
 DEFAULT_URL: Final = "duckdb:///data/whyrank.duckdb"
 # Locks of this thread's, by the warehouse's name.
 _HELD: ContextVar[Mapping[str, Lock]] = ContextVar("held", default=MappingProxyType({}))
@@ -213,12 +215,30 @@ def open_warehouse(url: str) -> Warehouse:
     from .duckdb_file import DuckDBWarehouse
 
     path = Path(url.removeprefix(SCHEME))
+    _refuse_odd(path)
     if path.stem.endswith(("_marts", "_landing")):
         # DuckDB names the catalog after the file, and could not tell it from a spec's schema.
         raise UsageError(
             f"warehouse {path}: a name ending in _marts or _landing is taken; rename it"
         )
     return DuckDBWarehouse(path)
+
+
+def _refuse_odd(path: Path) -> None:
+    """Raise UsageError for a path at which no warehouse can be, or in which dbt reads something."""
+    if path.name.startswith(":memory:"):
+        raise UsageError(f"warehouse {path}: keeps nothing; name a file")
+    if path.suffix.lower() in _DATA:
+        raise UsageError(
+            f"warehouse {path}: is a file of data by its name, in which nothing can be stored; "
+            "name the warehouse NAME.duckdb, and load the file by `whyrank ingest`"
+        )
+    odd = [letter for letter in _ODD if letter in str(path.absolute())]
+    if odd:
+        raise UsageError(
+            f"warehouse {path.absolute()}: {odd[0]!r} in a path means something else to dbt, which "
+            f"builds there: choose a folder and a name without {' '.join(_ODD)}"
+        )
 
 
 def _shown(url: str) -> str:

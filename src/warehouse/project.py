@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
@@ -155,7 +156,25 @@ def _template(text: str) -> Template:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - the output is SQL; values are quoted where they are made
     )
+    environment.filters["yaml"] = yaml_text
     return environment.from_string(text)
+
+
+def yaml_text(value: object) -> str:
+    r"""Return a value as YAML that is also plain ASCII: JSON, but for letters beyond U+FFFF.
+
+    JSON writes those as two halves, which YAML takes for two letters that do not exist.
+
+    >>> yaml_text("a\"\U0001f600") == '"a' + chr(92) + '"' + chr(92) + 'U0001f600"'
+    True
+    """
+    pair = r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})"
+
+    def whole(match: re.Match[str]) -> str:
+        high, low = int(match[1], 16), int(match[2], 16)
+        return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
+
+    return re.sub(pair, whole, json.dumps(value))
 
 
 def _inert(value: object) -> object:

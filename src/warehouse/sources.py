@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from ..database import quote_path
 from ..errors import DataError
 from ..events.contract import Fields
 from ..spec.expressions import quote_name, quote_text
@@ -55,6 +56,8 @@ def open_source(
     """
     if isinstance(source, str):
         yield _relation(con, source, f"relation {source}")
+    elif source.is_dir():
+        raise DataError(f"{source}: is a folder: name one file in it")
     elif source.name.lower().endswith(PARQUET_SUFFIXES):
         yield _parquet(con, source)
     else:
@@ -134,9 +137,7 @@ class _AnyName(dict[str, tuple[str, str]]):
 def _parquet(con: duckdb.DuckDBPyConnection, path: Path) -> Opened:
     if not path.exists():
         raise DataError(f"{path}: there is no such file")
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder: name one file in it")
-    relation = f"read_parquet({quote_text(str(path))}, file_row_number = true)"
+    relation = f"read_parquet({quote_path(path)}, file_row_number = true)"
     try:
         described = con.execute(f"describe select * from {relation}").fetchall()
     except duckdb.Error as error:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+from ..database import quote_path
 from ..errors import UsageError
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
@@ -149,7 +150,7 @@ class SparkWarehouse(DuckDBWarehouse):
     def see_model(self, con: Any, spec: Spec, name: str) -> None:
         """Let the catalog read a model's table, as a view of its files where they are by now."""
         schema = quote_name(marts_schema(spec))
-        files = quote_text(str(self._days(spec).folder / name / "**" / "*.parquet"))
+        files = quote_path(self._days(spec).folder / name, "**/*.parquet")
         con.execute(f"create schema if not exists {schema}")
         con.execute(
             f"create or replace view {schema}.{quote_name(name)} as "

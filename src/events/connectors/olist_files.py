@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from glob import escape
 from pathlib import Path
 
+from ...database import quote_path
 from ...errors import DataError
 from ...spec.expressions import quote_name, quote_text
 from ...spec.references import suggest
@@ -134,7 +134,7 @@ def staging_sql(folder: Path, table: str, file: File) -> str:
     wanted = ", ".join(quote_name(name) for name in file.columns)
     return (
         f"create or replace temp table {table} as select {wanted} "
-        f"from read_csv({quote_text(escape(str(path)))}, auto_detect = false, header = true, "
+        f"from read_csv({quote_path(path)}, auto_detect = false, header = true, "
         f"delim = ',', quote = '\"', escape = '\"', columns = {{{kinds}}})"
     )
 

@@ -1,0 +1,81 @@
+"""No secret in anything that is told, however an address is written."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from whyrank.scrub import scrub
+from whyrank.terminal import Terminal
+
+SECRETS = ["s3cret", "se/cret", "se@cret", "s:e/c@r#et?", "p%40ss", "=x&y", "日本語", "a.b-c_d~e"]
+ADDRESSES = [
+    "postgresql://ana:{}@db:5432/shop",
+    "postgresql+psycopg://ana:{}@db/shop?sslmode=require",
+    "postgres://ana:{}@[::1]/shop",
+    "http://ana:{}@mlflow:5000",
+    "https://ana:{}@mlflow/base/",
+    "spark://u:{}@master:7077",
+    "mysql://:{}@db/x",
+    "ana:{}@db/shop",
+    "postgresql:ana:{}@db",
+]
+PAIRS = [
+    "host=db user=ana password={} dbname=shop",
+    "connection failed: sslpassword={} refused",
+    "http://mlflow:5000/?token={}&x=1",
+    "https://mlflow/?api_key={}",
+    "{{'token': '{}'}}",
+    "Authorization: Bearer {}xxxxxxxx",
+]
+
+
+def told(capsys: pytest.CaptureFixture[str], text: str, *, json_logs: bool = False) -> str:
+    terminal = Terminal(json_logs=json_logs)
+    for tell in (terminal.say, terminal.note, terminal.error):
+        tell(text)
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_password_in_an_address_is_never_told(
+    capsys: pytest.CaptureFixture[str], address: str, secret: str
+) -> None:
+    for written in (secret, quote(secret, safe="")):
+        for text in (
+            address,
+            f"warehouse {address!r}: refused",
+            f"{address}: no answer, try again",
+        ):
+            said = told(capsys, text.format(written))
+            assert written not in said.replace("ana:***@", "")
+            assert "***@" in said
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("secret", ["s3cret", "p%40ss", "a.b-c_d~e", "se/cret"])
+def test_a_named_secret_is_never_told(
+    capsys: pytest.CaptureFixture[str], pair: str, secret: str
+) -> None:
+    for json_logs in (False, True):
+        said = told(capsys, pair.format(secret), json_logs=json_logs)
+        assert secret not in said
+        assert "***" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "line 12:30 of ana@example.com, opened at 10:15",
+        "no user 'ana@example.com' has an event before 2026-03-01",
+        "http://127.0.0.1:5000/#/experiments/1",
+        "duckdb:///data/shop@home.duckdb: no permission to read or write it",
+        "features.token_count: 'tokens / visits' has no finite value",
+        "column 'password' is not there; did you mean 'passwords'",
+        "postgresql://ana@db/shop cannot be reached",
+    ],
+)
+def test_what_holds_no_secret_is_told_as_it_is(text: str) -> None:
+    assert scrub(text) == text
