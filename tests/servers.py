@@ -50,12 +50,18 @@ def answering(command: list[str], folder: Path, ping: str) -> Iterator[tuple[str
 
 
 def command_lines(pid: int) -> list[str]:
-    """Return the command lines of a process group, without its leader's."""
-    stats = [stat for stat in Path("/proc").glob("[0-9]*/stat") if _group(stat) == pid]
-    return [stat.with_name("cmdline").read_text() for stat in stats if int(stat.parent.name) != pid]
+    """Return the command lines of all processes that a process started, and those in turn."""
+    return [Path(f"/proc/{each}/cmdline").read_text() for each in descendants(pid)]
 
 
-def _group(stat: Path) -> int | None:
-    with suppress(OSError):
-        return int(stat.read_text().rpartition(")")[2].split()[2])
-    return None
+def descendants(pid: int) -> list[int]:
+    """Return the ids of all processes that a process started, and those in turn."""
+    started: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            started.setdefault(parent, []).append(int(stat.parent.name))
+    found = started.get(pid, [])
+    for each in found:
+        found = found + descendants(each)
+    return found

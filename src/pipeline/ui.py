@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,14 +28,41 @@ def check_servable(store: Store) -> None:
         raise UsageError("nothing is tracked here yet: run `whyrank train` first")
 
 
+def check_port(port: int) -> None:
+    """Raise UsageError when something answers on the port already, or it may not be taken."""
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            free.bind(("127.0.0.1", port))
+        except OSError as error:
+            reason = "is in use" if error.errno == errno.EADDRINUSE else f"{error.strerror}"
+            raise UsageError(f"port {port}: {reason}: give another one by --port") from None
+
+
 def serve_ui(store: Store, port: int) -> int:
-    """Run MLflow's server on 127.0.0.1 until it is stopped; return its exit code."""
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    """Run MLflow's server on 127.0.0.1 until it is stopped; return its exit code.
+
+    It ends with all processes that it started when this one is asked to end, hangs up or is killed.
+    """
+    command = [sys.executable, "-m", "whyrank.pipeline.ui_process", str(os.getpid())]
+    command += [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1"]
     command += ["--default-artifact-root", (store.home / "artifacts").resolve().as_uri()]
-    # A password in the store's URI is nobody's business who lists the processes.
-    env = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store.uri}
+    env = {
+        **os.environ,
+        # A password in the store's URI is nobody's business who lists the processes.
+        "MLFLOW_BACKEND_STORE_URI": store.uri,
+        # Ten processes that run what nobody here starts.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    before = signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
-        return subprocess.run(command, env=env, check=False).returncode  # noqa: S603 - fixed words
-    except KeyboardInterrupt:
-        return 0
+        with subprocess.Popen(command, env=env) as server:  # noqa: S603 - fixed words
+            try:
+                return server.wait()
+            except KeyboardInterrupt:
+                server.terminate()
+                server.wait()
+                return 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
