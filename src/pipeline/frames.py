@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
 
 from ..database import connect_duckdb
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from ..features.compiler import compile_features
 from ..features.matrix import Snapshot
 from ..scoring.ranking import LABELS, band_codes, order_by_score
@@ -45,10 +45,12 @@ def rank_events(
 ) -> pd.DataFrame:
     """Rank the users of a frame of events: rank, user_id, score, label, reasons, one row a user.
 
-    Columns are mapped as the spec's [source] says. reasons is a list of texts whose points add up
+    Columns are mapped as the spec's [source] says; times without a zone are read in its time_zone.
+    as_of: the day after the last event when None. reasons is a list of texts whose points add up
     to the score. `attrs["refused"]` of the result tells how many rows were refused, by reason.
 
-    Raises DataError when the frame lacks a column that is needed or has no acceptable row.
+    Raises DataError when the frame lacks a column that is needed, holds what cannot be read or has
+    no acceptable row; UsageError for what is no frame or no date.
 
     >>> import pandas as pd
     >>> events = pd.DataFrame({
@@ -60,9 +62,8 @@ def rank_events(
     ['ana', 'bo']
     """
     chosen = load_spec(spec) if isinstance(spec, str) else spec
-    table, refused = features_of(
-        events, chosen, users=users, aliases=aliases, as_of=[as_of] if as_of else None
-    )
+    day = None if as_of is None else [_day(as_of)]
+    table, refused = features_of(events, chosen, users=users, aliases=aliases, as_of=day)
     if not everyone:
         table = table.filter(table.column("in_population"))
     ranked = _ranked(Snapshot(table), chosen)
@@ -91,7 +92,8 @@ def features_of(
         last = con.execute(f"select max(event_time) from {schema}.events").fetchone()
         if last is None or last[0] is None:
             raise DataError(f"the frame of events has no acceptable row: {results[0].reasons}")
-        dates = as_of or [default_as_of(spec, last[0])]
+        clock = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
+        dates = as_of or [default_as_of(spec, min(last[0], clock))]
         files = render_project(spec, compile_features(spec), dates)
         run_models(
             con,
@@ -117,9 +119,72 @@ def _loaded(
     results = []
     for kind, frame in (("events", events), ("users", users), ("aliases", aliases)):
         if frame is not None:
-            con.register(f"frame_of_{kind}", frame)
+            _register(con, kind, frame)
             results.append(load(con, spec, f"frame_of_{kind}", kind=kind, now=now))
     return results
+
+
+def _day(as_of: object) -> date:
+    """Return a date, or the day of a time; raise UsageError for anything else."""
+    if isinstance(as_of, datetime):  # pandas' Timestamp is one
+        return as_of.date()
+    if isinstance(as_of, date):
+        return as_of
+    raise UsageError(
+        f"as_of: {as_of!r} is a {type(as_of).__name__}: give a date, such as date(2026, 3, 1)"
+    )
+
+
+def _register(con: duckdb.DuckDBPyConnection, kind: str, frame: pd.DataFrame) -> None:
+    """Let DuckDB read a frame of events, users or aliases, under the name frame_of_KIND.
+
+    Raises UsageError for what is no frame, DataError naming the column that cannot be read.
+    """
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise UsageError(
+            f"{kind}: {str(frame)[:60]!r} is a {type(frame).__name__}: give a pandas DataFrame; "
+            "files are loaded by `whyrank ingest`"
+        )
+    names = [str(name) for name in frame.columns]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"the frame of {kind} has two columns {twice!r}: rename one")
+    columns = {name: _readable(frame.iloc[:, place]) for place, name in enumerate(names)}
+    for name, column in columns.items():
+        try:
+            con.register("one_column", pd.DataFrame({name: column}))
+            con.execute(f"select count({quote_name(name)}) from one_column")
+        except duckdb.Error as error:
+            reason = " ".join(str(error).split())
+            raise DataError(
+                f"the frame of {kind}: column {name!r} ({column.dtype}) cannot be read: {reason}; "
+                "make it a column of times, numbers or texts"
+            ) from None
+    con.register(f"frame_of_{kind}", pd.DataFrame(columns, index=frame.index))
+
+
+def _readable(column: pd.Series) -> pd.Series:
+    """Return times that DuckDB takes for no column of one type, periods or a mixture, as it does.
+
+    Times in a column of objects, with zones and without, become ISO texts; a period its start.
+    """
+    import pandas as pd
+
+    if isinstance(column.dtype, pd.PeriodDtype):
+        return pd.Series(column.dt.to_timestamp())
+    if column.dtype == object and any(isinstance(value, date) for value in column):
+        return column.map(_as_text)
+    return column
+
+
+def _as_text(value: object) -> object:
+    import pandas as pd
+
+    if value is pd.NaT:
+        return None
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _ranked(snapshot: Snapshot, spec: Spec) -> pd.DataFrame:
