@@ -15,7 +15,7 @@ from whyrank.spec.model import Spec
 from whyrank.warehouse.engine import open_warehouse
 from whyrank.warehouse.published import read_published
 
-pytestmark = pytest.mark.usefixtures("dbt")
+pytestmark = [pytest.mark.engines, pytest.mark.usefixtures("dbt")]
 
 
 def test_a_build_with_little_memory_spills_to_disk_and_gives_the_same(
