@@ -163,7 +163,8 @@ def _mean_of_groups(slopes: Floats, slope: Floats) -> Floats:
     if groups < _FEWEST:
         return np.column_stack([slope, np.tile([-np.inf, np.inf], (terms, 1))])
     mean, error = slopes.mean(axis=0), slopes.std(axis=0, ddof=1) / np.sqrt(groups)
-    error[error == 0] = np.inf  # no model of any group made anything of it
+    silent = error == 0  # no model of any group made anything of it
+    mean, error = np.where(silent, slope, mean), np.where(silent, np.inf, error)
     wide = float(t.isf((1 - LEVEL) / 2 / terms, groups - 1)) * error
     return np.column_stack([mean, mean - wide, mean + wide])
 
