@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,8 @@ def answering(command: list[str], folder: Path, ping: str) -> Iterator[tuple[str
         process = subprocess.Popen(
             [*command, "--port", str(port)],
             env=env, stdout=log, stderr=log, start_new_session=True, cwd=folder,
+            # A shell's background jobs, of which tests may be one, ignore interrupts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:

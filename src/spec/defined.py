@@ -56,11 +56,12 @@ def defined(tree: exp.Expr, what: str) -> tuple[exp.Expr, bool]:
 
 
 def finite(sql: str) -> str:
-    """Return SQL that is null where the given number is infinite or not a number.
+    """Return SQL of a double that is null where the given number is infinite or not a number.
 
     >>> finite("a * b").count("nullif")
     3
     """
+    sql = f"cast({sql} as double)"
     for name in ("Infinity", "-Infinity", "NaN"):
         sql = f"nullif({sql}, cast('{name}' as double))"
     return sql
@@ -83,13 +84,24 @@ def _divided(node: exp.Expr) -> exp.Expr | None:
     return safe
 
 
+def _natural(node: exp.Expr) -> exp.Expr:
+    return exp.Ln(this=_positive(node.this))
+
+
 def _logarithm(node: exp.Expr) -> exp.Expr:
-    safe = node.copy()
-    safe.set("this", _positive(node.this))
-    if isinstance(node, exp.Log) and node.args.get("expression"):  # log(base, x)
-        safe.set("this", exp.Nullif(this=_positive(node.this), expression=_number("1")))
-        safe.set("expression", _positive(node.expression))
-    return safe
+    """log(x) of base 10, and log(base, x), by natural logarithms.
+
+    Spark's log(x) is the natural one, and Postgres has log(base, x) of decimals alone.
+    """
+    base, value = _number("10"), node.this
+    if node.args.get("expression"):
+        base, value = (
+            exp.Nullif(this=_positive(node.this), expression=_number("1")),
+            node.expression,
+        )
+    over, under = exp.Ln(this=_positive(value)), exp.Ln(this=base)
+    under = exp.Nullif(this=under, expression=_number("0"))
+    return exp.Paren(this=exp.Div(this=over, expression=under))
 
 
 def _root(node: exp.Expr) -> exp.Expr:
@@ -151,7 +163,7 @@ def _number(text: str) -> exp.Expr:
 _GUARDS: Final[Mapping[type[exp.Expr], Callable[[exp.Expr], exp.Expr | None]]] = {
     exp.Div: _divided,
     exp.Mod: _divided,
-    exp.Ln: _logarithm,
+    exp.Ln: _natural,
     exp.Log: _logarithm,
     exp.Sqrt: _root,
     exp.Exp: _exponential,

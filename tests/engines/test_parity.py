@@ -8,7 +8,7 @@ from random import Random
 import duckdb
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.features.worlds import Event, frame, tiny_spec
 from tests.marts.worlds import NOW, World, crowd, frames
@@ -57,8 +57,12 @@ def copy_landing(duck: duckdb.DuckDBPyConnection, con: psycopg.Connection) -> No
             cursor.executemany(f"insert into tiny_landing.{name} values ({marks})", rows)
 
 
+# Shrinking an example takes minutes here: one that fails is reported as it is.
 @settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.generate],
 )
 @given(arriving=arrivals(least=4, most=8))
 def test_the_models_agree(

@@ -56,7 +56,13 @@ def test_the_ui_serves_the_store_and_no_command_line_names_it(tmp_path: Path, st
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL], ids=lambda n: n.name
+    "number",
+    [
+        signal.SIGTERM,
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
 )
 def test_no_process_stays_and_the_port_is_free(tmp_path: Path, store: Store, number: int) -> None:
     command = [sys.executable, "-m", "whyrank.cli", "ui", "--tracking", store.uri]
