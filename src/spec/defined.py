@@ -99,9 +99,8 @@ def _logarithm(node: exp.Expr) -> exp.Expr:
             exp.Nullif(this=_positive(node.this), expression=_number("1")),
             node.expression,
         )
-    over, under = exp.Ln(this=_positive(value)), exp.Ln(this=base)
-    under = exp.Nullif(this=under, expression=_number("0"))
-    return exp.Paren(this=exp.Div(this=over, expression=under))
+    under = exp.Nullif(this=exp.Ln(this=base), expression=_number("0"))
+    return exp.Paren(this=exp.Div(this=exp.Ln(this=_positive(value)), expression=under))
 
 
 def _root(node: exp.Expr) -> exp.Expr:
