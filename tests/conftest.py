@@ -29,6 +29,24 @@ settings.register_profile(
 settings.load_profile("whyrank")
 
 
+# Groups are dealt whole, in this order of their length: a long one that comes last has a worker idle.
+_LONG = ("train", "learned", "build", "wheel", "olist", "shop", "media")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deal groups of tests first, the longest before the others, and single tests last."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """Return where a test comes; those of one group stay together and in their order."""
+    group = item.get_closest_marker("xdist_group")
+    if group is None:
+        return len(_LONG) + 1
+    return _LONG.index(group.args[0]) if group.args[0] in _LONG else len(_LONG)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _quick_builds() -> Iterator[None]:
     """Builds of this process: models by whyrank's own runner, data tests by a dbt that is warm."""

@@ -29,11 +29,11 @@ def _tried(node: exp.Expr) -> exp.Expr:
     if kind.this not in _WHOLE:
         return node
     if isinstance(value, exp.RegexpExtract):
-        exact = exp.TryCast(this=value, to=exp.DataType.build("decimal(38, 18)"))
+        exact = exp.TryCast(this=value, to=exp.DataType.build("decimal(38, 18)"), safe=True)
         value = exp.Anonymous(this="round", expressions=[exact])
     else:
         value = exp.Anonymous(this="rint", expressions=[value])
-    return exp.TryCast(this=value, to=kind)
+    return exp.TryCast(this=value, to=kind, safe=True)  # else it is said as a cast that fails
 
 
 def _json(node: exp.Expr) -> exp.Expr:
