@@ -29,7 +29,7 @@ settings.register_profile(
 settings.load_profile("whyrank")
 
 
-# Groups are dealt whole, in this order of their length: a long one that comes last has a worker idle.
+# Groups are dealt whole, the longest first: one that comes last leaves a worker idle.
 _LONG = ("train", "learned", "build", "wheel", "olist", "shop", "media")
 
 
