@@ -8,6 +8,7 @@ from pathlib import Path
 from ..database import connect_duckdb, quote_path
 from ..escapes import inert_sql
 from ..files import replacing
+from ..scoring.lists import refuse_foreign
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from ..warehouse.duckdb_file import settings_beside, translated
@@ -23,8 +24,10 @@ def export_features(
     One row per user: user_id, as_of, the spec's features and in_population; cells that a
     spreadsheet would run as a formula get an apostrophe before them.
 
-    Raises WarehouseError when the date is not built, or the spec's features changed since.
+    Raises WarehouseError when the date is not built, or the spec's features changed since;
+    UsageError when a file that is not whyrank's would be replaced.
     """
+    refuse_foreign([out])
     published = read_built(spec, warehouse)
     source = f"read_parquet({quote_path(published.snapshot(as_of))})"
     if published.info.sampled_below:

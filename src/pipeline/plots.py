@@ -17,6 +17,7 @@ from ..reports.figures import (
     shares_figure,
     waterfall_figure,
 )
+from ..scoring.lists import refuse_foreign
 from ..spec.model import Spec
 from .accounts import both_accounts
 from .fold_fits import Fits
@@ -99,8 +100,10 @@ def draw_training(spec: Spec, fits: Fits, comparison: Comparison, folder: Path) 
 def draw_user(explanation: Explanation, path: Path) -> None:
     """Write the waterfall of one user's contributions in log-odds.
 
-    Raises UsageError when the scorer has none: points are a table already.
+    Raises UsageError when the scorer has none (points are a table already), and when a file that is
+    no picture of ours would be replaced.
     """
+    refuse_foreign([path])
     user = explanation.user
     moved = [line for line in user.influences if line.log_odds is not None]
     if user.base is None or not moved:

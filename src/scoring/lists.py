@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 from ..errors import UsageError
 
 # What the first line of a list begins with, and of what stands beside it.
-_BEGINNINGS = (b"rank,user_id,", b"user_id,probability,expected_spend,")
+_BEGINNINGS = (
+    b"rank,user_id,", b"user_id,probability,expected_spend,", b"user_id,as_of,",
+)  # fmt: skip
 _SCORES = ["rank", "user_id", "score", "label"]
 _PICTURE = (b"\x89PNG\r\n\x1a\n", b"Matplotlib")
 
@@ -28,7 +30,7 @@ def refuse_foreign(paths: Sequence[Path]) -> None:
         if path.exists() and not _is_ours(path):
             raise UsageError(
                 f"{path}: is no list of whyrank's, and would be replaced by one: move it away, or "
-                "choose another --out"
+                "choose another name"
             )
 
 

@@ -6,17 +6,20 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
 from tests.csv_rows import csv_rows
-from whyrank.errors import WarehouseError
+from whyrank.errors import UsageError, WarehouseError
 from whyrank.pipeline.build import build
 from whyrank.pipeline.evaluate import evaluate
 from whyrank.pipeline.export import export_features
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.score import explain, score
+from whyrank.reports.figures import waterfall_figure
+from whyrank.scoring.lists import refuse_foreign
 from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
 from whyrank.warehouse.engine import Warehouse, open_warehouse
@@ -223,3 +226,35 @@ def test_a_file_is_read_by_its_name_and_no_other(tmp_path: Path) -> None:
         assert export_features(spec, warehouse, folder / "features.csv") == 3
         users = {row["user_id"] for row in csv_rows(folder / "features.csv")}
         assert users == {"ana", "bo", "cy"}
+
+
+@pytest.mark.parametrize("name", ["notes.csv", "w.duckdb", "log.csv", "a.parquet", "plot.png"])
+@pytest.mark.parametrize("reader", ["score", "export"])
+def test_nothing_that_is_not_whyranks_is_replaced(
+    read_only: tuple[Spec, Warehouse, Path], name: str, reader: str
+) -> None:
+    spec, warehouse, folder = read_only
+    out = folder / name
+    if not out.exists():
+        out.write_bytes(b"why,we,left\nprice,1,2\n")
+    before = out.read_bytes()
+    with pytest.raises(UsageError, match=r"is no list of whyrank's.* choose another name"):
+        if reader == "score":
+            score(spec, warehouse, out=out)
+        else:
+            export_features(spec, warehouse, out)
+    assert out.read_bytes() == before
+
+
+def test_what_whyrank_wrote_it_writes_again(
+    read_only: tuple[Spec, Warehouse, Path], tmp_path: Path
+) -> None:
+    spec, warehouse, _ = read_only
+    values = np.array([1.0, -0.5])
+    for _ in range(2):
+        assert export_features(spec, warehouse, tmp_path / "features.csv") == 3
+        score(spec, warehouse, out=tmp_path / "mine.csv")
+        refuse_foreign([tmp_path / "w.png"])
+        waterfall_figure(
+            tmp_path / "w.png", "why $1 or $2", ["views 3", "country DE"], values, -2.0
+        )
