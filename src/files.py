@@ -50,8 +50,8 @@ def replacing_set(main: Path, others: Sequence[Path]) -> Iterator[Path]:
 
     main: the file that the set is about. others: all that may belong to it, in the folder of
     `main`; those that are not written are removed, as they would speak of an earlier one. Whoever
-    is killed in between leaves a part of one set, never parts of two. Modes and links are kept as
-    by `replacing`.
+    is killed in between leaves a part of one set, never parts of two. Each file keeps its mode, and
+    `main` its place where it is a link; a link among the others gives way to a file.
 
     Raises WarehouseError naming the path when something cannot be written; an earlier set that is
     replaced by then is gone, one that is not stands.

@@ -220,14 +220,14 @@ def calibration_lines(made: Calibration) -> Iterator[str]:
 def _term_lines(calibration: WeightCalibration) -> Iterator[str]:
     """Yield a table of the terms, and what its columns are."""
     rows = [("term", "points", "new", "effect, points", "model", "scorecard", "")]
-    for term in calibration.terms:
-        rows.append(  # noqa: PERF401 - read one by one
-            (
-                term.name, f"{term.old:g}", f"{term.new:g}", effect_text(term.effect),
-                f"{term.importance:.1%}", f"{term.own:.1%}",
-                "the other sign: kept, look at it" if term.contradicted else "",
-            )
-        )  # fmt: skip
+    rows += [
+        (
+            term.name, f"{term.old:g}", f"{term.new:g}", effect_text(term.effect),
+            f"{term.importance:.1%}", f"{term.own:.1%}",
+            "the other sign: kept, look at it" if term.contradicted else "",
+        )
+        for term in calibration.terms
+    ]  # fmt: skip
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     for row in rows:
         cells = [row[0].ljust(widths[0])]

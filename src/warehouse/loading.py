@@ -73,7 +73,7 @@ class _DuckDBLoader:
         result = load(self.con, spec, source, **options)
         loads = f"{quote_name(landing_schema(spec))}.loads"
         found = self.con.execute(f"select max(load_id) from {loads}").fetchone()
-        with suppress(WarehouseError):  # the load is done; `doctor` tells of it without the mark
+        with suppress(WarehouseError):  # the load is done; lists made before a build lack a note
             mark_loaded(self.warehouse, spec.name, int(found[0] or 0) if found else 0)
         return result
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from .landing import TABLES, LoadResult, create_landing, load
 from .postgres import PostgresWarehouse, advice
 from .postgres_rows import teach_depth, unfit_for_postgres
 from .project import landing_schema
+from .published import mark_loaded
 from .runs import Run, ended, noted, record
 from .runs import now as clock
 
@@ -88,7 +89,10 @@ class _PostgresLoader:
                 self.con, spec, source, kind=kind, now=now, progress=progress,
                 checks=unfit_for_postgres(kind),
             )  # fmt: skip
-            return self._send(schema, load_id, local, run, restate=restate)
+            result = self._send(schema, load_id, local, run, restate=restate)
+        with suppress(WarehouseError):  # as on DuckDB: of loads from this machine
+            mark_loaded(self.warehouse, spec.name, load_id)
+        return result
 
     def _send(
         self, schema: str, load_id: int, local: LoadResult, run: Run, *, restate: bool
