@@ -14,7 +14,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -36,11 +35,20 @@ def _end_with_parent(parent: int) -> None:
             raise SystemExit("the process that started dbt is gone")
 
 
-def _began(timing: Iterable[Any]) -> str | None:
-    """Return when a node's first step began, UTC without a zone; None where it had none."""
-    times = [step.started_at for step in timing if step.started_at is not None]
-    aware = [t.replace(tzinfo=UTC) if t.tzinfo is None else t for t in times]
-    return min(aware).astimezone(UTC).replace(tzinfo=None).isoformat() if aware else None
+def _span(result: Any) -> dict[str, Any]:
+    """Return when a node's first step began, UTC without a zone, and its seconds to the last one's
+    end; the start is None where it had no steps.
+
+    dbt's own execution_time counts from before the first step, by as much as the machine is busy:
+    added to the start it reaches into the next node.
+    """
+    steps = [step for step in result.timing if step.started_at and step.completed_at]
+    if not steps:
+        return {"started_at": None, "seconds": round(float(result.execution_time), 3)}
+    start, end = steps[0].started_at, steps[-1].completed_at
+    if start.tzinfo is not None:
+        start, end = (t.astimezone(UTC).replace(tzinfo=None) for t in (start, end))
+    return {"started_at": start.isoformat(), "seconds": (end - start).total_seconds()}
 
 
 def main(arguments: list[str]) -> int:
@@ -79,9 +87,8 @@ def main(arguments: list[str]) -> int:
         {
             "name": result.node.name,
             "status": str(result.status),
-            "seconds": round(float(result.execution_time), 3),
             "message": result.message or "",
-            "started_at": _began(result.timing),
+            **_span(result),
         }
         for result in getattr(outcome.result, "results", [])
     ]
