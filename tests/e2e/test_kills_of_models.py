@@ -89,7 +89,12 @@ def check_recovery(home: Home, undisturbed: Tables, model: str, words: str, *mod
 
 
 @pytest.mark.parametrize(
-    ("model", "words"), [("sessions", "START"), ("user_days", "OK created"), ("outcomes", "START")]
+    ("model", "words"),
+    [
+        ("sessions", "START"),
+        ("user_days", "OK created"),
+        pytest.param("outcomes", "START", marks=pytest.mark.slow),
+    ],
 )
 def test_a_kill_at_a_model(
     loaded: Home, undisturbed: Tables, tmp_path: Path, model: str, words: str
@@ -143,7 +148,7 @@ def test_two_builds_at_once(loaded: Home, undisturbed: Tables, tmp_path: Path) -
     assert tables(copy) == undisturbed
 
 
-@pytest.mark.parametrize("left", ["0", "600K"])
+@pytest.mark.parametrize("left", [pytest.param("0", marks=pytest.mark.slow), "600K"])
 def test_a_disk_that_is_full_during_a_build(
     loaded: Home,
     undisturbed: Tables,

@@ -101,5 +101,6 @@ def test_a_role_that_reads_is_told_everything_and_makes_nothing(
         con.execute("drop role onlooker")
 
 
+@pytest.mark.slow  # tests/e2e/test_two_demos.py is the same on DuckDB
 def test_of_two_demos_one_is_refused(postgres: Server, tmp_path: Path) -> None:
     check_two_demos(Home(tmp_path), postgres.new_database())

@@ -136,6 +136,7 @@ def test_the_sentinels_pass_and_the_comparison_reads_back(world: World) -> None:
         assert read.comparison.difference("tested", "roc_auc", name, "recency").value > 0
 
 
+@pytest.mark.slow  # a command that is killed is in tests/e2e/test_learned.py
 def test_a_killed_training_resumes_with_what_it_had_and_ends_the_same(
     world: World, tmp_path: Path
 ) -> None:

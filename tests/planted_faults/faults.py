@@ -240,10 +240,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "            if not (kept / name).exists():\n"
         "                shutil.rmtree(kept, ignore_errors=True)\n",
         "test",
-        (
-            "tests/pipeline/test_train.py::"
-            "test_a_killed_training_resumes_with_what_it_had_and_ends_the_same",
-        ),
+        ("tests/e2e/test_learned.py::test_a_killed_training_resumes_and_ends_the_same",),
     ),
     Fault(
         "resume: a search that was cut off draws other parameters",
