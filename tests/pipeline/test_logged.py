@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,9 @@ from whyrank.tracking import fetch_scorer, registered
 from whyrank.warehouse.published import read_published
 
 pytestmark = pytest.mark.xdist_group("train")
+with_git = pytest.mark.skipif(
+    shutil.which("git") is None and not os.environ.get("CI"), reason="git is not installed"
+)
 SCORERS = ["scorecard", *CANDIDATES, "rank_average"]
 READS = {
     "scorecard": {"orders", "days_since_last"},
@@ -177,6 +182,7 @@ def test_the_data_behind_a_training_are_named_whole(
         assert Path(source).parent == read_published(shop.warehouse, "shop").folder.parent
 
 
+@with_git
 def test_the_code_that_ran_is_named(
     shop: Shop, client: MlflowClient, parent: Run, children: dict[str, Run], root: Path
 ) -> None:
@@ -197,6 +203,7 @@ def test_the_code_that_ran_is_named(
         assert version.tags["code"] == parent.data.tags["code"]
 
 
+@with_git
 def test_outside_a_checkout_no_commit_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
