@@ -23,7 +23,7 @@ from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline.scorers import Chosen
 from whyrank.pipeline.standing import account, stand
 from whyrank.pipeline.training_data import read_labelled, set_course, stack
-from whyrank.pipeline.training_world import make_world_if_needed
+from whyrank.pipeline.training_world import make_training_world
 from whyrank.serving import percentile_codes
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
@@ -39,7 +39,7 @@ def trained(folder: Path) -> tuple[Spec, Warehouse, LearnedScorer]:
     """Generate and build a world; train XGBoost with 300 trees as the product would."""
     spec = load_spec("saas")
     warehouse = open_warehouse(f"duckdb:///{folder / 'w.duckdb'}")
-    make_world_if_needed(spec, warehouse)
+    make_training_world(spec, warehouse)
     course = set_course(spec, warehouse, folds=1)
     data = stack([read_labelled(spec, course, day) for day in course.folds[-1].train])
     scorer = Trainer(course.plan, data).fit("xgboost", {"n_estimators": TREES})

@@ -13,6 +13,7 @@ from .options import (
     SPEC,
     WAREHOUSE,
     DebugOption,
+    ForceOption,
     JsonOption,
     QuietOption,
     SpecOption,
@@ -39,6 +40,7 @@ def generate(
         Path,
         typer.Option("--out", help="Events file: .csv, .csv.gz or .parquet.", readable=False),
     ] = Path("data/raw_events.csv"),
+    force: ForceOption = False,
     quiet: QuietOption = False,
     json_logs: JsonOption = False,
     debug: DebugOption = False,
@@ -52,7 +54,8 @@ def generate(
         terminal.say(f"generating {users:,} users")
         made = run(
             load_spec(spec), out,
-            users=users, seed=seed, start=start, days=days, progress=terminal.progress,
+            users=users, seed=seed, start=start, days=days, force=force,
+            progress=terminal.progress,
         )  # fmt: skip
         terminal.print(f"{made.n_events:,} events of {made.n_users:,} users in {made.events}")
         terminal.print(f"attributes in {made.users}; the truth behind them in {made.truth}")

@@ -46,6 +46,13 @@ def train(
         Optional[int], typer.Option(min=1, help="Tests; the spec's if left out.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            help="Generate 20,000 users first, in place of an earlier demo's (saas, media).",
+        ),
+    ] = False,
     tracking: TrackingOption = None,
     spec: SpecOption = SPEC,
     warehouse: WarehouseOption = WAREHOUSE,
@@ -66,7 +73,7 @@ def train(
         made = run(
             opened, store, runs,
             as_of=as_of, horizon=horizon, candidates=names, tune=tune, folds=folds, seed=seed,
-            say=terminal.say, note=terminal.note, progress=terminal.progress,
+            demo=demo, say=terminal.say, note=terminal.note, progress=terminal.progress,
         )  # fmt: skip
         found = compare_run(opened, made.store, run=made.run)
         for line in comparison_lines(found.raw, found.comparison):

@@ -53,6 +53,9 @@ HorizonOption = Annotated[
     Optional[str],
     typer.Option("--horizon", help="Within how long, such as 60d; the spec's if left out."),
 ]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace files of the same names, whatever they are.")
+]
 # Whether a file can be read or written is found out, and said, by the verb that opens it.
 OutOption = Annotated[Path, typer.Option("--out", help="The CSV file to write.", readable=False)]
 TrackingOption = Annotated[

@@ -12,6 +12,7 @@ from .options import (
     SPEC,
     WAREHOUSE,
     DebugOption,
+    ForceOption,
     JsonOption,
     QuietOption,
     SpecOption,
@@ -34,6 +35,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the CSV files go.", readable=False)] = Path(
         "data"
     ),
+    force: ForceOption = False,
     spec: SpecOption = SPEC,
     warehouse: WarehouseOption = WAREHOUSE,
     quiet: QuietOption = False,
@@ -47,8 +49,9 @@ def demo(
 
         opened, store = open_both(spec, warehouse)
         made = run(
-            opened, store, folder=folder, users=users, seed=seed, source=source, say=terminal.say
-        )
+            opened, store,
+            folder=folder, users=users, seed=seed, source=source, force=force, say=terminal.say,
+        )  # fmt: skip
         for line in demo_lines(made):
             terminal.print(line)
 

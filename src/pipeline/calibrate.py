@@ -34,7 +34,7 @@ from ..spec.rewrite import with_points
 from ..warehouse.engine import Warehouse
 from .build import Say
 from .scorers import SCORECARD
-from .training_data import Labelled, check_positives, read_labelled, set_course, user_codes
+from .training_data import Labelled, read_labelled, set_course, user_codes
 
 CALIBRATED = "calibrated"
 UNROUNDED = "unrounded"
@@ -112,7 +112,6 @@ def calibrate(
     fold = course.folds[-1]
     train = [read_labelled(spec, course, day) for day in fold.train]
     test = read_labelled(spec, course, fold.test)
-    check_positives(fold, test, course.published.info.sample)
     say("calibrating")
     found, model = _learn(spec, train, "outcome" if against == "outcome" else "importance", seed)
     margins = {

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..scorer import Reason
+from ..scoring.lists import refuse_foreign
 from ..spec.model import Spec
 from ..warehouse.engine import Warehouse, sole_writer
 from ..warehouse.landing import LoadResult
@@ -17,13 +18,15 @@ from .claims import claim, end_claim
 from .connect import ingest_connector
 from .evaluate import Evaluation, evaluate
 from .export import export_features
-from .generate import generate
+from .generate import generate, refuse_others
 from .ingest import ingest
-from .score import Ranking, score
+from .score import BESIDE_THE_LIST, Ranking, score
 
 Say = Callable[[str], None]
 OLIST_AS_OF = date(2018, 6, 1)
 OLIST_HORIZON = "60d"
+_FEATURES = "user_features.csv"
+_LIST = "top_users.csv"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ def demo(
     seed: int = 7,
     source: Path | None = None,
     top: int = 20,
+    force: bool = False,
     say: Say = lambda _: None,
 ) -> Demo:
     """Generate (or read `source`), ingest, build, test, score; write three CSV files to `folder`.
@@ -52,59 +56,78 @@ def demo(
     saas: raw_events.csv, user_features.csv and top_users.csv of a generated world. olist: the
     ranking as of 2018-06-01, with its evaluation over the 60 days that followed.
 
-    Raises UsageError when the warehouse holds events of this spec that are not a demo's,
-    WarehouseError when another process is writing; it is one writer from claim to ranking.
+    Files of these names that whyrank did not write are kept, unless `force` says to replace them.
+
+    Raises UsageError when the warehouse holds events of this spec that are not a demo's, or a file
+    would be replaced that whyrank did not write; WarehouseError when another process is writing;
+    it is one writer from claim to ranking.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if not force:
+        refuse_foreign(_lists(folder), "move it away, choose another folder, or say --force")
+    way = _Way(spec, warehouse, folder, top, force, say)
     with sole_writer(warehouse):
         if spec.name == "olist":
-            return _olist(spec, warehouse, folder, source, top, say)
+            return way.olist(source)
         if source is not None:
             raise UsageError(f"spec {spec.name!r} generates its own events: leave --input out")
-        return _generated(spec, warehouse, folder, users, seed, top, say)
+        return way.generated(users, seed)
 
 
-def _generated(
-    spec: Spec, warehouse: Warehouse, folder: Path, users: int, seed: int, top: int, say: Say
-) -> Demo:
-    events = folder / "raw_events.csv"
-    if not claim(spec, warehouse, [events, events.with_name("raw_events_users.csv")]):
-        raise UsageError(
-            f"warehouse {warehouse.name} holds events of spec {spec.name!r} that are not the "
-            "demo's: give the demo another --warehouse"
+@dataclass(frozen=True)
+class _Way:
+    """From events to a list, in a folder."""
+
+    spec: Spec
+    warehouse: Warehouse
+    folder: Path
+    top: int
+    force: bool
+    say: Say
+
+    def generated(self, users: int, seed: int) -> Demo:
+        """Load a generated world, in place of an earlier one."""
+        spec, warehouse = self.spec, self.warehouse
+        events = self.folder / "raw_events.csv"
+        if not self.force:  # before the warehouse makes room
+            refuse_others(spec, events)
+        if not claim(spec, warehouse, [events, events.with_name("raw_events_users.csv")]):
+            raise UsageError(
+                f"warehouse {warehouse.name} holds events of spec {spec.name!r} that are not the "
+                "demo's: give the demo another --warehouse"
+            )
+        self.say(f"generating {users:,} users")
+        made = generate(spec, events, users=users, seed=seed, force=self.force)
+        loads = ingest(
+            spec, warehouse, events=made.events, users=made.users, own=False, say=self.say
         )
-    say(f"generating {users:,} users")
-    made = generate(spec, events, users=users, seed=seed)
-    loads = ingest(spec, warehouse, events=made.events, users=made.users, own=False, say=say)
-    end_claim(spec, warehouse)
-    return _finish(spec, warehouse, folder, loads, top, say)
+        end_claim(spec, warehouse)
+        return self._finished(loads)
+
+    def olist(self, source: Path | None) -> Demo:
+        """Load the Olist data set."""
+        if source is None:
+            raise UsageError("the olist demo needs the data set's folder: give --input DIR")
+        loads = ingest_connector(self.spec, self.warehouse, "olist", source, say=self.say)
+        return self._finished(loads, OLIST_AS_OF)
+
+    def _finished(self, loads: list[LoadResult], as_of: date | None = None) -> Demo:
+        spec, warehouse = self.spec, self.warehouse
+        build(spec, warehouse, as_of=[as_of] if as_of else [], check=True, say=self.say)
+        self.say("scoring")
+        if self.force:
+            for path in _lists(self.folder):
+                path.unlink(missing_ok=True)
+        features = self.folder / _FEATURES
+        export_features(spec, warehouse, features)
+        ranking = score(spec, warehouse, top=self.top, out=self.folder / _LIST)
+        measured = evaluate(spec, warehouse, as_of=as_of, horizon=OLIST_HORIZON) if as_of else None
+        return Demo(tuple(loads), ranking, features, measured)
 
 
-def _olist(
-    spec: Spec, warehouse: Warehouse, folder: Path, source: Path | None, top: int, say: Say
-) -> Demo:
-    if source is None:
-        raise UsageError("the olist demo needs the data set's folder: give --input DIR")
-    loads = ingest_connector(spec, warehouse, "olist", source, say=say)
-    return _finish(spec, warehouse, folder, loads, top, say, as_of=OLIST_AS_OF)
-
-
-def _finish(
-    spec: Spec,
-    warehouse: Warehouse,
-    folder: Path,
-    loads: list[LoadResult],
-    top: int,
-    say: Say,
-    as_of: date | None = None,
-) -> Demo:
-    build(spec, warehouse, as_of=[as_of] if as_of else [], check=True, say=say)
-    say("scoring")
-    features = folder / "user_features.csv"
-    export_features(spec, warehouse, features)
-    ranking = score(spec, warehouse, top=top, out=folder / "top_users.csv")
-    measured = evaluate(spec, warehouse, as_of=as_of, horizon=OLIST_HORIZON) if as_of else None
-    return Demo(tuple(loads), ranking, features, measured)
+def _lists(folder: Path) -> list[Path]:
+    """Return the files that a demo's scoring may write."""
+    return [folder / name for name in (_FEATURES, _LIST, *BESIDE_THE_LIST)]
 
 
 def story(reasons: tuple[Reason, ...], most: int = 3) -> str:

@@ -25,7 +25,6 @@ from .hindsight import Hindsight, margins_of, together
 from .training_data import (
     Course,
     Labelled,
-    check_positives,
     read_labelled,
     split_users,
     stack,
@@ -133,7 +132,6 @@ def fit_folds(
     for fit in fits:
         scorers = fit.scorers
         if fit.fold in course.folds:
-            check_positives(fit.fold, fit.part, course.published.info.sample)
             seen = work.halves(fit) if before is None else _seen(spec, before, fit)
             calibrators = seen.calibrators(fit.margins)
             scorers = {n: replace(s, calibrator=calibrators[n]) for n, s in scorers.items()}

@@ -33,7 +33,7 @@ from .show_comparison import resampling_lines
 from .spark_train import ON_CLUSTER, ON_SAMPLE, OnCluster, check_on_cluster
 from .spend_folds import fit_spend_folds
 from .training_data import Course, set_course
-from .training_world import make_world_if_needed
+from .training_world import hinting_at_demo, make_training_world, refuse_empty
 from .tune import tuned_params
 
 N_BOOT = 1000
@@ -67,6 +67,7 @@ def train(
     tune: int = 0,
     folds: int | None = None,
     seed: int = 0,
+    demo: bool = False,
     n_boot: int = N_BOOT,
     say: Say = lambda _: None,
     note: Say = lambda _: None,
@@ -82,18 +83,22 @@ def train(
     should know, such as a tracking server that failed, in whose stead the local store keeps the
     run.
 
-    A spec with a generator trains on a world of 20,000 users when nothing, or only the demo's
-    world, is loaded: a hundred users teach nothing.
+    demo: first generate a world of 20,000 users, in place of nothing or of an earlier demo's.
 
-    Raises DataError when the log is too short or one class is missing, UsageError for a candidate
-    that is not known, SpecError for an attribute that may know the future.
+    Raises WarehouseError when nothing is loaded, DataError when the log is too short or one class
+    is missing, UsageError for a candidate that is not known, or when a demo would take the place of
+    events that were not generated here, SpecError for an attribute that may know the future.
     """
     if tune < 0 or (folds is not None and folds < 1):
         raise UsageError(f"tune = {tune}, folds = {folds}: must be at least 0 and 1")
-    make_world_if_needed(spec, warehouse, say=say)
-    course = set_course(
-        spec, warehouse, as_of=as_of, horizon=horizon, folds=folds, seed=seed, say=say
-    )
+    if demo:
+        make_training_world(spec, warehouse, say=say)
+    else:
+        refuse_empty(spec, warehouse)
+    with hinting_at_demo(spec, warehouse):
+        course = set_course(
+            spec, warehouse, as_of=as_of, horizon=horizon, folds=folds, seed=seed, say=say
+        )
     chosen = _chosen(candidates, course, warehouse)
     home = warehouse.files / spec.name / "training"
     params = tuned_params(
@@ -101,7 +106,7 @@ def train(
     )
     key = run_key(course, chosen, params)
     folder = home / key
-    with _place(warehouse, course) as place:
+    with hinting_at_demo(spec, warehouse), _place(warehouse, course) as place:
         fits = fit_folds(spec, course, chosen, params=params, folder=folder, say=say, place=place)
     explains = [name for name, scorer in fits.scorers.items() if scorer.explains]
     say("comparing")

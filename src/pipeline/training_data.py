@@ -117,6 +117,7 @@ def set_course(
         kept = [day for day in published.as_of_dates if day not in dates]
         published = build(spec, warehouse, as_of=[*kept, *dates]).published
     found = _teaching(found, published, days, say)
+    _check_positives(found[-1], published, days)  # before anything is fitted
     warm_up, tests = (found[0], found[1:]) if len(found) > wanted else (None, found)
     if len(tests) < wanted:
         say(f"the log reaches back far enough for {len(tests)} of {wanted} tests")
@@ -186,15 +187,13 @@ def user_codes(columns: Sequence[pa.ChunkedArray]) -> list[NDArray[np.int64]]:
     return np.split(codes, np.cumsum([len(column) for column in columns])[:-1])
 
 
-def check_positives(fold: Fold, part: Labelled, sample: str) -> None:
-    """Raise DataError when a test has too few of either class to measure a ranking on.
-
-    sample: what is said of the users that it holds; empty where they are all users.
-    """
-    positives = int(part.labels.sum())
-    if min(positives, len(part.labels) - positives) < MIN_POSITIVES:
+def _check_positives(fold: Fold, published: Published, days: int) -> None:
+    """Raise DataError when a test has too few of either class to measure a ranking on."""
+    reached, missed = _positives(published, [fold.test], days)
+    sample = published.info.sample
+    if min(reached, missed) < MIN_POSITIVES:
         raise DataError(
-            f"the test as of {fold.test} has {positives} positives among {len(part.labels):,} "
+            f"the test as of {fold.test} has {reached:,} positives among {reached + missed:,} "
             f"users: at least {MIN_POSITIVES} of each class are needed; choose a later --as-of, a "
             "longer --horizon or fewer --folds"
             + (f", or a larger ?sample= of the warehouse ({sample})" if sample else "")
@@ -204,7 +203,7 @@ def check_positives(fold: Fold, part: Labelled, sample: str) -> None:
 def _teaching(folds: Sequence[Fold], published: Published, days: int, say: Say) -> tuple[Fold, ...]:
     """Leave out early folds with too few of a class to learn from or to measure on, and say so.
 
-    The last fold stays in any case: without it there is nothing to do, and its own errors tell why.
+    The last fold stays in any case: without it there is nothing to do, and its own errors say why.
     """
     found = [folds[-1]]
     for fold in reversed(folds[:-1]):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+from ..errors import DataError, UsageError, WarehouseError
 from ..spec.model import Spec
 from ..warehouse.engine import Warehouse, sole_writer
 from .build import Say, build
@@ -18,7 +21,7 @@ SEED = 7
 START = date(2026, 1, 1)
 
 
-def make_world_if_needed(
+def make_training_world(
     spec: Spec,
     warehouse: Warehouse,
     *,
@@ -27,32 +30,88 @@ def make_world_if_needed(
     seed: int = SEED,
     say: Say = lambda _: None,
 ) -> bool:
-    """Generate, load and build a world when nothing, or a generated world only, is loaded.
+    """Generate, load and build a world, in place of nothing or of another generated one.
 
-    Events of one's own are never touched. Returns whether a world was made. Raises WarehouseError
-    when one is to be made while another process is writing.
+    Returns whether a world was made: where this one is loaded already, nothing is done. Raises
+    UsageError for a spec without a generator, or when events that were not generated here are
+    loaded, which are never touched; WarehouseError when another process is writing.
     """
     if spec.name not in GENERATORS:
-        return False
-    path = warehouse.files / spec.name / "training_events.parquet"
+        raise UsageError(
+            f"spec {spec.name!r} has no generator of events, so leave --demo out; these have: "
+            f"{', '.join(sorted(GENERATORS))}"
+        )
+    path = _events(spec, warehouse)
     attributes = path.with_name("training_events_users.parquet")
     if not _wanted(spec, warehouse, path):
         return False
     with sole_writer(warehouse):
         # Another process may have made it meanwhile.
-        if not _wanted(spec, warehouse, path) or not claim(spec, warehouse, [path, attributes]):
+        if not _wanted(spec, warehouse, path):
             return False
+        if not claim(spec, warehouse, [path, attributes]):
+            raise _foreign(spec, warehouse)
         say(f"generating {users:,} users to learn from")
-        made = generate(spec, path, users=users, seed=seed, start=START, days=days)
+        made = generate(spec, path, users=users, seed=seed, start=START, days=days, force=True)
         ingest(spec, warehouse, events=made.events, users=made.users, own=False, say=say)
         end_claim(spec, warehouse)
         build(spec, warehouse, say=say)
     return True
 
 
+def refuse_empty(spec: Spec, warehouse: Warehouse) -> None:
+    """Raise WarehouseError that says what to run when nothing is loaded for a spec; only looks."""
+    if warehouse.exists():
+        with warehouse.reading() as con:
+            if loaded_files(con, spec):
+                return
+    demo = f"; to try it on {USERS:,} generated users, `whyrank train --demo`"
+    raise WarehouseError(
+        f"no events are loaded for spec {spec.name!r} in {warehouse.name}: run `whyrank ingest` "
+        f"on your events, then `whyrank build`{demo if spec.name in GENERATORS else ''}"
+    )
+
+
+@contextmanager
+def hinting_at_demo(spec: Spec, warehouse: Warehouse) -> Iterator[None]:
+    """Let a DataError say what else there is, where only a small demo's users are loaded."""
+    try:
+        yield
+    except DataError as error:
+        if spec.name not in GENERATORS:
+            raise
+        with warehouse.reading() as con:
+            loaded = loaded_files(con, spec)
+            foreign = foreign_files(con, spec, warehouse)
+        if foreign or str(_events(spec, warehouse)) in loaded:
+            raise
+        raise DataError(
+            f"{error}; only the demo's users are loaded: `whyrank train --demo` generates "
+            f"{USERS:,} in their place"
+        ) from None
+
+
+def _events(spec: Spec, warehouse: Warehouse) -> Path:
+    return warehouse.files / spec.name / "training_events.parquet"
+
+
 def _wanted(spec: Spec, warehouse: Warehouse, path: Path) -> bool:
-    """Return whether the world is not there, nor anything but generated worlds; by looking."""
+    """Return whether the world is not there yet, by looking.
+
+    Raises UsageError when events that were not generated here are loaded without it.
+    """
     if not warehouse.exists():
         return True
     with warehouse.reading() as con:
-        return str(path) not in loaded_files(con, spec) and not foreign_files(con, spec, warehouse)
+        if str(path) in loaded_files(con, spec):
+            return False
+        if foreign_files(con, spec, warehouse):
+            raise _foreign(spec, warehouse)
+    return True
+
+
+def _foreign(spec: Spec, warehouse: Warehouse) -> UsageError:
+    return UsageError(
+        f"warehouse {warehouse.name} holds events of spec {spec.name!r} that are not the demo's: "
+        "leave --demo out to train on them, or give the demo another --warehouse"
+    )

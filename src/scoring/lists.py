@@ -18,10 +18,14 @@ _SCORES = ["rank", "user_id", "score", "label"]
 _PICTURE = (b"\x89PNG\r\n\x1a\n", b"Matplotlib")
 
 
-def refuse_foreign(paths: Sequence[Path]) -> None:
+_OTHERWISE = "move it away, or choose another name"
+
+
+def refuse_foreign(paths: Sequence[Path], otherwise: str = _OTHERWISE) -> None:
     """Raise UsageError for the first of these files that is there and that whyrank did not write.
 
     Told by what is in it: the columns of a CSV or Parquet file, the program that drew a picture.
+    otherwise: what the error says to do.
     """
     for path in paths:
         if path.exists() and not path.is_file():
@@ -29,8 +33,7 @@ def refuse_foreign(paths: Sequence[Path]) -> None:
             raise UsageError(f"{path}: is a {kind}: name a file")
         if path.exists() and not _is_ours(path):
             raise UsageError(
-                f"{path}: is no list of whyrank's, and would be replaced by one: move it away, or "
-                "choose another name"
+                f"{path}: is no list of whyrank's, and would be replaced by one: {otherwise}"
             )
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.conftest import Home, start
 from whyrank.errors import WarehouseError
-from whyrank.pipeline.training_world import make_world_if_needed
+from whyrank.pipeline.training_world import make_training_world
 from whyrank.spec.load import load_spec
 from whyrank.warehouse.engine import open_warehouse
 
@@ -65,7 +65,7 @@ def test_of_two_trainings_one_makes_the_world(tmp_path: Path) -> None:
     store = open_warehouse(url)
     code = (
         "import sys\n"
-        "from whyrank.pipeline.training_world import make_world_if_needed as make\n"
+        "from whyrank.pipeline.training_world import make_training_world as make\n"
         "from whyrank.spec.load import load_spec\n"
         "from whyrank.warehouse.engine import open_warehouse\n"
         "say = lambda text: print(text, file=sys.stderr, flush=True)\n"
@@ -78,10 +78,10 @@ def test_of_two_trainings_one_makes_the_world(tmp_path: Path) -> None:
             halted(first, b"generating"),
             pytest.raises(WarehouseError, match="another ingest or build is under way"),
         ):
-            make_world_if_needed(spec, store, users=60, days=40)
+            make_training_world(spec, store, users=60, days=40)
         _, said = first.communicate()
     assert first.returncode == 0, said.decode()
-    assert not make_world_if_needed(spec, store, users=60, days=40)
+    assert not make_training_world(spec, store, users=60, days=40)
     with store.reading() as con:
         found = con.execute("select count(*), count(distinct file) from saas_landing.loads")
         assert found.fetchone() == (2, 2)

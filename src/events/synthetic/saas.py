@@ -63,7 +63,7 @@ def generate_saas(
     world = World(users, seed, start, days)
     end = world.checked_end()
     out = Path(out)
-    targets = {"truth": beside(out, "truth"), "users": beside(out, "users"), "events": out}
+    targets = files_of_saas(out)
     step = progress or (lambda *_: None)
     with staged(out) as folder:
         new = {role: folder / f"{role}_{out.name}" for role in targets}
@@ -75,8 +75,13 @@ def generate_saas(
                 log.write(event_table(batch, written, start))
                 written += batch.num_rows
                 step(users + users * written // n_events, 2 * users)
-        publish({new[role]: target for role, target in targets.items()})
+        publish({new[role]: target for role, target in targets.items()}, out)
     return Generated(out, targets["users"], targets["truth"], n_events, users, start, end)
+
+
+def files_of_saas(out: Path) -> dict[str, Path]:
+    """Return the files of a world by their roles, in the order in which they take their places."""
+    return {"truth": beside(out, "truth"), "users": beside(out, "users"), "events": out}
 
 
 def _draw(world: World, parts: Path, users: Path, truth: Path, step: Progress) -> int:

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from ...database import connect_duckdb
 from ...errors import DataError, UsageError
+from .manifest import manifest_name, noted
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 ROWS = 131_072  # rows a piece: a Parquet row group, a run of CSV text
@@ -39,12 +40,31 @@ def beside(out: Path, role: str) -> Path:
     >>> beside(Path("data/raw_events.csv.gz"), "users").as_posix()
     'data/raw_events_users.csv.gz'
     """
+    stem = stem_of(out)
+    return out.with_name(f"{stem}_{role}{out.name.removeprefix(stem)}")
+
+
+def manifest_of(out: Path) -> Path:
+    """Return where it is noted which bytes were generated as `out` and beside it.
+
+    >>> manifest_of(Path("data/raw_events.csv")).as_posix()
+    'data/raw_events_generated.json'
+    """
+    return out.with_name(manifest_name(stem_of(out)))
+
+
+def stem_of(out: Path) -> str:
+    """Return a file's name without the suffix that says its format; raises as `beside` does.
+
+    >>> stem_of(Path("data/2026.q1.csv.gz"))
+    '2026.q1'
+    """
     suffix = next((s for s in SUFFIXES if out.name.endswith(s) and out.name != s), None)
     if suffix is None:
         raise UsageError(
             f"cannot tell the format of {str(out)!r}: end the name in {', '.join(SUFFIXES)}"
         )
-    return out.with_name(f"{out.name.removesuffix(suffix)}_{role}{suffix}")
+    return out.name.removesuffix(suffix)
 
 
 @contextmanager
@@ -57,9 +77,9 @@ def staged(out: Path) -> Iterator[Path]:
     ...     target = Path(folder) / "list.csv"
     ...     with staged(target) as temporary:
     ...         _ = (temporary / "new").write_text("done")
-    ...         publish({temporary / "new": target})
-    ...     [path.name for path in Path(folder).iterdir()]
-    ['list.csv']
+    ...         publish({temporary / "new": target}, target)
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['list.csv', 'list_generated.json']
     """
     try:
         if out.is_dir():
@@ -87,16 +107,19 @@ def staged(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(files: Mapping[Path, Path]) -> None:
+def publish(files: Mapping[Path, Path], out: Path) -> None:
     """Move finished files, given as temporary: final, into place in this order; see `staged`.
+
+    What they hold is noted beside `out`, so that a later world may replace them.
 
     Raises UsageError, before moving any, where a folder stands in a target's place.
     """
     for target in files.values():
         if target.is_dir():
             raise UsageError(f"cannot write {str(target)!r}: it is a folder; move it away")
-    for temporary, target in files.items():
-        temporary.replace(target)
+    with noted(files, manifest_of(out)):
+        for temporary, target in files.items():
+            temporary.replace(target)
 
 
 class TableFile:

@@ -11,7 +11,7 @@ import numpy as np
 from ....errors import UsageError
 from ..spill import TimeSorter
 from ..world import Generated, Progress, World
-from ..write import ROWS, TableFile, beside, publish, staged
+from ..write import ROWS, TableFile, beside, publish, staged, stem_of
 from .chain import walk
 from .effects import draw_effects
 from .outcomes import Block, draw_checkouts, draw_outcomes, draw_runs
@@ -67,8 +67,7 @@ def generate_media(
     if users > MOST_USERS:
         raise UsageError(f"users is {users}; it must be at most {MOST_USERS}")
     out = Path(out)
-    targets = {"truth": beside(out, "truth"), "users": beside(out, "users"), "events": out}
-    named = out.with_name(out.name.partition(".")[0] + "_truth.json")
+    targets = files_of_media(out)
     step = progress or (lambda *_: None)
     with staged(out) as folder:
         new = {role: folder / f"{role}_{out.name}" for role in targets}
@@ -83,12 +82,21 @@ def generate_media(
                     written += len(piece)
                     step(users + users * written // sorter.count, 2 * users)
         planted.write(folder / "world.json", events=sorter.count)
-        publish(
-            {folder / "world.json": named} | {new[role]: target for role, target in targets.items()}
-        )
+        new["world"] = folder / "world.json"
+        publish({new[role]: target for role, target in targets.items()}, out)
     return Generated(
-        out, targets["users"], targets["truth"], sorter.count, users, start, end, named
+        out, targets["users"], targets["truth"], sorter.count, users, start, end, targets["world"]
     )
+
+
+def files_of_media(out: Path) -> dict[str, Path]:
+    """Return the files of a world by their roles, in the order in which they take their places."""
+    return {
+        "world": out.with_name(f"{stem_of(out)}_truth.json"),
+        "truth": beside(out, "truth"),
+        "users": beside(out, "users"),
+        "events": out,
+    }
 
 
 def _draw(
