@@ -283,6 +283,7 @@ def _publish(
         sampled_below=sample_bound(users, warehouse.sample),
         made_from=data_version(spec),
         last_load=plan.last_load,
+        warehouse=warehouse.identity,
     )
     return publish(con, warehouse, spec, info, lock)
 

@@ -23,11 +23,13 @@ from ..warehouse.project import landing_schema
 class _Claim:
     """Files that a generated world is loaded from, and the last load that is its own.
 
-    last: None while the world is being loaded.
+    last: None while the world is being loaded. warehouse: the identity of the one that it is loaded
+    into; another by its name holds none of it.
     """
 
     files: frozenset[str]
     last: int | None
+    warehouse: str
 
     def covers(self, load_id: int, file: str) -> bool:
         """Return whether a load brought the generated world."""
@@ -46,7 +48,7 @@ def claim(spec: Spec, warehouse: Warehouse, files: Sequence[Path]) -> bool:
             return False
         if loaded_files(con, spec):
             con.execute(f"drop schema {quote_name(landing_schema(spec))} cascade")
-        _write(spec, warehouse, _Claim(frozenset(map(str, files)), None))
+        _write(spec, warehouse, _Claim(frozenset(map(str, files)), None, warehouse.identity))
     return True
 
 
@@ -60,7 +62,7 @@ def end_claim(spec: Spec, warehouse: Warehouse) -> None:
         return
     with warehouse.reading() as con:
         last = max((load_id for load_id, _ in _loads(con, spec)), default=0)
-    _write(spec, warehouse, _Claim(found.files, last))
+    _write(spec, warehouse, _Claim(found.files, last, found.warehouse))
 
 
 def loaded_files(con: Connection, spec: Spec) -> set[str]:
@@ -90,7 +92,7 @@ def _marker(spec: Spec, warehouse: Warehouse) -> Path:
 
 def _write(spec: Spec, warehouse: Warehouse, made: _Claim) -> None:
     with replacing(_marker(spec, warehouse)) as temporary:
-        told = {"files": sorted(made.files), "last_load": made.last}
+        told = {"files": sorted(made.files), "last_load": made.last, "warehouse": made.warehouse}
         temporary.write_text(json.dumps(told), encoding="utf-8")
 
 
@@ -99,6 +101,6 @@ def _read(spec: Spec, warehouse: Warehouse) -> _Claim | None:
     if not marker.exists():
         return None
     raw = json.loads(marker.read_text(encoding="utf-8"))
-    if isinstance(raw, list):  # of an earlier version: nothing tells whose later loads are
-        return _Claim(frozenset(raw), 0)
-    return _Claim(frozenset(raw["files"]), raw["last_load"])
+    if isinstance(raw, list) or raw.get("warehouse") != warehouse.identity:
+        return None  # of an earlier version, or of another warehouse that had this one's name
+    return _Claim(frozenset(raw["files"]), raw["last_load"], raw["warehouse"])

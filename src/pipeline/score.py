@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published
 from ..warehouse.spark import SparkWarehouse
 from .build import Say, read_built
+from .links import Link, link_of
 from .scorers import MODEL_PLOTS, choose_scorer
 from .spark_score import explain_on_spark, rank_on_spark
 from .specs import spec_version
@@ -73,7 +75,8 @@ class Ranking:
 class Explanation:
     """One user's standing and the full account of their score.
 
-    beside: the learned scorer whose log-odds stand beside the points, empty without one.
+    beside: the learned scorer whose log-odds stand beside the points, empty without one. link: how
+    the id that was asked for became this user's; None where it is theirs.
     """
 
     user: RankedUser
@@ -83,6 +86,7 @@ class Explanation:
     scorer: str
     features: Mapping[str, object]
     beside: str = ""
+    link: Link | None = None
 
 
 def score(
@@ -249,7 +253,8 @@ def explain(
 ) -> Explanation:
     """Say where one user stands as of a date and what every part of the score was worth.
 
-    A user outside the population is explained too, with the rank they would have. A learned
+    A user outside the population is explained too, with the rank they would have; an id that a link
+    made another person's is explained as that person. A learned
     scorer's log-odds stand beside the scorecard's points; with the scorecard as champion, those of
     the learned scorer that its training chose.
 
@@ -260,18 +265,21 @@ def explain(
     chosen = choose_scorer(spec, scorer, store, tracking=tracking, note=note)
     day = as_of or published.as_of_dates[-1]
     beside = chosen.explainer.name if chosen.explainer else ""
+    again = partial(
+        explain, spec, warehouse, as_of=as_of, scorer=scorer, store=store, tracking=tracking
+    )
     features = read_features(spec, published, chosen, as_of, everyone=True)
     if isinstance(warehouse, SparkWarehouse):
         one = explain_on_spark(spec, warehouse, published, chosen, as_of, user_id)
         if one is None:
-            raise _nobody(user_id, day, features.user_ids)
+            return _of_person(spec, warehouse, published, user_id, day, features.user_ids, again)
         return Explanation(
             one.user, one.population, one.in_population, day, chosen.stamp, one.features, beside
         )
     standing = stand(spec, features, chosen)
     found = pc.index(features.user_ids, user_id).as_py()
     if found < 0:
-        raise _nobody(user_id, day, features.user_ids)
+        return _of_person(spec, warehouse, published, user_id, day, features.user_ids, again)
     inside = standing.snapshot.numbers("in_population") > 0
     key = standing.rank_by
     better = inside & (key > key[found])
@@ -287,6 +295,28 @@ def explain(
         _all_features(spec, published, as_of, user_id),
         beside,
     )
+
+
+def _of_person(
+    spec: Spec,
+    warehouse: Warehouse,
+    published: Published,
+    user_id: str,
+    day: date,
+    ids: pa.ChunkedArray,
+    again: Callable[[str], Explanation],
+) -> Explanation:
+    """Explain the person whose an id is by a link that the snapshot knows.
+
+    Raises WarehouseError when there is no such link, or several people.
+    """
+    link = link_of(spec, warehouse, published.info, user_id, day)
+    if link is None:
+        raise _nobody(user_id, day, ids)
+    try:
+        return replace(again(link.user_id), link=link)
+    except WarehouseError as error:
+        raise WarehouseError(f"{link}: {error}") from None
 
 
 def _nobody(user_id: str, day: date, ids: pa.ChunkedArray) -> WarehouseError:

@@ -58,6 +58,8 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     """Yield one user's standing, every reason with its points, and their features."""
     user = explanation.user
     who = shown(user.user_id)
+    if explanation.link is not None:
+        yield str(explanation.link)
     standing = f"rank {user.rank:,} of {explanation.population:,}"
     if not explanation.in_population:
         standing = f"not in the ranked population (would be {standing})"

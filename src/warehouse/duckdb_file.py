@@ -19,6 +19,8 @@ from .engine import Lock, Warehouse, is_held
 
 DEFAULT_MEMORY: Final = "4GiB"
 MEMORY_VARIABLE: Final = "WHYRANK_MEMORY"
+# Behind checksum, magic, versions, flags and the key's metadata, DuckDB draws 16 bytes for a file.
+_IDENTITY: Final = slice(124, 140)
 Settings = dict[str, str | bool | int | float | list[str]]
 
 
@@ -48,6 +50,20 @@ class DuckDBWarehouse(Warehouse):
         if self.path.suffix == ".duckdb":
             return self.path.with_suffix("")
         return self.path.with_name(f"{self.path.name}.files")
+
+    @property
+    def identity(self) -> str:
+        """The number that DuckDB drew for the file when it made it; empty where there is none.
+
+        It is read from the file's header, where it stands as long as the file does, as a writer
+        keeps everybody else from opening the file.
+        """
+        try:
+            with self.path.open("rb") as file:
+                header = file.read(_IDENTITY.stop)
+        except OSError:
+            return ""
+        return header[_IDENTITY].hex()
 
     def exists(self) -> bool:
         """Whether the file is there."""

@@ -85,6 +85,11 @@ class Warehouse(ABC):
     def files(self) -> Path:
         """The folder of files that goes with it."""
 
+    @property
+    def identity(self) -> str:
+        """What tells it from any other that has or had its name; empty where a server tells."""
+        return ""
+
     @abstractmethod
     def exists(self) -> bool:
         """Whether anything can have been loaded yet."""

@@ -55,8 +55,8 @@ class BuildInfo:
     """What a build was made of: its id, spec, dates and the data behind it.
 
     made_from: the digest of all in the spec that its numbers rest on. last_load: the last load
-    that it knows. users: of all. sampled_below: the bound of the sample that stands for them
-    (`sample`), empty where everybody is there.
+    that it knows. warehouse: the identity of the one it was made in. users: of all. sampled_below:
+    the bound of the sample that stands for them (`sample`), empty where everybody is there.
     """
 
     build_id: str
@@ -70,6 +70,7 @@ class BuildInfo:
     sampled_below: str = ""
     made_from: str = ""
     last_load: int = 0
+    warehouse: str = ""
 
     @property
     def sample(self) -> str:
@@ -230,12 +231,16 @@ def _copied(
 def read_published(warehouse: Warehouse, spec_name: str) -> Published:
     """Return the current build of a spec; from Postgres it is fetched when it is not here yet.
 
-    Raises WarehouseError when nothing has been built yet, or the server cannot be reached.
+    Raises WarehouseError when nothing has been built yet, the build is of another file that had
+    the warehouse's name before, or the server cannot be reached.
     """
     root = _root(warehouse, spec_name)
     if warehouse.engine == "postgres":
         info = _published_there(warehouse, spec_name)
-        if not (root / info.build_id / "build.json").exists():
+        kept = _kept(root / info.build_id)
+        if kept != info:
+            if kept is not None:  # of another database that had this one's name
+                shutil.rmtree(root / info.build_id, ignore_errors=True)
             with translated(f"fetching to {root / info.build_id}"), warehouse.connect() as con:
                 published = _fetched(warehouse, con, spec_name, root, info)
                 _forget_old(root, published.info.build_id)
@@ -245,12 +250,17 @@ def read_published(warehouse: Warehouse, spec_name: str) -> Published:
         raise _nothing_built(warehouse, spec_name)
     try:
         folder = root / (root / "current").read_text(encoding="utf-8").strip()
-        text = (folder / "build.json").read_text(encoding="utf-8")
-        return Published(folder, _info(text))
+        info = _info((folder / "build.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise _nothing_built(warehouse, spec_name) from None
     except (OSError, ValueError) as error:
         raise WarehouseError(f"{root}: the published build cannot be read: {error}") from None
+    if info.warehouse != warehouse.identity:
+        raise WarehouseError(
+            f"build {info.build_id} was made in another warehouse than {warehouse.name} is now: "
+            "run `whyrank build`"
+        )
+    return Published(folder, info)
 
 
 def mark_loaded(warehouse: Warehouse, spec_name: str, load_id: int) -> None:
@@ -275,6 +285,14 @@ def _published_there(warehouse: Warehouse, spec_name: str) -> BuildInfo:
             if found:
                 return _info(str(found[0]))
     raise _nothing_built(warehouse, spec_name)
+
+
+def _kept(folder: Path) -> BuildInfo | None:
+    """Return what a folder's copy says of itself; None where there is none that can be read."""
+    try:
+        return _info((folder / "build.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _info(text: str) -> BuildInfo:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from whyrank.pipeline.evaluate import evaluate
 from whyrank.pipeline.export import export_features
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.score import explain, score
+from whyrank.pipeline.show import explanation_lines
 from whyrank.reports.figures import waterfall_figure
 from whyrank.scoring.lists import refuse_foreign
 from whyrank.spec.load import parse_spec
@@ -174,6 +177,61 @@ def test_loads_that_a_build_does_not_know_are_told(corner: tuple[Spec, Warehouse
     build(spec, warehouse)
     score(spec, warehouse, out=out, note=notes.append)
     assert len(notes) == 3
+
+
+def test_a_file_that_takes_anothers_name_takes_none_of_its_builds(
+    corner: tuple[Spec, Warehouse, Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    spec, warehouse, folder = corner
+    other = tmp_path_factory.mktemp("other")
+    shutil.copy(folder / "w.duckdb", other / "w.duckdb")  # a copy is the same warehouse
+    shutil.copytree(folder / "w", other / "w")
+    with warehouse.connect() as con:  # and writing changes nothing of what it is
+        con.execute("create table more as select * from range(100000)")
+        con.execute("checkpoint")
+    for read in READERS.values():
+        read(spec, open_warehouse(f"duckdb:///{other}/w.duckdb"), other)
+        read(spec, warehouse, folder)
+    (folder / "w.duckdb").unlink()
+    with warehouse.connect() as con:
+        con.execute("create table t as select 1")
+    before = sorted(path.name for path in folder.rglob("*"))
+    for read in READERS.values():
+        with pytest.raises(WarehouseError, match="was made in another warehouse than .*w.duckdb"):
+            read(spec, warehouse, folder)
+    assert sorted(path.name for path in folder.rglob("*")) == before
+
+
+def test_an_id_that_a_link_made_another_persons_is_explained_as_that_person(
+    tmp_path: Path,
+) -> None:
+    spec, warehouse = parse_spec(TEXT, "corner.toml"), open_warehouse(f"duckdb:///{tmp_path}/w.db")
+    (tmp_path / "log.csv").write_text(
+        LOG + "anon,2026-03-01 11:00,visit,\ntill,2026-03-01 11:00,visit,\n"
+    )
+    (tmp_path / "links.csv").write_text(
+        "anonymous_id,user_id,linked_at\n"
+        "anon,ana,2026-03-02 09:30\ntill,ana,2026-03-01 12:00\ntill,bo,2026-03-02 12:00\n"
+    )
+    ingest(spec, warehouse, events=tmp_path / "log.csv", aliases=tmp_path / "links.csv")
+    build(spec, warehouse, as_of=DAYS)
+    # Not before the link: of the second day's morning the id is its own user.
+    before = explain(spec, warehouse, "anon", as_of=DAYS[0])
+    assert (before.user.user_id, before.link) == ("anon", None)
+    found = explain(spec, warehouse, "anon")
+    ana = explain(spec, warehouse, "ana")
+    assert found == replace(ana, link=found.link)
+    first, *rest = explanation_lines(found)
+    assert first == "anon is ana since 2026-03-02 09:30:00 UTC"
+    assert rest == list(explanation_lines(ana))
+    both = "'ana' since 2026-03-01 12:00:00 UTC, 'bo' since 2026-03-02 12:00:00 UTC"
+    with pytest.raises(WarehouseError, match=f"'till' was linked to 2 people.*: {both}: explain"):
+        explain(spec, warehouse, "till")
+    # A link that was loaded after the build is none that its snapshots know.
+    (tmp_path / "links.csv").write_text("anonymous_id,user_id,linked_at\nnew,bo,2026-03-01 09:30\n")
+    ingest(spec, warehouse, aliases=tmp_path / "links.csv")
+    with pytest.raises(WarehouseError, match="no user 'new' has an event before 2026-03-03"):
+        explain(spec, warehouse, "new")
 
 
 def test_a_value_without_an_end_stops_nobody_and_is_told(tmp_path: Path) -> None:

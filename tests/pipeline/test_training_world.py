@@ -106,6 +106,19 @@ def test_ones_own_file_by_the_demos_name_is_ones_own(saas: Spec, tmp_path: Path)
         assert loaded(warehouse) == before
 
 
+def test_a_demos_claim_ends_with_its_warehouse(saas: Spec, tmp_path: Path) -> None:
+    """Loads of a new file by the old one's name bear the numbers that the demo's had."""
+    warehouse = open_warehouse(f"duckdb:///{tmp_path}/w.duckdb")
+    as_a_demo(saas, warehouse, tmp_path)
+    (tmp_path / "w.duckdb").unlink()
+    events = tmp_path / "raw_events.csv"
+    events.write_text(HEADER + "ana,2026-01-05T10:00:00Z,page_view\n", encoding="utf-8")
+    ingest(saas, warehouse, events=events)
+    before = loaded(warehouse)
+    assert not claim(saas, warehouse, [events])
+    assert loaded(warehouse) == before
+
+
 def test_a_spec_without_a_generator_has_no_demo(tmp_path: Path) -> None:
     warehouse = open_warehouse(f"duckdb:///{tmp_path}/w.duckdb")
     with pytest.raises(UsageError, match="spec 'shop' has no generator of events"):
