@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -19,16 +21,93 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 INTERRUPTED = 130
+_QUICK = 2.0  # seconds a step takes without a word about time
+_EVERY = 10.0  # seconds between two lines of a log about one step
+_COUNTED = 1000  # above that many, a share says more than n of N
+
+
+class Pace:
+    """A step's message, and what is left of it.
+
+    Steps that report the same total one after the other (fits of a training) are one piece of work:
+    the time left is that of all of them.
+
+    >>> seconds = iter([0, 30])
+    >>> pace = Pace(lambda: next(seconds))
+    >>> pace.begin("fitting")
+    >>> pace.reach(2, 12)
+    >>> pace.reach(5, 12)
+    >>> pace.told()
+    'fitting 5 of 12, 0:30, about 1:10 left'
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._message = ""
+        self._began = self._said = 0.0
+        self._work: tuple[int, int, float] | None = None  # total, done at first, since when
+        self._done = 0
+        self._known = False  # whether this step has said how far it is
+
+    def begin(self, message: str) -> None:
+        """Begin a step."""
+        self._message = message
+        self._began = self._said = self._clock()
+        self._known = False
+
+    def reach(self, done: int, total: int) -> None:
+        """Note how far the step has come."""
+        if self._work is None or self._work[0] != total or done < self._done:
+            self._work = total, done, self._began
+        self._done, self._known = done, True
+
+    def is_due(self) -> bool:
+        """Return whether a log has heard nothing of the step for a while; then it has now."""
+        now = self._clock()
+        due = now - self._said >= _EVERY
+        if due:
+            self._said = now
+        return due
+
+    def told(self) -> str:
+        """Return the message with all that is known of the step."""
+        now = self._clock()
+        if not self._known or self._work is None:
+            return self._message + _after(now - self._began)
+        total, first, since = self._work
+        share = min(self._done / total, 1.0)
+        where = f"{self._done:,} of {total:,}" if total <= _COUNTED else f"{share:.0%}"
+        left = ""
+        if self._done > first and now - since > _QUICK:
+            left = (
+                f", about {_span((now - since) * (total - self._done) / (self._done - first))} left"
+            )
+        return f"{self._message} {where}{_after(now - since)}{left}"
+
+    def __rich__(self) -> Text:
+        """Return it for a terminal, where [brackets] are no style."""
+        from rich.text import Text
+
+        return Text(self.told(), no_wrap=True, overflow="ellipsis")
 
 
 class Terminal:
-    """Progress for people (a spinner) or for machines (JSON lines), and results on stdout."""
+    """Progress for people (a spinner) or for machines (JSON lines), and results on stdout.
 
-    def __init__(self, *, quiet: bool = False, json_logs: bool = False) -> None:
+    clock: seconds, from any moment on.
+    """
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        json_logs: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._quiet = quiet
         self._json = json_logs
         self._status: Status | None = None
-        self._message = ""
+        self._pace = Pace(clock)
 
     def __enter__(self) -> Self:
         """Begin; nothing is shown until something is said."""
@@ -45,21 +124,24 @@ class Terminal:
 
     def say(self, message: str) -> None:
         """Tell what is going on now."""
-        message = self._message = shown(scrub(message))
-        if self._json:
-            self._log("info", message)
-        elif not self._quiet and sys.stderr.isatty():
-            self._spin(message)
-        elif not self._quiet:
-            sys.stderr.write(f"{message} …\n")
+        self._pace.begin(shown(scrub(message)))
+        if sys.stderr.isatty() and not self._json:
+            self._spin()
+        else:
+            self._line()
 
     def progress(self, done: int, total: int) -> None:
-        """Tell people, but no log, how far what was said last has come."""
-        if self._status is not None and total:
-            self._status.update(_text(f"{self._message} {min(done / total, 1.0):.0%}"))
+        """Tell how far what was said last has come; logs are told every ten seconds."""
+        if not total:
+            return
+        self._pace.reach(done, total)
+        if self._status is None and self._pace.is_due():
+            self._line()
 
     def note(self, message: str) -> None:
-        """Tell something worth knowing that is no error."""
+        """Tell something worth knowing that is no error; nothing where only errors are wanted."""
+        if self._quiet:
+            return
         self.still()
         message = shown_lines(scrub(message))
         if self._json:
@@ -84,20 +166,33 @@ class Terminal:
         if not self._quiet:
             sys.stdout.write(f"{shown_lines(text)}\n")
 
+    def document(self, raw: object) -> None:
+        """Write a JSON document to stdout, quiet or not: it is what was asked for."""
+        self.still()
+        sys.stdout.write(json.dumps(raw, indent=1) + "\n")
+
     def still(self) -> None:
         """Take the spinner away."""
         if self._status is not None:
             self._status.stop()
             self._status = None
 
-    def _spin(self, message: str) -> None:
-        if self._status is None:
+    def _line(self) -> None:
+        """Write a line of a log about what is going on."""
+        message = self._pace.told()
+        if self._quiet:
+            return
+        if self._json:
+            self._log("info", message)
+        else:
+            sys.stderr.write(f"{message} …\n")
+
+    def _spin(self) -> None:
+        if self._status is None and not self._quiet:
             from rich.console import Console
 
-            self._status = Console(stderr=True).status(_text(message))
+            self._status = Console(stderr=True).status(self._pace)
             self._status.start()
-        else:
-            self._status.update(_text(message))
 
     def _log(self, level: str, message: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -105,11 +200,20 @@ class Terminal:
         sys.stderr.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _text(message: str) -> Text:
-    """Return a message that holds no markup: [brackets] in a path are no style."""
-    from rich.text import Text
+def _after(seconds: float) -> str:
+    return f", {_span(seconds)}" if seconds > _QUICK else ""
 
-    return Text(message)
+
+def _span(seconds: float) -> str:
+    """Return a time as minutes and seconds, or with hours.
+
+    >>> _span(7), _span(125), _span(3725)
+    ('0:07', '2:05', '1:02:05')
+    """
+    whole = max(0, math.ceil(seconds))
+    hours, rest = divmod(whole, 3600)
+    minutes, last = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{last:02d}" if hours else f"{minutes}:{last:02d}"
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from tests import processes
 from whyrank.cli import app
+from whyrank.terminal import Terminal
 
 WHYRANK = [sys.executable, "-m", "whyrank.cli"]
 HEAVY = ("pandas", "dbt", "xgboost", "mlflow", "shap", "streamlit", "rich", "duckdb", "numpy")
@@ -43,6 +44,34 @@ def test_help_is_plain_has_an_example_and_loads_nothing_heavy(command: str | Non
     assert "\x1b" not in done.stdout
     if command:
         assert f"Example: whyrank {command}" in " ".join(done.stdout.split())
+
+
+REFUSED = (
+    "train --candidates nobody", "train --candidates logistic,scorecard", "train --horizon 5x",
+    "train --level 2", "train --n-boot 10", "train --spec sass", "train --folds 0",
+    "evaluate --horizon 12h", "evaluate --level 0", "calibrate --against x",
+    "calibrate --apply there.toml", "score --population x", "train --warehouse x.csv",
+)  # fmt: skip
+
+
+def test_a_wrong_option_is_refused_before_anything_heavy_is_loaded(tmp_path: Path) -> None:
+    slow = tuple(name for name in HEAVY if name != "duckdb")  # which opens the warehouse
+    (tmp_path / "there.toml").touch()
+    code = (
+        "import sys\nfrom whyrank.cli import main\n"
+        f"for words in {REFUSED!r}:\n"
+        "    sys.argv[1:] = words.split()\n"
+        "    try:\n        main()\n    except SystemExit as stop:\n"
+        "        assert stop.code == 2 or 'sass' in words, words\n"
+        f"    loaded = [name for name in {slow!r} if name in sys.modules]\n"
+        "    assert not loaded, (words, loaded)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.lower().startswith("error: ")]
+    assert len(errors) >= len(REFUSED) - 1  # typer's own begins otherwise
 
 
 def test_scoring_by_points_loads_no_learning_library() -> None:
@@ -99,6 +128,51 @@ def test_options_come_from_the_environment_too(tmp_path: Path) -> None:
     broken = whyrank("doctor", cwd=tmp_path, WHYRANK_SPEC="olits")
     assert broken.returncode == 1
     assert "did you mean 'olist'" in broken.stdout
+
+
+def test_logs_tell_how_far_long_work_is_and_when_it_may_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = 0.0
+    terminal = Terminal(clock=lambda: now)
+    with terminal:
+        # Twelve fits of half a minute each, of which an earlier run kept three.
+        for done in range(3, 12):
+            terminal.say(f"fitting {done}")
+            terminal.progress(done, 12)
+            now += 9.0
+            terminal.progress(done, 12)  # nothing yet: a log is not told every moment
+            now += 21.0
+        terminal.say("logging")
+        now += 60.0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [*(f"fitting {done} …" for done in range(3, 12)), "logging …"]
+
+    terminal.say("comparing")
+    for done in range(0, 1000, 50):
+        terminal.progress(done, 1000)
+        now += 3.0
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "comparing …"
+    # The first after ten seconds, four batches of three seconds: 16 more of them to come.
+    assert said[1] == "comparing 200 of 1,000, 0:12, about 0:48 left …"
+    assert len(said) == 5
+    terminal.say("reading")
+    now += 12.0
+    terminal.progress(250_000, 1_000_000)
+    assert capsys.readouterr().err.splitlines()[1] == "reading 25%, 0:12 …"
+
+
+def test_quiet_is_quiet_but_for_errors_and_documents(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = Terminal(quiet=True, json_logs=True)
+    terminal.say("fitting")
+    terminal.note("the tracking server does not answer")
+    terminal.print("a list")
+    assert capsys.readouterr() == ("", "")
+    terminal.document({"a": 1})
+    assert json.loads(capsys.readouterr().out) == {"a": 1}
+    terminal.error("the disk is full")
+    assert json.loads(capsys.readouterr().err)["level"] == "error"
 
 
 def test_long_work_shows_on_a_terminal_how_far_it_is(tmp_path: Path) -> None:

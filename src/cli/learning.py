@@ -12,9 +12,11 @@ from ..terminal import Terminal, reporting
 from .options import (
     SPEC,
     WAREHOUSE,
+    BootOption,
     DebugOption,
     HorizonOption,
     JsonOption,
+    LevelOption,
     QuietOption,
     SpecOption,
     TrackingOption,
@@ -46,6 +48,8 @@ def train(
         Optional[int], typer.Option(min=1, help="Tests; the spec's if left out.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    n_boot: BootOption = 1000,
+    level: LevelOption = 0.95,
     demo: Annotated[
         bool,
         typer.Option(
@@ -62,18 +66,30 @@ def train(
 ) -> None:
     """Fit learned scorers on past dates, compare them, log all to MLflow."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from ..pipeline.checks import check_training
+
+        opened, store = open_both(spec, warehouse)
+        names = [name.strip() for part in candidates or () for name in part.split(",")] or None
+        check_training(
+            opened,
+            candidates=names, horizon=horizon, tune=tune, folds=folds, n_boot=n_boot, level=level,
+        )  # fmt: skip
+        if not demo and not store.exists():
+            from ..pipeline.training_world import refuse_empty
+
+            refuse_empty(opened, store)
+        terminal.say("importing libraries")
         from ..pipeline.compare import compare_run
         from ..pipeline.show_comparison import comparison_lines
         from ..pipeline.train import train as run
         from ..tracking import open_store_or_local
 
-        opened, store = open_both(spec, warehouse)
         runs = open_store_or_local(tracking, note=terminal.note)
-        names = [name.strip() for part in candidates or () for name in part.split(",")] or None
         made = run(
             opened, store, runs,
             as_of=as_of, horizon=horizon, candidates=names, tune=tune, folds=folds, seed=seed,
-            demo=demo, say=terminal.say, note=terminal.note, progress=terminal.progress,
+            n_boot=n_boot, level=level, demo=demo,
+            say=terminal.say, note=terminal.note, progress=terminal.progress,
         )  # fmt: skip
         found = compare_run(opened, made.store, run=made.run)
         for line in comparison_lines(found.raw, found.comparison):
@@ -93,6 +109,9 @@ def compare(
         Optional[str],
         typer.Option(metavar="NAME", help="Make it champion: a scorer's name, or chosen."),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print all figures as one JSON document.")
+    ] = False,
     tracking: TrackingOption = None,
     spec: SpecOption = SPEC,
     quiet: QuietOption = False,
@@ -101,7 +120,7 @@ def compare(
 ) -> None:
     """Say which scorer ranks better, by how much, and how sure that is."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
-        from ..pipeline.compare import compare_run
+        from ..pipeline.compare import compare_run, comparison_document, promotion_lines
         from ..pipeline.show_comparison import comparison_lines
         from ..spec.load import load_spec
         from ..tracking import open_store
@@ -109,12 +128,15 @@ def compare(
         opened = load_spec(spec)
         runs = open_store(tracking)
         found = compare_run(opened, runs, run=run, promote_scorer=promote)
+        for line in found.cautions:
+            terminal.note(line)
+        if as_json:
+            terminal.document(comparison_document(found))
+            return
         for line in comparison_lines(found.raw, found.comparison):
             terminal.print(line)
-        if found.promoted is not None:
-            name, version = found.promoted
-            terminal.print("")
-            terminal.print(f"champion of {opened.name}: {name} (version {version})")
+        for line in promotion_lines(opened.name, found):
+            terminal.print(line)
 
 
 @commands.command(epilog="Example: whyrank calibrate --against outcome --apply my_saas.toml")
@@ -143,12 +165,16 @@ def calibrate(
 ) -> None:
     """Propose the scorecard's points from data; the spec changes only by --apply."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from ..pipeline.checks import check_calibration
+
+        opened, store = open_both(spec, warehouse)
+        check_calibration(opened, against=against, apply_to=apply, horizon=horizon)
+        terminal.say("importing libraries")
         from ..pipeline.calibrate import calibrate as run
         from ..pipeline.calibrate import calibration_lines
         from ..pipeline.log_calibration import log_calibration
         from ..tracking import open_store_or_local
 
-        opened, store = open_both(spec, warehouse)
         made = run(
             opened, store,
             source=spec, against=against, as_of=as_of, horizon=horizon, apply_to=apply, seed=seed,

@@ -53,6 +53,10 @@ HorizonOption = Annotated[
     Optional[str],
     typer.Option("--horizon", help="Within how long, such as 60d; the spec's if left out."),
 ]
+BootOption = Annotated[
+    int, typer.Option("--n-boot", help="Bootstrap replicates over users, for intervals.")
+]
+LevelOption = Annotated[float, typer.Option("--level", help="Level of intervals.")]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Replace files of the same names, whatever they are.")
 ]

@@ -15,9 +15,11 @@ from .options import (
     SPEC,
     WAREHOUSE,
     AsOfOption,
+    BootOption,
     DebugOption,
     HorizonOption,
     JsonOption,
+    LevelOption,
     OutOption,
     QuietOption,
     ScorerOption,
@@ -49,12 +51,13 @@ def score(
     """Rank users and write the top of the list with reasons."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..errors import UsageError
-        from ..pipeline.score import score as run
-        from ..pipeline.show import ranking_lines, stale
 
         if population not in {"spec", "all"}:
             raise UsageError(f"--population {population!r}: write spec or all")
         opened, store = open_both(spec, warehouse)
+        from ..pipeline.score import score as run
+        from ..pipeline.show import ranking_lines, stale
+
         terminal.say("scoring")
         made = run(
             opened, store,
@@ -106,7 +109,6 @@ def explain(
 ) -> None:
     """Say why one user stands where they stand."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
-        from ..pipeline.plots import draw_user
         from ..pipeline.score import explain as run
         from ..pipeline.show import explanation_lines
 
@@ -116,6 +118,8 @@ def explain(
             as_of=as_of, scorer=scorer, tracking=tracking, note=terminal.note,
         )  # fmt: skip
         if plot is not None:
+            from ..pipeline.plots import draw_user
+
             draw_user(found, plot)
         for line in explanation_lines(found):
             terminal.print(line)
@@ -128,6 +132,8 @@ def evaluate(
     as_of: AsOfOption = None,
     horizon: HorizonOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    n_boot: BootOption = 1000,
+    level: LevelOption = 0.95,
     spec: SpecOption = SPEC,
     warehouse: WarehouseOption = WAREHOUSE,
     quiet: QuietOption = False,
@@ -136,11 +142,19 @@ def evaluate(
 ) -> None:
     """Measure a past date's ranking on what came after it."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from ..pipeline.checks import check_intervals, horizon_days
+
+        opened, store = open_both(spec, warehouse)
+        horizon_days(opened, horizon)
+        check_intervals(n_boot, level)
         from ..pipeline.evaluate import evaluate as run
         from ..pipeline.show import evaluation_lines
 
-        opened, store = open_both(spec, warehouse)
         terminal.say("evaluating")
-        found = run(opened, store, as_of=as_of, horizon=horizon, seed=seed, note=terminal.note)
+        found = run(
+            opened, store,
+            as_of=as_of, horizon=horizon, n_boot=n_boot, level=level, seed=seed,
+            note=terminal.note,
+        )  # fmt: skip
         for line in evaluation_lines(found):
             terminal.print(line)

@@ -18,6 +18,7 @@ from ..errors import DataError
 from .acting import Costs
 from .differences import Difference, Estimate
 from .measured import Measured
+from .replicates import Progress
 
 Floats = NDArray[np.float64]
 Estimates = Mapping[str, Mapping[str, Estimate]]
@@ -51,8 +52,9 @@ class Comparison:
     were searched. folds: test -> scorer -> metric -> value. by_test: test -> scorer -> metric ->
     estimate. pooled: scorer -> metric -> estimate of the mean over the judged tests. differences:
     on the last test ("tested") and of those means ("pooled"); the first name of a pair is the one
-    that comes first among the scorers. twins: each pair asked for, one family. chosen: the best
-    scorer that explains itself, by the tests before the last. counted: bootstrap replicates that
+    that comes first among the scorers. twins: each pair asked for, one family. best: of the scorers
+    that explain themselves the best by the tests before the last. chosen: the simplest of them that
+    cannot be told from the best there. counted: bootstrap replicates that
     drew both classes, on each test and pooled; the others are left out. costs: of acting, where
     they are stated; then profit per user is a metric like any other.
     """
@@ -74,6 +76,7 @@ class Comparison:
     counted: Mapping[str, int]
     costs: Costs | None
     notes: tuple[str, ...] = field(default=())
+    best: str | None = None
 
     @property
     def tested(self) -> Estimates:
@@ -98,6 +101,8 @@ class Comparison:
             if len(self.tests) > 1
             else "the best of them on this very test"
         )
+        if self.best not in {None, self.chosen}:
+            how = f"the simplest of those that cannot be told from {self.best}, {how}"
         return (
             f"{self.chosen}, {how}, against {self.reference}, {self.where()}: by ROC AUC "
             f"{pooled.words()}; by lift at {self.capacity:.0%} {lift.words()}"
@@ -123,15 +128,18 @@ def compare(
     n_boot: int = 1000,
     level: float = 0.95,
     rng: np.random.Generator,
+    progress: Progress = lambda *_: None,
 ) -> Comparison:
     """Compare scorers on one or more tests, oldest first.
 
-    reference: the scorer that all others are set against. eligible: those that may be chosen; the
-    choice is made on the tests before the last (on the only one, when there is one, which the
-    notes then say). floors: simple scorers that all others are set against as well. twins: pairs
-    of scorers set against each other by TWINS_BY. tuned_on: tests that parameters were searched
-    on; they are told, and judge nothing. capacity: the share of users at which lift, precision and
-    NDCG are told. costs: of acting; where it pays is told as well, by profit per user.
+    reference: the scorer that all others are set against. eligible: those that may be chosen, the
+    simplest first; the choice is made on the tests before the last (on the only one, when there is
+    one, which the notes then say): the simplest that the best does not rank detectably better than,
+    by ROC AUC, all such comparisons one family. floors: simple scorers that all others are set
+    against as well. twins: pairs of scorers set against each other by TWINS_BY. tuned_on: tests
+    that parameters were searched on; they are told, and judge nothing. capacity: the share of users
+    at which lift, precision and NDCG are told. costs: of acting; where it pays is told as well, by
+    profit per user. progress: told how many replicates are done, of how many.
 
     Raises DataError when a test has one class only, when scorers differ between tests, when most
     bootstrap replicates have one class only, or when costs are stated without chances.
@@ -144,13 +152,13 @@ def compare(
     if not judged:
         raise DataError("every test was tuned on: none is left to judge by")
     measured = Measured.of(
-        folds, capacity=capacity, costs=costs, n_boot=n_boot, level=level, rng=rng
-    )
+        folds,
+        capacity=capacity, costs=costs, n_boot=n_boot, level=level, rng=rng, progress=progress,
+    )  # fmt: skip
     tests = {fold.name: measured.over([fold.name]) for fold in folds}
     last, pooled = tests[folds[-1].name], measured.over(judged)
     bases = [reference, *(name for name in floors if name in names)]
-    before = folds[:-1] or folds
-    aucs = {n: np.mean([measured.points[f.name][n]["roc_auc"] for f in before]) for n in eligible}
+    best, chosen = _choice(measured, [f.name for f in folds[:-1] or folds], eligible)
     return Comparison(
         reference=reference,
         floors=tuple(bases[1:]),
@@ -165,11 +173,25 @@ def compare(
         pooled=measured.estimates(judged),
         differences={"tested": last.differences(bases), "pooled": pooled.differences(bases)},
         twins=pooled.family(twins, TWINS_BY) if set(TWINS_BY) <= set(pooled.metrics) else (),
-        chosen=max(aucs, key=lambda n: aucs[n]) if aucs else None,
+        chosen=chosen,
         counted={n: len(d.values) for n, d in (*tests.items(), ("pooled", pooled))},
         costs=costs,
         notes=() if len(folds) > 1 else ("chosen on the only test: the choice flatters itself",),
+        best=best,
     )
+
+
+def _choice(
+    measured: Measured, tests: Sequence[str], eligible: Sequence[str]
+) -> tuple[str | None, str | None]:
+    """Return the best by mean ROC AUC, and the simplest that cannot be told from it."""
+    if not eligible:
+        return None, None
+    drawn = measured.over(tests)
+    best = max(eligible, key=lambda name: drawn.points[name]["roc_auc"])
+    others = [(best, name) for name in eligible if name != best]
+    worse = {d.second for d in drawn.family(others, ["roc_auc"]) if d.detected}
+    return best, next(name for name in eligible if name not in worse)
 
 
 def to_dict(comparison: Comparison) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from .acting import Acting, Costs, acting_estimates
 from .chances import brier, calibration_error, log_loss
 from .differences import PROFIT, Drawn, Estimate
 from .ranking import group_by_score, lift_at, metrics_of_groups
-from .replicates import CHANCES, RANKING, replicate
+from .replicates import CHANCES, RANKING, Progress, replicate
 
 if TYPE_CHECKING:
     from .comparison import FoldScores
@@ -49,6 +49,7 @@ class Measured:
         n_boot: int,
         level: float,
         rng: np.random.Generator,
+        progress: Progress = lambda *_: None,
     ) -> Self:
         """Measure all scorers, by their chances only where every one of them has some."""
         names = list(folds[0].margins)
@@ -61,7 +62,7 @@ class Measured:
             fold.name: {name: _points(fold, name, capacity) | one.points(name) for name in names}
             for fold, one in zip(folds, acting, strict=True)
         }
-        draws = replicate(folds, (*compared, *told), capacity, n_boot, rng, costs)
+        draws = replicate(folds, (*compared, *told), capacity, n_boot, rng, costs, progress)
         found = cls(names, tuple(points), compared, told, points, draws, level)
         found._recentre()
         return found

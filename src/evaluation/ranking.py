@@ -285,7 +285,7 @@ class RankingReport:
     def __str__(self) -> str:
         head = (
             f"{self.n:,} users, {self.positives:,} positive ({self.base_rate:.2%}); "
-            f"{self.level:.0%} intervals, bootstrap over users, {self.n_boot:,} times"
+            f"{100 * self.level:g}% intervals, bootstrap over users, {self.n_boot:,} times"
         )
         tail = f"\n{self.one_class:,} replicates of one class left out" if self.one_class else ""
         return "\n".join([head, *(f"  {metric}" for metric in self.metrics)]) + tail

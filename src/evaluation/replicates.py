@@ -7,7 +7,7 @@ terms for those of the chances. So a batch of draws is a matrix, and the sums ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .comparison import FoldScores
 
 Floats = NDArray[np.float64]
+Progress = Callable[[int, int], None]
 RANKING = ("roc_auc", "average_precision", "lift", "precision", "ndcg")
 CHANCES = ("brier", "log_loss", "calibration_error")
 _BATCH = 50  # draws
@@ -35,12 +36,13 @@ def replicate(
     n_boot: int,
     rng: np.random.Generator,
     costs: Costs | None = None,
+    progress: Progress = lambda *_: None,
 ) -> Floats:
     """Return metrics of bootstrap replicates: (n_boot, tests, scorers, metrics).
 
     metrics: all of RANKING, then all of CHANCES or none, then any that acting has. A replicate in
     which a test has one class only is NaN there, for all scorers; where it draws nobody who is
-    acted upon, a precision alone is.
+    acted upon, a precision alone is. progress: told how many are done, of how many.
     """
     population = 1 + max(int(fold.users.max()) for fold in folds)
     present = np.zeros(population, dtype=bool)
@@ -53,6 +55,7 @@ def replicate(
     sums = [_sums(fold, names, capacity, costs, with_chances=with_chances) for fold in folds]
     found = np.empty((n_boot, len(folds), len(names), len(metrics)))
     for start in range(0, n_boot, _BATCH):
+        progress(start, n_boot)
         draws = min(_BATCH, n_boot - start)
         counts = np.empty((everyone, draws))
         for draw in range(draws):

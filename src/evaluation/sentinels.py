@@ -103,8 +103,9 @@ def shuffled_labels(
         for name, column in learnt.encoded.items():
             own.setdefault(name, []).append(roc_auc(column, mixed))
     mean, error = float(np.mean(found)), _error(found)
-    passed = abs(mean - 0.5) <= standard_errors(times) * error
-    saw = f"mean ROC AUC {mean:.3f} of {times} fits, standard error {error:.3f}; must be 0.5"
+    within = standard_errors(times) * error
+    passed = abs(mean - 0.5) <= within
+    saw = f"mean ROC AUC {mean:.3f} of {times} fits; must be 0.5 ± {within:.3f}, as by chance"
     if own:
         reach = standard_errors(times, tests=len(own), sides=1)
         excess = {name: np.mean(aucs) - 0.5 - reach * _error(aucs) for name, aucs in own.items()}
@@ -112,7 +113,7 @@ def shuffled_labels(
         passed = passed and bool(excess[worst] <= 0)
         saw += (
             f"; categories' worth on the rows it was made for, at most {np.mean(own[worst]):.3f} "
-            f"({worst}); must not exceed 0.5"
+            f"({worst}); must not exceed 0.5 by more than {reach * _error(own[worst]):.3f}"
         )
     return Sentinel("shuffled labels", passed, saw)
 
@@ -134,12 +135,12 @@ def pure_noise(
     rows = int(max(train[1].max(), test[1].max())) + 1
     noise = rng.normal(size=(rows, NOISE_COLUMNS))
     auc = roc_auc(refit(noise[train[1]], train[0], noise[test[1]]), test[0])
-    error = _chance_error(test[0])
+    within = float(norm.isf(FALSE_ALARMS / 2)) * _chance_error(test[0])
     return Sentinel(
         "pure noise",
-        abs(auc - 0.5) <= norm.isf(FALSE_ALARMS / 2) * error,
-        f"ROC AUC {auc:.3f} from {NOISE_COLUMNS} columns of noise, standard error {error:.3f}; "
-        "must be 0.5",
+        abs(auc - 0.5) <= within,
+        f"ROC AUC {auc:.3f} from {NOISE_COLUMNS} columns of noise; must be 0.5 ± {within:.3f}, "
+        "as by chance",
     )
 
 

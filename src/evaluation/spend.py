@@ -19,7 +19,7 @@ class SpendReport:
     """Expected against actual spend on one test.
 
     gini: normalised, 1 for the perfect order, 0 for chance. top_decile: share of all spend that
-    the tenth with the highest expectations brought. top_decile_interval: 95%, by bootstrap over
+    the tenth with the highest expectations brought. top_decile_interval: of that, by bootstrap over
     users. total_ratio: expected over actual total. deciles: mean expected and mean actual spend,
     the highest tenth first.
     """
@@ -32,7 +32,12 @@ class SpendReport:
 
 
 def spend_report(
-    expected: Floats, actual: Floats, *, rng: np.random.Generator, n_boot: int = 1000
+    expected: Floats,
+    actual: Floats,
+    *,
+    rng: np.random.Generator,
+    n_boot: int = 1000,
+    level: float = LEVEL,
 ) -> SpendReport:
     """Measure expected spend, shape (n,), against what came, shape (n,).
 
@@ -51,14 +56,14 @@ def spend_report(
     return SpendReport(
         gini=float(np.round(_gini(expected, actual) / _gini(actual, actual), 12)),
         top_decile=float(actual[order[:tenth]].sum() / actual.sum()),
-        top_decile_interval=_interval(actual[order], tenth, n_boot, rng),
+        top_decile_interval=_interval(actual[order], tenth, n_boot, level, rng),
         total_ratio=float(expected.sum() / actual.sum()),
         deciles=tuple((float(expected[p].mean()), float(actual[p].mean())) for p in parts),
     )
 
 
 def _interval(
-    actual: Floats, tenth: int, n_boot: int, rng: np.random.Generator
+    actual: Floats, tenth: int, n_boot: int, level: float, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Return the interval of what the first `tenth` of users in order brought.
 
@@ -76,7 +81,7 @@ def _interval(
         known = total > 0  # a replicate in which nobody spent says nothing
         shares.append((first @ amount)[known] / total[known])
     found = np.concatenate(shares)
-    return percentile_interval(found, LEVEL) if len(found) else (0.0, 1.0)
+    return percentile_interval(found, level) if len(found) else (0.0, 1.0)
 
 
 def _gini(by: Floats, amount: Floats) -> float:

@@ -1,52 +1,25 @@
-"""The catalogue of learned candidates, and how each becomes a scorer."""
+"""How each learned candidate of the catalogue becomes a scorer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, UsageError
+from ..errors import DataError
 from ..scorer import FeatureTable, Floats
-from ..spec.references import suggest
 from .blend import BlendModel
-from .classifier import Imbalance, RankingClassifier
+from .catalogue import CANDIDATES, MEMBERS, RANK_AVERAGE, Candidate
+from .classifier import RankingClassifier
 from .encoding import Encoding, Matrix, fit_encoding
 from .fitted import Model
 from .learned import About, LearnedScorer, reference_of
 from .purchase_fits import BetaGeometric
 from .purchases import PurchaseModel, histories_of
 from .recency import RecencyModel
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One way to learn a ranking: a kind of model, and what is done about rare positives."""
-
-    kind: str
-    imbalance: Imbalance
-    description: str
-
-
-CANDIDATES: Mapping[str, Candidate] = {
-    "recency": Candidate("recency", "none", "one feature, the floor: who was here last"),
-    "bg_nbd": Candidate("bg_nbd", "none", "purchases in closed form (Fader, Hardie & Lee 2005)"),
-    "logistic": Candidate("logistic", "none", "logistic regression on scaled logarithms"),
-    "logistic_weights": Candidate("logistic", "weights", "the same, classes weighing the same"),
-    "logistic_smote": Candidate("logistic", "smote", "the same, positives oversampled"),
-    "forest": Candidate("forest", "none", "random forest (scikit-learn)"),
-    "boosting": Candidate("boosting", "none", "histogram gradient boosting (scikit-learn)"),
-    "xgboost": Candidate("xgboost", "none", "XGBoost"),
-    "xgboost_weights": Candidate("xgboost", "weights", "the same, classes weighing the same"),
-    "xgboost_smote": Candidate("xgboost", "smote", "the same, positives oversampled"),
-    "lightgbm": Candidate("lightgbm", "none", "LightGBM"),
-    "blend": Candidate("blend", "none", "mean log-odds of logistic, XGBoost and LightGBM"),
-}
-RANK_AVERAGE, BLEND = "rank_average", "blend"
-MEMBERS = ("logistic", "xgboost", "lightgbm")  # of the rank average, the blend and the hurdle
 
 
 @dataclass(frozen=True)
@@ -93,29 +66,6 @@ class Plan:
         """Return 1, -1 or 0 for each column; categories are free."""
         signs = [(n in self.rising) - (n in self.falling) for n in self.numbers]
         return (*signs, *(0 for _ in self.texts))
-
-
-def available(plan: Plan) -> list[str]:
-    """Return the candidates that a plan has the features for."""
-    missing = set()
-    if plan.recency is None:
-        missing.add("recency")
-    if plan.purchases is None:
-        missing.add("bg_nbd")
-    return [name for name in CANDIDATES if name not in missing]
-
-
-def check_names(names: Sequence[str], known: Sequence[str]) -> None:
-    """Raise UsageError for a candidate that is not known, or that the spec cannot feed."""
-    for name in names:
-        if name in known:
-            continue
-        if name in CANDIDATES:
-            key = "recency" if name == "recency" else "purchases"
-            raise UsageError(
-                f"candidate {name!r} needs training.{key} in the spec: name the features there"
-            )
-        raise UsageError(f"candidate {name!r} is not known; {suggest(name, known)}")
 
 
 class Trainer:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from ..errors import UsageError
 from ..evaluation.comparison import Comparison, FoldScores, compare
 from ..files import replacing
 from ..models.classifier import RankingClassifier
@@ -33,6 +32,7 @@ from ..spec.model import Spec
 from ..spec.rewrite import with_points
 from ..warehouse.engine import Warehouse
 from .build import Say
+from .checks import check_calibration
 from .scorers import SCORECARD
 from .training_data import Labelled, read_labelled, set_course, user_codes
 
@@ -104,10 +104,7 @@ def calibrate(
 
     Raises UsageError for another `against` or a file that exists already.
     """
-    if against not in {"outcome", "importance"}:
-        raise UsageError(f"against {against!r}: write outcome or importance")
-    if apply_to is not None and apply_to.exists():
-        raise UsageError(f"{apply_to} exists already: name a new file, none is ever replaced")
+    check_calibration(spec, against=against, apply_to=apply_to, horizon=horizon)
     course = set_course(spec, warehouse, as_of=as_of, horizon=horizon, folds=1, seed=seed, say=say)
     fold = course.folds[-1]
     train = [read_labelled(spec, course, day) for day in fold.train]

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import UsageError
 from ..evaluation.comparison import Comparison, from_dict
 from ..spec.model import Spec
-from ..tracking import Store, promote, read_comparison
+from ..tracking import Store, promote, read_champion, read_comparison
 from .scorers import SCORECARD
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A training's comparison, read back; promoted: the champion and its version, if moved."""
+    """A training's comparison, read back.
+
+    promoted: the champion and its version, if moved. before: those of the champion that was there.
+    cautions: what speaks against the promotion.
+    """
 
     run: str
     raw: Mapping[str, Any]
     comparison: Comparison
     promoted: tuple[str, int] | None
+    before: tuple[str, int] | None = None
+    cautions: tuple[str, ...] = ()
 
 
 def compare_run(
@@ -36,12 +42,44 @@ def compare_run(
     """
     found, raw = read_comparison(store, spec.name, run)
     comparison = from_dict(raw["comparison"])
-    promoted = None
-    if promote_scorer is not None:
-        scorer = champion_of(comparison) if promote_scorer == "chosen" else promote_scorer
-        _refuse_unfit(raw, comparison, scorer)
-        promoted = (scorer, promote(store, spec.name, found, scorer))
-    return Compared(found, raw, comparison, promoted)
+    if promote_scorer is None:
+        return Compared(found, raw, comparison, None)
+    scorer = champion_of(comparison) if promote_scorer == "chosen" else promote_scorer
+    _refuse_unfit(raw, comparison, scorer)
+    before = read_champion(store, spec.name)
+    promoted = (scorer, promote(store, spec.name, found, scorer))
+    return Compared(found, raw, comparison, promoted, before, tuple(cautions(comparison, scorer)))
+
+
+def comparison_document(found: Compared) -> dict[str, Any]:
+    """Return a comparison with all its figures, and what was promoted, as JSON can hold it."""
+
+    def named(champion: tuple[str, int] | None) -> dict[str, Any] | None:
+        return None if champion is None else {"scorer": champion[0], "version": champion[1]}
+
+    return {
+        "run": found.run,
+        **found.raw,
+        "proposed": champion_of(found.comparison),
+        "promoted": named(found.promoted),
+        "champion_before": named(found.before),
+        "cautions": list(found.cautions),
+    }
+
+
+def promotion_lines(spec_name: str, found: Compared) -> Iterator[str]:
+    """Yield who is champion now, and who was before, where one was promoted."""
+    if found.promoted is None:
+        return
+    name, version = found.promoted
+    yield ""
+    yield f"champion of {spec_name}: {name} (version {version})"
+    if found.before is None:
+        yield "before: none, and the scorecard ranked"
+    elif found.before == found.promoted:
+        yield "before: the same"
+    else:
+        yield f"before: {found.before[0]} (version {found.before[1]})"
 
 
 def champion_of(comparison: Comparison) -> str:
@@ -54,6 +92,20 @@ def champion_of(comparison: Comparison) -> str:
     against = comparison.difference("pooled", "roc_auc", comparison.chosen, comparison.reference)
     better = against.detected and against.value > 0
     return comparison.chosen if better else comparison.reference
+
+
+def cautions(comparison: Comparison, scorer: str) -> Iterator[str]:
+    """Yield what speaks against making a scorer champion, judged as `champion_of` judges."""
+    reference, proposed = comparison.reference, champion_of(comparison)
+    for other in dict.fromkeys((reference, proposed)):
+        if other == scorer:
+            continue
+        found = comparison.difference("pooled", "roc_auc", scorer, other)
+        if found.detected and found.value > 0:
+            continue
+        why = "the simpler one" if other == reference else "which --promote chosen takes"
+        doubt = "" if found.detected else f": {other}, {why}, may rank as well"
+        yield f"by ROC AUC, {comparison.where()}, {found.words()}{doubt}"
 
 
 def _refuse_unfit(raw: Mapping[str, Any], comparison: Comparison, scorer: str) -> None:

@@ -11,16 +11,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ..errors import UsageError, WarehouseError
+from ..errors import WarehouseError
 from ..evaluation.ranking import RankingReport
 from ..evaluation.ranking import evaluate as evaluate_scores
 from ..features.matrix import Snapshot
 from ..scoring.scorecard import Scorecard
-from ..spec.durations import parse_days
 from ..spec.model import Spec
 from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published
 from .build import Say, read_built
+from .checks import LEVEL, N_BOOT, check_intervals, horizon_days
 
 
 @dataclass(frozen=True)
@@ -44,31 +44,34 @@ def evaluate(
     *,
     as_of: date | None = None,
     horizon: str | None = None,
-    n_boot: int = 1000,
+    n_boot: int = N_BOOT,
+    level: float = LEVEL,
     seed: int = 0,
     note: Say = lambda _: None,
 ) -> Evaluation:
     """Measure the scorecard's ranking as of a date on the outcomes within a horizon after it.
 
     as_of: a date that was built; the latest one when None. horizon: such as "60d"; the spec's
-    when None. n_boot: bootstrap replicates over users. seed: of the bootstrap. note: told when the
-    build does not know all that is loaded.
+    when None. n_boot: bootstrap replicates over users. level: of intervals. seed: of the bootstrap.
+    note: told when the build does not know all that is loaded.
 
     Raises UsageError for what is no horizon, WarehouseError when the date is not built, when the
     spec's features changed since, or the log ends before the horizon does: then who has not
     converted yet is unknown, not negative.
     """
+    days = horizon_days(spec, horizon)
+    check_intervals(n_boot, level)
     published = read_built(spec, warehouse, note=note)
     chosen = as_of or published.as_of_dates[-1]
-    days = horizon_days(spec, horizon)
     path = published.snapshot(chosen)
     check_horizon(spec, published, chosen, days)
     scorecard = Scorecard(spec.scorecard)
     snapshot = Snapshot.read(path, scorecard.features)
     labels = converted_within(published, snapshot, chosen, days)
     report = evaluate_scores(
-        scorecard.score(snapshot), labels, n_boot=n_boot, rng=np.random.default_rng(seed)
-    )
+        scorecard.score(snapshot), labels,
+        n_boot=n_boot, level=level, rng=np.random.default_rng(seed),
+    )  # fmt: skip
     return Evaluation(
         chosen, days, spec.target.description, spec.population.description, report,
         published.info.sample,
@@ -109,17 +112,6 @@ def known_until(spec: Spec, published: Published) -> date:
     """Return the day before which outcomes are known: the log's end, or the spec's trust in it."""
     last = datetime.fromisoformat(published.info.last_event).date() + timedelta(days=1)
     return min(last, spec.trust_until) if spec.trust_until else last
-
-
-def horizon_days(spec: Spec, horizon: str | None) -> int:
-    """Return the days of a horizon such as "60d"; of the spec's when None.
-
-    Raises UsageError when it is no whole number of days.
-    """
-    try:
-        return parse_days(horizon or spec.target.horizon)
-    except ValueError as error:
-        raise UsageError(f"--horizon: {error}") from None
 
 
 def check_horizon(spec: Spec, published: Published, as_of: date, days: int) -> None:

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..models.candidates import CANDIDATES
+from ..models.catalogue import CANDIDATES
 from ..models.classifier import DEFAULTS
 from .training_data import Course
 

@@ -114,15 +114,21 @@ def fit_folds(
     folder: Path,
     say: Say,
     place: Place | None = None,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Fits:
     """Fit candidates on each fold and calibrate them on the outcomes of the fold before.
 
-    place: where they are fitted; here when None.
+    place: where they are fitted; here when None. progress: told how many fits are done, of how
+    many.
 
     Where there is none before the first test, it is calibrated on halves of its users. Every fit
     is kept in `folder` as it is done. Raises DataError for one class only.
     """
-    work = _Work(spec, course, candidates, params, folder, say, place or Here(course.plan))
+    rounds = len(course.all_folds()) + (0 if course.warm_up else 2)  # two halves of the users
+    work = _Work(
+        spec, course, candidates, params, folder, say, place or Here(course.plan),
+        _Count(rounds * len(candidates), progress),
+    )  # fmt: skip
     fits = [work.fold(fold) for fold in course.all_folds()]
     tests = fits[1:] if course.warm_up else fits
     codes = iter(user_codes([fit.part.table.user_ids for fit in tests]))
@@ -167,6 +173,19 @@ def _fold_scores(
     )
 
 
+@dataclass
+class _Count:
+    """How many fits are done, those that were kept by an earlier run as well."""
+
+    total: int
+    progress: Callable[[int, int], None]
+    done: int = 0
+
+    def show(self) -> None:
+        """Tell it."""
+        self.progress(self.done, self.total)
+
+
 @dataclass(frozen=True)
 class _Work:
     """Fits candidates, and keeps each fit in a folder as it is done."""
@@ -178,6 +197,7 @@ class _Work:
     folder: Path
     say: Say
     place: Place
+    count: _Count
 
     def fold(self, fold: Fold) -> FoldFit:
         """Fit a fold's candidates on its training snapshots, and rank its test by them."""
@@ -221,8 +241,10 @@ class _Work:
             if not kept.exists():
                 trainer = trainer or self.place.trainer(fold, half, read)
                 self.say(f"test {fold.test}: fitting {name}{part and f' on {part}'}")
+                self.count.show()
                 _keep(trainer.fit(name, self.params.get(name)), kept)
             scorers[name] = LearnedScorer.load(kept)
+            self.count.done += 1
         return scorers
 
 

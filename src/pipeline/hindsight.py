@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..features.matrix import Snapshot
-from ..models.candidates import MEMBERS, RANK_AVERAGE, RankAverage
+from ..models.candidates import RankAverage
+from ..models.catalogue import MEMBERS, RANK_AVERAGE
 from ..models.learned import Calibrator, LearnedScorer, fit_calibrator
 from ..scorer import Floats
 from ..scoring.scorecard import Scorecard

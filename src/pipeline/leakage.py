@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import duckdb
 import numpy as np
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from ..database import connect_duckdb, quote_path
 from ..evaluation.folds import Fold
 from ..evaluation.sentinels import (
+    SHUFFLES,
     Alone,
     Refit,
     Sentinel,
@@ -48,6 +51,8 @@ from .training_data import Course, Labelled, read_labelled, stack, user_codes
 
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
+P = ParamSpec("P")
+T = TypeVar("T")
 _CANDIDATE = "xgboost"
 _NEAR = 1e-9  # relative
 _QUICK = {"n_estimators": 60, "learning_rate": 0.1}
@@ -63,11 +68,18 @@ _BY_HEART = {
 
 
 def watch(
-    spec: Spec, warehouse: Warehouse, course: Course, fits: Fits, *, seed: int
+    spec: Spec,
+    warehouse: Warehouse,
+    course: Course,
+    fits: Fits,
+    *,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> tuple[Sentinel, ...]:
     """Run every sentinel; each says what it saw.
 
-    Those that fit something do it as candidates do, by a Trainer from training data to a scorer
+    progress: told how many fits of shuffled labels and other checks are done, of how many. Those
+    that fit something do it as candidates do, by a Trainer from training data to a scorer
     that reads the test's table.
     """
     fold = course.folds[-1]
@@ -77,12 +89,28 @@ def watch(
     rng = np.random.default_rng([seed, 1])
     day = np.repeat(np.arange(len(parts)), [len(part.labels) for part in parts])
     rows, tested = _row_codes(parts, test)
+    done = count()
+
+    def counted(work: Callable[P, T]) -> Callable[P, T]:
+        def run(*given: P.args, **named: P.kwargs) -> T:
+            progress(next(done), SHUFFLES + 2)
+            return work(*given, **named)
+
+        return run
+
     return (
         shuffled_labels(
-            partial(_refit, course, train, table, test), train.labels, day, test.labels, rng=rng
+            counted(partial(_refit, course, train, table, test)),
+            train.labels,
+            day,
+            test.labels,
+            rng=rng,
         ),
         pure_noise(
-            partial(_refit_noise, course), (train.labels, rows), (test.labels, tested), rng=rng
+            counted(partial(_refit_noise, course)),
+            (train.labels, rows),
+            (test.labels, tested),
+            rng=rng,
         ),
         overlapping_outcomes(
             _shared_outcomes(course, fold),
@@ -96,7 +124,7 @@ def watch(
             suspect_auc=spec.training.suspect_auc,
             suspect_lift=spec.training.suspect_lift,
         ),
-        future_invariance(spec, warehouse, course, fold.test),
+        counted(future_invariance)(spec, warehouse, course, fold.test),
         steady_attributes(changing_attributes(spec, warehouse), _static_features(spec)),
     )
 

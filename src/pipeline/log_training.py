@@ -13,7 +13,8 @@ from ..evaluation.acting import AT_CAPACITY, AT_COST
 from ..evaluation.comparison import Comparison
 from ..evaluation.differences import PROFIT
 from ..evaluation.sentinels import Sentinel
-from ..models.candidates import CANDIDATES, MEMBERS, RANK_AVERAGE, RankAverage
+from ..models.candidates import RankAverage
+from ..models.catalogue import CANDIDATES, MEMBERS, RANK_AVERAGE
 from ..models.learned import LearnedScorer, reference_of
 from ..models.rank_average import SavedRankAverage
 from ..serving import SavedScorecard, Served

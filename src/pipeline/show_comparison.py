@@ -34,8 +34,9 @@ def comparison_table(comparison: Comparison) -> Iterator[str]:
     family = len(order) - 1
     widened = f", its intervals widened for {family} comparisons (max-t)" if family > 1 else ""
     yield (
-        f"lift at {comparison.capacity:.0%} of users; intervals {comparison.level:.0%}, bootstrap "
-        f"over users, {comparison.n_boot:,} times; the last column {comparison.where()}{widened}"
+        f"lift at {comparison.capacity:.0%} of users; intervals {100 * comparison.level:g}%, "
+        f"bootstrap over users, {comparison.n_boot:,} times; the last column {comparison.where()}"
+        f"{widened}"
     )
     yield from _left_out(comparison)
     yield from _chances(comparison, order)
@@ -214,7 +215,11 @@ def _other_metrics(comparison: Comparison) -> Iterator[str]:
 def _spend_lines(spend: Any) -> Iterator[str]:
     if not spend:
         return
-    yield f"expected spend ({spend['chosen']} is used, chosen on the tests before the last)"
+    level = spend.get("level", 0.95)
+    yield (
+        f"expected spend ({spend['chosen']} is used, chosen on the tests before the last), "
+        f"intervals {100 * level:g}%"
+    )
     head = f"{'test':<10}  {'way':<8}  {'Gini':>6}"
     yield f"{head}  {'top tenth brought':>20}  {'total / actual':>14}"
     for test, found in spend["reports"].items():

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from ..errors import DataError, UsageError
 from ..evaluation.folds import Fold
 from ..features.matrix import Snapshot
-from ..models.candidates import CANDIDATES, Trainer
+from ..models.candidates import Trainer
+from ..models.catalogue import CANDIDATES
 from ..models.classifier import HUGE, effective_params
 from ..models.encoding import PARTS, SMOOTHING, Encoding, Matrix, TextCodes
 from ..models.fitted import XgboostModel

@@ -10,7 +10,8 @@ import numpy as np
 
 from ..evaluation.folds import Fold
 from ..evaluation.spend import SpendReport, spend_report
-from ..models.candidates import MEMBERS, Trainer
+from ..models.candidates import Trainer
+from ..models.catalogue import MEMBERS
 from ..models.learned import Calibrator, LearnedScorer
 from ..models.spend import SpendScorer
 from ..models.spend_fits import choose_spender, fit_spend, spenders_of
@@ -22,10 +23,14 @@ from .training_data import Course, Labelled, read_labelled, stack
 
 @dataclass(frozen=True)
 class SpendFits:
-    """What was found of spend: reports by test and way, and the chosen way, ready to be used."""
+    """What was found of spend: reports by test and way, and the chosen way, ready to be used.
+
+    level: of the reports' intervals.
+    """
 
     reports: Mapping[str, Mapping[str, SpendReport]]
     chosen: SpendScorer
+    level: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return the reports as JSON can hold them."""
@@ -33,10 +38,12 @@ class SpendFits:
             test: {name: asdict(report) for name, report in found.items()}
             for test, found in self.reports.items()
         }
-        return {"chosen": self.chosen.name, "reports": reports}
+        return {"chosen": self.chosen.name, "level": self.level, "reports": reports}
 
 
-def fit_spend_folds(spec: Spec, course: Course, fits: Fits, *, say: Say) -> SpendFits | None:
+def fit_spend_folds(
+    spec: Spec, course: Course, fits: Fits, *, n_boot: int, level: float, say: Say
+) -> SpendFits | None:
     """Fit every way to expect spend on every fold; None where outcomes carry no value.
 
     A fold's totals are set right on the test before it, whose outcomes are all known by then. The
@@ -63,6 +70,8 @@ def fit_spend_folds(spec: Spec, course: Course, fits: Fits, *, say: Say) -> Spen
                     scorer.expected(test.table),
                     test.spend,
                     rng=np.random.default_rng(course.plan.about.seed),
+                    n_boot=n_boot,
+                    level=level,
                 )
                 for name, scorer in scorers.items()
             }
@@ -70,7 +79,7 @@ def fit_spend_folds(spec: Spec, course: Course, fits: Fits, *, say: Say) -> Spen
     tests = list(reports)
     earlier = tests[:-1] or tests
     ginis = [(n, float(np.mean([reports[t][n].gini for t in earlier]))) for n in scorers]
-    return SpendFits(reports, scorers[choose_spender(ginis)])
+    return SpendFits(reports, scorers[choose_spender(ginis)], level)
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UsageError
 from ..evaluation.acting import Costs
 from ..evaluation.comparison import Comparison, compare, to_dict
 from ..evaluation.sentinels import Sentinel
 from ..files import replacing
-from ..models.candidates import CANDIDATES, available, check_names
+from ..models.catalogue import CANDIDATES, available
 from ..spec.model import Spec
 from ..tracking import Store
 from ..warehouse.engine import Warehouse
 from ..warehouse.spark import SparkWarehouse
 from .build import Say
+from .checks import LEVEL, N_BOOT, check_training
 from .fit_key import run_key
 from .fold_fits import Here, Place, fit_folds
 from .leakage import watch
@@ -36,7 +36,6 @@ from .training_data import Course, set_course
 from .training_world import hinting_at_demo, make_training_world, refuse_empty
 from .tune import tuned_params
 
-N_BOOT = 1000
 FLOORS = ("bg_nbd", "recency")
 
 
@@ -69,6 +68,7 @@ def train(
     seed: int = 0,
     demo: bool = False,
     n_boot: int = N_BOOT,
+    level: float = LEVEL,
     say: Say = lambda _: None,
     note: Say = lambda _: None,
     progress: Callable[[int, int], None] = lambda *_: None,
@@ -83,14 +83,17 @@ def train(
     should know, such as a tracking server that failed, in whose stead the local store keeps the
     run.
 
+    n_boot: bootstrap replicates over users. level: of all intervals.
     demo: first generate a world of 20,000 users, in place of nothing or of an earlier demo's.
 
     Raises WarehouseError when nothing is loaded, DataError when the log is too short or one class
     is missing, UsageError for a candidate that is not known, or when a demo would take the place of
     events that were not generated here, SpecError for an attribute that may know the future.
     """
-    if tune < 0 or (folds is not None and folds < 1):
-        raise UsageError(f"tune = {tune}, folds = {folds}: must be at least 0 and 1")
+    check_training(
+        spec,
+        candidates=candidates, horizon=horizon, tune=tune, folds=folds, n_boot=n_boot, level=level,
+    )  # fmt: skip
     if demo:
         make_training_world(spec, warehouse, say=say)
     else:
@@ -99,7 +102,7 @@ def train(
         course = set_course(
             spec, warehouse, as_of=as_of, horizon=horizon, folds=folds, seed=seed, say=say
         )
-    chosen = _chosen(candidates, course, warehouse)
+    chosen = _chosen(spec, candidates, warehouse)
     home = warehouse.files / spec.name / "training"
     params = tuned_params(
         spec, course, chosen, trials=tune, folder=home, say=say, progress=progress
@@ -107,8 +110,11 @@ def train(
     key = run_key(course, chosen, params)
     folder = home / key
     with hinting_at_demo(spec, warehouse), _place(warehouse, course) as place:
-        fits = fit_folds(spec, course, chosen, params=params, folder=folder, say=say, place=place)
-    explains = [name for name, scorer in fits.scorers.items() if scorer.explains]
+        fits = fit_folds(
+            spec, course, chosen,
+            params=params, folder=folder, say=say, place=place, progress=progress,
+        )  # fmt: skip
+    explains = [n for n in CANDIDATES if n in fits.scorers and fits.scorers[n].explains]
     say("comparing")
     comparison = compare(
         fits.scores,
@@ -120,11 +126,13 @@ def train(
         capacity=spec.training.capacity,
         costs=costs_of(spec),
         n_boot=n_boot,
+        level=level,
         rng=np.random.default_rng(seed),
+        progress=progress,
     )
-    spend = fit_spend_folds(spec, course, fits, say=say)
+    spend = fit_spend_folds(spec, course, fits, n_boot=n_boot, level=level, say=say)
     say("watching for leaks")
-    sentinels = watch(spec, warehouse, course, fits, seed=seed)
+    sentinels = watch(spec, warehouse, course, fits, seed=seed, progress=progress)
     raw = result_dict(course, comparison, sentinels) | {"explains": explains}
     if spend is not None:
         raw["spend"] = spend.to_dict()
@@ -136,19 +144,18 @@ def train(
     say("logging")
     run, kept = log_training(
         store, spec, course, fits, comparison, sentinels,
-        key=f"{key}-{n_boot}", folder=result,
+        key=f"{key}-{n_boot}-{level:g}", folder=result,
         spend=spend, say=say, note=note,
     )  # fmt: skip
     return Training(run, kept, folder, course, comparison, sentinels)
 
 
-def _chosen(candidates: Sequence[str] | None, course: Course, warehouse: Warehouse) -> list[str]:
+def _chosen(spec: Spec, candidates: Sequence[str] | None, warehouse: Warehouse) -> list[str]:
     """Return the candidates to fit: all that the spec can feed and the warehouse can fit."""
-    known = available(course.plan)
+    known = available(spec.training)
     on_spark = isinstance(warehouse, SparkWarehouse)
     every = [name for name in known if not on_spark or name in (*ON_SAMPLE, *ON_CLUSTER)]
     chosen = list(dict.fromkeys(candidates)) if candidates else every
-    check_names(chosen, known)
     if on_spark:
         check_on_cluster(chosen)
     return chosen

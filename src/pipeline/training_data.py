@@ -26,13 +26,8 @@ from ..warehouse.engine import Warehouse
 from ..warehouse.project import landing_schema
 from ..warehouse.published import Published, read_published
 from .build import Say, build, is_built
-from .evaluate import (
-    check_horizon,
-    converted_within,
-    horizon_days,
-    known_until,
-    outcomes_within,
-)
+from .checks import horizon_days
+from .evaluate import check_horizon, converted_within, known_until, outcomes_within
 from .specs import features_version, spec_version
 
 MIN_POSITIVES = 10

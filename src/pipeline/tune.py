@@ -9,7 +9,8 @@ from typing import Any
 from ..errors import DataError
 from ..evaluation.folds import Fold
 from ..evaluation.ranking import roc_auc
-from ..models.candidates import BLEND, CANDIDATES, MEMBERS, Trainer
+from ..models.candidates import Trainer
+from ..models.catalogue import BLEND, CANDIDATES, MEMBERS
 from ..models.tuning import TUNED, tune
 from ..spec.model import Spec
 from .build import Say

@@ -67,6 +67,15 @@ def promote(store: Store, spec: str, run: str, scorer: str) -> int:
     raise TrackingError(f"run {run!r} registered no scorer {scorer!r}: see `whyrank compare`")
 
 
+def read_champion(store: Store, spec: str) -> tuple[str, int] | None:
+    """Return the champion's scorer and version; None while there is none."""
+    with using(store) as ml:
+        version = _version(ml, spec, CHAMPION)
+        if version is None:
+            return None
+        return str((version.tags or {}).get("scorer", "?")), int(version.version)
+
+
 def fetch_scorer(store: Store, spec: str, name: str) -> tuple[str, int, Path] | None:
     """Return a registered scorer's name, version and folder; None when there is none.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -98,6 +100,10 @@ REFUSED: list[tuple[tuple[str, ...], int, str]] = [
     (("train", "--candidates", "nobody", "--candidates", "logistic"), 2, "'nobody' is not known"),
     (("train", "--candidates", "xgbost"), 2, "did you mean 'xgboost'"),
     (("train", "--candidates", "bg_nbd"), 2, "needs training.purchases"),
+    (("train", "--candidates", "logistic,scorecard"), 2, "'scorecard' is compared in every"),
+    (("train", "--level", "1"), 2, "level = 1: must lie between 0 and 1"),
+    (("evaluate", "--level", "0.99", "--n-boot", "199"), 2, "n-boot = 199: 0.99 intervals need"),
+    (("train", "--demo"), 2, "are not the demo's: leave --demo out to train on them"),
     (("train", "--horizon", "5x"), 2, "--horizon: '5x' is not a duration"),
     (("train", "--as-of", "2019-01-01"), 1, "load older events, or shorten the horizon"),
     (("train", "--as-of", "2026-05-20"), 1, "choose --as-of 2026-05-01 or earlier"),
@@ -133,8 +139,46 @@ def test_without_a_training_every_command_says_what_to_do(trained: Home, tmp_pat
 
 def test_a_server_out_of_reach_is_said_and_the_work_is_kept_here(trained: Home) -> None:
     done = trained.run(
-        "train", "--folds", 1, "--candidates", "logistic", "--tracking", "http://127.0.0.1:9"
-    )
+        "train", "--folds", 1, "--candidates", "logistic", "--tracking", "http://127.0.0.1:9",
+        "--level", 0.8, "--n-boot", 100,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "cannot be reached" in done.stderr
     assert "note: " in done.stderr
+    assert "intervals 80%, bootstrap over users, 100 times" in done.stdout
+
+
+def test_a_comparison_is_one_json_document_whatever_else_is_said(trained: Home) -> None:
+    def promote(name: str) -> dict[str, Any]:
+        done = trained.run("compare", "--promote", name, "--json", "--quiet")
+        assert (done.returncode, done.stderr) == (0, "")
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    first = promote("logistic")
+    text = trained.run("compare").stdout
+    assert first["verdict"] in text
+    assert set(first["comparison"]["tested"]) >= {"scorecard", "logistic", "xgboost"}
+    # What was champion is said, by the document and in words.
+    second = promote("scorecard")
+    assert first["promoted"] == second["champion_before"]
+    assert second["promoted"]["scorer"] == "scorecard"
+    done = trained.run("compare", "--promote", "xgboost")
+    version = second["promoted"]["version"]
+    assert done.stdout.splitlines()[-1] == f"before: scorecard (version {version})"
+    again = trained.run("compare", "--promote", "xgboost")
+    assert again.stdout.splitlines()[-1] == "before: the same"
+
+
+def test_intervals_are_of_the_level_that_is_asked_for(trained: Home) -> None:
+    def auc(*words: object) -> tuple[str, list[float]]:
+        done = trained.run("evaluate", "--as-of", "2026-05-01", "--n-boot", 400, *words)
+        assert done.returncode == 0, done.stderr
+        (line,) = [line for line in done.stdout.splitlines() if "roc auc" in line.lower()]
+        return done.stdout, [float(number) for number in re.findall(r"[0-9]\.[0-9]+", line)]
+
+    narrow, wide = auc("--level", 0.5), auc("--level", 0.995)
+    assert "50% intervals, bootstrap over users, 400 times" in narrow[0]
+    assert "99.5% intervals, bootstrap over users, 400 times" in wide[0]
+    assert narrow[1][0] == wide[1][0]
+    assert wide[1][1] < narrow[1][1] < narrow[1][2] < wide[1][2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from whyrank.errors import DataError
 from whyrank.evaluation.chances import brier, calibration_bins, calibration_error, log_loss
-from whyrank.evaluation.comparison import FoldScores, compare, from_dict, to_dict
+from whyrank.evaluation.comparison import Comparison, FoldScores, compare, from_dict, to_dict
 from whyrank.evaluation.ranking import (
     average_precision,
     group_by_score,
@@ -24,6 +25,7 @@ from whyrank.evaluation.ranking import (
     roc_auc,
 )
 from whyrank.evaluation.replicates import cells_of
+from whyrank.pipeline.compare import cautions, champion_of
 from whyrank.pipeline.show_comparison import comparison_table
 from whyrank.pipeline.train import twins_of
 
@@ -108,6 +110,57 @@ def test_a_planted_difference_is_detected_and_none_is_not() -> None:
     assert worse.words().startswith("scorecard ranks worse than better")
     again = from_dict(json.loads(json.dumps(to_dict(found))))
     assert again == found
+
+
+def one_better(base: FoldScores) -> FoldScores:
+    """Return a test with a scorer `rich` that is `plain` with one positive user moved up."""
+    rich = base.margins["plain"].copy()
+    rich[np.flatnonzero(base.labels)[np.argmin(rich[base.labels])]] = rich.max() + 1
+    return replace(
+        base,
+        margins={**base.margins, "rich": rich},
+        chances={**base.chances, "rich": base.chances["plain"]},
+        thresholds={**base.thresholds, "rich": 1.0},
+    )
+
+
+def test_the_simplest_of_those_that_cannot_be_told_apart_is_chosen() -> None:
+    signal = {"scorecard": 0.5, "weak": 0.5, "plain": 2.0}
+    folds = [one_better(fold(seed, signal, name=f"2026-01-0{seed}")) for seed in (1, 2, 3)]
+
+    def choose(*eligible: str, tests: list[FoldScores] = folds) -> Comparison:
+        return compare(
+            tests, reference="scorecard", eligible=eligible, n_boot=200,
+            rng=np.random.default_rng(0),
+        )  # fmt: skip
+
+    for test in folds:  # it is better everywhere, by less than can be told
+        assert roc_auc(test.margins["rich"], test.labels) > roc_auc(
+            test.margins["plain"], test.labels
+        )
+    found = choose("weak", "plain", "rich")
+    assert (found.best, found.chosen) == ("rich", "plain")
+    assert found.verdict().startswith(
+        "plain, the simplest of those that cannot be told from rich, the best on the tests before"
+    )
+    assert champion_of(found) == "plain"
+    assert choose("rich", "plain", "weak").chosen == "rich"
+    assert choose("weak", "rich").chosen == "rich", "what is worse is not chosen, simple or not"
+    # The last test has no say in it.
+    upside_down = {name: -margin for name, margin in folds[-1].margins.items()}
+    last = replace(folds[-1], margins={**upside_down, "scorecard": folds[-1].margins["scorecard"]})
+    assert choose("weak", "plain", "rich", tests=[*folds[:2], last]).chosen == "plain"
+    # Whoever promotes against it is told.
+    assert list(cautions(found, "plain")) == []
+    (line,) = cautions(found, "rich")
+    assert line.startswith("by ROC AUC, over 3 tests, no detectable difference between rich and pl")
+    assert line.endswith(": plain, which --promote chosen takes, may rank as well")
+    same, worse = cautions(found, "weak")
+    assert "no detectable difference between weak and scorecard" in same
+    assert same.endswith(": scorecard, the simpler one, may rank as well")
+    assert "weak ranks worse than plain (-0." in worse
+    (kept,) = cautions(found, "scorecard")
+    assert "scorecard ranks worse than plain" in kept
 
 
 def test_intervals_of_equal_scorers_cover_zero_as_often_as_they_say() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -39,6 +40,20 @@ def split(seed: int = 0, n: int = 3000) -> tuple[np.ndarray, np.ndarray, np.ndar
     return matrix, labels, rng.integers(0, 3, n)
 
 
+def off(sentinel: Sentinel) -> float:
+    """Return how far from 0.5 the ROC AUC is that a sentinel says."""
+    found = re.search(r"ROC AUC (0\.[0-9]{3}) ", sentinel.saw)
+    assert found, sentinel.saw
+    return abs(float(found[1]) - 0.5)
+
+
+def tolerance(sentinel: Sentinel) -> float:
+    """Return how far it may be, as the sentinel says."""
+    found = re.search(r"must be 0\.5 ± (0\.[0-9]{3}), as by chance", sentinel.saw)
+    assert found, sentinel.saw
+    return float(found[1])
+
+
 def shuffled(
     fit: Fitted,
     train: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -58,6 +73,8 @@ def test_shuffled_labels_pass_honest_fits_and_catch_one_that_knows_the_truth() -
     train, test = split(1), split(2)
     honest = shuffled(linear_fit, train, test[:2])
     assert honest.passed, str(honest)
+    # What it says suffices to judge it by.
+    assert off(honest) <= tolerance(honest)
 
     def leaking(matrix: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         del matrix, labels
@@ -66,6 +83,7 @@ def test_shuffled_labels_pass_honest_fits_and_catch_one_that_knows_the_truth() -
     caught = shuffled(leaking, train, test[:2])
     assert not caught.passed
     assert str(caught).startswith("FAILED  shuffled labels: mean ROC AUC 0.7")
+    assert off(caught) > tolerance(caught)
 
 
 def test_a_worth_that_has_seen_its_own_label_is_caught_though_the_test_shows_nothing() -> None:
@@ -89,7 +107,7 @@ def test_a_worth_that_has_seen_its_own_label_is_caught_though_the_test_shows_not
     assert shuffled(linear_fit, train, test[:2], encoded=others).passed
     caught = shuffled(linear_fit, train, test[:2], encoded=own)
     assert not caught.passed
-    assert "(city); must not exceed 0.5" in caught.saw
+    assert "(city); must not exceed 0.5 by more than 0.0" in caught.saw
     assert "mean ROC AUC 0.5" in caught.saw or "mean ROC AUC 0.4" in caught.saw
 
 

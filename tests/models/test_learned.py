@@ -13,16 +13,8 @@ import pytest
 from tests.models.tables import data, plan, toy
 from whyrank.errors import DataError, UsageError
 from whyrank.features.matrix import Snapshot
-from whyrank.models.candidates import (
-    BLEND,
-    CANDIDATES,
-    MEMBERS,
-    RankAverage,
-    Trainer,
-    TrainingData,
-    available,
-    check_names,
-)
+from whyrank.models.candidates import RankAverage, Trainer, TrainingData
+from whyrank.models.catalogue import BLEND, CANDIDATES, MEMBERS, available, check_names
 from whyrank.models.classifier import DEFAULTS
 from whyrank.models.encoding import fit_encoding
 from whyrank.models.explain import agreement, explain_rows, nudged

@@ -1,0 +1,67 @@
+"""The catalogue of learned candidates: their names, without any library that fits them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..spec.references import suggest
+from ..spec.training import TrainingSpec
+
+if TYPE_CHECKING:
+    from .classifier import Imbalance
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to learn a ranking: a kind of model, and what is done about rare positives."""
+
+    kind: str
+    imbalance: Imbalance
+    description: str
+
+
+CANDIDATES: Mapping[str, Candidate] = {
+    "recency": Candidate("recency", "none", "one feature, the floor: who was here last"),
+    "bg_nbd": Candidate("bg_nbd", "none", "purchases in closed form (Fader, Hardie & Lee 2005)"),
+    "logistic": Candidate("logistic", "none", "logistic regression on scaled logarithms"),
+    "logistic_weights": Candidate("logistic", "weights", "the same, classes weighing the same"),
+    "logistic_smote": Candidate("logistic", "smote", "the same, positives oversampled"),
+    "forest": Candidate("forest", "none", "random forest (scikit-learn)"),
+    "boosting": Candidate("boosting", "none", "histogram gradient boosting (scikit-learn)"),
+    "xgboost": Candidate("xgboost", "none", "XGBoost"),
+    "xgboost_weights": Candidate("xgboost", "weights", "the same, classes weighing the same"),
+    "xgboost_smote": Candidate("xgboost", "smote", "the same, positives oversampled"),
+    "lightgbm": Candidate("lightgbm", "none", "LightGBM"),
+    "blend": Candidate("blend", "none", "mean log-odds of logistic, XGBoost and LightGBM"),
+}
+RANK_AVERAGE, BLEND = "rank_average", "blend"
+MEMBERS = ("logistic", "xgboost", "lightgbm")  # of the rank average, the blend and the hurdle
+_ALWAYS = ("scorecard", RANK_AVERAGE)  # compared in every training, where there is something to
+
+
+def available(training: TrainingSpec) -> list[str]:
+    """Return the candidates that a spec has the features for."""
+    missing = set()
+    if training.recency is None:
+        missing.add("recency")
+    if training.purchases is None:
+        missing.add("bg_nbd")
+    return [name for name in CANDIDATES if name not in missing]
+
+
+def check_names(names: Sequence[str], known: Sequence[str]) -> None:
+    """Raise UsageError for a candidate that is not known, or that the spec cannot feed."""
+    for name in names:
+        if name in known:
+            continue
+        if name in CANDIDATES:
+            key = "recency" if name == "recency" else "purchases"
+            raise UsageError(
+                f"candidate {name!r} needs training.{key} in the spec: name the features there"
+            )
+        if name in _ALWAYS:
+            raise UsageError(f"candidate {name!r} is compared in every training: leave it out")
+        raise UsageError(f"candidate {name!r} is not known; {suggest(name, known)}")

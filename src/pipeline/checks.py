@@ -1,0 +1,69 @@
+"""What can be refused before any library that learns is imported, and anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import UsageError
+from ..models.catalogue import available, check_names
+from ..spec.durations import parse_days
+from ..spec.model import Spec
+
+N_BOOT = 1000
+LEVEL = 0.95
+
+
+def check_training(
+    spec: Spec,
+    *,
+    candidates: Sequence[str] | None,
+    horizon: str | None,
+    tune: int,
+    folds: int | None,
+    n_boot: int,
+    level: float,
+) -> None:
+    """Raise UsageError for arguments with which no training can be made, whatever the data are."""
+    if tune < 0 or (folds is not None and folds < 1):
+        raise UsageError(f"tune = {tune}, folds = {folds}: must be at least 0 and 1")
+    check_names(candidates or (), available(spec.training))
+    horizon_days(spec, horizon)
+    check_intervals(n_boot, level)
+
+
+def check_calibration(
+    spec: Spec, *, against: str, apply_to: Path | None, horizon: str | None
+) -> None:
+    """Raise UsageError for arguments with which nothing can be calibrated."""
+    if against not in {"outcome", "importance"}:
+        raise UsageError(f"against {against!r}: write outcome or importance")
+    if apply_to is not None and apply_to.exists():
+        raise UsageError(f"{apply_to} exists already: name a new file, none is ever replaced")
+    horizon_days(spec, horizon)
+
+
+def check_intervals(n_boot: int, level: float) -> None:
+    """Raise UsageError unless so many bootstrap replicates have two tails at a level.
+
+    >>> check_intervals(1000, 0.95)
+    """
+    if not 0 < level < 1:
+        raise UsageError(f"level = {level:g}: must lie between 0 and 1, such as 0.95")
+    least = round(2 / (1 - level))
+    if n_boot < least:
+        raise UsageError(
+            f"n-boot = {n_boot}: {level:.4g} intervals need at least {least:,} replicates, so that "
+            "one lies beyond either end; 1,000 and more are usual"
+        )
+
+
+def horizon_days(spec: Spec, horizon: str | None) -> int:
+    """Return the days of a horizon such as "60d"; of the spec's when None.
+
+    Raises UsageError when it is no whole number of days.
+    """
+    try:
+        return parse_days(horizon or spec.target.horizon)
+    except ValueError as error:
+        raise UsageError(f"--horizon: {error}") from None
