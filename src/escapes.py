@@ -73,6 +73,53 @@ def inert_sql(column: str) -> str:
     return column
 
 
+# What begins as a formula does and can call nothing: no brackets, quotes or references elsewhere.
+HARMLESS: Final = r"[-+@][A-Za-z0-9_.@+ -]*"
+KEY: Final = "user_key"
+
+
+def key_of(text: str) -> str:
+    """Return an id as it is, to join by, where no spreadsheet can run it; else an empty text.
+
+    -Nabc, +49123 and @ana are ids like others; what a spreadsheet makes of them does nothing.
+
+    >>> key_of("-Nabc"), key_of("u1"), key_of("=1+1"), key_of("+A(1)")
+    ('-Nabc', 'u1', '', '')
+    """
+    return text if inert(text) == text or re.fullmatch(HARMLESS, text) else ""
+
+
+def key_sql(column: str) -> str:
+    """Return DuckDB's SQL for the same of a column."""
+    return (
+        f"case when {inert_sql(column)} = {column} or regexp_full_match({column}, '{HARMLESS}') "
+        f"then {column} else '' end"
+    )
+
+
+class Ids:
+    """How the ids of a CSV file are written: inert, and as they are beside it where that differs.
+
+    >>> ids = Ids(["-Nabc", "u1"])
+    >>> ids.columns(("rank", "user_id")), ids.cells("-Nabc")
+    (['rank', 'user_id', 'user_key'], ["'-Nabc", '-Nabc'])
+    >>> Ids(["u1"]).columns(("user_id",)), Ids(["u1"]).cells("u1")
+    (['user_id'], ['u1'])
+    """
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self._differ = any(inert(text) != text for text in ids)
+
+    def columns(self, names: Iterable[str]) -> list[str]:
+        """Return the names with that of the key behind user_id, where it is needed."""
+        keyed = ["user_id", KEY] if self._differ else ["user_id"]
+        return [column for name in names for column in (keyed if name == "user_id" else [name])]
+
+    def cells(self, text: str) -> list[str]:
+        """Return an id's cells."""
+        return [inert(text), key_of(text)] if self._differ else [inert(text)]
+
+
 def plain_text(text: str) -> str:
     """Return a text that matplotlib draws as it stands, and not as mathematics between $ signs.
 

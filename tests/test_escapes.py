@@ -8,9 +8,11 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +23,18 @@ from hypothesis import strategies as st
 from tests import processes
 from tests.csv_rows import csv_rows
 from whyrank.database import connect_duckdb
-from whyrank.escapes import INERT, csv_writer, inert, inert_sql, shown, shown_lines
+from whyrank.escapes import (
+    INERT,
+    csv_writer,
+    inert,
+    inert_sql,
+    key_of,
+    key_sql,
+    shown,
+    shown_lines,
+)
+from whyrank.scoring.lists import refuse_foreign
+from whyrank.scoring.ranking import write_propensities
 from whyrank.terminal import Terminal
 
 NASTY = "\x1b[31mred\x1b[0m\r\n\x07\x00\x85\u2028\u202eevil\u2066\x7f"
@@ -56,7 +69,7 @@ def test_a_list_of_nasty_ids_is_a_line_a_user_and_the_file_has_them_as_they_are(
     ids = ["\x1b[31mred\x1b[0m", "two\nlines", "\u202eevil", "[/b]bold", "Zoë🛒", "-Nabc", "+49"]
     rows = "".join(f'"{name}",2026-03-01 10:00,signup\n' for name in ids)
     (tmp_path / "e.csv").write_text(f"user_id,event_time,event_name\n{rows}", encoding="utf-8")
-    for words in (("ingest", "e.csv", "-q"), ("build", "-q")):
+    for words in (("ingest", "e.csv", "-q"), ("build", "-q", "--out", "data/features.csv")):
         assert quickly(tmp_path, *words).returncode == 0
     score = ("score", "--top", "20")
     for done in (quickly(tmp_path, *score), whyrank(tmp_path, *score, encoding="ascii")):
@@ -67,6 +80,9 @@ def test_a_list_of_nasty_ids_is_a_line_a_user_and_the_file_has_them_as_they_are(
     assert told.stdout.startswith("\\x1b[31mred"), told.stderr
     found = {row["user_id"].removeprefix("'") for row in csv_rows(tmp_path / "data/top_users.csv")}
     assert found == set(ids)
+    for name in ("top_users.csv", "features.csv"):
+        keys = [row["user_key"] for row in csv_rows(tmp_path / "data" / name)]
+        assert set(keys) == set(ids)  # none of them could run
     # An id that looks like an option is explained after --, and the refusal says so.
     assert quickly(tmp_path, "explain", "--", "-Nabc").stdout.startswith("-Nabc: ")
     refused = quickly(tmp_path, "explain", "-Nabc")
@@ -94,6 +110,31 @@ def test_no_cell_is_live_for_any_reader_and_all_engines_agree(cells: list[str]) 
     for pattern, replacement in INERT:
         arrow = pc.replace_substring_regex(arrow, pattern, replacement)
     assert arrow.to_pylist() == said
+
+
+@given(st.lists(CELLS.filter(bool), min_size=1, max_size=6, unique=True))
+def test_ids_can_be_joined_by_where_no_spreadsheet_could_run_them(ids: list[str]) -> None:
+    """In every CSV file alike, whichever engine writes it."""
+    keys = [key_of(text) for text in ids]
+    for text, key in zip(ids, keys, strict=True):
+        assert key in {text, ""}
+        assert not LIVE.search(key) or not set(key) - set("-+@a1 .")
+        assert key == text or inert(text) != text
+    with connect_duckdb() as con:
+        con.register("ids", pa.table({"x": ids, "n": range(len(ids))}))
+        found = con.execute(f"select {key_sql('x')} from ids order by n").fetchall()
+    assert [row[0] for row in found] == keys
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "chances.csv"
+        write_propensities(
+            path, pa.chunked_array([ids]), np.arange(len(ids)),
+            probability=np.zeros(len(ids)), expected_spend=None,
+            codes=np.zeros(len(ids), dtype=np.int64), stamps={},
+        )  # fmt: skip
+        rows = csv_rows(path)
+        refuse_foreign([path])  # it is a list of ours
+    differ = any(inert(text) != text for text in ids)
+    assert [row.get("user_key") for row in rows] == (keys if differ else [None] * len(ids))
 
 
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=3), min_size=1, max_size=4))

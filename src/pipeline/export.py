@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from ..database import connect_duckdb, quote_path
-from ..escapes import inert_sql
+from ..escapes import KEY, inert_sql, key_sql
 from ..files import replacing
 from ..scoring.lists import refuse_foreign
 from ..spec.expressions import quote_name, quote_text
@@ -22,7 +22,8 @@ def export_features(
     """Write user_features.csv of a date (the latest when None); return how many users it holds.
 
     One row per user: user_id, as_of, the spec's features and in_population; cells that a
-    spreadsheet would run as a formula get an apostrophe before them.
+    spreadsheet would run as a formula get an apostrophe before them, and where ids do, user_key has
+    them to join by.
 
     Raises WarehouseError when the date is not built, or the spec's features changed since;
     UsageError when a file that is not whyrank's would be replaced.
@@ -43,12 +44,16 @@ def export_features(
             if row[1] == "VARCHAR"
         }
         names = ["user_id", "as_of", *(f.name for f in spec.features), "in_population"]
-        columns = ", ".join(
+        written = [
             f"{inert_sql(quote_name(name))} as {quote_name(name)}"
             if name in texts
             else quote_name(name)
             for name in names
-        )
+        ]
+        differ = f"select count(*) from {source} where {inert_sql('user_id')} <> user_id"
+        if (con.execute(differ).fetchone() or (0,))[0]:
+            written.insert(1, f"{key_sql('user_id')} as {KEY}")
+        columns = ", ".join(written)
         done = con.execute(
             f"copy (select {columns} from {source} order by user_id) "
             f"to {quote_text(str(temporary))} (format csv, header)"

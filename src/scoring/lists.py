@@ -13,6 +13,7 @@ from ..errors import UsageError
 # What the first line of a list begins with, and of what stands beside it.
 _BEGINNINGS = (
     b"rank,user_id,", b"user_id,probability,expected_spend,", b"user_id,as_of,",
+    b"user_id,user_key,",
 )  # fmt: skip
 _SCORES = ["rank", "user_id", "score", "label"]
 _PICTURE = (b"\x89PNG\r\n\x1a\n", b"Matplotlib")

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from ..escapes import INERT, csv_writer, inert
+from ..escapes import HARMLESS, INERT, KEY, Ids, csv_writer, inert
 from ..files import replacing
 from ..scorer import Floats, Influence, Integers, Reason
 from ..spec.scorecard import HUNDREDTHS, BandsSpec
@@ -131,10 +131,11 @@ def write_propensities(
     """Write every user's chance, expected spend, decile (1 the best tenth) and band as CSV.
 
     Best first by `order`; the other arrays are in the order of user_ids. Without expected spend
-    its column is empty. An id that a spreadsheet would run as a formula gets an apostrophe.
+    its column is empty. An id that a spreadsheet would run as a formula gets an apostrophe; then
+    user_key has ids as they are (`escapes.key_of`).
     """
     n = len(order)
-    ids = user_ids.take(pa.array(order))
+    ids = true_ids = user_ids.take(pa.array(order))
     for pattern, replacement in INERT:
         ids = pc.replace_substring_regex(ids, pattern, replacement)
     spend = pa.nulls(n, pa.float64())
@@ -143,6 +144,7 @@ def write_propensities(
     table = pa.table(
         {
             "user_id": ids,
+            **_keys(ids, true_ids),
             "probability": np.round(probability[order], 6),
             "expected_spend": spend,
             "decile": (np.arange(n) * 10 // max(n, 1) + 1).astype(np.int8),
@@ -156,6 +158,15 @@ def write_propensities(
         pacsv.write_csv(table, temporary, pacsv.WriteOptions(quoting_style="needed"))
 
 
+def _keys(ids: pa.ChunkedArray, true_ids: pa.ChunkedArray) -> dict[str, pa.ChunkedArray]:
+    """Return the column of ids to join by, where some are not written as they are."""
+    same = pc.equal(ids, true_ids)
+    if pc.all(same).as_py() in {True, None}:  # None: of nobody
+        return {}
+    plain = pc.or_(same, pc.match_substring_regex(true_ids, f"^{HARMLESS}$"))
+    return {KEY: pc.if_else(plain, true_ids, "")}
+
+
 def write_top_users(
     path: Path,
     users: Sequence[RankedUser],
@@ -166,16 +177,20 @@ def write_top_users(
 ) -> None:
     """Write the ranking contract's CSV: UTF-8, one row per user, formulas inert.
 
+    Where an id is not written as it is, the column user_key has ids to join by.
+
     stamps: as_of, run_id, scorer and spec_version, the same in every row. details: what is passed
     through, by user_id. Columns that only a learned model or an experiment fills are empty.
     """
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv_writer(file)
-        writer.writerow([*LEADING, *pass_through, "assignment"])
+        ids = Ids(user.user_id for user in users)
+        leading = ids.columns(LEADING)
+        writer.writerow([*leading, *pass_through, "assignment"])
         for user in users:
             row = {
                 "rank": str(user.rank),
-                "user_id": inert(user.user_id),
+                **dict(zip(("user_id", KEY), ids.cells(user.user_id), strict=False)),
                 "score": f"{user.score:.2f}",
                 "label": user.label,
                 "scorecard_score": f"{user.scorecard_score:.2f}",
@@ -187,7 +202,7 @@ def write_top_users(
             }
             passed = details.get(user.user_id, {})
             extra = [inert(passed.get(name) or "") for name in pass_through]
-            writer.writerow([*(row.get(name, "") for name in LEADING), *extra, ""])
+            writer.writerow([*(row.get(name, "") for name in leading), *extra, ""])
 
 
 def write_influences(path: Path, users: Sequence[RankedUser], *, stamps: Mapping[str, str]) -> None:
@@ -198,13 +213,14 @@ def write_influences(path: Path, users: Sequence[RankedUser], *, stamps: Mapping
     """
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv_writer(file)
-        writer.writerow([*_BY_FEATURE, *stamps])
+        ids = Ids(user.user_id for user in users)
+        writer.writerow([*ids.columns(_BY_FEATURE), *stamps])
         for user in users:
             for line in user.influences:
                 writer.writerow(
                     [
                         user.rank,
-                        inert(user.user_id),
+                        *ids.cells(user.user_id),
                         line.part,
                         inert(line.values),
                         "" if line.log_odds is None else f"{line.log_odds:.6f}",

@@ -77,7 +77,10 @@ def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> No
     out = tmp_path / "deep" / "top.csv"
     write_top_users(out, users, stamps=STAMPS, details=details, pass_through=["email", "owner"])
     rows = csv_rows(out)
-    assert list(rows[0]) == [*LEADING, "email", "owner", "assignment"]
+    assert list(rows[0]) == [
+        *LEADING[:2], "user_key", *LEADING[2:], "email", "owner", "assignment",
+    ]  # fmt: skip
+    assert [row["user_key"] for row in rows] == ["", "ünï"]  # what could run is in no cell
     assert rows[0]["user_id"] == "'=cmd|' /C calc'!A0"
     assert rows[0]["scorecard_reasons"] == '\'-1 said, "so", +61.5'
     assert rows[1]["email"] == "'@SUM(A1)"
@@ -97,6 +100,7 @@ def test_no_id_in_the_list_of_chances_starts_a_formula(tmp_path: Path) -> None:
     )  # fmt: skip
     rows = csv_rows(tmp_path / "chances.csv")
     assert [row["user_id"] for row in rows] == [inert(text) for text in ids]
+    assert [row["user_key"] for row in rows] == ["", "", "-2", "", "ana", "a=b"]
     assert {row["scorer"] for row in rows} == {"'=x"}
 
 
