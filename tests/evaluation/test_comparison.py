@@ -228,6 +228,53 @@ def test_tests_that_were_tuned_on_are_told_and_judge_nothing() -> None:
         compare(folds, **known, tuned_on=["before", "after"], rng=np.random.default_rng(0))  # type: ignore[arg-type]
 
 
+def test_the_choice_never_sees_the_last_test() -> None:
+    """Early is ahead by the mean of both tests before the last; late on the first and the last."""
+    signals = [(0.5, 0.7), (3.0, 0.2), (0.0, 4.0)]
+    folds = [
+        fold(seed, {"scorecard": 0.5, "early": early, "late": late}, name="abc"[seed])
+        for seed, (early, late) in enumerate(signals)
+    ]
+    known = {"reference": "scorecard", "eligible": ["early", "late"], "n_boot": 20}
+    found = compare(folds, **known, rng=np.random.default_rng(0))  # type: ignore[arg-type]
+    ahead = [
+        max(("early", "late"), key=lambda name: found.folds[test][name]["roc_auc"])
+        for test in "abc"
+    ]
+    assert ahead == ["late", "early", "late"]
+    assert found.difference("pooled", "roc_auc", "late", "early").value > 0
+    assert found.chosen == "early"
+    assert found.notes == ()
+    assert "early, the best on the tests before the last, against scorecard" in found.verdict()
+    # On one test there is nothing else to choose by, and the notes say so.
+    alone = compare(folds[2:], **known, rng=np.random.default_rng(0))  # type: ignore[arg-type]
+    assert alone.chosen == "late"
+    assert alone.notes == ("chosen on the only test: the choice flatters itself",)
+    assert "late, the best of them on this very test, against" in alone.verdict()
+
+
+def test_intervals_of_calibration_errors_lie_around_what_was_measured() -> None:
+    """Ten groups of true chances: resampling adds as much noise again as the error is made of.
+
+    Were replicates taken as they come, the mean of |N(z, 1)| over ten groups, they would lie above
+    the mean of |z| by a third of it, more than one of their standard deviations (0.25), so that
+    less than a fifth of the interval would lie below the value. Around it, about half does.
+    """
+    below = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        chance = rng.beta(2, 6, 2000)
+        labels = rng.random(2000) < chance
+        one = FoldScores(
+            "t", np.arange(2000), labels, {"scorecard": chance}, {"scorecard": chance},
+            {"scorecard": None},
+        )  # fmt: skip
+        found = compare([one], reference="scorecard", n_boot=200, rng=rng)
+        error = found.tested["scorecard"]["calibration_error"]
+        below.append((error.value - error.low) / (error.high - error.low))
+    assert np.mean(below) == pytest.approx(0.5, abs=0.1)
+
+
 def test_a_floor_has_a_family_of_its_own_as_wide_as_all_comparisons_with_it() -> None:
     signal = {"scorecard": 0.5, "floor": 0.4, **{f"s{i}": 0.6 for i in range(8)}}
     known = {"reference": "scorecard", "n_boot": 300}

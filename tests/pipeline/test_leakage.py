@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.features.worlds import tiny_spec
 from tests.pipeline.conftest import Fitted
 from whyrank.errors import UsageError
 from whyrank.evaluation.sentinels import steady_attributes, too_good
-from whyrank.events.synthetic.saas import generate_saas
 from whyrank.features.matrix import Snapshot
 from whyrank.models import candidates
 from whyrank.models.candidates import Trainer
@@ -142,46 +142,63 @@ def test_a_text_too_good_to_be_true_is_named(fitted: Fitted) -> None:
     assert f"{name} on {fitted.course.folds[-1].test}, has ROC AUC 1.000" in caught.saw
 
 
-def test_a_feature_from_after_as_of_is_caught_by_future_events(fitted: Fitted) -> None:
-    """The snapshot of a later date in the place of the test's."""
-    course = fitted.course
-    fold = course.folds[-1]
-    later = max(course.published.as_of_dates)
-    assert later > fold.test
+@dataclass(frozen=True)
+class Planted:
+    """What later rows may reach a snapshot by, and which features they then change, for whom."""
 
-    class Ahead:
-        def __getattr__(self, name: str) -> object:
-            return getattr(course.published, name)
-
-        def snapshot(self, day: object) -> Path:
-            return course.published.snapshot(later if day == fold.test else day)  # type: ignore[arg-type]
-
-    planted = replace(course, published=Ahead())  # type: ignore[arg-type]
-    found = leakage.future_invariance(fitted.spec, fitted.warehouse, planted, fold.test)
-    assert not found.passed
-    assert "days_since_last_activity changes for" in found.saw
+    old: str
+    new: str
+    changed: str
 
 
-@pytest.mark.parametrize("leaks", [False, True])
-def test_models_that_read_past_as_of_are_caught_by_future_events(
-    saas: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaks: bool
+PLANTED = {
+    "no": Planted("", "", ""),
+    "events": Planted("d.day < a.as_of", "d.day <= a.as_of", "views changes for 2 users"),
+    "links": Planted(
+        "k.known_from < a.as_of and k.known_until >= a.as_of",
+        "k.known_from <= a.as_of and k.known_until > a.as_of",
+        "views changes for 2 users",
+    ),
+}
+
+
+@pytest.mark.parametrize("leak", PLANTED)
+def test_events_and_links_from_as_of_on_are_caught_where_models_read_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leak: str
 ) -> None:
-    """Both builds are made by the same models: that one log ends at as_of is what tells."""
+    """The same models make both snapshots: that one log ends at as_of is what tells.
+
+    Events of as_of's own day are planted for two of four users, and a link of a fifth, who was
+    anonymous before, to a sixth.
+    """
+    planted = PLANTED[leak]
 
     def rendered(*arguments: Any, **named: Any) -> dict[str, str]:
         files = render_project(*arguments, **named)
-        late = {n: text.replace("d.day < a.as_of", "d.day <= a.as_of") for n, text in files.items()}
+        if leak == "no":
+            return files
+        late = {n: text.replace(planted.old, planted.new) for n, text in files.items()}
         assert late != files
-        return late if leaks else files
+        return late
 
     monkeypatch.setattr("whyrank.pipeline.build.render_project", rendered)
     monkeypatch.setattr("whyrank.pipeline.leakage.render_project", rendered)
-    as_of = date(2026, 3, 1)
-    made = generate_saas(tmp_path / "e.parquet", users=60, seed=5)
+    as_of, spec = date(2026, 3, 4), tiny_spec()
     store = open_warehouse(f"duckdb:///{tmp_path}/w.duckdb")
-    ingest(saas, store, events=made.events, users=made.users)
-    course: Any = SimpleNamespace(published=build(saas, store, as_of=[as_of]).published)
-    assert leakage.future_invariance(saas, store, course, as_of).passed is not leaks
+    rows = [f"{user},2026-03-02T10:00:00Z,view" for user in ("a", "b", "c", "d", "anon", "known")]
+    if leak != "links":
+        rows += [f"{user},2026-03-04T00:00:00Z,view" for user in ("a", "b")]
+    (tmp_path / "e.csv").write_text("\n".join(["user_id,event_time,event_name", *rows]))
+    ingest(spec, store, events=tmp_path / "e.csv")
+    if leak != "events":
+        (tmp_path / "l.csv").write_text(
+            "anonymous_id,user_id,linked_at\nanon,known,2026-03-04T00:00:00Z\n"
+        )
+        ingest(spec, store, aliases=tmp_path / "l.csv")
+    course: Any = SimpleNamespace(published=build(spec, store, as_of=[as_of]).published)
+    found = leakage.future_invariance(spec, store, course, as_of)
+    assert found.passed is (leak == "no"), str(found)
+    assert planted.changed in found.saw
 
 
 def test_a_static_attribute_that_changes_is_counted_and_fails_its_sentinel(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.features.worlds import tiny_spec
 from whyrank.errors import DataError
+from whyrank.events.contract import EVENT_COLUMNS
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
 from whyrank.warehouse import identity
@@ -338,6 +339,60 @@ def test_links_that_make_no_sense_are_refused(
     assert result.quarantined == reasons
     again = load(con, SPEC, "rows", kind="aliases", now=NOW)
     assert again.accepted == 0
+
+
+@pytest.mark.parametrize("later", [("u", "v"), ("b", "a")])
+def test_a_link_that_makes_a_chain_with_one_of_an_earlier_load_is_refused(
+    con: duckdb.DuckDBPyConnection, later: tuple[str, str]
+) -> None:
+    """a is u's: u has no user of its own, and a is nobody's user."""
+
+    def link(*rows: tuple[str, str]) -> LoadResult:
+        data = pd.DataFrame(rows, columns=["anonymous_id", "user_id"]).assign(linked_at=GOOD)
+        con.register("rows", data)
+        return load(con, SPEC, "rows", kind="aliases", now=NOW)
+
+    assert link(("a", "u")).accepted == 1
+    result = link(later)
+    assert (result.accepted, result.quarantined) == (0, 1)
+    (reason,) = result.reasons
+    assert reason.startswith("links to or from an id that is itself linked")
+    assert link(("c", "u")).accepted == 1
+    found = con.execute("select anonymous_id, user_id from tiny_landing.aliases order by all")
+    assert found.fetchall() == [("a", "u"), ("c", "u")]
+
+
+CONTENT = {
+    "user_id": "v",
+    "event_time": "2026-03-01T10:00:00.000001Z",
+    "event_name": "click",
+    "value": "2",
+    "session_id": "s2",
+    "experiment_id": "e2",
+    "variant": "treated",
+    "platform": "ios",
+    "device": "phone",
+    "geo": "FR",
+    "properties": '{"color": "red"}',
+}
+
+
+def test_rows_without_an_id_that_differ_in_one_column_are_different_events(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    """Loaded one by one, after the row that they differ from, which comes again as a duplicate."""
+    assert set(CONTENT) == {*EVENT_COLUMNS} - {"event_id"}
+    first = {
+        "user_id": "u", "event_time": GOOD, "event_name": "view", "value": "1",
+        "session_id": "s1", "experiment_id": "e1", "variant": "control", "platform": "web",
+        "device": "desk", "geo": "DE", "properties": '{"color": "blue"}',
+    }  # fmt: skip
+    rows = [first, *(first | {column: other} for column, other in CONTENT.items())]
+    con.register("rows", pd.DataFrame([first]))
+    assert load(con, SPEC, "rows", now=NOW).accepted == 1
+    con.register("rows", pd.DataFrame(rows))
+    result = load(con, SPEC, "rows", now=NOW)
+    assert (result.accepted, result.duplicates) == (len(CONTENT), 1)
 
 
 def test_parquet_rows_name_their_row_and_keep_their_cells(
