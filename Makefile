@@ -15,11 +15,18 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo olist test test-engines test-spark test-slow test-faults lint bench clean
+.PHONY: help demo olist test test-engines test-spark test-slow test-faults test-mutations lint bench \
+	clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+# Two makes at once in a fresh checkout: one makes the environment, the other waits and finds it made.
+# The lock is the system's own, on this file, and ends with whoever holds it.
+LOCK := import fcntl, subprocess, sys; lock = open(sys.argv[1]); fcntl.flock(lock, fcntl.LOCK_EX); \
+	sys.exit(subprocess.call(sys.argv[2:], pass_fds=[lock.fileno()]))
+
+ifndef ENVIRONMENT_IS_LOCKED
 $(STAMP): requirements.lock pyproject.toml setup.py
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer was found: install the system" \
 		"package python3 (Debian: python3.11), or give PYTHON=/path/to/python3" >&2; exit 1; }
@@ -30,6 +37,10 @@ $(STAMP): requirements.lock pyproject.toml setup.py
 		"virtual environments: install the system package" \
 		"$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" \
 		"(or python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -c '$(LOCK)' $(firstword $(MAKEFILE_LIST)) \
+		$(MAKE) --no-print-directory ENVIRONMENT_IS_LOCKED=1 $@
+else
+$(STAMP): requirements.lock pyproject.toml setup.py
 	@rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 # uv installs in a third of the time; where it cannot (a mirror that only pip knows), pip does.
@@ -37,6 +48,7 @@ $(STAMP): requirements.lock pyproject.toml setup.py
 		&& $(UV) -r requirements.lock || $(PIP) install --quiet -r requirements.lock
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+endif
 
 demo: $(STAMP)  ## generate events, build, score; writes data/*.csv and prints the top of the list
 	$(BIN)/whyrank demo
@@ -67,6 +79,10 @@ test-slow: $(STAMP)  ## the longer simulations and kills, before a release
 test-faults: $(SPARK)  ## plants faults one by one, and demands that the tests catch them
 	@echo "each fault takes from a second to minutes; --only KIND plants some (python -m tests.planted_faults)"
 	$(BIN)/python -m tests.planted_faults
+
+test-mutations: $(STAMP)  ## small changes of the decision code, a sample of them: 95% have to be caught
+	@echo "a sample of 80 mutants, up to a minute each; --sample N --seed N (python -m tests.mutations)"
+	$(BIN)/python -m tests.mutations
 
 lint: $(STAMP)  ## ruff, mypy, import layers, no package host named
 	$(BIN)/ruff check .

@@ -101,5 +101,15 @@ def experiment_of(store: Store, ml: Any, spec: str) -> str:
 
 def find(ml: Any, experiment: str, query: str) -> str | None:
     """Return the id of the latest run that a query finds in an experiment."""
-    runs = ml.MlflowClient().search_runs([experiment], query, max_results=1)
-    return str(runs[0].info.run_id) if runs else None
+    return next(find_all(ml, experiment, query), None)
+
+
+def find_all(ml: Any, experiment: str, query: str) -> Iterator[str]:
+    """Yield the ids of the runs that a query finds in an experiment, the latest first."""
+    token = None
+    while True:
+        page = ml.MlflowClient().search_runs([experiment], query, max_results=50, page_token=token)
+        yield from (str(run.info.run_id) for run in page)
+        token = page.token
+        if not token:
+            return

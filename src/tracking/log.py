@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..serving import MODEL_CODE, Served
-from .client import SHARED, VIEW, experiment_of, find, using
+from .client import SHARED, VIEW, experiment_of, find_all, using
 from .records import RunRecord, ScorerRecord
-from .registry import registered
+from .registry import is_whole, registered
 from .stores import Store, TrackingError, local_store
 
 _TOP_METRICS = 8
@@ -52,8 +52,10 @@ def log_run(
 def _log_run(store: Store, record: RunRecord, say: Callable[[str], None]) -> str:
     with using(store) as ml:
         experiment = experiment_of(store, ml, record.spec)
-        if found := find(ml, experiment, f"tags.key = '{record.key}' and status = 'FINISHED'"):
-            return found
+        query = f"tags.key = '{record.key}' and status = 'FINISHED'"
+        for found in find_all(ml, experiment, query):
+            if is_whole(ml, found):
+                return found
         with ml.start_run(experiment_id=experiment, run_name=record.title) as parent:
             ml.set_tags({**record.tags, **_source(record), "kind": "training", "spec": record.spec})
             ml.log_params(dict(record.params))

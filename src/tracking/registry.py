@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .client import ABSENT, SHARED, VIEW, experiment_of, find, using
+from .client import ABSENT, SHARED, VIEW, experiment_of, find_all, using
 from .stores import Store, TrackingError
 
 if TYPE_CHECKING:
@@ -14,30 +15,55 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 COMPARISON = "comparison.json"
+# The key is written last of all: a run without one was cut off.
+_TRAININGS = "tags.kind = 'training' and tags.key != '' and status = 'FINISHED'"
 
 
 def read_comparison(store: Store, spec: str, run: str | None = None) -> tuple[str, dict[str, Any]]:
     """Return a training's run id and its comparison; the latest one's when `run` is None.
+
+    A run counts when it is whole: its key is written last, and its comparison can be read. One that
+    a full disk or a kill cut off is passed over.
 
     Raises TrackingError when there is none, and, in other words, when the store does not answer.
     """
     if not store.exists:
         raise TrackingError(f"nothing is trained for spec {spec!r} yet: run `whyrank train`")
     with using(store) as ml:
-        chosen = run
-        if chosen is None:
-            experiment = experiment_of(store, ml, spec)
-            chosen = find(ml, experiment, "tags.kind = 'training' and status = 'FINISHED'")
-        if chosen is None:
-            raise TrackingError(f"nothing is trained for spec {spec!r} yet: run `whyrank train`")
-        if COMPARISON not in _files(ml, chosen):
-            raise TrackingError(
-                f"run {chosen!r} holds no comparison: name the id of a training's parent run, or "
-                "leave --run out for the latest"
-            )
-        path = ml.artifacts.download_artifacts(run_id=chosen, artifact_path=COMPARISON)
+        if run is not None:
+            return run, _comparison(ml, run)
+        for found in find_all(ml, experiment_of(store, ml, spec), _TRAININGS):
+            with suppress(IncompleteRunError):
+                return found, _comparison(ml, found)
+    raise TrackingError(f"nothing is trained for spec {spec!r} yet: run `whyrank train`")
+
+
+class IncompleteRunError(TrackingError):
+    """A run without the comparison that a training writes."""
+
+
+def is_whole(ml: Any, run: str) -> bool:
+    """Return whether a training's comparison can be read: a full disk may have cut it off."""
+    try:
+        _comparison(ml, run)
+    except IncompleteRunError:
+        return False
+    return True
+
+
+def _comparison(ml: Any, run: str) -> dict[str, Any]:
+    """Return a run's comparison; raises IncompleteRunError when it has none that can be read."""
+    advice = "name the id of a training's parent run, or leave --run out for the latest"
+    if COMPARISON not in _files(ml, run):
+        raise IncompleteRunError(f"run {run!r} holds no comparison: {advice}")
+    path = ml.artifacts.download_artifacts(run_id=run, artifact_path=COMPARISON)
+    try:
         raw: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-        return chosen, raw
+    except (ValueError, RecursionError):
+        raise IncompleteRunError(
+            f"run {run!r}: its comparison is damaged ({COMPARISON} is no JSON): {advice}"
+        ) from None
+    return raw
 
 
 def _files(ml: Any, run: str) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,26 @@ from scipy.stats import spearmanr
 
 from tests.csv_rows import csv_rows
 from tests.pipeline.shops import Shop
-from whyrank.errors import UsageError
+from whyrank.errors import DataError, UsageError
 from whyrank.features.matrix import Snapshot
+from whyrank.models.learned import LearnedScorer
+from whyrank.models.spend import SpendScorer
+from whyrank.pipeline.compare import compare_run
 from whyrank.pipeline.plots import draw_user
 from whyrank.pipeline.score import explain, score
-from whyrank.pipeline.scorers import choose_scorer
+from whyrank.pipeline.scorers import MODEL_PLOTS, choose_scorer
 from whyrank.pipeline.show import explanation_lines, ranking_lines
 from whyrank.scoring.scorecard import Scorecard
-from whyrank.serving import SavedScorecard
+from whyrank.serving import SavedScorecard, load_scorer
 from whyrank.spec.model import Spec
-from whyrank.tracking import UnreachableError, fetch_scorer, promote
+from whyrank.tracking import (
+    TrackingError,
+    UnreachableError,
+    fetch_scorer,
+    promote,
+    registered,
+)
+from whyrank.tracking.client import using
 from whyrank.warehouse.published import read_published
 
 pytestmark = pytest.mark.xdist_group("train")
@@ -133,6 +144,49 @@ def test_agreement_is_of_points_beyond_the_usual_and_log_odds(
         assert f"rank agreement of the two: {told[user.user_id]}" in explanation_lines(one)
 
 
+@pytest.fixture
+def later_versions(shop: Shop) -> Iterator[dict[str, list[int]]]:
+    """Versions of another training, registered after the shop's: as many as make ten and more."""
+    with using(shop.store) as ml:
+        client = ml.MlflowClient()
+        name = registered("shop")
+        mine = {
+            v.tags["scorer"]: v for v in client.search_model_versions(f"name = '{name}'")
+            if v.tags["training"] == shop.training.run
+        }  # fmt: skip
+        made: dict[str, list[int]] = {}
+        latest = 0
+        while latest < 11:
+            for scorer in ("logistic", "xgboost"):
+                copied = client.create_model_version(
+                    name, mine[scorer].source, tags={"scorer": scorer, "training": "another"}
+                )
+                latest = int(copied.version)
+                made.setdefault(scorer, []).append(latest)
+        yield made
+        for version in (version for versions in made.values() for version in versions):
+            client.delete_model_version(name, str(version))
+
+
+def test_a_scorer_by_its_name_is_the_latest_and_a_champion_is_of_its_own_training(
+    shop: Shop, later_versions: dict[str, list[int]]
+) -> None:
+    for name, versions in later_versions.items():
+        assert len(versions) > 1
+        assert max(versions) > 9  # as texts, "9" would come after "10"
+        chosen = choose_scorer(shop.spec, name, shop.store)
+        assert (chosen.name, chosen.version) == (name, max(versions))
+        moved = compare_run(shop.spec, shop.store, run=shop.training.run, promote_scorer=name)
+        assert moved.promoted is not None
+        own = moved.promoted[1]
+        assert 0 < own < min(min(later) for later in later_versions.values())
+        champion = choose_scorer(shop.spec, "champion", shop.store)
+        assert (champion.name, champion.version) == (name, own)
+    with pytest.raises(TrackingError, match="run 'another' registered no scorer 'recency'"):
+        promote(shop.store, "shop", "another", "recency")
+    promote(shop.store, "shop", shop.training.run, "scorecard")
+
+
 def test_bare_points_need_no_training_and_bring_none(shop: Shop, tmp_path: Path) -> None:
     out = tmp_path / "vip.csv"
     made = score(shop.spec, shop.warehouse, store=shop.store, scorer="scorecard", out=out)
@@ -236,3 +290,38 @@ def test_a_scorecard_kept_with_an_unreadable_spec_is_refused(
     )
     with pytest.raises(UsageError, match="this version of whyrank cannot read"):
         choose_scorer(shop.spec, "champion", shop.store)
+
+
+DAMAGES = {
+    "empty": lambda _: b"",
+    "cut off": lambda body: body[: len(body) // 2],
+    "other bytes": lambda body: bytes(255 - byte for byte in body),
+    "deep": lambda _: b"[" * 50_000 + b"]" * 50_000,
+    "other JSON": lambda _: b"{}",
+}
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_file_of_a_scorer_is_said_in_one_line(
+    shop: Shop, tmp_path: Path, how: str
+) -> None:
+    """Every file of every kind of scorer, damaged alone."""
+    saved = shop.training.folder / "result" / "registered"
+    files = [path for path in sorted(saved.rglob("*")) if path.is_file()]
+    assert {path.suffix for path in files} >= {".json", ".npy", ".ubj", ".txt"}
+    for path in files:
+        scorer, *inside = path.relative_to(saved).parts
+        if inside[0] == MODEL_PLOTS:
+            continue
+        copy = tmp_path / str(files.index(path))
+        shutil.copytree(saved / scorer, copy)
+        broken = copy.joinpath(*inside)
+        broken.write_bytes(DAMAGES[how](path.read_bytes()))
+        load = SpendScorer.load if inside[0] == "spend" else load_scorer
+        if inside[0] == "beside":
+            load = LearnedScorer.load
+        where = copy / inside[0] if inside[0] in {"spend", "beside"} else copy
+        with pytest.raises(DataError) as caught:
+            load(where)
+        assert "\n" not in str(caught.value), path
+        assert str(copy) in str(caught.value)

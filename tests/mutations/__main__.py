@@ -1,0 +1,144 @@
+"""Plant a sample of mutants and run the tests; see the package's docstring."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tests import mutations
+from tests.planted_faults.__main__ import (
+    FAILED,
+    PASSED,
+    ROOT,
+    CannotTellError,
+    check_import,
+    check_sound,
+    copied,
+    end_left,
+    planted,
+    run_tests,
+    say,
+    told,
+    verdict,
+)
+from tests.planted_faults.faults import Fault
+
+from .mutants import mutants
+
+SAMPLE: Final = 80
+LEAST: Final = 0.95  # of the sample that has to be caught
+PATIENCE: Final = 600.0  # seconds; tests that do not end by then have noticed
+_CHOICE: Final = ("tests/pipeline/test_compare.py", "tests/pipeline/test_champion.py")
+_COMPARING: Final = ("tests/evaluation/test_comparison.py", "tests/evaluation/test_replicates.py")
+# The decision code, and the tests that are to notice a change of it, the quickest first.
+CODE: Final[dict[str, tuple[str, ...]]] = {
+    "src/evaluation/acting.py": ("tests/evaluation/test_acting.py", *_COMPARING),
+    "src/evaluation/chances.py": _COMPARING,
+    "src/evaluation/comparison.py": _COMPARING,
+    "src/evaluation/differences.py": (*_COMPARING, "tests/evaluation/test_acting.py"),
+    "src/evaluation/folds.py": ("tests/evaluation/test_folds.py",),
+    "src/evaluation/measured.py": (*_COMPARING, "tests/evaluation/test_acting.py"),
+    "src/evaluation/ranking.py": ("tests/evaluation/test_ranking.py", *_COMPARING),
+    "src/evaluation/replicates.py": _COMPARING,
+    "src/evaluation/sentinels.py": ("tests/evaluation/test_sentinels.py",),
+    "src/evaluation/spend.py": ("tests/evaluation/test_spend.py",),
+    "src/pipeline/compare.py": _CHOICE,
+    "src/pipeline/leakage.py": ("tests/pipeline/test_leakage.py",),
+    "src/pipeline/scorers.py": _CHOICE,
+    "src/scoring/calibration.py": (
+        "tests/scoring/test_term_fit.py", "tests/scoring/test_calibration.py",
+        "tests/pipeline/test_calibrate.py",
+    ),
+    "src/scoring/scorecard.py": ("tests/scoring/test_scorecard.py",),
+    "src/scoring/term_fit.py": (
+        "tests/scoring/test_term_fit.py", "tests/scoring/test_calibration.py",
+    ),
+    "src/stats/bootstrap.py": ("tests/evaluation/test_ranking.py", *_COMPARING),
+    "src/tracking/registry.py": _CHOICE,
+}  # fmt: skip
+
+
+def sampled(tree: Path, only: Sequence[str], size: int, seed: int) -> tuple[list[Fault], int]:
+    """Return a sample of the mutants of the decision code, by file, and how many there are."""
+    paths = [path for path in CODE if not only or path.startswith(tuple(only))]
+    if not paths:
+        raise CannotTellError(f"no decision code in {' '.join(only)}; there is {', '.join(CODE)}")
+    every = []
+    for path in paths:
+        text = (tree / path).read_text(encoding="utf-8")
+        # A module's doctests are tests of it as well.
+        every += [
+            Fault(f"{mutant.kind}, line {mutant.line}", path, text, mutant.text, "test",
+                  (*(name for name in CODE[path] if (tree / name).exists()), path))
+            for mutant in mutants(text)
+        ]  # fmt: skip
+    places = random.Random(seed).sample(range(len(every)), min(size, len(every)))  # noqa: S311
+    return [every[place] for place in sorted(places)], len(every)
+
+
+def check_mutant(copy: Path, mutant: Fault, *, verbose: bool) -> bool:
+    """Plant a mutant, run its tests, say what came of it; return whether it was caught."""
+    began = time.monotonic()
+    with planted(copy, mutant):
+        try:
+            code, said = run_tests(copy, mutant.target, mutant.tests, PATIENCE)
+        finally:
+            end_left(copy)
+    if verbose:
+        say(said)
+    # A module that cannot be imported any more, or tests that do not end, are noticed.
+    caught = code != PASSED
+    what = verdict(code, said) if code == FAILED else "caught" if caught else "SURVIVED"
+    say(f"{mutant.path} | {mutant.kind} | {told(mutant)} | {what} | "
+        f"{time.monotonic() - began:.0f} s")  # fmt: skip
+    return caught
+
+
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return what was asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.mutations",
+        description=mutations.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--sample", type=int, default=SAMPLE, metavar="N", help="how many")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--only", nargs="+", default=[], metavar="PATH", help="files or folders")
+    parser.add_argument("--list", action="store_true", help="list the sample, and plant nothing")
+    parser.add_argument("--unchecked", action="store_true", help="skip the run without a mutant")
+    parser.add_argument("--verbose", action="store_true", help="show all that pytest says")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Plant the mutants that were asked for; return the exit code."""
+    asked = parsed()
+    began = time.monotonic()
+    try:
+        sample, every = sampled(ROOT, asked.only, asked.sample, asked.seed)
+        say(f"{len(sample)} of {every} mutants, seed {asked.seed}")
+        if asked.list:
+            for mutant in sample:
+                say(f"{mutant.path} | {mutant.kind} | {told(mutant)}")
+            return 0
+        with copied(ROOT) as copy:
+            check_import(copy)
+            if not asked.unchecked:
+                check_sound(copy, sample, verbose=asked.verbose)
+            caught = sum(check_mutant(copy, mutant, verbose=asked.verbose) for mutant in sample)
+    except CannotTellError as error:
+        say(f"error: {error}")
+        return 2
+    minutes = (time.monotonic() - began) / 60
+    share = caught / len(sample)
+    say(f"{caught} of {len(sample)} mutants caught ({share:.1%}), {minutes:.0f} min")
+    return 0 if share >= LEAST else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
