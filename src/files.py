@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import WarehouseError
+from .errors import DataError, WarehouseError
 
 _NAME = 40  # characters, of up to four bytes each, that leave room for a suffix
 
@@ -78,6 +78,21 @@ def replacing_set(main: Path, others: Sequence[Path]) -> Iterator[Path]:
         raise WarehouseError(f"{main}: cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_file(path: Path) -> None:
+    """Raise DataError when there is something else than a file in a file's place.
+
+    What is not there is left to whoever opens it.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder: name one file in it")
+    if path.exists() and not path.is_file():
+        what = "pipe" if path.is_fifo() else "device or socket"
+        raise DataError(
+            f"{path}: is a {what}, and a file is read more than once: write what comes out of it "
+            "to a file, and name that"
+        )
 
 
 def _take_place(written: Path, place: Path) -> None:

@@ -16,6 +16,7 @@ from .features.matrix import Snapshot
 from .models.explain import explain_rows, model_reasons
 from .models.learned import Calibrator, LearnedScorer
 from .models.rank_average import SavedRankAverage
+from .models.storage import read_whole
 from .scorer import Floats, Integers, Reason
 from .scoring.ranking import LABELS, band_codes
 from .scoring.reasons import places, scorecard_reasons
@@ -50,9 +51,10 @@ class SavedScorecard:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read scorecard.json."""
-        raw = json.loads((folder / _SCORECARD_FILE).read_text(encoding="utf-8"))
-        return cls(Calibrator(**raw["calibrator"]))
+        """Read scorecard.json; raises DataError when it is damaged."""
+        with read_whole(folder):
+            raw = json.loads((folder / _SCORECARD_FILE).read_text(encoding="utf-8"))
+            return cls(Calibrator(**raw["calibrator"]))
 
 
 def load_scorer(folder: Path) -> LearnedScorer | SavedRankAverage | SavedScorecard:

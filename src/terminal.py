@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from .errors import WhyrankError
+from .errors import WhyrankError, system_failure
 from .escapes import shown, shown_lines
 from .scrub import scrub
 
@@ -243,6 +243,9 @@ def reporting(terminal: Terminal, *, debug: bool) -> Iterator[Terminal]:
     except Exception as error:
         if debug:
             raise
+        if (said := system_failure(error)) is not None:
+            terminal.error(said)
+            raise typer.Exit(1) from None
         first = (str(error).splitlines() or [""])[0]
         terminal.error(
             f"unexpected {type(error).__name__}: {first} (this is a bug in whyrank: run the "

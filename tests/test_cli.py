@@ -9,14 +9,20 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import typer
 from typer.main import get_command
 
 from tests import processes
 from whyrank.cli import app
-from whyrank.terminal import Terminal
+from whyrank.terminal import Terminal, reporting
 
 WHYRANK = [sys.executable, "-m", "whyrank.cli"]
 HEAVY = ("pandas", "dbt", "xgboost", "mlflow", "shap", "streamlit", "rich", "duckdb", "numpy")
@@ -112,6 +118,55 @@ def test_a_wrong_call_exits_2_and_a_wrong_state_1(tmp_path: Path) -> None:
     assert "Traceback" not in nothing.stderr
     shown = whyrank("score", "--debug", cwd=tmp_path)
     assert "Traceback" in shown.stderr
+
+
+def _wrapped(full: IO[bytes]) -> None:
+    try:
+        full.write(b"x" * 100_000)
+    except OSError as error:
+        raise RuntimeError("a library's own error") from error
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda full: full.write(b"x" * 100_000),
+        lambda full: np.save(full, np.zeros(300_000)),
+        lambda full: pq.write_table(pa.table({"a": np.arange(300_000)}), full),
+        _wrapped,
+    ],
+    ids=["bytes", "numpy", "parquet", "wrapped"],
+)
+def test_a_full_disk_is_said_whatever_library_finds_it(
+    write: Callable[[IO[bytes]], object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Linux's device that is always full. Opened here: given its path, libraries replace it."""
+    with (
+        Path("/dev/full").open("wb", buffering=0) as full,
+        pytest.raises(typer.Exit) as caught,
+        reporting(Terminal(), debug=False),
+    ):
+        write(full)
+    assert caught.value.exit_code == 1
+    said = capsys.readouterr().err
+    assert said == "error: the disk is full: free some space, then run this again\n"
+
+
+def test_what_the_machine_refuses_is_no_bug_and_what_we_do_wrong_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    for wrong, said in (
+        ((tmp_path / ("n" * 300)).touch, f"{tmp_path}/{'n' * 300}: File name too long"),
+        ((tmp_path / "file" / "a").touch, f"{tmp_path}/file/a: Not a directory"),
+        (tmp_path.read_text, f"{tmp_path}: Is a directory"),
+        (lambda: bytearray(1 << 62), "more memory was needed than there is: free some"),
+        (lambda: {}["key"], "unexpected KeyError: 'key' (this is a bug in whyrank"),
+        (Path("/nowhere").read_text, "unexpected FileNotFoundError: "),
+    ):
+        with pytest.raises(typer.Exit), reporting(Terminal(), debug=False):
+            wrong()  # type: ignore[no-untyped-call]
+        assert capsys.readouterr().err.startswith(f"error: {said}")
 
 
 def test_json_logs_are_json_lines(tmp_path: Path) -> None:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
+from ..errors import UsageError
+from ..terminal import Terminal
 from . import data, learning, ranking, start
+
+_NAMED = ("WHYRANK_SPEC", "WHYRANK_WAREHOUSE", "WHYRANK_TRACKING")  # environment variables
 
 app = typer.Typer(
     name="whyrank",
@@ -31,4 +39,22 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    words = sys.argv[1:]
+    if "--debug" not in words and not sys.warnoptions:
+        warnings.simplefilter("ignore")  # Python's, of libraries: nothing to act upon
+    _refuse_other_than_utf8(
+        [*words, *(os.environ.get(name, "") for name in _NAMED), str(Path.cwd())]
+    )
     app()
+
+
+def _refuse_other_than_utf8(words: Sequence[str]) -> None:
+    """Exit 2 for a name whose bytes are no UTF-8: databases, Parquet and URLs cannot hold it."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(word).decode("utf-8", "backslashreplace")
+            terminal = Terminal(json_logs="--json-logs" in words)
+            terminal.error(f"{shown}: is not UTF-8: rename the file or folder, then name it so")
+            sys.exit(UsageError.exit_code)

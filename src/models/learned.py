@@ -15,7 +15,7 @@ from ..errors import DataError
 from ..scorer import Contributions, FeatureTable, Floats, Scale
 from .encoding import Encoding
 from .fitted import Model
-from .storage import load_model, save_model
+from .storage import load_model, read_whole, save_model
 
 REFERENCE_SIZE = 10_000
 
@@ -178,20 +178,21 @@ class LearnedScorer:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote; raises DataError when it is not there or not readable."""
-        try:
-            raw = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
-            reference = np.load(folder / "reference.npy", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{folder}: holds no saved scorer: {error}") from None
-        about = About(**{**raw["about"], "snapshots": tuple(raw["about"]["snapshots"])})
-        return cls(
-            encoding=Encoding.from_dict(raw["encoding"]),
-            model=load_model(folder / "model"),
-            reference=reference,
-            about=about,
-            calibrator=Calibrator(**raw["calibrator"]),
-            bands=(float(raw["bands"][0]), float(raw["bands"][1])),
-        )
+        with read_whole(folder):
+            try:
+                raw = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
+                reference = np.load(folder / "reference.npy", allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise DataError(f"{folder}: holds no saved scorer: {error}") from None
+            about = About(**{**raw["about"], "snapshots": tuple(raw["about"]["snapshots"])})
+            return cls(
+                encoding=Encoding.from_dict(raw["encoding"]),
+                model=load_model(folder / "model"),
+                reference=reference,
+                about=about,
+                calibrator=Calibrator(**raw["calibrator"]),
+                bands=(float(raw["bands"][0]), float(raw["bands"][1])),
+            )
 
 
 def percentiles(reference: Floats, margin: Floats) -> Floats:

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import DataError
 from ..scorer import FeatureTable, Floats
 from .learned import About, Calibrator, LearnedScorer, percentiles
+from .storage import read_whole
 
 _FILE, _REFERENCE = "rank_average.json", "reference.npy"
 
@@ -78,15 +79,16 @@ class SavedRankAverage:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote; raises DataError when it is not there or not readable."""
-        try:
-            raw = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-            reference = np.load(folder / _REFERENCE, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{folder}: holds no saved rank average: {error}") from None
-        return cls(
-            name=raw["name"],
-            members=tuple(LearnedScorer.load(folder / "members" / n) for n in raw["members"]),
-            reference=reference,
-            calibrator=Calibrator(**raw["calibrator"]),
-            bands=(float(raw["bands"][0]), float(raw["bands"][1])),
-        )
+        with read_whole(folder):
+            try:
+                raw = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+                reference = np.load(folder / _REFERENCE, allow_pickle=False)
+            except (OSError, ValueError) as error:
+                raise DataError(f"{folder}: holds no saved rank average: {error}") from None
+            return cls(
+                name=raw["name"],
+                members=tuple(LearnedScorer.load(folder / "members" / n) for n in raw["members"]),
+                reference=reference,
+                calibrator=Calibrator(**raw["calibrator"]),
+                bands=(float(raw["bands"][0]), float(raw["bands"][1])),
+            )

@@ -22,6 +22,7 @@ from .encoding import Encoding
 from .fitted import XgboostModel
 from .learned import LearnedScorer
 from .purchases import expected_purchases, expected_value, histories_of
+from .storage import read_whole
 
 SPENDERS = ("tweedie", "hurdle", "bg_nbd")
 
@@ -100,19 +101,20 @@ class SpendScorer:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote; raises DataError when it is not there."""
-        try:
-            raw = json.loads((folder / "spend.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{folder}: holds no saved spend scorer: {error}") from None
-        rates, amounts = raw["purchases"]
-        worth = raw["worth"]
-        return cls(
-            name=raw["name"],
-            encoding=Encoding.from_dict(raw["encoding"]),
-            horizon=raw["horizon"],
-            factor=raw["factor"],
-            model=XgboostModel.load(folder / "model") if (folder / "model").exists() else None,
-            chances=tuple(LearnedScorer.load(folder / "chances" / n) for n in raw["chances"]),
-            worth=(worth[0], worth[1], worth[2]),
-            purchases=(tuple(rates), tuple(amounts)),
-        )
+        with read_whole(folder):
+            try:
+                raw = json.loads((folder / "spend.json").read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise DataError(f"{folder}: holds no saved spend scorer: {error}") from None
+            rates, amounts = raw["purchases"]
+            worth = raw["worth"]
+            return cls(
+                name=raw["name"],
+                encoding=Encoding.from_dict(raw["encoding"]),
+                horizon=raw["horizon"],
+                factor=raw["factor"],
+                model=XgboostModel.load(folder / "model") if (folder / "model").exists() else None,
+                chances=tuple(LearnedScorer.load(folder / "chances" / n) for n in raw["chances"]),
+                worth=(worth[0], worth[1], worth[2]),
+                purchases=(tuple(rates), tuple(amounts)),
+            )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError
+from ..errors import DataError, WhyrankError
 from .blend import BlendModel
 from .fitted import LightgbmModel, LinearModel, Model, SklearnModel, XgboostModel
 from .purchases import PurchaseModel
@@ -39,3 +41,21 @@ def load_model(folder: Path) -> Model:
         raise DataError(f"{folder}: kind {kind!r} is not one of {', '.join(KINDS)}")
     model: Model = KINDS[kind].load(folder)
     return model
+
+
+@contextmanager
+def read_whole(folder: Path) -> Iterator[None]:
+    """Turn whatever a damaged file of a saved scorer raises into a DataError of one line.
+
+    Each library has its own errors for that, and a file that is JSON all the same may lack a key.
+    """
+    try:
+        yield
+    except WhyrankError:
+        raise
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0]
+        raise DataError(
+            f"{folder}: a saved scorer is damaged ({type(error).__name__}: {first}): take it from "
+            "a backup, or remove it and run `whyrank train` again"
+        ) from error

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import pyarrow.parquet as pq
 
-from ..errors import WhyrankError
+from ..errors import BusyError, WhyrankError
 from ..models.fitted import lightgbm
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
@@ -136,6 +136,9 @@ def _warehouse(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:
     try:
         with warehouse.reading() as con:
             state = _State.read(con, spec)
+    except BusyError as error:
+        yield Finding("warning", str(error))
+        return
     except WhyrankError as error:
         yield Finding("broken", str(error))
         return

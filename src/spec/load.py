@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import SpecError
+from ..errors import DataError, SpecError
+from ..files import check_file
 from .model import Spec
 from .references import suggest
 
@@ -49,6 +50,8 @@ def parse_spec(text: str, where: str = "spec") -> Spec:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{where}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise SpecError(f"{where}: its arrays or tables are nested too deeply to be read") from None
     try:
         return Spec.model_validate(raw)
     except ValidationError as error:
@@ -77,7 +80,10 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
         return entry.read_text(encoding="utf-8"), f"built-in spec {name}"
     path = Path(name)
     try:
+        check_file(path)
         return path.read_text(encoding="utf-8"), name
+    except DataError as error:
+        raise SpecError(f"spec {error}") from None
     except OSError as error:
         raise SpecError(f"spec {name}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:

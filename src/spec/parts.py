@@ -49,6 +49,6 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class Part(BaseModel):
-    """Base of every part of a spec: frozen, and unknown keys are errors."""
+    """Base of every part of a spec: frozen; unknown keys and infinite numbers are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -80,6 +81,11 @@ def run_dbt(
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
+        if done.returncode < 0:
+            raise WarehouseError(
+                f"dbt {command} was ended by {_signal(-done.returncode)}: run this again (log: "
+                f"{log})"
+            ) from None
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise WarehouseError(f"dbt {command} stopped: {reason} (log: {log})") from None
     results = [_node(**node) for node in answer["nodes"]]
@@ -96,6 +102,19 @@ def run_dbt(
             f"dbt {command} failed: {advise(_reason(answer['error']))} (log: {log})"
         )
     return results
+
+
+def _signal(number: int) -> str:
+    """Return a signal's name, and what mostly sends it.
+
+    >>> _signal(9)
+    'SIGKILL, which a machine sends that runs out of memory'
+    >>> _signal(15)
+    'SIGTERM'
+    """
+    name = next((known.name for known in signal.Signals if known == number), f"signal {number}")
+    known_cause = ", which a machine sends that runs out of memory"
+    return name + (known_cause if number == signal.SIGKILL else "")
 
 
 def _node(*, started_at: str | None, **told: Any) -> NodeResult:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import duckdb
 
 from ..database import connect_duckdb
-from ..errors import WarehouseError, WhyrankError
+from ..errors import BusyError, WarehouseError, WhyrankError
 from .dialects import Engine
 from .engine import Lock, Warehouse, is_held
 
@@ -133,7 +133,7 @@ class DuckDBWarehouse(Warehouse):
             fcntl.flock(folder, how | fcntl.LOCK_NB)
         except OSError:
             os.close(folder)
-            raise WarehouseError(
+            raise BusyError(
                 f"warehouse {self.path}: another ingest or build is under way: wait for it to "
                 "end, then run this again"
             ) from None
@@ -212,7 +212,8 @@ def translated(what: str) -> Iterator[None]:
     except duckdb.InterruptException:
         raise KeyboardInterrupt from None
     except duckdb.Error as error:
-        raise WarehouseError(f"{what}: {_advice(str(error))}") from error
+        kind = BusyError if _is_locked(str(error)) else WarehouseError
+        raise kind(f"{what}: {_advice(str(error))}") from error
     except RuntimeError as error:
         # What DuckDB makes of a signal that arrives while it runs a query.
         if str(error) == "Query interrupted":
@@ -222,10 +223,14 @@ def translated(what: str) -> Iterator[None]:
         raise WarehouseError(f"{what}: {error.strerror or error}") from error
 
 
+def _is_locked(message: str) -> bool:
+    return any(words in message.lower() for words in ("could not set lock", "conflicting lock"))
+
+
 def _advice(message: str) -> str:
     line = " ".join(message.splitlines()[0].split())
     lower = message.lower()
-    if "could not set lock" in lower or "conflicting lock" in lower:
+    if _is_locked(message):
         holder = (
             f" ({message[message.find('PID') :].split(')', maxsplit=1)[0]})"
             if "PID" in message

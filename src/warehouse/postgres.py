@@ -17,7 +17,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from ..errors import UsageError, WarehouseError, WhyrankError
+from ..errors import BusyError, UsageError, WarehouseError, WhyrankError
 from .dialects import Engine
 from .engine import Cursor, Lock, Warehouse
 
@@ -128,7 +128,7 @@ class PostgresWarehouse(Warehouse):
         with self.translated(), self._connected() as con:
             got = con.execute("select pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
             if not got or not got[0]:
-                raise WarehouseError(
+                raise BusyError(
                     f"warehouse {self.name}: another ingest or build is under way: wait for it to "
                     "end, then run this again"
                 )

@@ -17,6 +17,7 @@ import duckdb
 from ..database import quote_path
 from ..errors import DataError
 from ..events.contract import Fields
+from ..files import check_file
 from ..spec.expressions import quote_name, quote_text
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def open_source(
     """
     if isinstance(source, str):
         yield _relation(con, source, f"relation {source}")
-    elif source.is_dir():
-        raise DataError(f"{source}: is a folder: name one file in it")
-    elif source.name.lower().endswith(PARQUET_SUFFIXES):
+        return
+    check_file(source)
+    if source.name.lower().endswith(PARQUET_SUFFIXES):
         yield _parquet(con, source)
     else:
         # Only here: Parquet is DuckDB's to read, and need not wait for what parses text.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,3 +116,23 @@ def test_dbt_documents_every_column(built: Built) -> None:
         described = manifest["nodes"][name]["columns"]
         assert set(node["columns"]) == set(described), name
         assert all(column["description"] for column in described.values()), name
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(9, "SIGKILL, which a machine sends that runs out of memory"), (15, "SIGTERM")],
+)
+def test_a_dbt_that_is_killed_is_said_by_its_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    """A process that kills itself in the place of dbt's, having said something before."""
+
+    def killed(*_: object) -> subprocess.CompletedProcess[str]:
+        script = f"echo 'a warning' >&2; kill -{number} $$"
+        return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+
+    monkeypatch.setattr("whyrank.warehouse.dbt_run._run", killed)
+    with pytest.raises(WarehouseError) as caught:
+        run_dbt(tmp_path, "run")
+    log = tmp_path / "logs" / "dbt.log"
+    assert str(caught.value) == f"dbt run was ended by {said}: run this again (log: {log})"

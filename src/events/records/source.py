@@ -18,6 +18,7 @@ from typing import IO, Literal, Self
 import pyarrow as pa
 
 from ...errors import DataError
+from ...files import check_file
 from .lines import Chunk, chunks
 from .parse import batch_of, schema_of
 
@@ -52,8 +53,7 @@ def open_records(
             f"{path}: cannot tell what it is by its name: use .csv, .tsv, .jsonl, .ndjson or .json "
             "(each also with .gz), or .parquet"
         )
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder: name one file in it")
+    check_file(path)
     # The csv module's own limit on fields is lower than ours on records.
     csv.field_size_limit(max(csv.field_size_limit(), max_record_bytes))
     try:
