@@ -11,7 +11,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    validate_data,
+)
 from threadpoolctl import threadpool_limits
 
 from ..errors import UsageError
@@ -28,6 +32,7 @@ from .fitted import (
 from .oversampling import ScaledLogs, oversampled
 
 Imbalance = Literal["none", "weights", "smote"]
+_INSIDE = "params__"
 KINDS = ("logistic", "forest", "boosting", "xgboost", "lightgbm")
 
 # Few positives and weak signals ask for shallow trees, strong shrinkage and much chance in what a
@@ -76,8 +81,9 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
     kind: logistic, forest, boosting (scikit-learn's), xgboost or lightgbm. imbalance: none;
     weights (each class weighs the same in all); smote (synthetic positives, inside this fit only,
     see `oversampling`). params: of the library, over DEFAULTS; params_ holds those that it was
-    given. monotone: for each column 1 (can only raise), -1 (can only lower) or 0; the linear model
-    and the forest ignore it. seed: of everything random.
+    given, and each may be set by its name, as `params__C` (scikit-learn's searches do so).
+    monotone: for each column 1 (can only raise), -1 (can only lower) or 0; the linear model and
+    the forest ignore it. seed: of everything random.
 
     Weighted and resampled fits have inflated chances: `learned` calibrates them to the true rate.
 
@@ -101,10 +107,47 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         self.monotone = monotone
         self.seed = seed
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803 - scikit-learn's names
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name; deep: those of the library as well, as params__NAME."""
+        found: dict[str, Any] = super().get_params(deep=False)
+        if deep:
+            inside = {**DEFAULTS.get(self.kind, {}), **(self.params or {})}
+            found |= {f"{_INSIDE}{name}": value for name, value in inside.items()}
+        return found
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; params__NAME sets one of the library's and leaves the others.
+
+        Raises ValueError for a name that is no parameter of this class.
+        """
+        inside = {n.removeprefix(_INSIDE): v for n, v in params.items() if n.startswith(_INSIDE)}
+        known = super().get_params(deep=False)
+        for name, value in params.items():
+            if name.startswith(_INSIDE):
+                continue
+            if name not in known:
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {type(self).__name__}; valid ones "
+                    f"are {', '.join(known)} and {_INSIDE}NAME"
+                )
+            setattr(self, name, value)
+        if inside:  # a mapping of its own: what was given may be shared
+            self.params = {**(self.params or {}), **inside}
+        return self
+
+    def fit(
+        self,
+        X: ArrayLike,  # noqa: N803 - scikit-learn's names
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Fit on a matrix (n, k), NaN allowed, and two classes.
 
-        Raises ValueError when y has one class only, as scikit-learn's contract asks for.
+        sample_weight: how much each row counts, (n,), none below 0; imbalance="weights" multiplies
+        them so that both classes weigh the same.
+
+        Raises ValueError when y has one class only, as scikit-learn's contract asks for, or rows
+        are weighted and resampled at once.
         """
         matrix, labels = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan")
         check_classification_targets(labels)
@@ -119,10 +162,22 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
                 f"{self.classes_[0]!r}"
             )
         matrix = np.clip(matrix, -HUGE, HUGE)
+        given = None
+        if sample_weight is not None:
+            given = _check_sample_weight(
+                sample_weight, matrix, dtype=np.float64, ensure_non_negative=True
+            )
+            if self.imbalance == "smote":
+                raise ValueError(
+                    "sample_weight cannot be given with imbalance='smote': synthetic rows have no "
+                    "weight; use imbalance='weights'"
+                )
+            if len(np.unique(codes[given > 0])) < 2:  # noqa: PLR2004
+                raise ValueError("sample_weight leaves rows of one class only")
         self.params_ = effective_params(
             self.kind, self.params, rows=len(codes), positives=int(codes.sum())
         )
-        self.model_: Model = self._fit_model(matrix, codes)
+        self.model_: Model = self._fit_model(matrix, codes, given)
         return self
 
     def decision_function(self, X: ArrayLike) -> Floats:  # noqa: N803
@@ -160,10 +215,10 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         )
         return matrix
 
-    def _fit_model(self, matrix: Matrix, codes: NDArray[np.intp]) -> Model:
-        weights = _balanced(codes) if self.imbalance == "weights" else None
+    def _fit_model(self, matrix: Matrix, codes: NDArray[np.intp], given: Floats | None) -> Model:
+        weights = _balanced(codes, given) if self.imbalance == "weights" else given
         if self.kind == "logistic":
-            return self._fit_linear(matrix, codes, weights)
+            return self._fit_linear(matrix, codes, weights, given)
         if self.kind == "boosting":  # a column of nulls only has no bins to cut it into
             matrix = np.where(np.isnan(matrix).all(axis=0), np.float32(0), matrix)
         trees = getattr(self, f"_{self.kind}")()
@@ -185,9 +240,13 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         return SklearnModel(trees)
 
     def _fit_linear(
-        self, matrix: Matrix, codes: NDArray[np.intp], weights: Floats | None
+        self,
+        matrix: Matrix,
+        codes: NDArray[np.intp],
+        weights: Floats | None,
+        given: Floats | None,
     ) -> LinearModel:
-        logs = ScaledLogs(matrix)
+        logs = ScaledLogs(matrix, given)
         columns = logs.columns(matrix)
         fitted = LogisticRegression(max_iter=1000, random_state=self.seed, **self.params_)
         if self.imbalance == "smote":
@@ -262,6 +321,9 @@ _SHARED = 50_000  # rows, below which a second thread does not pay
 HUGE = 1e30  # XGBoost sums squares in 32 bits
 
 
-def _balanced(codes: NDArray[np.intp]) -> Floats:
-    counts = np.bincount(codes, minlength=2)
-    return (len(codes) / (2.0 * counts))[codes]
+def _balanced(codes: NDArray[np.intp], given: Floats | None) -> Floats:
+    """Return weights of rows by which both classes weigh the same, over those that were given."""
+    each = np.ones(len(codes)) if given is None else given
+    totals = np.bincount(codes, weights=each, minlength=2)
+    found: Floats = each * (each.sum() / (2.0 * totals))[codes]
+    return found

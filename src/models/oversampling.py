@@ -26,20 +26,30 @@ class ScaledLogs:
 
     center, scale: of the logarithms, (k,). share: of nulls, (k,). A null counts as the mean, and
     its indicator is centred, so that an average user stands at zero everywhere. A column that is
-    constant, or null throughout, is zero throughout.
+    constant, or null throughout, is zero throughout. weights: of the rows, (n,): two count as a row
+    that is there twice.
     """
 
-    def __init__(self, matrix: Matrix) -> None:
+    def __init__(self, matrix: Matrix, weights: Floats | None = None) -> None:
+        if weights is not None:
+            matrix, weights = matrix[weights > 0], weights[weights > 0]
         logs = signed_log(matrix)
         unknown = np.isnan(logs)
         known = ~unknown.all(axis=0)
         self.center = np.zeros(logs.shape[1])
-        self.center[known] = np.nanmean(logs[:, known], axis=0)
         self.scale = np.ones(logs.shape[1])
-        self.scale[known] = np.nanstd(logs[:, known], axis=0)
+        if weights is None:
+            self.center[known] = np.nanmean(logs[:, known], axis=0)
+            self.scale[known] = np.nanstd(logs[:, known], axis=0)
+            self.share = unknown.mean(axis=0)
+        else:
+            counted = np.ma.masked_invalid(logs[:, known])
+            self.center[known] = np.ma.average(counted, axis=0, weights=weights)
+            away = (counted - self.center[known]) ** 2
+            self.scale[known] = np.sqrt(np.ma.average(away, axis=0, weights=weights))
+            self.share = np.average(unknown, axis=0, weights=weights)
         # Of a constant, sums leave a last bit that is no spread.
         self.scale[self.scale <= _ROUNDING * (1 + np.abs(self.center))] = 1.0
-        self.share = unknown.mean(axis=0)
         # Of a column that is never null, or always, the indicator would say nothing.
         self.told = np.flatnonzero((self.share > 0) & (self.share < 1))
 

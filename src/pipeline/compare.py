@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..evaluation.comparison import Comparison, from_dict
 from ..spec.model import Spec
 from ..tracking import Store, promote, read_champion, read_comparison
+from .results import Result, comparison_frame
 from .scorers import SCORECARD
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-@dataclass(frozen=True)
-class Compared:
+
+@dataclass(frozen=True, repr=False)
+class Compared(Result):
     """A training's comparison, read back.
 
     promoted: the champion and its version, if moved. before: those of the champion that was there.
@@ -27,6 +32,21 @@ class Compared:
     promoted: tuple[str, int] | None
     before: tuple[str, int] | None = None
     cautions: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """Return the verdict."""
+        moved = f"; champion: {self.promoted[0]} v{self.promoted[1]}" if self.promoted else ""
+        return f"run {self.run}: {self.comparison.verdict()}{moved}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return every estimate and difference; see `results.comparison_frame`."""
+        return comparison_frame(self.comparison)
+
+    def plot(self, path: Path, metric: str = "roc_auc") -> None:
+        """Write every scorer's metric, and how it differs from the reference's, as PNG."""
+        from ..reports.comparison_figure import comparison_figure
+
+        comparison_figure(path, self.comparison, metric)
 
 
 def compare_run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +22,14 @@ from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published
 from .build import Say, read_built
 from .checks import LEVEL, N_BOOT, check_intervals, horizon_days
+from .results import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Result):
     """A ranking measured against what came after it.
 
     sample: what is said of the users that it was measured on; empty where they are all users.
@@ -36,6 +41,22 @@ class Evaluation:
     population: str
     report: RankingReport
     sample: str = ""
+
+    def summary(self) -> str:
+        """Return when, on how many users, and how many converted."""
+        report = self.report
+        return (
+            f"as of {self.as_of}, {self.horizon_days} days: {report.n:,} users, "
+            f"{report.positives:,} positive"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a metric: metric, value, low, high."""
+        import pandas as pd
+
+        columns = ("name", "value", "low", "high")
+        rows = [[getattr(metric, name) for name in columns] for metric in self.report.metrics]
+        return pd.DataFrame(rows, columns=["metric", *columns[1:]])
 
 
 def evaluate(

@@ -12,13 +12,13 @@ from ..database import connect_duckdb
 from ..errors import DataError, UsageError
 from ..features.compiler import compile_features
 from ..features.matrix import Snapshot
-from ..scoring.ranking import LABELS, band_codes, order_by_score
+from ..scorer import Reason, Scale
+from ..scoring.ranking import LABELS
 from ..scoring.reasons import scorecard_reasons
 from ..scoring.scorecard import Scorecard
 from ..spec.expressions import quote_name
 from ..spec.load import load_spec
 from ..spec.model import Spec
-from ..spec.scorecard import HUNDREDTHS
 from ..warehouse.direct import run_models
 from ..warehouse.landing import LoadResult, create_landing, load
 from ..warehouse.project import (
@@ -28,10 +28,15 @@ from ..warehouse.project import (
     render_project,
 )
 from .build import default_as_of
+from .results import reason_records
+from .scorers import SCORECARD, Chosen, choose_scorer
+from .standing import stand
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from ..tracking import Store
 
 
 def rank_events(
@@ -42,15 +47,24 @@ def rank_events(
     aliases: pd.DataFrame | None = None,
     as_of: date | None = None,
     everyone: bool = False,
+    scorer: str = SCORECARD,
+    store: Store | None = None,
+    tracking: str | None = None,
 ) -> pd.DataFrame:
     """Rank the users of a frame of events: rank, user_id, score, label, reasons, one row a user.
 
     Columns are mapped as the spec's [source] says; times without a zone are read in its time_zone.
-    as_of: the day after the last event when None. reasons is a list of texts whose points add up
-    to the score. `attrs["refused"]` of the result tells how many rows were refused, by reason.
+    as_of: the day after the last event when None. scorer: scorecard, champion, a learned scorer's
+    name or models:/…, as `score` takes them; store: where learned ones are found, the one of
+    `tracking` (a tracking URI, or the default) when None. reasons is a list of texts whose points,
+    or log-odds of a learned scorer, end them; the scorecard's add up to the score. reason_records
+    is the same as data: part, text, amount, unit. A scorer that knows probabilities adds
+    probability. `attrs["refused"]` of the result tells how many rows were refused, by reason, and
+    `attrs["scorer"]` which scorer ranked.
 
     Raises DataError when the frame lacks a column that is needed, holds what cannot be read or has
-    no acceptable row; UsageError for what is no frame or no date.
+    no acceptable row; UsageError for what is no frame, no date or no scorer of this spec;
+    TrackingError when the store of a learned scorer cannot be used.
 
     >>> import pandas as pd
     >>> events = pd.DataFrame({
@@ -63,11 +77,12 @@ def rank_events(
     """
     chosen = load_spec(spec) if isinstance(spec, str) else spec
     day = None if as_of is None else [_day(as_of)]
+    ranker = choose_scorer(chosen, scorer, store, tracking=tracking)
     table, refused = features_of(events, chosen, users=users, aliases=aliases, as_of=day)
     if not everyone:
         table = table.filter(table.column("in_population"))
-    ranked = _ranked(Snapshot(table), chosen)
-    ranked.attrs["refused"] = refused
+    ranked = _ranked(Snapshot(table), chosen, ranker)
+    ranked.attrs |= {"refused": refused, "scorer": ranker.stamp}
     return ranked
 
 
@@ -187,21 +202,35 @@ def _as_text(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _ranked(snapshot: Snapshot, spec: Spec) -> pd.DataFrame:
+def _ranked(snapshot: Snapshot, spec: Spec, chosen: Chosen) -> pd.DataFrame:
     import pandas as pd
 
-    scorecard = Scorecard(spec.scorecard)
-    hundredths = scorecard.score_hundredths(snapshot)
-    order = order_by_score(hundredths)
-    ordered = snapshot.take(order)
-    reasons = scorecard_reasons(spec.scorecard, scorecard.contributions(ordered), ordered.rows())
-    codes = band_codes(hundredths[order], spec.bands)
-    return pd.DataFrame(
-        {
-            "rank": np.arange(1, len(order) + 1),
-            "user_id": ordered.user_ids.to_pylist(),
-            "score": hundredths[order] / HUNDREDTHS,
-            "label": [LABELS[code] for code in codes],
-            "reasons": [[str(reason) for reason in why] for why in reasons],
-        }
-    )
+    standing = stand(spec, snapshot, chosen)
+    order = standing.order()
+    why, unit = _reasons(snapshot.take(order), spec, chosen)
+    columns = {
+        "rank": np.arange(1, len(order) + 1),
+        "user_id": snapshot.take(order).user_ids.to_pylist(),
+        "score": standing.score[order],
+        "label": [LABELS[code] for code in standing.codes[order]],
+        "reasons": [[str(reason) for reason in reasons] for reasons in why],
+        "reason_records": [reason_records(reasons, unit) for reasons in why],
+    }
+    if standing.probability is not None:
+        columns["probability"] = standing.probability[order]
+    return pd.DataFrame(columns)
+
+
+def _reasons(snapshot: Snapshot, spec: Spec, chosen: Chosen) -> tuple[list[list[Reason]], Scale]:
+    """Return each user's reasons by the scorer that ranks, and their unit; none without a why."""
+    rows = snapshot.rows()
+    if chosen.learned is None:
+        given = Scorecard(spec.scorecard).contributions(snapshot)
+        return scorecard_reasons(spec.scorecard, given, rows), "points"
+    if chosen.explainer is None:
+        return [[] for _ in rows], "log-odds"
+    from ..models.explain import explain_rows, model_reasons
+
+    features = {feature.name: feature for feature in spec.features}
+    explained = explain_rows(chosen.explainer, snapshot, spec.training.groups)
+    return model_reasons(explained, rows, features), "log-odds"

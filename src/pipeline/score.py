@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -35,10 +36,14 @@ from ..warehouse.published import Published
 from ..warehouse.spark import SparkWarehouse
 from .build import Say, read_built
 from .links import Link, link_of
+from .results import Result, users_frame
 from .scorers import MODEL_PLOTS, choose_scorer
 from .spark_score import explain_on_spark, rank_on_spark
 from .specs import spec_version
 from .standing import Ranked, Standing, account, disagreements, read_features, stand
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TOP_USERS = "top_users"
 ALL_SCORES = "all_scores.parquet"
@@ -48,8 +53,8 @@ DISAGREEMENTS = "disagreements.csv"
 BESIDE_THE_LIST = (ALL_SCORES, PROPENSITIES, REASONS, DISAGREEMENTS, MODEL_PLOTS)
 
 
-@dataclass(frozen=True)
-class Ranking:
+@dataclass(frozen=True, repr=False)
+class Ranking(Result):
     """What score made: the exported users, and where everything was written.
 
     beside: the learned scorer whose reasons stand beside the points, empty without one. A file is
@@ -69,6 +74,17 @@ class Ranking:
     beside: str = ""
     both_accounts: tuple[Path, Path] | None = None
     plots: Path | None = None
+
+    def summary(self) -> str:
+        """Return how many are listed of how many, as of when and by which scorer."""
+        return (
+            f"{len(self.users):,} of {self.population:,} users as of {self.as_of}, by "
+            f"{self.scorer}: {self.top_users}"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row for each listed user; reasons are lists of part, text, amount and unit."""
+        return users_frame(self.users)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from .fit_key import run_key
 from .fold_fits import Here, Place, fit_folds
 from .leakage import watch
 from .log_training import log_training
+from .results import Result, comparison_frame
 from .scorers import SCORECARD
 from .show_comparison import resampling_lines
 from .spark_train import ON_CLUSTER, ON_SAMPLE, OnCluster, check_on_cluster
@@ -36,11 +37,14 @@ from .training_data import Course, set_course
 from .training_world import hinting_at_demo, make_training_world, refuse_empty
 from .tune import tuned_params
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FLOORS = ("bg_nbd", "recency")
 
 
-@dataclass(frozen=True)
-class Training:
+@dataclass(frozen=True, repr=False)
+class Training(Result):
     """What a training found, and where it is kept.
 
     run: the id of its parent run in the tracking store. store: the one that took it, the local one
@@ -53,6 +57,16 @@ class Training:
     course: Course
     comparison: Comparison
     sentinels: tuple[Sentinel, ...]
+
+    def summary(self) -> str:
+        """Return the verdict, and the sentinels that failed."""
+        failed = [sentinel.name for sentinel in self.sentinels if not sentinel.passed]
+        leaks = f"; FAILED sentinels: {', '.join(failed)}" if failed else ""
+        return f"run {self.run}: {self.comparison.verdict()}{leaks}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return every estimate and difference; see `results.comparison_frame`."""
+        return comparison_frame(self.comparison)
 
 
 def train(

@@ -27,7 +27,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _RAISES, _LOWERS = "#0072B2", "#D55E00"
 _MOST = 5
 _BARS = 11
-_GREY = "#999999"
+GREY = "#999999"
 
 
 def ranking_figure(
@@ -43,7 +43,7 @@ def ranking_figure(
 
     labels: bool (n,). margins, chances: by scorer, (n,) each, drawn in their order.
     """
-    figure, axes = _figure(2, 3, (15, 9))
+    figure, axes = new_figure(2, 3, (15, 9))
     shown = list(margins)[:_MOST]
     colours = dict(zip([n for n in shown if n != reference], _COLOURS, strict=False))
     colours[reference] = "black"
@@ -66,23 +66,23 @@ def ranking_figure(
         axes[3].plot(100 * share, 100 * recall, **style)
         axes[4].plot(100 * share[few:], (recall / share)[few:], **style)
     base = labels.mean()
-    axes[0].plot([0, 1], [0, 1], color=_GREY, linestyle=":")
-    axes[1].axhline(base, color=_GREY, linestyle=":")
+    axes[0].plot([0, 1], [0, 1], color=GREY, linestyle=":")
+    axes[1].axhline(base, color=GREY, linestyle=":")
     top = max(axes[2].get_xlim()[1], axes[2].get_ylim()[1])
-    axes[2].plot([0, top], [0, top], color=_GREY, linestyle=":")
-    axes[3].plot([0, 100], [0, 100], color=_GREY, linestyle=":")
-    axes[4].axhline(1, color=_GREY, linestyle=":")
-    _named(axes[0], "ROC", "share of the others ranked above", "share of converters")
-    _named(axes[1], "Precision and recall", "recall", "precision")
-    _named(axes[2], "Reliability (tenths of users)", "said, %", "came, %")
-    _named(axes[3], "Gain", "best ranked users, %", "converters among them, %")
-    _named(axes[4], "Lift", "best ranked users, %", "converters among them, times the average")
+    axes[2].plot([0, top], [0, top], color=GREY, linestyle=":")
+    axes[3].plot([0, 100], [0, 100], color=GREY, linestyle=":")
+    axes[4].axhline(1, color=GREY, linestyle=":")
+    named(axes[0], "ROC", "share of the others ranked above", "share of converters")
+    named(axes[1], "Precision and recall", "recall", "precision")
+    named(axes[2], "Reliability (tenths of users)", "said, %", "came, %")
+    named(axes[3], "Gain", "best ranked users, %", "converters among them, %")
+    named(axes[4], "Lift", "best ranked users, %", "converters among them, times the average")
     _by_factors(axes[4], (0.1, 1, 2, 5, 10, 20, 50, 100), (1, 2, 5, 10, 20, 50, 100))
     axes[5].axis("off")
     handles, names = axes[3].get_legend_handles_labels()
     axes[5].legend(handles, names, frameon=False, loc="center", fontsize=12)
     figure.suptitle(plain_text(title))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _by_factors(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
@@ -104,7 +104,7 @@ def importance_figure(
     path: Path, title: str, names: Sequence[str], bars: Mapping[str, Floats]
 ) -> None:
     """Write horizontal bars of shares by term or feature, a colour for each account, as PNG."""
-    figure, (axis,) = _figure(1, 1, (9, 0.45 * len(names) * max(1, len(bars) / 2) + 1.6))
+    figure, (axis,) = new_figure(1, 1, (9, 0.45 * len(names) * max(1, len(bars) / 2) + 1.6))
     height = 0.8 / len(bars)
     place = np.arange(len(names))
     for i, (name, shares) in enumerate(bars.items()):
@@ -115,8 +115,8 @@ def importance_figure(
     )
     axis.invert_yaxis()
     axis.legend(frameon=False, loc="lower right")
-    _named(axis, title, "share, %", "")
-    _save(figure, path)
+    named(axis, title, "share, %", "")
+    save_figure(figure, path)
 
 
 def weights_figure(
@@ -135,13 +135,13 @@ def weights_figure(
     (k, 3); infinite ends are drawn to the edge. shares: of what moves users apart, 0 to 1: of the
     scorecard before and after and of the model, (k, 3). level: of the intervals.
     """
-    figure, axes = _figure(1, 2, (14, 0.5 * len(names) + 2.4))
+    figure, axes = new_figure(1, 2, (14, 0.5 * len(names) + 2.4))
     place = np.arange(len(names))
     finite = np.concatenate([points.ravel(), effects[np.isfinite(effects).all(axis=1)].ravel()])
     low, high = min(0.0, float(finite.min())), max(0.0, float(finite.max()))
     edge = 0.06 * (high - low)
     inside = np.clip(effects, low - edge, high + edge)
-    axes[0].axvline(0, color=_GREY, linewidth=1)
+    axes[0].axvline(0, color=GREY, linewidth=1)
     axes[0].hlines(place, inside[:, 1], inside[:, 2], color=_COLOURS[4], linewidth=5, alpha=0.55)
     axes[0].plot(
         inside[:, 0], place, "|", color=_COLOURS[1], markersize=13, markeredgewidth=2.5,
@@ -153,13 +153,13 @@ def weights_figure(
         markerfacecolor="none", markeredgewidth=2, label="points proposed",
     )  # fmt: skip
     axes[0].set_xlim(low - edge, high + edge)
-    _named(axes[0], "What each whole term is worth", "points; below zero it lowers the score", "")
+    named(axes[0], "What each whole term is worth", "points; below zero it lowers the score", "")
     bars = ("scorecard now", "scorecard proposed", "XGBoost on the same terms")
     for i, (name, colour) in enumerate(zip(bars, ("black", *_COLOURS[:2]), strict=True)):
         axes[1].barh(
             place + 0.27 * (i - 1), 100 * shares[:, i], 0.25, label=plain_text(name), color=colour
         )
-    _named(axes[1], "What moves users apart", "share of mean |contribution|, %", "")
+    named(axes[1], "What moves users apart", "share of mean |contribution|, %", "")
     for axis in axes:
         axis.set_yticks(place, [plain_text(name.replace("_", " ")) for name in names])
         axis.set_ylim(len(names) - 0.4, -0.6)
@@ -168,7 +168,7 @@ def weights_figure(
             handles, said, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3
         )
     figure.suptitle(plain_text(title))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def shares_figure(
@@ -184,9 +184,9 @@ def shares_figure(
     points, moved: shares, (k,) each. agreements: users' rank correlations of both accounts, -1 to
     1, as a histogram beside it.
     """
-    figure, axes = _figure(1, 2, (14, 6.5))
+    figure, axes = new_figure(1, 2, (14, 6.5))
     top = 105 * max(float(points.max()), float(moved.max()), 0.01)
-    axes[0].plot([0, top], [0, top], color=_GREY, linestyle=":")
+    axes[0].plot([0, top], [0, top], color=GREY, linestyle=":")
     axes[0].scatter(100 * points, 100 * moved, color=_COLOURS[0], zorder=3)
     for name, x, y in zip(names, 100 * points, 100 * moved, strict=True):
         if max(x, y) >= top / 40:  # what hardly matters to either would only hide the others
@@ -197,16 +197,16 @@ def shares_figure(
                 textcoords="offset points",
                 fontsize=9,
             )
-    _named(axes[0], "What moves users apart", "share of |points|, %", "share of mean |SHAP|, %")
+    named(axes[0], "What moves users apart", "share of |points|, %", "share of mean |SHAP|, %")
     axes[1].hist(agreements, bins=np.linspace(-1, 1, 21).tolist(), color=_COLOURS[0])
-    _named(axes[1], "Rank agreement of both accounts", "of one user, -1 to 1", "users")
+    named(axes[1], "Rank agreement of both accounts", "of one user, -1 to 1", "users")
     figure.suptitle(plain_text(title))
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def deciles_figure(path: Path, title: str, deciles: Sequence[tuple[float, float]]) -> None:
     """Write mean expected beside mean actual spend by tenth of users, the highest first, as PNG."""
-    figure, (axis,) = _figure(1, 1, (9, 5))
+    figure, (axis,) = new_figure(1, 1, (9, 5))
     place = np.arange(1, len(deciles) + 1)
     for i, name in enumerate(("expected", "actual")):
         heights = [pair[i] for pair in deciles]
@@ -219,17 +219,17 @@ def deciles_figure(path: Path, title: str, deciles: Sequence[tuple[float, float]
         )
     axis.set_xticks(place)
     axis.legend(frameon=False)
-    _named(axis, title, "tenth of users, the highest expectations first", "mean spend of a user")
-    _save(figure, path)
+    named(axis, title, "tenth of users, the highest expectations first", "mean spend of a user")
+    save_figure(figure, path)
 
 
 def agreement_figure(path: Path, title: str, points: Floats, margin: Floats) -> None:
     """Write each user's points against the model's log-odds as PNG: dense places are darker."""
-    figure, (axis,) = _figure(1, 1, (7, 6))
+    figure, (axis,) = new_figure(1, 1, (7, 6))
     drawn = axis.hexbin(points, margin, gridsize=45, bins="log", cmap="Blues", mincnt=1)
     figure.colorbar(drawn, ax=axis, label="users")
-    _named(axis, title, "scorecard, points", "model, log-odds")
-    _save(figure, path)
+    named(axis, title, "scorecard, points", "model, log-odds")
+    save_figure(figure, path)
 
 
 def beeswarm_figure(
@@ -245,7 +245,7 @@ def beeswarm_figure(
         plt.title(plain_text(title))
         plt.xlabel("log-odds added to the score")
         plt.gcf().set_size_inches(9, 6)
-        _save(plt.gcf(), path)
+        save_figure(plt.gcf(), path)
 
 
 def waterfall_figure(
@@ -264,7 +264,7 @@ def waterfall_figure(
         moved.append(float(values[rest].sum()))
     ends = base + np.cumsum(moved)
     starts = np.concatenate([[base], ends[:-1]])
-    figure, (axis,) = _figure(1, 1, (11, 0.5 * len(names) + 2))
+    figure, (axis,) = new_figure(1, 1, (11, 0.5 * len(names) + 2))
     rows = np.arange(len(names))
     colours = [_RAISES if value >= 0 else _LOWERS for value in moved]
     axis.barh(rows, moved, 0.62, left=starts, color=colours)
@@ -274,9 +274,9 @@ def waterfall_figure(
             va="center", fontsize=10, color=colours[row],
         )  # fmt: skip
         if row + 1 < len(names):
-            axis.plot([end, end], [row + 0.31, row + 0.69], color=_GREY, linewidth=1)
+            axis.plot([end, end], [row + 0.31, row + 0.69], color=GREY, linewidth=1)
     for place, name, side in ((base, "average", -0.75), (float(ends[-1]), "this user", len(names))):
-        axis.axvline(place, color=_GREY, linestyle=":", linewidth=1, zorder=0)
+        axis.axvline(place, color=GREY, linestyle=":", linewidth=1, zorder=0)
         axis.text(place, side, f"{name}: {place:.2f}", ha="center", va="center", fontsize=10)
     low, high = float(np.min([starts, ends])), float(np.max([starts, ends]))
     room = 0.14 * max(high - low, 1e-6)
@@ -288,8 +288,8 @@ def waterfall_figure(
         for colour, label in ((_RAISES, "raises the score"), (_LOWERS, "lowers it"))
     ]
     axis.legend(handles=handles, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2)
-    _named(axis, title, "log-odds", "")
-    _save(figure, path)
+    named(axis, title, "log-odds", "")
+    save_figure(figure, path)
 
 
 @contextmanager
@@ -310,7 +310,8 @@ def _shap_drawing() -> Iterator[tuple[Any, Any]]:
             plt.close("all")
 
 
-def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """Return a figure of so many inches, and its axes, row by row."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
@@ -318,13 +319,15 @@ def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure,
     return figure, [axis for row in axes for axis in row]
 
 
-def _named(axis: Axes, title: str, x: str, y: str) -> None:
+def named(axis: Axes, title: str, x: str, y: str) -> None:
+    """Give axes their title and labels."""
     axis.set_title(plain_text(title), fontsize=11)
     axis.set_xlabel(x)
     axis.set_ylabel(y)
     axis.spines[["top", "right"]].set_visible(b=False)
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120, bbox_inches="tight")

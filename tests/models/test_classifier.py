@@ -6,10 +6,15 @@ import itertools
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import shap
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
 
 from whyrank.errors import DataError, UsageError
 from whyrank.models.classifier import KINDS, RankingClassifier
@@ -177,3 +182,70 @@ def test_one_class_null_columns_and_unknown_kinds(tmp_path: Path) -> None:
     SklearnModel(os.system).save(tmp_path)
     with pytest.raises(DataError, match="not trusted"):
         SklearnModel.load(tmp_path)
+
+
+def matrix_and_labels(n: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(4)
+    matrix = rng.lognormal(size=(n, 3)).astype(np.float32)
+    matrix[rng.random((n, 3)) < 0.1] = np.nan
+    return matrix, rng.random(n) < 1 / (1 + np.exp(1 - np.nan_to_num(np.log(matrix[:, 0]))))
+
+
+@pytest.mark.parametrize("how", ["none", "weights"])
+def test_a_weight_of_two_is_a_row_that_is_there_twice(how: Any) -> None:
+    """In the linear model exactly: columns' means, spreads and nulls are of the weighted rows."""
+    matrix, labels = matrix_and_labels()
+    times = np.random.default_rng(5).integers(0, 3, len(labels))
+    rows = np.repeat(np.arange(len(labels)), times)
+    fits = [RankingClassifier("logistic", how, {"C": 1.0, "tol": 1e-8}) for _ in range(2)]
+    fits[0].fit(matrix, labels, sample_weight=times)
+    fits[1].fit(matrix[rows], labels[rows])
+    margins = [fitted.decision_function(matrix) for fitted in fits]
+    assert margins[0] == pytest.approx(margins[1], abs=1e-4)
+    plain = RankingClassifier("logistic", how, {"C": 1.0}).fit(matrix, labels)
+    assert np.abs(plain.decision_function(matrix) - margins[0]).max() > 0.01
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_learns_from_the_rows_that_weigh(kind: str) -> None:
+    """Half of the rows say the opposite, and weigh next to nothing: the others alone are heard."""
+    matrix, labels = matrix_and_labels(2000)
+    opposite = np.arange(len(labels)) % 2 == 0
+    told = labels ^ opposite
+    weight = np.where(opposite, 1e-6, 1.0)
+    fitted = RankingClassifier(kind).fit(matrix, told, sample_weight=weight)
+    assert roc_auc_score(labels, fitted.decision_function(matrix)) > 0.65
+    fitted = RankingClassifier(kind).fit(matrix, told, sample_weight=weight[::-1])
+    assert roc_auc_score(labels, fitted.decision_function(matrix)) < 0.35
+
+
+def test_weights_that_mean_nothing_are_refused() -> None:
+    matrix, labels = matrix_and_labels()
+    for how, weight, said in (
+        ("smote", np.ones(len(labels)), "cannot be given with imbalance='smote'"),
+        ("none", labels.astype(float), "leaves rows of one class only"),
+        ("none", -np.ones(len(labels)), "[Nn]egative"),
+        ("none", np.ones(3), "sample_weight.shape"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            RankingClassifier("logistic", how).fit(matrix, labels, sample_weight=weight)  # type: ignore[arg-type]
+
+
+def test_parameters_of_the_library_are_set_by_name_and_searched() -> None:
+    shared = {"C": 0.5}
+    one = RankingClassifier("logistic", params=shared)
+    assert one.get_params()["params__C"] == 0.5
+    assert "params__C" not in one.get_params(deep=False)
+    assert RankingClassifier("lightgbm").get_params()["params__num_leaves"] == 16
+    two = clone(one).set_params(params__C=2.0, params__tol=1e-3, seed=7)
+    assert (two.params, two.seed) == ({"C": 2.0, "tol": 1e-3}, 7)
+    assert (shared, one.params) == ({"C": 0.5}, {"C": 0.5})
+    with pytest.raises(ValueError, match="Invalid parameter 'colour' for estimator RankingClass"):
+        one.set_params(colour="red")
+    matrix, labels = matrix_and_labels()
+    search = GridSearchCV(
+        make_pipeline(RankingClassifier("logistic")),
+        {"rankingclassifier__params__C": [1e-6, 1.0]}, scoring="neg_log_loss", cv=3,
+    ).fit(matrix, labels)  # fmt: skip
+    assert search.best_params_ == {"rankingclassifier__params__C": 1.0}
+    assert search.best_estimator_[0].params_["C"] == 1.0

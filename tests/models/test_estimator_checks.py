@@ -49,6 +49,25 @@ _PIPELINE = dict.fromkeys(
 )
 
 
+# Weights that count as repeated rows.
+_TREES = dict.fromkeys(
+    ["check_sample_weight_equivalence_on_dense_data"],
+    "trees draw rows by chance, cut values into bins by how many rows have them, and set their "
+    "leaves' sizes by the number of rows; scikit-learn's own forest is excused too",
+)
+
+
+_RESAMPLED = dict.fromkeys(
+    [
+        "check_sample_weights_pandas_series", "check_sample_weights_not_an_array",
+        "check_sample_weights_list", "check_sample_weights_shape",
+        "check_sample_weights_not_overwritten", "check_classifiers_one_label_sample_weights",
+        "check_sample_weight_equivalence_on_dense_data",
+    ],
+    "rows are weighted or resampled, not both: refused by name",
+)  # fmt: skip
+
+
 class Histories(TransformerMixin, BaseEstimator):
     """Any columns of numbers as purchase histories (3 columns), or as purchases and worth (2)."""
 
@@ -74,7 +93,11 @@ def excused(estimator: Any) -> dict[str, str]:
     """Return the checks that an estimator need not pass, and why."""
     if isinstance(estimator, (BetaGeometric, GammaGamma)):
         return _OWN_COLUMNS
-    return {} if isinstance(estimator, RankingClassifier) else _PIPELINE
+    if not isinstance(estimator, RankingClassifier):
+        return _PIPELINE
+    if estimator.imbalance == "smote":
+        return _RESAMPLED
+    return {} if estimator.kind in {"logistic", "boosting"} else _TREES
 
 
 @parametrize_with_checks(

@@ -33,7 +33,6 @@ from .mutants import mutants
 SAMPLE: Final = 80
 LEAST: Final = 0.95  # of the sample that has to be caught
 PATIENCE: Final = 600.0  # seconds; tests that do not end by then have noticed
-_CHOICE: Final = ("tests/pipeline/test_compare.py", "tests/pipeline/test_champion.py")
 _COMPARING: Final = ("tests/evaluation/test_comparison.py", "tests/evaluation/test_replicates.py")
 # The decision code, and the tests that are to notice a change of it, the quickest first.
 CODE: Final[dict[str, tuple[str, ...]]] = {
@@ -47,9 +46,9 @@ CODE: Final[dict[str, tuple[str, ...]]] = {
     "src/evaluation/replicates.py": _COMPARING,
     "src/evaluation/sentinels.py": ("tests/evaluation/test_sentinels.py",),
     "src/evaluation/spend.py": ("tests/evaluation/test_spend.py",),
-    "src/pipeline/compare.py": _CHOICE,
+    "src/pipeline/compare.py": ("tests/pipeline/test_compare.py",),
     "src/pipeline/leakage.py": ("tests/pipeline/test_leakage.py",),
-    "src/pipeline/scorers.py": _CHOICE,
+    "src/pipeline/scorers.py": ("tests/pipeline/test_champion.py",),
     "src/scoring/calibration.py": (
         "tests/scoring/test_term_fit.py", "tests/scoring/test_calibration.py",
         "tests/pipeline/test_calibrate.py",
@@ -59,7 +58,9 @@ CODE: Final[dict[str, tuple[str, ...]]] = {
         "tests/scoring/test_term_fit.py", "tests/scoring/test_calibration.py",
     ),
     "src/stats/bootstrap.py": ("tests/evaluation/test_ranking.py", *_COMPARING),
-    "src/tracking/registry.py": _CHOICE,
+    "src/tracking/registry.py": (
+        "tests/pipeline/test_compare.py", "tests/pipeline/test_champion.py",
+    ),
 }  # fmt: skip
 
 

@@ -99,3 +99,14 @@ def test_what_cannot_be_read_is_refused_by_whyranks_own_errors(
     with pytest.raises(kind, match=message) as raised:
         whyrank.rank_events(given, **{"spec": load_spec("saas"), **options})  # type: ignore[arg-type]
     assert "\n" not in str(raised.value)
+
+
+def test_reasons_are_data_as_well_as_words() -> None:
+    ranked = whyrank.rank_events(frame([NOON, NOON - timedelta(days=9)]))
+    assert ranked.attrs["scorer"] == "scorecard"
+    assert "probability" not in ranked
+    for row in ranked.itertuples():
+        assert [(r["text"], r["unit"]) for r in row.reason_records] == [
+            (said.rpartition(", ")[0], "points") for said in row.reasons
+        ]
+        assert sum(r["amount"] for r in row.reason_records) == pytest.approx(row.score)

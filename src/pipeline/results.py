@@ -1,0 +1,100 @@
+"""What verbs return, for people at a prompt or in a notebook: short, and as a data frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from ..scorer import Reason, Scale
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..evaluation.comparison import Comparison
+    from ..scoring.ranking import RankedUser
+
+_ROWS = 10  # of a frame, shown in a notebook
+
+
+class Result:
+    """Base of what verbs return: `to_frame` has it all, its repr and its HTML are short."""
+
+    def summary(self) -> str:
+        """Return it in one line."""
+        raise NotImplementedError
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return it as a data frame."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        """Return the class and the summary: fields may hold thousands of numbers."""
+        return f"<{type(self).__name__}: {self.summary()}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the summary, and the first rows of the frame."""
+        frame = self.to_frame()
+        left = len(frame) - _ROWS
+        more = f"<p>and {left:,} more: see to_frame()</p>" if left > 0 else ""
+        table = frame.head(_ROWS).to_html(index=False, float_format="{:.4g}".format, na_rep="")
+        return f"<p>{escape(self.summary())}</p>{table}{more}"
+
+
+def comparison_frame(comparison: Comparison) -> pd.DataFrame:
+    """Return one row for each scorer, test and metric, and for the mean over tests ("pooled").
+
+    value, low, high: an estimate and its interval. difference, difference_low, difference_high:
+    against the reference, the interval widened for all scorers set against it; on the last test and
+    pooled, missing elsewhere and for the reference itself. The best pooled ROC AUC comes first.
+    """
+    import pandas as pd
+
+    where = {**comparison.by_test, "pooled": comparison.pooled}
+    against = {
+        (place, found.metric, found.first): found
+        for kind, place in (("tested", comparison.tests[-1]), ("pooled", "pooled"))
+        for one in comparison.differences[kind]
+        if comparison.reference in {one.first, one.second}
+        for found in [one if one.second == comparison.reference else one.turned()]
+    }
+    order = sorted(comparison.pooled, key=lambda name: -comparison.pooled[name]["roc_auc"].value)
+    rows = []
+    for name in order:
+        for place, scorers in where.items():
+            for metric, estimate in scorers[name].items():
+                found = against.get((place, metric, name))
+                row = {"scorer": name, "test": place, "metric": metric, "value": estimate.value}
+                row |= {"low": estimate.low, "high": estimate.high}
+                row |= {"difference": found.value if found else None}
+                row |= {"difference_low": found.family[0] if found else None}
+                row |= {"difference_high": found.family[1] if found else None}
+                rows.append(row)
+    return pd.DataFrame(rows).astype(
+        dict.fromkeys(("difference", "difference_low", "difference_high"), "float64")
+    )
+
+
+def users_frame(users: Sequence[RankedUser]) -> pd.DataFrame:
+    """Return ranked users, a row each, with their reasons as data."""
+    import pandas as pd
+
+    columns = ("rank", "user_id", "score", "label", "probability", "scorecard_score", "agreement")
+    rows = [
+        [getattr(user, name) for name in columns]
+        + [reason_records(user.reasons, "points"), reason_records(user.model_reasons, "log-odds")]
+        for user in users
+    ]
+    return pd.DataFrame(rows, columns=[*columns, "scorecard_reasons", "model_reasons"])
+
+
+def reason_records(reasons: Sequence[Reason], unit: Scale) -> list[dict[str, Any]]:
+    """Return reasons as data: part, text, amount and the unit of the amount.
+
+    >>> reason_records([Reason("pricing", "viewed pricing once", 5.2)], "points")
+    [{'part': 'pricing', 'text': 'viewed pricing once', 'amount': 5.2, 'unit': 'points'}]
+    """
+    return [
+        {"part": reason.part, "text": reason.text, "amount": reason.amount, "unit": unit}
+        for reason in reasons
+    ]
