@@ -31,6 +31,8 @@ KILLS: Final = "tests/e2e/test_kills.py"
 KILLED_MODELS: Final = "tests/e2e/test_kills_of_models.py"
 BAD_INPUT: Final = "tests/e2e/test_bad_input.py"
 LANDING: Final = "tests/warehouse/test_landing.py"
+CHAMPION: Final = "tests/pipeline/test_champion.py"
+COMPARE: Final = "tests/pipeline/test_compare.py"
 POSTGRES: Final = "tests/engines/test_postgres.py"
 
 FAULTS: Final[tuple[Fault, ...]] = (
@@ -133,8 +135,64 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "test",
         (
             "tests/pipeline/test_leakage.py::"
-            "test_models_that_read_past_as_of_are_caught_by_future_events",
+            "test_events_and_links_from_as_of_on_are_caught_where_models_read_them",
         ),
+    ),
+    Fault(
+        "sentinel: future events keeps the links of after as_of",
+        "src/pipeline/leakage.py",
+        '("aliases", "linked_at"))',
+        '("aliases", None))',
+        "test",
+        (
+            "tests/pipeline/test_leakage.py::"
+            "test_events_and_links_from_as_of_on_are_caught_where_models_read_them",
+        ),
+    ),
+    # What is chosen and promoted.
+    Fault(
+        "choice: it sees the last test",
+        "src/evaluation/comparison.py",
+        "before = folds[:-1] or folds",
+        "before = folds",
+        "test",
+        ("tests/evaluation/test_comparison.py::test_the_choice_never_sees_the_last_test",),
+    ),
+    Fault(
+        "choice: the oldest version of a scorer is taken",
+        "src/tracking/registry.py",
+        "return max(fitting, key=lambda v: int(v.version), default=None)",
+        "return min(fitting, key=lambda v: int(v.version), default=None)",
+        "test",
+        (
+            f"{CHAMPION}::test_a_scorer_by_its_name_is_the_latest_and_a_champion_is_of_its_own_training",
+        ),
+    ),
+    Fault(
+        "choice: versions are ordered as texts",
+        "src/tracking/registry.py",
+        "return max(fitting, key=lambda v: int(v.version), default=None)",
+        "return max(fitting, key=lambda v: str(v.version), default=None)",
+        "test",
+        (
+            f"{CHAMPION}::test_a_scorer_by_its_name_is_the_latest_and_a_champion_is_of_its_own_training",
+        ),
+    ),
+    Fault(
+        "choice: a champion may be of any training",
+        "src/tracking/registry.py",
+        'if tags.get("scorer") == scorer and tags.get("training") == run:',
+        'if tags.get("scorer") == scorer:',
+        "test",
+        (f"{COMPARE}::test_what_is_promoted_is_the_trainings_own_version",),
+    ),
+    Fault(
+        "choice: a run that was cut off is shown",
+        "src/tracking/registry.py",
+        " and tags.key != ''",
+        "",
+        "test",
+        (f"{COMPARE}::test_the_latest_training_that_is_whole_is_shown",),
     ),
     # Processes that die, and processes at once.
     Fault(
@@ -375,6 +433,22 @@ FAULTS: Final[tuple[Fault, ...]] = (
         (f"{LANDING}::test_equal_rows_without_an_id_are_as_many_events_as_the_file_says",),
     ),
     Fault(
+        "duplicates: rows without an id that differ in their variant are one event",
+        "src/warehouse/identity.py",
+        '    "variant",\n',
+        "",
+        "test",
+        (f"{LANDING}::test_rows_without_an_id_that_differ_in_one_column_are_different_events",),
+    ),
+    Fault(
+        "identity: a link makes a chain with one of an earlier load",
+        "src/warehouse/identity.py",
+        "select user_id from {table} where load_id < {load_id} and reject_reason is null",
+        "select user_id from {table} where load_id > {load_id} and reject_reason is null",
+        "test",
+        (f"{LANDING}::test_a_link_that_makes_a_chain_with_one_of_an_earlier_load_is_refused",),
+    ),
+    Fault(
         "time zones: local times are read as UTC",
         "src/events/contract.py",
         "return sql if zone == \"'UTC'\" else f\"(timezone({zone}, {sql}) at time zone 'UTC')\"",
@@ -509,6 +583,25 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "tail = 1 - level",
         "test",
         ("tests/evaluation/test_ranking.py::test_intervals_cover_as_often_as_they_say",),
+    ),
+    Fault(
+        "evaluation: calibration errors are as they come from replicates",
+        "src/evaluation/measured.py",
+        "        found._recentre()\n",
+        "",
+        "test",
+        (
+            "tests/evaluation/test_comparison.py::"
+            "test_intervals_of_calibration_errors_lie_around_what_was_measured",
+        ),
+    ),
+    Fault(
+        "evaluation: a learned scorer's bands are not as large as the scorecard's",
+        "src/pipeline/fold_fits.py",
+        "read_labelled(spec, course, course.folds[-1].train[-1]))",
+        "read_labelled(spec, course, course.folds[-1].test))",
+        "test",
+        ("tests/pipeline/test_train.py::test_scores_and_reasons_of_a_champion",),
     ),
     Fault(
         "evaluation: replicates of two scorers are not paired",
