@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,22 +26,17 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises WarehouseError naming the path when it cannot be written (permission, full disk); then
     what stood there before still stands.
     """
+    place = Path(os.path.realpath(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        place = Path(os.path.realpath(path))
-        temporary = place.with_name(f".{place.name[:_NAME]}.{secrets.token_hex(4)}")
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-    except OSError as error:
-        raise WarehouseError(f"{path}: cannot be written: {error.strerror}") from None
-    try:
-        yield temporary
-        _sync(temporary)
-        _take_place(temporary, place)
+        with workplace(place) as folder:
+            temporary = folder / "new"
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            yield temporary
+            _sync(temporary)
+            _take_place(temporary, place)
     except OSError as error:
         raise WarehouseError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
 
 
 @contextmanager
@@ -56,28 +51,98 @@ def replacing_set(main: Path, others: Sequence[Path]) -> Iterator[Path]:
     Raises WarehouseError naming the path when something cannot be written; an earlier set that is
     replaced by then is gone, one that is not stands.
     """
+    folder = main.parent
     try:
         main.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{main.name[:_NAME]}.", dir=main.parent))
-    except OSError as error:
-        raise WarehouseError(f"{main}: cannot be written: {error.strerror}") from None
-    try:
-        yield folder
-        modes = {path: mode for path in (main, *others) if (mode := _mode(path)) is not None}
-        for path in others:
-            path.unlink(missing_ok=True)
-        for path in (main, *others):
-            written = folder / path.name
-            if written.exists():
-                if path in modes:
-                    written.chmod(modes[path])
-                _take_place(written, Path(os.path.realpath(path)))
+        with workplace(main) as folder:
+            yield folder
+            modes = {path: mode for path in (main, *others) if (mode := _mode(path)) is not None}
+            for path in others:
+                path.unlink(missing_ok=True)
+            for path in (main, *others):
+                written = folder / path.name
+                if written.exists():
+                    if path in modes:
+                        written.chmod(modes[path])
+                    _take_place(written, Path(os.path.realpath(path)))
     except WarehouseError as error:  # of a file inside: its place is where it was to go
         raise WarehouseError(str(error).replace(str(folder), str(main.parent))) from None
     except OSError as error:
         raise WarehouseError(f"{main}: cannot be written: {error.strerror or error}") from None
+
+
+@contextmanager
+def workplace(place: Path) -> Iterator[Path]:
+    """Yield a new folder beside `place`, for what will be put there, and remove it at the end.
+
+    What processes that were killed left of such folders, for the same place, is removed first:
+    they are known by that no process holds them. Raises OSError.
+    """
+    for left in os.scandir(place.parent):
+        if left.name.startswith(_start(place)) and left.is_dir(follow_symlinks=False):
+            _remove_if_left(Path(left.path))
+    folder, held = _held_folder(place)
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _start(place: Path) -> str:
+    """Return how the names of folders for a place begin; no file of a user's is called so."""
+    return f".{place.name[:_NAME]}.whyrank-"
+
+
+def _held_folder(place: Path) -> tuple[Path, int]:
+    """Create a folder and hold it, by a descriptor that is returned and the system's lock."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_start(place), dir=place.parent))
+        try:
+            held = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # taken for a killed process's, before it could be held
+            continue
+        with suppress(OSError):  # a file system without locks: then nobody removes it either
+            fcntl.flock(held, fcntl.LOCK_EX)
+        if folder.exists():
+            return folder, held
+        os.close(held)
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Remove a folder that no process holds."""
+    with suppress(OSError):
+        held = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(held)
+
+
+@contextmanager
+def sole_user(folder: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Be the only process, and the only thread, in a folder until the end; wait for another one.
+
+    waiting: called once when another one is in it. The lock is the system's own, on the folder: it
+    leaves nothing behind, and ends with the process that holds it, however that ends.
+
+    Raises WarehouseError when there can be no such folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise WarehouseError(f"{folder}: cannot be used: {error.strerror}") from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def check_file(path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from whyrank.errors import WarehouseError
-from whyrank.files import replacing, replacing_set
+from whyrank.files import replacing, replacing_set, sole_user
 
 
 def mode(path: Path) -> int:
@@ -109,6 +112,55 @@ def test_a_set_that_is_cut_off_is_never_mixed(
     assert taken == step + 1
     assert len({path.read_text() for path in tmp_path.glob("*.csv")}) == 1
     assert (tmp_path / "top.csv").exists()
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(
+    tmp_path: Path,
+) -> None:
+    code = (
+        "import sys, pathlib, whyrank.files as files\n"
+        "with files.replacing_set(pathlib.Path(sys.argv[1]), []) as folder:\n"
+        "    (folder / 'top.csv').write_text('theirs')\n"
+        "    print(folder, flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "top.csv")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        assert other.stdout is not None
+        left = Path(other.stdout.readline().strip())
+        mine = tmp_path / f"{left.name[:-1]}.csv"  # no process holds it, and it is a file
+        mine.write_text("mine")
+        write(tmp_path / "top.csv", "ours")
+        assert (left / "top.csv").read_text() == "theirs"
+        other.kill()
+    assert left.is_dir()
+    write_set(tmp_path, "another.csv", (), "of another name")
+    assert left.is_dir()
+    write(tmp_path / "top.csv", "ours")
+    assert {path.name for path in tmp_path.iterdir()} == {"top.csv", "another.csv", mine.name}
+
+
+def test_a_folder_has_one_user_at_a_time(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def second() -> None:
+        with sole_user(tmp_path / "new", lambda: told.append("waiting")):
+            told.append("second")
+
+    thread = threading.Thread(target=second)
+    with sole_user(tmp_path / "new", lambda: told.append("never")):
+        thread.start()
+        while not told:
+            thread.join(0.001)
+        told.append("first")
+    thread.join()
+    assert told == ["waiting", "first", "second"]
+    assert not list((tmp_path / "new").iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(WarehouseError, match="file: cannot be used"), sole_user(tmp_path / "file"):
+        pass
 
 
 def test_a_place_that_cannot_be_written_is_named_as_it_was_given(tmp_path: Path) -> None:

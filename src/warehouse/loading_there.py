@@ -6,7 +6,6 @@ There, too, a load is one transaction.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
@@ -21,6 +20,7 @@ import duckdb
 from ..database import connect_duckdb
 from ..errors import WarehouseError
 from ..events.records.source import Progress
+from ..files import workplace
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from .duckdb_file import memory_limit, translated
@@ -47,21 +47,20 @@ def into_postgres(warehouse: PostgresWarehouse) -> Iterator[Loader]:
     Raises WarehouseError when it cannot be reached or another process is writing.
     """
     warehouse.files.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="loading.", dir=warehouse.files))
-    try:
-        with (
-            sole_writer(warehouse) as lock,
-            translated(f"loading into {warehouse.name}"),
-            connect_duckdb(
-                folder / "loading.duckdb",
-                config={"memory_limit": memory_limit(), "preserve_insertion_order": False},
-            ) as con,
-        ):
-            con.execute("set timezone = 'UTC'")
-            teach_depth(con)
-            yield _PostgresLoader(con, warehouse, lock)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with (
+        sole_writer(warehouse) as lock,
+        workplace(warehouse.files / "loading") as folder,
+        translated(f"loading into {warehouse.name}"),
+        connect_duckdb(
+            folder / "loading.duckdb",
+            config={"memory_limit": memory_limit(), "preserve_insertion_order": False},
+        ) as con,
+    ):
+        for left in warehouse.files.glob("loading.*"):  # of loads that earlier versions began
+            shutil.rmtree(left, ignore_errors=True)
+        con.execute("set timezone = 'UTC'")
+        teach_depth(con)
+        yield _PostgresLoader(con, warehouse, lock)
 
 
 @dataclass(frozen=True)

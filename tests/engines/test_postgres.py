@@ -181,9 +181,12 @@ def test_a_load_that_is_killed_leaves_all_or_nothing(
     after = landing()
     assert after in {before, (before[0] + 60_000, before[1] + 1)}
     assert hit or after != before
+    copies = "data/*/.loading.whyrank-*/loading.duckdb"
+    assert len(list(home.folder.glob(copies))) == hit  # of a whole load: the next one removes it
     done = home.run("ingest", "big.csv", "--warehouse", url)
     assert done.returncode == 0, done.stderr
     assert landing()[0] == before[0] + 60_000
+    assert not list(home.folder.glob("data/*/.loading.*"))
 
 
 def test_two_builds_at_once_and_a_reader_between(

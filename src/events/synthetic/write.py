@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import gzip
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,6 +23,7 @@ import pyarrow.parquet as pq
 
 from ...database import connect_duckdb
 from ...errors import DataError, UsageError
+from ...files import workplace
 from .manifest import manifest_name, noted
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -73,6 +72,7 @@ def staged(out: Path) -> Iterator[Path]:
 
     Raises UsageError where there cannot be one, DataError where writing inside the block fails.
 
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     target = Path(folder) / "list.csv"
     ...     with staged(target) as temporary:
@@ -81,30 +81,29 @@ def staged(out: Path) -> Iterator[Path]:
     ...     sorted(path.name for path in Path(folder).iterdir())
     ['list.csv', 'list_generated.json']
     """
-    try:
-        if out.is_dir():
-            raise UsageError(f"cannot write {str(out)!r}: it is a folder; name a file in it")
-        if not out.parent.is_dir():
+    with ExitStack() as held:
+        try:
+            if out.is_dir():
+                raise UsageError(f"cannot write {str(out)!r}: it is a folder; name a file in it")
+            if not out.parent.is_dir():
+                raise UsageError(
+                    f"cannot write {str(out)!r}: there is no folder {str(out.parent)!r}; "
+                    "create it first"
+                )
+            folder = held.enter_context(workplace(out))
+        except OSError as error:
             raise UsageError(
-                f"cannot write {str(out)!r}: there is no folder {str(out.parent)!r}; "
-                "create it first"
-            )
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise UsageError(
-            f"cannot write in the folder {str(out.parent)!r}: {error.strerror}; "
-            "choose a folder you may write to"
-        ) from error
-    try:
-        yield folder
-    except (OSError, duckdb.Error, pa.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise DataError(
-            f"cannot write {str(out)!r}: {reason}; nothing was kept, check the space and "
-            f"the limits of the folder {str(out.parent)!r}"
-        ) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+                f"cannot write in the folder {str(out.parent)!r}: {error.strerror}; "
+                "choose a folder you may write to"
+            ) from error
+        try:
+            yield folder
+        except (OSError, duckdb.Error, pa.ArrowException) as error:
+            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+            raise DataError(
+                f"cannot write {str(out)!r}: {reason}; nothing was kept, check the space and "
+                f"the limits of the folder {str(out.parent)!r}"
+            ) from error
 
 
 def publish(files: Mapping[Path, Path], out: Path) -> None:
@@ -131,6 +130,7 @@ class TableFile:
     Tables have the schema `schema`, or `coded`, if given, with text as numbers and dictionary; the
     file shows no difference. A coded table should be ROWS long, or the last, to be written as is.
 
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "n.csv"
     ...     schema = pa.schema([("n", pa.int64()), ("t", pa.timestamp("us", "UTC"))])
@@ -209,6 +209,7 @@ def sorted_batches(parts: Path, by: str, spill: Path) -> Iterator[pa.RecordBatch
 
     `by` must order rows fully, or the result is not the same every time.
 
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     parts = Path(folder) / "parts.parquet"
     ...     pq.write_table(pa.table({"n": [3, 1, 2]}), parts)
