@@ -126,7 +126,7 @@ def compare(
         from ..tracking import open_store
 
         opened = load_spec(spec)
-        runs = open_store(tracking)
+        runs = open_store(tracking, note=terminal.note)
         found = compare_run(opened, runs, run=run, promote_scorer=promote)
         for line in found.cautions:
             terminal.note(line)
@@ -200,7 +200,7 @@ def ui(
         from ..pipeline.ui import check_port, check_servable, serve_ui, view_lines
         from ..tracking import open_store
 
-        store = open_store(tracking)
+        store = open_store(tracking, note=terminal.note)
         check_servable(store)
         check_port(port)
         terminal.print(f"MLflow's runs at http://127.0.0.1:{port} (it takes a few seconds)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -167,7 +166,7 @@ def score(
         if chosen.learned is not None or chosen.beside is not None:
             _write_both_accounts(here, found, stamps)
         if chosen.plots is not None:
-            shutil.copyfile(chosen.plots, _named_after(here, MODEL_PLOTS))
+            _named_after(here, MODEL_PLOTS).write_bytes(chosen.plots)
         write_top_users(
             here, found.users, stamps=stamps, details=found.details,
             pass_through=spec.users.pass_through,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from ..errors import UsageError
 from ..models.learned import Calibrator, LearnedScorer
@@ -27,16 +28,16 @@ class Chosen:
     """A scorer to rank by: learned is None for the scorecard.
 
     version: in the registry, else 0. spend: what expects spend beside it, where that was trained.
-    plots: how it ranked on its last test, drawn. calibrator: from a registered scorecard's points
-    to chances. beside: the learned scorer of the same training whose reasons stand beside the
-    points when the scorecard ranks.
+    plots: how it ranked on its last test, as a PNG. calibrator: from a registered scorecard's
+    points to chances. beside: the learned scorer of the same training whose reasons stand beside
+    the points when the scorecard ranks.
     """
 
     name: str
     learned: LearnedScorer | SavedRankAverage | None
     version: int = 0
     spend: SpendScorer | None = None
-    plots: Path | None = None
+    plots: bytes | None = None
     calibrator: Calibrator | None = None
     beside: LearnedScorer | None = None
 
@@ -75,7 +76,15 @@ def choose_scorer(
     """
     if name == SCORECARD:
         return Chosen(SCORECARD, None)
-    found = fetch_scorer(store or open_store(tracking), spec.name, name)
+    with TemporaryDirectory(prefix="whyrank-") as place:
+        opened = store or open_store(tracking, note=note)
+        return _read_scorer(spec, name, fetch_scorer(opened, spec.name, name, Path(place)), note)
+
+
+def _read_scorer(
+    spec: Spec, name: str, found: tuple[str, int, Path] | None, note: Callable[[str], None]
+) -> Chosen:
+    """Read what was fetched into memory, as its copy goes, and check that it fits the spec."""
     if found is None:
         if name == CHAMPION:
             return Chosen(SCORECARD, None)
@@ -103,7 +112,7 @@ def choose_scorer(
         learned=learned,
         version=version,
         spend=SpendScorer.load(spend) if spend.exists() else None,
-        plots=plots if plots.exists() else None,
+        plots=plots.read_bytes() if plots.exists() else None,
         calibrator=scorer.calibrator if learned is None else None,
         beside=LearnedScorer.load(beside) if beside.exists() else None,
     )

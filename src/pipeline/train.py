@@ -16,7 +16,7 @@ import numpy as np
 from ..evaluation.acting import Costs
 from ..evaluation.comparison import Comparison, compare, to_dict
 from ..evaluation.sentinels import Sentinel
-from ..files import replacing
+from ..files import replacing, sole_user
 from ..models.catalogue import CANDIDATES, available
 from ..spec.model import Spec
 from ..tracking import Store
@@ -100,6 +100,8 @@ def train(
     n_boot: bootstrap replicates over users. level: of all intervals.
     demo: first generate a world of 20,000 users, in place of nothing or of an earlier demo's.
 
+    The same training twice at once is one: the second waits for the first, and finds it done.
+
     Raises WarehouseError when nothing is loaded, DataError when the log is too short or one class
     is missing, UsageError for a candidate that is not known, or when a demo would take the place of
     events that were not generated here, SpecError for an attribute that may know the future.
@@ -118,11 +120,37 @@ def train(
         )
     chosen = _chosen(spec, candidates, warehouse)
     home = warehouse.files / spec.name / "training"
-    params = tuned_params(
-        spec, course, chosen, trials=tune, folder=home, say=say, progress=progress
-    )
+    with _alone(home, "another search for parameters", note) if tune else nullcontext():
+        params = tuned_params(
+            spec, course, chosen, trials=tune, folder=home, say=say, progress=progress
+        )
     key = run_key(course, chosen, params)
-    folder = home / key
+    with _alone(home / key, "the same training", note):
+        return _train(
+            spec, warehouse, store, course, chosen, params,
+            key=key, folder=home / key, seed=seed, n_boot=n_boot, level=level,
+            say=say, note=note, progress=progress,
+        )  # fmt: skip
+
+
+def _train(
+    spec: Spec,
+    warehouse: Warehouse,
+    store: Store,
+    course: Course,
+    chosen: Sequence[str],
+    params: Mapping[str, Mapping[str, Any]],
+    *,
+    key: str,
+    folder: Path,
+    seed: int,
+    n_boot: int,
+    level: float,
+    say: Say,
+    note: Say,
+    progress: Callable[[int, int], None],
+) -> Training:
+    """Fit, compare and log what is planned, as the only process that does."""
     with hinting_at_demo(spec, warehouse), _place(warehouse, course) as place:
         fits = fit_folds(
             spec, course, chosen,
@@ -162,6 +190,11 @@ def train(
         spend=spend, say=say, note=note,
     )  # fmt: skip
     return Training(run, kept, folder, course, comparison, sentinels)
+
+
+def _alone(folder: Path, what: str, note: Say) -> AbstractContextManager[None]:
+    """Keep the folder of a training to this process; say so where it has to wait for another."""
+    return sole_user(folder, lambda: note(f"{what} is under way: waiting for it to end"))
 
 
 def _chosen(spec: Spec, candidates: Sequence[str] | None, warehouse: Warehouse) -> list[str]:

@@ -47,7 +47,7 @@ def serve_ui(store: Store, port: int) -> int:
     command = [sys.executable, "-m", "whyrank.pipeline.ui_process", str(os.getpid())]
     command += [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1"]
-    command += ["--default-artifact-root", (store.home / "artifacts").resolve().as_uri()]
+    command += ["--default-artifact-root", store.artifacts.as_uri()]
     env = {
         **os.environ,
         # A password in the store's URI is nobody's business who lists the processes.

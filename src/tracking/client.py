@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from .local import prepare
 from .stores import Store, TrackingError, missing_driver, scrubbed
 
 _URIS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
@@ -20,6 +22,7 @@ _QUIET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
+_NAME = "whyrank "  # of an experiment: what follows is the spec's name
 SHARED, VIEW = "mlflow.sharedViewState", "whyrank"
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # no such model, run or alias
 _HOW = (
@@ -49,8 +52,6 @@ def using(store: Store) -> Iterator[Any]:
         from mlflow.tracking._tracking_service import utils as tracking
         from sqlalchemy.exc import SQLAlchemyError
 
-        if store.local:
-            store.home.mkdir(parents=True, exist_ok=True)
         levels = {name: logging.getLogger(name).level for name in ("mlflow", "alembic")}
         for name in levels:
             logging.getLogger(name).setLevel(logging.ERROR)
@@ -59,10 +60,11 @@ def using(store: Store) -> Iterator[Any]:
         ml.set_tracking_uri(store.uri)
         ml.set_registry_uri(store.uri)
         try:
+            prepare(store)
             yield ml
         except MlflowException as error:
             raise TrackingError(f"tracking store {store.shown}: {_said(error, store)}") from error
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             raise TrackingError(
                 f"tracking store {store.shown} cannot be used: {_said(error, store)}; mend it, "
                 "move it away, or name another by --tracking"
@@ -88,15 +90,26 @@ def _said(error: Exception, store: Store) -> str:
 
 def experiment_of(store: Store, ml: Any, spec: str) -> str:
     """Return the id of a spec's experiment, which is made where there is none."""
-    name = f"whyrank {spec}"
-    found = ml.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
+    if found := find_experiment(ml, spec):
+        return found
     # A server knows where artifacts go; of a database MLflow would put them where one stands.
-    place = (store.home / "artifacts").resolve().as_uri() if store.is_database else None
+    place = store.artifacts.as_uri() if store.is_database else None
     # The kind makes the UI open with models' metrics and not with tools for language models.
     tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": _HOW}
-    return str(ml.create_experiment(name, artifact_location=place, tags=tags))
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(ml.create_experiment(_NAME + spec, artifact_location=place, tags=tags))
+    except MlflowException:
+        if found := find_experiment(ml, spec):  # another training has created it meanwhile
+            return found
+        raise
+
+
+def find_experiment(ml: Any, spec: str) -> str | None:
+    """Return the id of a spec's experiment, None where there is none."""
+    found = ml.get_experiment_by_name(_NAME + spec)
+    return None if found is None else str(found.experiment_id)
 
 
 def find(ml: Any, experiment: str, query: str) -> str | None:

@@ -41,7 +41,7 @@ def log_run(
     except TrackingError as error:
         if store.local:
             raise
-        here = local_store(store.home)
+        here = local_store(store.home, note=note)
         note(
             f"{error}: the run is kept in {here.shown} instead; run the same command again to "
             "send it"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .client import ABSENT, SHARED, VIEW, experiment_of, find_all, using
+from .client import ABSENT, SHARED, VIEW, find_all, find_experiment, using
 from .stores import Store, TrackingError
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def read_comparison(store: Store, spec: str, run: str | None = None) -> tuple[st
     with using(store) as ml:
         if run is not None:
             return run, _comparison(ml, run)
-        for found in find_all(ml, experiment_of(store, ml, spec), _TRAININGS):
+        experiment = find_experiment(ml, spec)
+        for found in find_all(ml, experiment, _TRAININGS) if experiment else ():
             with suppress(IncompleteRunError):
                 return found, _comparison(ml, found)
     raise TrackingError(f"nothing is trained for spec {spec!r} yet: run `whyrank train`")
@@ -56,13 +58,14 @@ def _comparison(ml: Any, run: str) -> dict[str, Any]:
     advice = "name the id of a training's parent run, or leave --run out for the latest"
     if COMPARISON not in _files(ml, run):
         raise IncompleteRunError(f"run {run!r} holds no comparison: {advice}")
-    path = ml.artifacts.download_artifacts(run_id=run, artifact_path=COMPARISON)
-    try:
-        raw: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        raise IncompleteRunError(
-            f"run {run!r}: its comparison is damaged ({COMPARISON} is no JSON): {advice}"
-        ) from None
+    with tempfile.TemporaryDirectory(prefix="whyrank-") as place:
+        path = ml.artifacts.download_artifacts(run_id=run, artifact_path=COMPARISON, dst_path=place)
+        try:
+            raw: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (ValueError, RecursionError):
+            raise IncompleteRunError(
+                f"run {run!r}: its comparison is damaged ({COMPARISON} is no JSON): {advice}"
+            ) from None
     return raw
 
 
@@ -102,10 +105,14 @@ def read_champion(store: Store, spec: str) -> tuple[str, int] | None:
         return str((version.tags or {}).get("scorer", "?")), int(version.version)
 
 
-def fetch_scorer(store: Store, spec: str, name: str) -> tuple[str, int, Path] | None:
+def fetch_scorer(
+    store: Store, spec: str, name: str, into: Path | None = None
+) -> tuple[str, int, Path] | None:
     """Return a registered scorer's name, version and folder; None when there is none.
 
-    name: "champion", a scorer's own name (its latest version), or models:/NAME/VERSION or @ALIAS.
+    name: "champion", a scorer's own name (its latest version of a training that was logged to its
+    end), or models:/NAME/VERSION or @ALIAS. into: the folder that its files are copied to; a new
+    one among the system's temporary files, which is the caller's to remove, when None.
     The spec that it was saved with stands beside the folder, as spec.json.
     """
     if not store.exists:
@@ -115,7 +122,9 @@ def fetch_scorer(store: Store, spec: str, name: str) -> tuple[str, int, Path] | 
         if version is None:
             return None
         source = f"models:/{version.name}/{version.version}"
-        folder = ml.artifacts.download_artifacts(artifact_uri=f"{source}/artifacts")
+        folder = ml.artifacts.download_artifacts(
+            artifact_uri=f"{source}/artifacts", dst_path=None if into is None else str(into)
+        )
         scorer = str((version.tags or {}).get("scorer", "?"))
         return scorer, int(version.version), Path(folder) / "scorer"
 
@@ -173,7 +182,22 @@ def _version(ml: Any, spec: str, name: str) -> Any:
             raise
         return None
     fitting = [v for v in versions if (v.tags or {}).get("scorer") == name]
-    return max(fitting, key=lambda v: int(v.version), default=None)
+    latest_first = sorted(fitting, key=lambda v: int(v.version), reverse=True)
+    return next((v for v in latest_first if _is_logged(client, v.tags.get("training"))), None)
+
+
+def _is_logged(client: Any, training: str | None) -> bool:
+    """Return whether a training was logged to its end; one that was cut off is logged again."""
+    from mlflow.exceptions import MlflowException
+
+    if training is None:  # cut off while a version got its tags
+        return False
+    try:
+        return str(client.get_run(training).info.status) == "FINISHED"
+    except MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise
+        return True  # deleted since by somebody who kept its models
 
 
 def views(store: Store) -> list[tuple[str, str]]:

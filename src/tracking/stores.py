@@ -7,7 +7,7 @@ import re
 import socket
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPException, InvalidURL
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,20 @@ class TrackingError(WhyrankError):
     """The tracking store cannot be used, or does not hold what was asked for."""
 
 
+def _silent(message: str) -> None:
+    del message
+
+
 @dataclass(frozen=True)
 class Store:
-    """Where runs are kept: a tracking URI, and whether that is the local default."""
+    """Where runs are kept: a tracking URI, and whether that is the local default.
+
+    note: told what a person should know of it, such as that its folder has moved.
+    """
 
     uri: str
     home: Path
+    note: Callable[[str], None] = field(default=_silent, compare=False, repr=False)
 
     @property
     def local(self) -> bool:
@@ -57,21 +65,40 @@ class Store:
     @property
     def exists(self) -> bool:
         """Whether anything can be in it: a server, or a file that is there."""
-        return not self.local or Path(self.uri.removeprefix("sqlite:///")).exists()
+        return not self.local or self.file is None or self.file.exists()
+
+    @property
+    def file(self) -> Path | None:
+        """The file that a local store is, absolute; None for a server, or one kept in memory."""
+        name = self.uri.removeprefix("sqlite:///").partition("?")[0]
+        odd = not self.local or name in {"", ":memory:"} or name.startswith(("sqlite:", "file:"))
+        return None if odd else Path(name).resolve()
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder of a database's files: beside a local one, so that both move together."""
+        if self.file is None:
+            return (self.home / "artifacts").resolve()
+        alone = self.file.name == _DATABASE
+        return self.file.with_name("artifacts" if alone else f"{self.file.stem}_artifacts")
 
 
-def local_store(home: Path = HOME) -> Store:
+def local_store(home: Path = HOME, *, note: Callable[[str], None] = _silent) -> Store:
     """Return the store that is a file in a folder."""
     # Absolute: mlflow keeps stores open by their URI, and a process may change its folder.
-    return Store(f"sqlite:///{(home / _DATABASE).resolve()}", home)
+    return Store(f"sqlite:///{(home / _DATABASE).resolve()}", home, note)
 
 
 class UnreachableError(TrackingError):
     """The tracking server or database does not answer as one."""
 
 
-def open_store(uri: str | None = None, *, home: Path = HOME) -> Store:
+def open_store(
+    uri: str | None = None, *, home: Path = HOME, note: Callable[[str], None] = _silent
+) -> Store:
     """Return the store of a tracking URI, else of MLFLOW_TRACKING_URI, else the one in `home`.
+
+    note: told later, when the store is used, what a person should know of it.
 
     Raises UnreachableError when its server or database does not answer: what it holds is not what
     another store holds. UsageError for a URI of no store, InstallError when a database's driver is
@@ -79,9 +106,9 @@ def open_store(uri: str | None = None, *, home: Path = HOME) -> Store:
     """
     chosen = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not chosen:
-        return local_store(home)
+        return local_store(home, note=note)
     if chosen.startswith("sqlite:"):
-        return Store(chosen, home)
+        return Store(chosen, home, note)
     if chosen.startswith(("http://", "https://")):
         what, reach = "server", _ask
     elif chosen.startswith("postgresql"):
@@ -98,7 +125,7 @@ def open_store(uri: str | None = None, *, home: Path = HOME) -> Store:
     except (OSError, HTTPException) as error:
         reason = scrubbed(str(getattr(error, "reason", error)), chosen)
     else:
-        return Store(chosen, home)
+        return Store(chosen, home, note)
     raise UnreachableError(
         f"the tracking {what} {without_password(chosen)} cannot be reached ({reason}): start it, "
         "or name another by --tracking"
@@ -106,7 +133,7 @@ def open_store(uri: str | None = None, *, home: Path = HOME) -> Store:
 
 
 def open_store_or_local(
-    uri: str | None = None, *, home: Path = HOME, note: Callable[[str], None] = lambda _: None
+    uri: str | None = None, *, home: Path = HOME, note: Callable[[str], None] = _silent
 ) -> Store:
     """Return the store as `open_store` does, or the local one, and say so, where none answers.
 
@@ -114,14 +141,14 @@ def open_store_or_local(
     scorer from a store must not read it from another.
     """
     try:
-        return open_store(uri, home=home)
+        return open_store(uri, home=home, note=note)
     except UnreachableError as error:
         said = str(error).rpartition(": start it")[0]
         note(
             f"{said}: runs are kept in {home / _DATABASE} instead; run the same command again to "
             "send them"
         )
-        return local_store(home)
+        return local_store(home, note=note)
 
 
 def _ask(uri: str) -> None:
