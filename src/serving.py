@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from .errors import DataError
+from .features.limits import impossible_values
 from .features.matrix import Snapshot
 from .models.explain import explain_rows, model_reasons
 from .models.learned import Calibrator, LearnedScorer
@@ -83,47 +84,81 @@ class Served:
         """The features that a frame must have."""
         if not isinstance(self.scorer, SavedScorecard):
             return self.scorer.features
+        return self._of_the_scorecard
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The features that a frame may have: those, and the ones that its points are made of."""
+        return tuple(dict.fromkeys([*self.features, *self._of_the_scorecard]))
+
+    @property
+    def _of_the_scorecard(self) -> tuple[str, ...]:
         terms = self.spec.scorecard.terms
         said = sorted(set().union(*(places(term.reason) for term in terms)))
         return tuple(dict.fromkeys([*(term.feature for term in terms), *said]))
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return score, label, probability and reasons (texts joined by "; "), a row a user.
+    def predict(
+        self, frame: pd.DataFrame, *, reasons: bool = True, user_id: bool = False
+    ) -> pd.DataFrame:
+        """Return what is known of each user, a row for each in the order of the frame.
 
-        A scorer that cannot say why gives an empty text.
+        score: 0 to 100. label. probability: of the target within the horizon. points: of the
+        scorecard; null where the frame lacks a feature that only the scorecard reads. reasons: the
+        scorer's, texts joined by "; ", empty where it cannot say why. reasons_json: the scorer's
+        and the scorecard's, as a JSON array of objects. flags: values that cannot be (a count below
+        0, a share above 1, a user of whom nothing is known), joined by "; "; such a user is scored
+        all the same. Columns that are not read do no harm.
 
-        Raises DataError naming a feature that the frame lacks.
+        reasons: whether to give reasons, which take most of the time. user_id: whether to return
+        that column of the frame as the first one.
+
+        Raises DataError naming a feature that the frame lacks, or a value that is no number.
         """
         import pandas as pd
 
-        missing = [name for name in self.features if name not in frame.columns]
-        if missing:
-            raise DataError(
-                f"the frame has no column {missing[0]!r}; this scorer reads: "
-                + ", ".join(self.features)
-            )
-        table = Snapshot(_as_table(frame[list(self.features)], self.spec))
-        rows = table.rows()
+        self._refuse_missing(frame, user_id=user_id)
+        names = [name for name in self.reads if name in frame.columns]
+        table = Snapshot(_as_table(frame[names], self.spec))
+        flags = impossible_values([self.spec.feature(n) for n in names], table, len(frame))
+        card = Scorecard(self.spec.scorecard)
+        has_points = set(self._of_the_scorecard) <= set(names)
+        hundredths = card.score_hundredths(table) if has_points else np.empty(0, dtype=np.int64)
         if not isinstance(self.scorer, SavedScorecard):
             margin = self.scorer.margin(table)
             score = self.scorer.score_of(margin)
             codes = percentile_codes(self.scorer, score)
             chance = self.scorer.calibrator.probability(margin)
-            why = self._why(table, rows)
         else:
-            card = Scorecard(self.spec.scorecard)
-            hundredths = card.score_hundredths(table)
             score, codes = hundredths / 100, band_codes(hundredths, self.spec.bands)
             chance = self.scorer.calibrator.probability(score)
-            why = scorecard_reasons(self.spec.scorecard, card.contributions(table), rows)
+        by_points, by_model = _none(frame), _none(frame)
+        if reasons:
+            rows = table.rows()
+            by_model = self._why(table, rows)
+            if has_points:
+                parts = card.contributions(table)
+                by_points = scorecard_reasons(self.spec.scorecard, parts, rows)
+        own = by_points if isinstance(self.scorer, SavedScorecard) else by_model
         return pd.DataFrame(
             {
+                **({"user_id": frame["user_id"].to_numpy()} if user_id else {}),
                 "score": np.asarray(score, dtype=np.float64),
                 "label": [LABELS[code] for code in codes],
                 "probability": np.asarray(chance, dtype=np.float64),
-                "reasons": ["; ".join(str(reason) for reason in reasons) for reasons in why],
+                "points": hundredths / 100 if has_points else np.nan,
+                "reasons": ["; ".join(str(reason) for reason in why) for why in own],
+                "reasons_json": list(map(_as_json, by_model, by_points)),
+                "flags": ["; ".join(each) for each in flags],
             }
         )
+
+    def _refuse_missing(self, frame: pd.DataFrame, *, user_id: bool) -> None:
+        asked = [*self.features, *(["user_id"] if user_id else [])]
+        if missing := [name for name in asked if name not in frame.columns]:
+            more = f", nor {len(missing) - 1} others of" if len(missing) > 1 else ", one of"
+            raise DataError(
+                f"the frame has no column {missing[0]!r}{more} the {len(asked)} that are needed"
+            )
 
     def _why(self, table: Snapshot, rows: Sequence[Mapping[str, object]]) -> list[list[Reason]]:
         """Return a learned scorer's reasons, none where it cannot say why."""
@@ -132,6 +167,21 @@ class Served:
         features = {feature.name: feature for feature in self.spec.features}
         explained = explain_rows(self.scorer, table, self.spec.training.groups)
         return model_reasons(explained, rows, features)
+
+
+def _none(frame: pd.DataFrame) -> list[list[Reason]]:
+    return [[] for _ in range(len(frame))]
+
+
+def _as_json(by_model: Sequence[Reason], by_points: Sequence[Reason]) -> str:
+    """Return reasons as a JSON array: by whom, of which part, how much in which unit, in words."""
+    both = (("model", "log_odds", by_model), ("scorecard", "points", by_points))
+    told = [
+        {"by": by, "part": one.part, "amount": one.amount, "unit": unit, "text": one.text}
+        for by, unit, reasons in both
+        for one in reasons
+    ]
+    return json.dumps(told, ensure_ascii=False)
 
 
 def percentile_codes(scorer: LearnedScorer | SavedRankAverage, score: Floats) -> Integers:

@@ -16,6 +16,7 @@ from ..serving import MODEL_CODE, Served
 from .client import SHARED, VIEW, experiment_of, find_all, using
 from .records import RunRecord, ScorerRecord
 from .registry import is_whole, registered
+from .signature import signature_of
 from .stores import Store, TrackingError, local_store
 
 _TOP_METRICS = 8
@@ -150,8 +151,6 @@ def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord) -> str:
 
     Its signature and its example hold what this scorer reads, and nothing else.
     """
-    from mlflow.models import infer_signature
-
     with tempfile.TemporaryDirectory() as place:
         code = Path(place) / "ranking_model.py"
         code.write_text(MODEL_CODE, encoding="utf-8")
@@ -160,13 +159,13 @@ def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord) -> str:
         saved = Path(place) / "scorer"  # its name in the registry, by which it is found again
         shutil.copytree(scorer.folder, saved)
         served = Served.load(saved, spec)
-        example = record.example[list(served.features)]
+        example = record.example[list(served.reads)]
         with redirect_stderr(StringIO()):  # mlflow tells each registration there
             info = ml.pyfunc.log_model(
                 name=scorer.name,
                 python_model=str(code),
                 artifacts={"scorer": str(saved), "spec": str(spec)},
-                signature=infer_signature(example, served.predict(example)),
+                signature=signature_of(served, example),
                 input_example=example,
                 pip_requirements=[f"whyrank=={metadata.version('whyrank')}"],
                 registered_model_name=registered(record.spec),

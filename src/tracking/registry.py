@@ -146,9 +146,12 @@ def ranking_model() -> Any:
         def predict(
             self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
         ) -> pd.DataFrame:
-            """Return score, label, probability and reasons."""
-            del context, params
-            return self.served.predict(model_input)
+            """Return score, label, probability, points, reasons and flags; see `Served.predict`.
+
+            params: "reasons" false leaves the reasons out; "user_id" true returns that column too.
+            """
+            del context
+            return self.served.predict(model_input, **(params or {}))
 
     return RankingModel()
 

@@ -44,6 +44,7 @@ READS = {
     "recency": {"days_since_last"},
     "bg_nbd": {"repeats", "days_since_first", "days_since_last"},
 }
+CARD = {"orders", "days_since_last"}
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +81,15 @@ def test_a_version_asks_for_what_its_scorer_reads_and_takes_its_own_example(
     signature = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["signature"]
     asked = {column["name"] for column in json.loads(signature["inputs"])}
     everything = {feature.name for feature in shop.spec.features}
-    assert asked == READS.get(name, everything)
+    reads = READS.get(name, everything) | CARD
+    assert asked == reads | {"user_id"}
     given = [column["name"] for column in json.loads(signature["outputs"])]
-    assert given == ["score", "label", "probability", "reasons"]
+    assert given == [
+        "score", "label", "probability", "points", "reasons", "reasons_json", "flags",
+    ]  # fmt: skip
     example = json.loads((folder / "serving_input_example.json").read_text(encoding="utf-8"))
     frame = pd.DataFrame(**example["dataframe_split"])
-    assert set(frame.columns) == asked
+    assert set(frame.columns) == reads
     served = Served.load(folder / "artifacts" / "scorer", folder / "artifacts" / "spec.json")
     found = served.predict(frame)
     assert len(found) == len(frame) > 0
