@@ -49,6 +49,51 @@ def whyrank(
     return _forked("whyrank", words, folder, env)
 
 
+def start(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> Running:
+    """Start the command line, and leave it running: to be killed, or waited for by `end`."""
+    return Running("whyrank", words, folder, env)
+
+
+class Running:
+    """A process that the server forked, the leader of a group of its own.
+
+    What it has the server start for it, its dbt, ends with it, however it ends.
+    """
+
+    def __init__(
+        self, work: str, words: Sequence[str], folder: Path, env: Mapping[str, str], path: str = ""
+    ) -> None:
+        self._called = [work, *words]
+        self._place = tempfile.TemporaryDirectory(prefix="whyrank-process-")
+        asked = (work, list(words), str(folder), dict(env), self._place.name)
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(path or _server())
+        self._socket.sendall(json.dumps(asked).encode() + b"\n")
+        self._answer = self._socket.makefile("rb")
+        self._pid = int(self._answer.readline())
+
+    def ended(self, patience: float = 0.0) -> bool:
+        """Whether it has ended, after waiting so many seconds for that."""
+        return bool(select.select([self._socket], [], [], patience)[0])
+
+    def kill(self) -> None:
+        """Kill the whole group, if it has not ended."""
+        for kill in (os.kill, os.killpg):  # it is alone until it leads a group
+            with suppress(ProcessLookupError):
+                kill(self._pid, signal.SIGKILL)
+
+    def said(self) -> str:
+        """Return what it has written to standard error so far."""
+        return Path(self._place.name, "err").read_text("utf-8")
+
+    def end(self) -> subprocess.CompletedProcess[str]:
+        """Wait for its end; return its exit code, its signal's number below 0, and its output."""
+        with self._place as place, self._socket, self._answer:
+            code = int(self._answer.readline())
+            out, err = (Path(place, name).read_text("utf-8") for name in ("out", "err"))
+        return subprocess.CompletedProcess(self._called, code, out, err)
+
+
 def run_dbt(
     arguments: Sequence[str], env: Mapping[str, str], lock: object, *, server: str = ""
 ) -> subprocess.CompletedProcess[str]:
@@ -60,15 +105,7 @@ def run_dbt(
 def _forked(
     work: str, words: Sequence[str], folder: Path, env: Mapping[str, str], path: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    with tempfile.TemporaryDirectory(prefix="whyrank-process-") as place:
-        asked = (work, list(words), str(folder), dict(env), place)
-        with socket.socket(socket.AF_UNIX) as server:
-            server.connect(path or _server())
-            server.sendall(json.dumps(asked).encode() + b"\n")
-            with server.makefile("rb") as answer:
-                code = int(answer.readline())
-        out, err = (Path(place, name).read_text("utf-8") for name in ("out", "err"))
-    return subprocess.CompletedProcess([work, *words], code, out, err)
+    return Running(work, words, folder, env, path).end()
 
 
 @functools.cache
@@ -121,14 +158,21 @@ def _serve(path: str, caller: socket.socket) -> None:
         work, words, folder, env, place = json.loads(asked.readline())
     worker = os.fork()
     if worker == 0:
+        os.setsid()
         caller.close()
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(env)
         _streams(place)
         os._exit(_code(functools.partial(_whyrank, path) if work == "whyrank" else _dbt, words))
-    _, status = os.waitpid(worker, 0)
-    caller.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    with suppress(OSError):  # nobody listens when the caller was killed
+        caller.sendall(f"{worker}\n".encode())
+        if hasattr(os, "pidfd_open"):
+            ended = os.pidfd_open(worker)
+            if ended not in select.select([ended, caller], [], [])[0]:
+                os.killpg(worker, signal.SIGKILL)
+        _, status = os.waitpid(worker, 0)
+        caller.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 

@@ -28,6 +28,7 @@ class Fault:
 MODELS: Final = "src/warehouse/dbt/models"
 FEATURES: Final = "tests/features/test_operations.py"
 KILLS: Final = "tests/e2e/test_kills.py"
+KILLED_STORES: Final = "tests/e2e/test_kills_of_stores.py"
 KILLED_MODELS: Final = "tests/e2e/test_kills_of_models.py"
 BAD_INPUT: Final = "tests/e2e/test_bad_input.py"
 LANDING: Final = "tests/warehouse/test_landing.py"
@@ -682,7 +683,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         "old list: what the champion left stands beside bare points",
         "src/files.py",
-        "        for path in others:\n            path.unlink(missing_ok=True)\n",
+        "            for path in others:\n                path.unlink(missing_ok=True)\n",
         "",
         "test",
         ("tests/test_files.py",),
@@ -736,10 +737,58 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         "files: a failed write leaves the unfinished file",
         "src/files.py",
-        "            temporary.unlink()\n",
-        "            temporary.lstat()\n",
+        "        yield folder\n    finally:\n        shutil.rmtree(folder, ignore_errors=True)\n",
+        "        yield folder\n    finally:\n",
         "test",
         ("tests/scoring/test_ranking.py::test_a_failed_write_leaves_what_was_there",),
+    ),
+    Fault(
+        "files: what another process is writing is taken for a killed one's",
+        "src/files.py",
+        "            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "",
+        "test",
+        ("tests/test_files.py",),
+    ),
+    Fault(
+        "store: a copy goes on with the original's files",
+        "src/tracking/local.py",
+        "    _bring_home(store, store.file)\n",
+        "",
+        "test",
+        ("tests/pipeline/test_moved_stores.py",),
+    ),
+    Fault(
+        "store: what a cut-off creation left stays for good",
+        "src/tracking/local.py",
+        "        return not any(con",
+        "        return False and not any(con",
+        "test",
+        ("tests/pipeline/test_moved_stores.py",),
+    ),
+    Fault(
+        "store: it is created in its place",
+        "src/tracking/local.py",
+        "    with replacing(file) as temporary:\n",
+        "    for temporary in (file,):\n",
+        "test-engines",
+        (KILLED_STORES,),
+    ),
+    Fault(
+        "store: a scorer of a training that was cut off ranks",
+        "src/tracking/registry.py",
+        'return str(client.get_run(training).info.status) == "FINISHED"',
+        "return bool(client.get_run(training))",
+        "test-engines",
+        (KILLED_STORES,),
+    ),
+    Fault(
+        "served: a count below zero is taken as it is",
+        "src/features/limits.py",
+        "below, above = values < 0, ",
+        "below, above = values < -1e9, ",
+        "test",
+        ("tests/pipeline/test_served.py",),
     ),
     Fault(
         "disk: a full one leaves what a load began",
