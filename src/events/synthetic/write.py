@@ -22,7 +22,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from ...database import connect_duckdb
-from ...errors import DataError, UsageError
+from ...errors import DataError, UsageError, WarehouseError
 from ...files import workplace
 from .manifest import manifest_name, noted
 
@@ -98,7 +98,7 @@ def staged(out: Path) -> Iterator[Path]:
             ) from error
         try:
             yield folder
-        except (OSError, duckdb.Error, pa.ArrowException) as error:
+        except (OSError, WarehouseError, duckdb.Error, pa.ArrowException) as error:
             reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
             raise DataError(
                 f"cannot write {str(out)!r}: {reason}; nothing was kept, check the space and "
