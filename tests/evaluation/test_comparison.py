@@ -229,13 +229,16 @@ def test_tests_that_were_tuned_on_are_told_and_judge_nothing() -> None:
 
 
 def test_the_choice_never_sees_the_last_test() -> None:
-    """Early is ahead by the mean of both tests before the last; late on the first and the last."""
+    """Early is ahead by the mean of both tests before the last; late on the first and the last.
+
+    Late is the simpler one, so that it would be chosen wherever it is not detectably worse.
+    """
     signals = [(0.5, 0.7), (3.0, 0.2), (0.0, 4.0)]
     folds = [
         fold(seed, {"scorecard": 0.5, "early": early, "late": late}, name="abc"[seed])
         for seed, (early, late) in enumerate(signals)
     ]
-    known = {"reference": "scorecard", "eligible": ["early", "late"], "n_boot": 20}
+    known = {"reference": "scorecard", "eligible": ["late", "early"], "n_boot": 40}
     found = compare(folds, **known, rng=np.random.default_rng(0))  # type: ignore[arg-type]
     ahead = [
         max(("early", "late"), key=lambda name: found.folds[test][name]["roc_auc"])
@@ -243,7 +246,7 @@ def test_the_choice_never_sees_the_last_test() -> None:
     ]
     assert ahead == ["late", "early", "late"]
     assert found.difference("pooled", "roc_auc", "late", "early").value > 0
-    assert found.chosen == "early"
+    assert (found.chosen, found.best) == ("early", "early")
     assert found.notes == ()
     assert "early, the best on the tests before the last, against scorecard" in found.verdict()
     # On one test there is nothing else to choose by, and the notes say so.
