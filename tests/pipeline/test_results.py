@@ -29,7 +29,7 @@ def test_results_are_short_to_look_at_and_whole_as_frames(shop: Shop, tmp_path: 
         out=tmp_path / "top_users.csv",
     )  # fmt: skip
     fold = shop.training.course.folds[-1]
-    measured = evaluate(shop.spec, shop.warehouse, as_of=fold.test, n_boot=20)
+    measured = evaluate(shop.spec, shop.warehouse, as_of=fold.test, n_boot=40)
     for result in (read, shop.training, ranking, measured):
         assert len(repr(result)) < SHORT
         assert "\n" not in repr(result)
