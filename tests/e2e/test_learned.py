@@ -174,7 +174,7 @@ def test_intervals_are_of_the_level_that_is_asked_for(trained: Home) -> None:
     def auc(*words: object) -> tuple[str, list[float]]:
         done = trained.run("evaluate", "--as-of", "2026-05-01", "--n-boot", 400, *words)
         assert done.returncode == 0, done.stderr
-        (line,) = [line for line in done.stdout.splitlines() if "roc auc" in line.lower()]
+        (line,) = [line for line in done.stdout.splitlines() if "roc_auc" in line]
         return done.stdout, [float(number) for number in re.findall(r"[0-9]\.[0-9]+", line)]
 
     narrow, wide = auc("--level", 0.5), auc("--level", 0.995)
