@@ -60,11 +60,19 @@ def _unfinished(file: Path) -> bool:
         tables = {
             row[0] for row in con.execute("select name from sqlite_master where type='table'")
         }
-        if tables and not tables & _EVER_THERE:  # somebody else's: MLflow says what it lacks
-            return False
+        if tables and not (tables & _EVER_THERE and _are_mlflows(tables)):
+            return False  # MLflow says what it lacks
         # A whole one holds the default experiment at least.
         kept = sorted(tables - _FILLED_AT_ONCE)
         return not any(con.execute(f'select 1 from "{table}" limit 1').fetchone() for table in kept)
+
+
+def _are_mlflows(tables: set[str]) -> bool:
+    """Return whether all tables are such as MLflow creates, and none is somebody else's."""
+    from mlflow.store.db.utils import Base
+
+    known = {*Base.metadata.tables, *_FILLED_AT_ONCE}
+    return all(name in known or name.startswith(("_alembic_tmp_", "sqlite_")) for name in tables)
 
 
 def _create(store: Store, file: Path) -> None:

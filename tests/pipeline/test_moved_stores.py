@@ -125,13 +125,17 @@ def test_what_a_cut_off_creation_left_is_created_again(tmp_path: Path) -> None:
 
 
 def test_a_file_of_somebody_elses_is_not_created_again(tmp_path: Path) -> None:
-    for name, sql in (("theirs", "create table notes (text)"), ("mine", "")):
-        file = tmp_path / f"{name}.db"
-        with closing(sqlite3.connect(file)) as con:
+    theirs, none = tmp_path / "theirs.db", tmp_path / "none.db"
+    tables = ["CREATE TABLE runs (miles)", "CREATE TABLE shoes (size)"]
+    with closing(sqlite3.connect(theirs)) as con:
+        for sql in tables:
             con.execute(sql)
-        if not sql:
-            file.write_bytes(b"no database at all, and long enough to be read as one" * 9)
-        before = file.read_bytes()
-        with pytest.raises(TrackingError, match=f"{name}.db"):
+    none.write_bytes(b"no database at all, and long enough to be read as one" * 9)
+    before = none.read_bytes()
+    for file in (theirs, none):
+        with pytest.raises(TrackingError, match=file.name):
             log(Store(f"sqlite:///{file}", tmp_path), "x")
-        assert file.read_bytes() == before or sql
+    assert none.read_bytes() == before
+    with closing(sqlite3.connect(theirs)) as con:
+        query = "select sql from sqlite_master where name in ('runs', 'shoes') order by name"
+        assert con.execute(query).fetchall() == [(sql,) for sql in tables]

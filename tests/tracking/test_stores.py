@@ -201,6 +201,7 @@ def test_a_process_that_uses_mlflow_itself_finds_it_as_it_was(
     """Nothing set stays nothing set: after a call of ours mlflow still follows a changed folder."""
     import mlflow
 
+    monkeypatch.setattr("whyrank.tracking.client.prepare", lambda _: None)  # needs no store
     monkeypatch.chdir(tmp_path)
     for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
         monkeypatch.delenv(name, raising=False)
