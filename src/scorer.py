@@ -5,6 +5,7 @@ The scorecard and the learned models share this module and nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -95,20 +96,94 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Influence:
-    """What one feature, or a group of correlated ones, did to one user by both accounts.
+class ModelReason:
+    """A learned scorer's contribution said in words: what was seen of the user, and its direction.
 
-    values: the user's values in words. points, log_odds: None where that account does not read
-    it. reason: the scorecard's words, empty where it gave no points. steady: whether the model's
-    part is large and stable enough to be given as a reason.
+    log_odds: of the probability shown. raises: whether it raised the score.
     """
 
     part: str
-    values: str
+    text: str
+    log_odds: float
+    raises: bool
+
+    @property
+    def amount(self) -> float:
+        """The log-odds, by the name that points have in a `Reason`."""
+        return self.log_odds
+
+    def __str__(self) -> str:
+        """Write the direction and the words.
+
+        >>> str(ModelReason("demo", "asked for 3 demos", 0.9, True))
+        'raises: asked for 3 demos'
+        """
+        return f"{'raises' if self.raises else 'lowers'}: {self.text}"
+
+
+@dataclass(frozen=True)
+class FeatureValue:
+    """One feature of one user as data.
+
+    value: as it was built, None where it is not known. points: of the terms on it; log_odds: its
+    contribution to the probability. Both are None where that account does not read it.
+    """
+
+    name: str
+    value: object
+    unit: str
+    points: float | None
+    log_odds: float | None
+
+
+@dataclass(frozen=True)
+class Influence:
+    """What one feature, or a group of correlated ones, did to one user by both accounts.
+
+    said: what was seen of the user, in words. points, log_odds: None where that account does not
+    read it. reason: the scorecard's words, empty where it gave no points. steady: whether the
+    model's part is large and stable enough to be given as a reason. raises: its direction, None
+    where the model does not read it. features: the same feature by feature, whose points and
+    log-odds add up to those of the part; none for what belongs to no feature, as a cap.
+    """
+
+    part: str
+    said: str
     points: float | None
     reason: str
     log_odds: float | None
     steady: bool
+    raises: bool | None = None
+    features: tuple[FeatureValue, ...] = ()
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a probability is made of: base plus all contributions = log_odds = its logit."""
+
+    base: float
+    log_odds: float
+
+    @property
+    def probability(self) -> float:
+        """The probability, 0 to 1.
+
+        >>> Account(base=-1.0, log_odds=0.0).probability
+        0.5
+        """
+        return float(1 / (1 + np.exp(-self.log_odds)))
+
+
+def grouped(reasons: Sequence[ModelReason]) -> str:
+    """Say reasons as one text, first what raised the score, then what lowered it.
+
+    >>> up, down = ModelReason("a", "signed up", 1.0, True), ModelReason("b", "no demo", -1, False)
+    >>> grouped([down, up])
+    'raises: signed up | lowers: no demo'
+    """
+    sides = (("raises", True), ("lowers", False))
+    said = [(side, [r.text for r in reasons if r.raises is raises]) for side, raises in sides]
+    return " | ".join(f"{side}: {'; '.join(texts)}" for side, texts in said if texts)
 
 
 def signed(amount: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,15 +14,16 @@ import pyarrow as pa
 from .errors import DataError
 from .features.limits import impossible_values
 from .features.matrix import Snapshot
-from .models.explain import explain_rows, model_reasons
+from .models.explain import explain_rows, model_reasons, words_of
 from .models.learned import Calibrator, LearnedScorer
 from .models.rank_average import SavedRankAverage
 from .models.storage import read_whole
-from .scorer import Floats, Integers, Reason
+from .scorer import Floats, Integers, ModelReason, Reason, grouped
 from .scoring.ranking import LABELS, band_codes
-from .scoring.reasons import places, scorecard_reasons
+from .scoring.reasons import places, scorecard_reasons, sentences
 from .scoring.scorecard import Scorecard
 from .spec.model import Spec
+from .spec.scorecard import HUNDREDTHS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,10 +105,12 @@ class Served:
 
         score: 0 to 100. label. probability: of the target within the horizon. points: of the
         scorecard; null where the frame lacks a feature that only the scorecard reads. reasons: the
-        scorer's, texts joined by "; ", empty where it cannot say why. reasons_json: the scorer's
-        and the scorecard's, as a JSON array of objects. flags: values that cannot be (a count below
-        0, a share above 1, a user of whom nothing is known), joined by "; "; such a user is scored
-        all the same. Columns that are not read do no harm.
+        scorer's as one text, empty where it cannot say why. reasons_json: the scorer's and the
+        scorecard's, as a JSON array of objects. base_log_odds and the values of contributions
+        (JSON: log-odds by part of a learned scorer, by term of the scorecard) add up to log_odds,
+        the logit of the probability; null and empty where the scorer cannot say why. flags: values
+        that cannot be (a count below 0, a share above 1, a user of whom nothing is known), joined
+        by "; "; such a user is scored all the same. Columns that are not read do no harm.
 
         reasons: whether to give reasons, which take most of the time. user_id: whether to return
         that column of the frame as the first one.
@@ -131,14 +134,23 @@ class Served:
         else:
             score, codes = hundredths / 100, band_codes(hundredths, self.spec.bands)
             chance = self.scorer.calibrator.probability(score)
-        by_points, by_model = _none(frame), _none(frame)
+        by_points: list[list[Reason]] = [[] for _ in range(len(frame))]
+        by_model: list[list[ModelReason]] = [[] for _ in range(len(frame))]
+        account = _no_account(len(frame))
         if reasons:
             rows = table.rows()
-            by_model = self._why(table, rows)
+            by_model, account = self._why(table, rows)
             if has_points:
                 parts = card.contributions(table)
                 by_points = scorecard_reasons(self.spec.scorecard, parts, rows)
-        own = by_points if isinstance(self.scorer, SavedScorecard) else by_model
+                if isinstance(self.scorer, SavedScorecard):
+                    points = np.asarray(parts.values, dtype=np.float64) / HUNDREDTHS
+                    exact = self.scorer.calibrator.calibrated(replace(parts, values=points))
+                    account = _account(exact.names, np.asarray(exact.values, float), exact.base)
+        if isinstance(self.scorer, SavedScorecard):
+            why = ["; ".join(str(reason) for reason in own) for own in by_points]
+        else:
+            why = [grouped(own) for own in by_model]
         return pd.DataFrame(
             {
                 **({"user_id": frame["user_id"].to_numpy()} if user_id else {}),
@@ -146,8 +158,9 @@ class Served:
                 "label": [LABELS[code] for code in codes],
                 "probability": np.asarray(chance, dtype=np.float64),
                 "points": hundredths / 100 if has_points else np.nan,
-                "reasons": ["; ".join(str(reason) for reason in why) for why in own],
+                "reasons": why,
                 "reasons_json": list(map(_as_json, by_model, by_points)),
+                **account,
                 "flags": ["; ".join(each) for each in flags],
             }
         )
@@ -160,22 +173,41 @@ class Served:
                 f"the frame has no column {missing[0]!r}{more} the {len(asked)} that are needed"
             )
 
-    def _why(self, table: Snapshot, rows: Sequence[Mapping[str, object]]) -> list[list[Reason]]:
-        """Return a learned scorer's reasons, none where it cannot say why."""
+    def _why(
+        self, table: Snapshot, rows: Sequence[Mapping[str, object]]
+    ) -> tuple[list[list[ModelReason]], dict[str, object]]:
+        """Return a learned scorer's reasons and account, none where it cannot say why."""
         if not isinstance(self.scorer, LearnedScorer) or not self.scorer.explains:
-            return [[] for _ in rows]
-        features = {feature.name: feature for feature in self.spec.features}
+            return [[] for _ in rows], _no_account(len(rows))
         explained = explain_rows(self.scorer, table, self.spec.training.groups)
-        return model_reasons(explained, rows, features)
+        said = sentences(self.spec.scorecard, table, rows)
+        words = words_of(explained, rows, self.spec.features, said)
+        account = _account(tuple(explained.parts), explained.values, explained.base)
+        return model_reasons(explained, words), account
 
 
-def _none(frame: pd.DataFrame) -> list[list[Reason]]:
-    return [[] for _ in range(len(frame))]
+def _no_account(rows: int) -> dict[str, object]:
+    nothing = np.full(rows, np.nan)
+    return {"base_log_odds": nothing, "log_odds": nothing, "contributions": [""] * rows}
 
 
-def _as_json(by_model: Sequence[Reason], by_points: Sequence[Reason]) -> str:
+def _account(names: Sequence[str], values: Floats, base: float) -> dict[str, object]:
+    """Return base, sum and contributions as columns."""
+    return {
+        "base_log_odds": np.full(len(values), base),
+        "log_odds": base + values.sum(axis=1),
+        "contributions": [
+            json.dumps(dict(zip(names, row, strict=True))) for row in values.tolist()
+        ],
+    }
+
+
+def _as_json(by_model: Sequence[ModelReason], by_points: Sequence[Reason]) -> str:
     """Return reasons as a JSON array: by whom, of which part, how much in which unit, in words."""
-    both = (("model", "log_odds", by_model), ("scorecard", "points", by_points))
+    both: tuple[tuple[str, str, Sequence[Reason | ModelReason]], ...] = (
+        ("model", "log_odds", by_model),
+        ("scorecard", "points", by_points),
+    )
     told = [
         {"by": by, "part": one.part, "amount": one.amount, "unit": unit, "text": one.text}
         for by, unit, reasons in both

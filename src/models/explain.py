@@ -1,17 +1,19 @@
-"""A learned scorer's contributions in words: only what moved the score, and stays when nudged."""
+"""A learned scorer's contributions: told is only what moved the score, and stays when nudged."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scorer import FeatureTable, Floats, Reason
+from ..scorer import Contributions, FeatureTable, Floats, ModelReason
 from ..spec.model import FeatureSpec
 from .encoding import Matrix
-from .learned import LearnedScorer
+from .learned import Calibrator, LearnedScorer
+from .words import counted, part_words
 
 MOVED = 0.02  # of all that moved a score, in absolute log-odds: less is no reason
 NUDGES = 8
@@ -21,16 +23,49 @@ NUDGE = 0.01  # of a value that is no whole number; those are counts or days, an
 
 @dataclass(frozen=True)
 class Explained:
-    """Some users' contributions: values (n, k) in log-odds, in the order of `parts`, and the base.
+    """Some users' contributions to the log-odds of their probability, and what of them is told.
 
-    parts: what is explained, a group of features or one in none, and its features. steady: bool
-    (n, k): it moved the score, and kept its sign under every nudge.
+    parts: what is explained, a group of features or one in none, and its features. names: all
+    features. moved: contributions to the margin, by feature (n, features); by what they raise or
+    lower, users are ranked. steady: bool (n, k) in the order of `parts`: it moved the score, and
+    kept its sign under every nudge. calibrator: from the margin to the probability.
     """
 
     parts: Mapping[str, tuple[str, ...]]
-    values: Floats
-    base: float
+    moved: Contributions
     steady: NDArray[np.bool_]
+    calibrator: Calibrator
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features, in the order of `by_feature`."""
+        return self.moved.names
+
+    @cached_property
+    def margins(self) -> Floats:
+        """What each part added to the margin, (n, k)."""
+        return by_part(np.asarray(self.moved.values, dtype=np.float64), self.names, self.parts)
+
+    @cached_property
+    def by_feature(self) -> Floats:
+        """What each feature added to the log-odds of the probability, (n, features)."""
+        return np.asarray(self.calibrator.calibrated(self.moved).values, dtype=np.float64)
+
+    @cached_property
+    def values(self) -> Floats:
+        """What each part added to the log-odds of the probability, (n, k)."""
+        return by_part(self.by_feature, self.names, self.parts)
+
+    @property
+    def base(self) -> float:
+        """The log-odds to which contributions are added."""
+        return self.calibrator.calibrated(self.moved).base
+
+    @cached_property
+    def log_odds(self) -> Floats:
+        """The base and all contributions: the logit of the probability, (n,)."""
+        found: Floats = self.base + self.by_feature.sum(axis=1)
+        return found
 
 
 def explain_rows(
@@ -59,7 +94,7 @@ def explain_rows(
         again = scorer.model.contributions(copy)
         if again is not None:
             steady &= np.sign(by_part(again[0], found.names, parts)) == np.sign(values)
-    return Explained(parts, values, found.base, steady)
+    return Explained(parts, found, steady, scorer.calibrator)
 
 
 def parts_of(
@@ -94,60 +129,53 @@ def by_part(values: Floats, names: Sequence[str], parts: Mapping[str, Sequence[s
     return found
 
 
-def model_reasons(
+def words_of(
     explained: Explained,
     rows: Sequence[Mapping[str, object]],
-    features: Mapping[str, FeatureSpec],
-) -> list[list[Reason]]:
-    """Return each user's reasons, largest first, in log-odds.
+    features: Sequence[FeatureSpec],
+    sentences: Sequence[Mapping[str, str]],
+) -> list[dict[str, str]]:
+    """Return in words what was seen of each user, by part.
 
-    rows: the same users' features, in the same order.
+    rows, sentences: the same users' features, and what the scorecard says of them by feature, in
+    the same order.
     """
-    names = list(explained.parts)
+    by_name = {feature.name: feature for feature in features}
+    counts = {name: counted(by_name[name]) for name in explained.names}
     found = []
-    for row, values, steady in zip(rows, explained.values, explained.steady, strict=True):
-        order = np.argsort(-np.abs(values), kind="stable")
+    for values, row, said in zip(explained.moved.values.tolist(), rows, sentences, strict=True):
+        moved = dict(zip(explained.names, values, strict=True))
         found.append(
-            [
-                Reason(part, part_in_words(part, members, features, row), float(values[place]))
-                for place in order
-                if steady[place]
-                for part, members in [(names[place], explained.parts[names[place]])]
-            ]
+            {
+                part: part_words({n: moved[n] for n in members}, by_name, counts, row, said)
+                for part, members in explained.parts.items()
+            }
         )
     return found
 
 
-def part_in_words(
-    part: str,
-    members: Sequence[str],
-    features: Mapping[str, FeatureSpec],
-    row: Mapping[str, object],
-) -> str:
-    """Say a part and a user's values of its features; a group is named before them."""
-    said = ", ".join(in_words(features[name], row.get(name)) for name in members)
-    return said if tuple(members) == (part,) else f"{part.replace('_', ' ')} ({said})"
+def model_reasons(
+    explained: Explained, words: Sequence[Mapping[str, str]]
+) -> list[list[ModelReason]]:
+    """Return each user's reasons, what moved the score most first; words: by part, as `words_of`.
 
-
-def in_words(feature: FeatureSpec, value: object) -> str:
-    """Say a feature and a user's value of it.
-
-    >>> rate = FeatureSpec(name="bounce_rate", op="session_share", unit="share", description="x")
-    >>> in_words(rate, 0.25), in_words(rate, None)
-    ('bounce rate 25%', 'bounce rate unknown')
-    >>> views = FeatureSpec(name="pricing_views", op="count", unit="views", description="x")
-    >>> in_words(views, 3)
-    'pricing views 3'
+    Order and direction are those of the margin, by which users are ranked.
     """
-    said = feature.name.replace("_", " ")
-    if value is None or (isinstance(value, float) and np.isnan(value)):
-        return f"{said} unknown"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return f"{said} {value}"
-    if feature.unit == "share":
-        return f"{said} {100 * value:.3g}%"
-    number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
-    return f"{said} {number}"
+    parts = list(explained.parts)
+    order = np.argsort(-np.abs(explained.margins), axis=1, kind="stable")
+    return [
+        [
+            ModelReason(
+                parts[k],
+                words[place][parts[k]],
+                float(explained.values[place, k]),
+                raises=bool(explained.margins[place, k] > 0),
+            )
+            for k in ordered
+            if explained.steady[place, k]
+        ]
+        for place, ordered in enumerate(order.tolist())
+    ]
 
 
 def agreement(

@@ -18,6 +18,7 @@ from .fitted import Model
 from .storage import load_model, read_whole, save_model
 
 REFERENCE_SIZE = 10_000
+_ROUNDING = 1e-4  # of all that is added up: what 32 bits may leave out over hundreds of trees
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,29 @@ class Calibrator:
         shift = float(past.mean()) - ratio * float(now.mean())
         return Calibrator(self.slope * ratio, self.intercept + self.slope * shift)
 
+    def log_odds(self, margin: Floats) -> Floats:
+        """Return the log-odds of the probability, shape (n,)."""
+        return np.asarray(self.slope * margin + self.intercept)
+
     def probability(self, margin: Floats) -> Floats:
         """Return chances, shape (n,)."""
-        return np.asarray(1 / (1 + np.exp(-(self.slope * margin + self.intercept))))
+        return np.asarray(1 / (1 + np.exp(-self.log_odds(margin))))
+
+    def calibrated(self, found: Contributions) -> Contributions:
+        """Return contributions to a margin as contributions to the log-odds of the probability.
+
+        The map is affine, so it scales every contribution by the slope and moves only the base: the
+        base plus a row's contributions is the logit of the probability. With a slope of 0, where
+        the calibration kept the base rate alone, every contribution is 0.
+
+        >>> margin = Contributions(("a", "b"), np.array([[1.0, -0.5]]), 2.0, "log-odds")
+        >>> found = Calibrator(2.0, 1.0).calibrated(margin)
+        >>> found.values.tolist(), found.base
+        ([[2.0, -1.0]], 5.0)
+        """
+        values = self.slope * np.asarray(found.values, dtype=np.float64)
+        base = self.slope * found.base + self.intercept
+        return Contributions(found.names, values, base, found.scale)
 
 
 def fit_calibrator(margin: Floats, labels: NDArray[np.bool_]) -> Calibrator:
@@ -146,15 +167,18 @@ class LearnedScorer:
         return self.calibrator.probability(self.margin(table))
 
     def contributions(self, table: FeatureTable) -> Contributions:
-        """Return what each feature added to the margin, in log-odds.
+        """Return what each feature added to the margin, in log-odds: with the base, its exact sum.
 
-        Raises DataError for a candidate whose library gives none: it cannot say why.
+        Raises DataError for a candidate whose library gives none (it cannot say why), and for
+        contributions that do not add up to the margin.
         """
-        found = self.model.contributions(self.encoding.matrix(table))
+        matrix = self.encoding.matrix(table)
+        found = self.model.contributions(matrix)
         if found is None:
             raise DataError(f"scorer {self.name!r} ranks without reasons: it has no contributions")
         values, base = found
-        return Contributions(self.encoding.names, values, base, self.scale)
+        exact = _adding_up(self.name, values, base, self.model.margin(matrix))
+        return Contributions(self.encoding.names, exact, base, self.scale)
 
     @property
     def explains(self) -> bool:
@@ -193,6 +217,26 @@ class LearnedScorer:
                 calibrator=Calibrator(**raw["calibrator"]),
                 bands=(float(raw["bands"][0]), float(raw["bands"][1])),
             )
+
+
+def _adding_up(name: str, values: Floats, base: float, margin: Floats) -> Floats:
+    """Return contributions (n, k) whose sums with the base are the margins, to the last digits.
+
+    XGBoost adds in 32 bits: what its rounding left out goes to each row's largest contribution.
+    Raises DataError where more than rounding is missing.
+    """
+    exact = np.array(values, dtype=np.float64)
+    missing = margin - base - exact.sum(axis=1)
+    size = np.maximum(1.0, np.abs(exact).sum(axis=1) + abs(base))
+    if (np.abs(missing) > _ROUNDING * size).any():
+        worst = int(np.argmax(np.abs(missing) / size))
+        raise DataError(
+            f"scorer {name!r}: contributions add up to {margin[worst] - missing[worst]:.6f}, and "
+            f"the score is {margin[worst]:.6f}: train again"
+        )
+    rows = np.arange(len(exact))
+    exact[rows, np.abs(exact).argmax(axis=1)] += missing
+    return exact
 
 
 def percentiles(reference: Floats, margin: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,9 @@ from ..database import connect_duckdb
 from ..errors import DataError, UsageError
 from ..features.compiler import compile_features
 from ..features.matrix import Snapshot
-from ..scorer import Reason, Scale
+from ..scorer import ModelReason, Reason, Scale
 from ..scoring.ranking import LABELS
-from ..scoring.reasons import scorecard_reasons
+from ..scoring.reasons import scorecard_reasons, sentences
 from ..scoring.scorecard import Scorecard
 from ..spec.expressions import quote_name
 from ..spec.load import load_spec
@@ -221,7 +222,9 @@ def _ranked(snapshot: Snapshot, spec: Spec, chosen: Chosen) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _reasons(snapshot: Snapshot, spec: Spec, chosen: Chosen) -> tuple[list[list[Reason]], Scale]:
+def _reasons(
+    snapshot: Snapshot, spec: Spec, chosen: Chosen
+) -> tuple[Sequence[Sequence[Reason | ModelReason]], Scale]:
     """Return each user's reasons by the scorer that ranks, and their unit; none without a why."""
     rows = snapshot.rows()
     if chosen.learned is None:
@@ -229,8 +232,9 @@ def _reasons(snapshot: Snapshot, spec: Spec, chosen: Chosen) -> tuple[list[list[
         return scorecard_reasons(spec.scorecard, given, rows), "points"
     if chosen.explainer is None:
         return [[] for _ in rows], "log-odds"
-    from ..models.explain import explain_rows, model_reasons
+    from ..models.explain import explain_rows, model_reasons, words_of
 
-    features = {feature.name: feature for feature in spec.features}
     explained = explain_rows(chosen.explainer, snapshot, spec.training.groups)
-    return model_reasons(explained, rows, features), "log-odds"
+    said = sentences(spec.scorecard, snapshot, rows)
+    words = words_of(explained, rows, spec.features, said)
+    return model_reasons(explained, words), "log-odds"

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..features.matrix import Snapshot
-from ..models.explain import Explained, part_in_words
-from ..scorer import Contributions, Influence, Reason
+from ..models.explain import Explained
+from ..models.words import feature_words
+from ..scorer import Contributions, FeatureValue, Influence, Reason
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
@@ -21,36 +22,68 @@ def influences(
     contributions: Contributions,
     reasons: Sequence[Reason],
     explained: Explained,
+    words: Mapping[str, str],
     row: Mapping[str, object],
     place: int,
 ) -> tuple[Influence, ...]:
     """Return what moved one user by either account, what moved the model most first.
 
     contributions, explained: of several users, of whom this one is at `place`. reasons: this
-    user's on the scorecard. row: this user's features. Points add up to the score: a cap on a
-    group of terms, which belongs to no feature, has a line of its own.
+    user's on the scorecard. words: what was seen of this user, by part of the model. row: this
+    user's features. Points add up to the score: a cap on a group of terms, which belongs to no
+    feature, has a line of its own.
     """
-    by_name = {feature.name: feature for feature in spec.features}
     points = points_by_part(spec, contributions, explained.parts, place)
     texts = _texts_by_part(spec, reasons, explained.parts)
     moved = dict(zip(explained.parts, explained.values[place].tolist(), strict=True))
+    margins = dict(zip(explained.parts, explained.margins[place].tolist(), strict=True))
     steady = dict(zip(explained.parts, explained.steady[place].tolist(), strict=True))
+    features = _features_by_part(spec, contributions, explained, row, place)
+    by_name = {feature.name: feature for feature in spec.features}
     found = []
     for part in dict.fromkeys([*moved, *points]):
-        members = explained.parts.get(part, (part,))
-        known = [name for name in members if name in by_name and name in row]
-        values = part_in_words(part, known, by_name, row) if known else ""
+        reason = "; ".join(texts.get(part, ()))
+        said = words.get(part) or reason
+        if not said and part in by_name:
+            said = feature_words(by_name[part], row.get(part))
         found.append(
             Influence(
                 part=part,
-                values=values,
+                said=said,
                 points=points.get(part),
-                reason="; ".join(texts.get(part, ())),
+                reason=reason,
                 log_odds=moved.get(part),
                 steady=bool(steady.get(part, False)),
+                raises=margins[part] > 0 if part in margins else None,
+                features=tuple(features.get(part, ())),
             )
         )
-    return tuple(sorted(found, key=lambda i: (-abs(i.log_odds or 0), -abs(i.points or 0))))
+    size = {part: abs(value) for part, value in margins.items()}
+    return tuple(sorted(found, key=lambda i: (-size.get(i.part, 0), -abs(i.points or 0))))
+
+
+def _features_by_part(
+    spec: Spec,
+    contributions: Contributions,
+    explained: Explained,
+    row: Mapping[str, object],
+    place: int,
+) -> dict[str, list[FeatureValue]]:
+    """Return one user's features with what each was worth, by part."""
+    terms = {term.name: term.feature for term in spec.scorecard.terms}
+    points: dict[str, float] = {}
+    for name, value in zip(contributions.names, contributions.values[place], strict=True):
+        if name in terms:
+            feature = terms[name]
+            points[feature] = points.get(feature, 0.0) + float(value) / HUNDREDTHS
+    moved = dict(zip(explained.names, explained.by_feature[place].tolist(), strict=True))
+    home = homes(spec, explained.parts)
+    units = {feature.name: feature.unit for feature in spec.features}
+    found: dict[str, list[FeatureValue]] = {}
+    for name in dict.fromkeys([*moved, *points]):
+        one = FeatureValue(name, row.get(name), units[name], points.get(name), moved.get(name))
+        found.setdefault(home.get(name, name), []).append(one)
+    return found
 
 
 def points_by_part(

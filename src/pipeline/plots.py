@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..evaluation.comparison import Comparison
-from ..models.explain import in_words
+from ..models.words import feature_words
 from ..reports.figures import (
     agreement_figure,
     beeswarm_figure,
@@ -53,7 +53,7 @@ def draw_training(spec: Spec, fits: Fits, comparison: Comparison, folder: Path) 
     scorer, table = fits.scorers[name], fits.parts[-1].table
     rows = np.linspace(0, len(table) - 1, min(_SHOWN, len(table))).astype(np.int64)
     part = table.take(rows)
-    found = scorer.contributions(part)
+    found = scorer.calibrator.calibrated(scorer.contributions(part))
     values = np.asarray(found.values, dtype=np.float64)
     data = scorer.encoding.matrix(part).astype(np.float64)
     beeswarm_figure(
@@ -64,15 +64,15 @@ def draw_training(spec: Spec, fits: Fits, comparison: Comparison, folder: Path) 
     waterfall_figure(
         folder / "waterfall_first.png",
         f"{name}: why {row['user_id']} came first",
-        [in_words(spec.feature(feature), row.get(feature)) for feature in found.names],
-        np.asarray(scorer.contributions(first).values[0], dtype=np.float64),
+        [feature_words(spec.feature(feature), row.get(feature)) for feature in found.names],
+        scorer.calibrator.slope * np.asarray(scorer.contributions(first).values[0], np.float64),
         found.base,
     )
     agreement_figure(
         folder / "points_and_model.png",
         f"The scorecard's points and {name}, {len(test.labels):,} users",
         test.margins[SCORECARD],
-        test.margins[name],
+        scorer.calibrator.log_odds(test.margins[name]),
     )
     accounts = both_accounts(spec, scorer, part)
     accounts.write(folder / f"{ACCOUNTS}.csv")
@@ -106,16 +106,16 @@ def draw_user(explanation: Explanation, path: Path) -> None:
     refuse_foreign([path])
     user = explanation.user
     moved = [line for line in user.influences if line.log_odds is not None]
-    if user.base is None or not moved:
+    if user.model is None or not moved:
         raise UsageError(
             f"--plot draws the log-odds of a learned scorer, and {explanation.scorer} has none: "
             "leave it out, or name another by --scorer"
         )
     waterfall_figure(
         path,
-        f"{user.user_id}: log-odds by {explanation.beside}, {user.score:.2f} of 100 by "
-        f"{explanation.scorer}, {explanation.as_of}",
-        [line.values for line in moved],
+        f"{user.user_id}: log-odds by {explanation.beside}, probability "
+        f"{user.model.probability:.2%}, {explanation.as_of}",
+        [line.said for line in moved],
         np.array([line.log_odds for line in moved], dtype=np.float64),
-        user.base,
+        user.model.base,
     )

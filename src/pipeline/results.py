@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ..scorer import Reason, Scale
+from ..scorer import ModelReason, Reason, Scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ def users_frame(users: Sequence[RankedUser]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "scorecard_reasons", "model_reasons"])
 
 
-def reason_records(reasons: Sequence[Reason], unit: Scale) -> list[dict[str, Any]]:
+def reason_records(reasons: Sequence[Reason | ModelReason], unit: Scale) -> list[dict[str, Any]]:
     """Return reasons as data: part, text, amount and the unit of the amount.
 
     >>> reason_records([Reason("pricing", "viewed pricing once", 5.2)], "points")

@@ -22,10 +22,10 @@ from ..scoring.ranking import (
     LABELS,
     RankedUser,
     write_all_scores,
-    write_influences,
     write_propensities,
     write_top_users,
 )
+from ..scoring.reasons_csv import write_reasons
 from ..spec.model import Spec
 from ..spec.references import suggest
 from ..spec.scorecard import HUNDREDTHS
@@ -34,12 +34,13 @@ from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published
 from ..warehouse.spark import SparkWarehouse
 from .build import Say, read_built
+from .disagreements import Changed, sides_of
 from .links import Link, link_of
 from .results import Result, users_frame
 from .scorers import MODEL_PLOTS, choose_scorer
 from .spark_score import explain_on_spark, rank_on_spark
 from .specs import spec_version
-from .standing import Ranked, Standing, account, disagreements, read_features, stand
+from .standing import Ranked, Standing, account, read_features, stand
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,8 @@ class Ranking(Result):
     """What score made: the exported users, and where everything was written.
 
     beside: the learned scorer whose reasons stand beside the points, empty without one. A file is
-    None where the scorer has nothing for it.
+    None where the scorer has nothing for it. changed: how many users change sides between the two,
+    of the capacity (a share of users) and of the label high; None without a learned scorer.
     """
 
     users: tuple[RankedUser, ...]
@@ -73,6 +75,8 @@ class Ranking(Result):
     beside: str = ""
     both_accounts: tuple[Path, Path] | None = None
     plots: Path | None = None
+    capacity: float = 0.0
+    changed: Changed | None = None
 
     def summary(self) -> str:
         """Return how many are listed of how many, as of when and by which scorer."""
@@ -133,9 +137,9 @@ def score(
     folder of Parquet in the shared folder, and there is no CSV of them), and for a scorer that a
     training stands behind (a learned one, or the scorecard as champion)
     `user_propensity_scores.csv` (every user's chance, expected spend, decile and band),
-    `reasons.csv` (the exported users, both accounts feature by feature), `disagreements.csv` (whom
-    scorecard and learned scorer put furthest apart, both accounts in words) and `model_plots.png`
-    (how it ranked on its last test).
+    `reasons.csv` (the exported users, both accounts feature by feature), `disagreements.csv` (who
+    changes sides between scorecard and learned scorer, both accounts in words) and
+    `model_plots.png` (how it ranked on its last test).
 
     Raises WarehouseError when that date is not built, or the spec's features changed since;
     UsageError for a scorer that is not registered, was trained on other features, or measured with
@@ -146,6 +150,7 @@ def score(
     published = read_built(spec, warehouse, note=note)
     chosen = choose_scorer(spec, scorer, store, tracking=tracking, note=note)
     day = as_of or published.as_of_dates[-1]
+    beside = chosen.explainer.name if chosen.explainer else ""
     stamps = {
         "as_of": day.isoformat(),
         "run_id": published.info.build_id,
@@ -164,7 +169,7 @@ def score(
             features = read_features(spec, published, chosen, as_of, everyone=everyone)
             found = _rank_here(spec, published, stand(spec, features, chosen), top, here, stamps)
         if chosen.learned is not None or chosen.beside is not None:
-            _write_both_accounts(here, found, stamps)
+            _write_both_accounts(spec, here, found, stamps, beside)
         if chosen.plots is not None:
             _named_after(here, MODEL_PLOTS).write_bytes(chosen.plots)
         write_top_users(
@@ -184,8 +189,10 @@ def score(
         top_users=out,
         all_scores=written.get(ALL_SCORES, found.all_scores),
         propensities=written.get(PROPENSITIES),
-        beside=chosen.explainer.name if chosen.explainer else "",
+        beside=beside,
         both_accounts=both,
+        capacity=spec.training.capacity,
+        changed=found.changed,
         plots=written.get(MODEL_PLOTS),
     )
 
@@ -202,16 +209,21 @@ def _rank_here(
     order = standing.order()
     users = account(spec, standing, order[:top], range(1, top + 1))
     _write_everyone(out, standing, order, stamps)
-    apart = disagreements(standing, len(users))
+    sides = sides_of(spec, standing)
+    apart = np.empty(0, dtype=np.int64) if sides is None else sides.order(len(users))
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(1, len(order) + 1)
     counts = np.bincount(standing.codes, minlength=len(LABELS))
+    others = account(spec, standing, apart, ranks[apart].tolist())
+    named = [user.user_id for user in (*users, *others)]
     return Ranked(
         users=tuple(users),
-        apart=tuple(account(spec, standing, apart, ranks[apart].tolist())),
+        apart=tuple(others),
         labels=dict(zip(LABELS, (int(n) for n in counts), strict=True)),
-        details=_details(published, spec.users.pass_through, [user.user_id for user in users]),
+        details=_details(published, spec.users.pass_through, named),
         all_scores=_named_after(out, ALL_SCORES),
+        sides=None if sides is None else sides.take(apart),
+        changed=None if sides is None else sides.changed(),
     )
 
 
@@ -246,13 +258,16 @@ def _write_everyone(
         )  # fmt: skip
 
 
-def _write_both_accounts(out: Path, found: Ranked, stamps: Mapping[str, str]) -> None:
-    """Write the exported users' table by feature, and whom the two scorers put furthest apart."""
+def _write_both_accounts(
+    spec: Spec, out: Path, found: Ranked, stamps: Mapping[str, str], model: str
+) -> None:
+    """Write the exported users' table by feature, and on whom the two scorers disagree."""
     by_feature = {key: stamps[key] for key in ("as_of", "scorer")}
-    write_influences(_named_after(out, REASONS), found.users, stamps=by_feature)
+    write_reasons(_named_after(out, REASONS), found.users, stamps=by_feature, model=model)
     write_top_users(
-        _named_after(out, DISAGREEMENTS), found.apart, stamps=stamps, details={}, pass_through=()
-    )
+        _named_after(out, DISAGREEMENTS), found.apart, stamps=stamps, details=found.details,
+        pass_through=spec.users.pass_through, more=found.sides.columns() if found.sides else {},
+    )  # fmt: skip
 
 
 def explain(

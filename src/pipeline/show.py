@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 
 from ..escapes import shown
-from ..scorer import signed
-from ..scoring.ranking import RankedUser
+from ..scorer import grouped, signed
 from .demo import Demo
+from .disagreements import Changed
 from .evaluate import Evaluation
 from .score import Explanation, Ranking
 from .scorers import SCORECARD
+from .show_accounts import points_to_probability, side_by_side
 
 STALE_DAYS = 7
 SHORT_REASONS = 3
-_WIDEST = 60
 
 
 def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
@@ -31,8 +31,12 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
     width = max([len("user"), *(len(shown(user.user_id)) for user in listed)])
     yield f"{'rank':>4}  {'user':<{width}}  {'score':>6}  {'label':<6}  why (largest reasons first)"
     for user in listed:
-        reasons = user.reasons if by_points else user.model_reasons or user.reasons
-        why = "; ".join(shown(str(reason)) for reason in reasons[:SHORT_REASONS])
+        if by_points or not user.model_reasons:
+            reasons: Sequence[object] = user.reasons
+            why = "; ".join(shown(str(reason)) for reason in reasons[:SHORT_REASONS])
+        else:
+            reasons = user.model_reasons
+            why = shown(grouped(user.model_reasons[:SHORT_REASONS]))
         more = len(reasons) - SHORT_REASONS
         tail = f"; and {more} more" if more > 0 else ""
         yield (
@@ -48,8 +52,9 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
         by_feature, apart = ranking.both_accounts
         model = ranking.beside or "model"
         yield f"the top users feature by feature, {model} beside points: {by_feature}"
-        other = f"{model} puts" if by_points else "the scorecard puts"
-        yield f"whom {other} elsewhere, and why: {apart}"
+        if ranking.changed is not None:
+            yield from _changed_lines(ranking.changed, model, ranking.capacity)
+        yield f"on whom {model} and points disagree most, and why: {apart}"
     if ranking.plots is not None:
         yield f"how it ranked on its last test: {ranking.plots}"
 
@@ -64,23 +69,23 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     if not explanation.in_population:
         standing = f"not in the ranked population (would be {standing})"
     if _by_points(explanation.scorer):
-        chance = "" if user.probability is None else f"; chance {user.probability:.2%}"
+        chance = "" if user.probability is None else f"; probability {user.probability:.2%}"
         yield f"{who}: {user.score:.2f} points, {user.label}, {standing}{chance}"
     else:
         yield (
             f"{who}: {user.score:.2f} of 100 by {explanation.scorer}, {user.label}, "
-            f"{standing}; chance {user.probability:.2%}"
+            f"{standing}; probability {user.probability:.2%}"
         )
     yield f"as of {explanation.as_of}"
     yield ""
     if user.influences:
-        yield f"log-odds of {explanation.beside} beside the scorecard's points"
-        yield from _side_by_side(user)
+        yield from side_by_side(user, explanation.beside)
     else:
         for reason in user.reasons:
             yield f"{signed(reason.amount):>8}  {shown(reason.text)}"
         yield f"{'-' * 8:>8}"
         yield f"{user.scorecard_score:>8.2f}  points in all"
+    yield from points_to_probability(user)
     yield ""
     yield "features"
     width = max(len(name) for name in explanation.features)
@@ -93,23 +98,13 @@ def _by_points(stamp: str) -> bool:
     return stamp.split(" ", maxsplit=1)[0] == SCORECARD
 
 
-def _side_by_side(user: RankedUser) -> Iterator[str]:
-    """Yield both accounts feature by feature, what moved the model most first."""
-    said = [(line, shown(line.values or line.reason)) for line in user.influences]
-    width = min(_WIDEST, max(len("what"), *(len(text) for _, text in said)))
-    yield f"{'log-odds':>8}   {'points':>6}  {'what':<{width}}  what the points are for"
-    for line, text in said:
-        log_odds = "-" if line.log_odds is None else f"{line.log_odds:+.2f}"
-        mark = " " if line.steady or line.log_odds is None else "~"
-        points = "-" if line.points is None else signed(line.points) if line.points else "0"
-        reason = shown(line.reason) if line.values else ""
-        yield f"{log_odds:>8}{mark}  {points:>6}  {text:<{width}}  {reason}".rstrip()
-    yield f"{'':>8}   {'-' * 6}"
-    yield f"{'':>8}   {user.scorecard_score:>6.2f}  points in all"
-    agreed = "nothing to compare" if user.agreement is None else f"{user.agreement:.3f}"
-    yield f"rank agreement of the two: {agreed}"
-    if any(line.log_odds is not None and not line.steady for line in user.influences):
-        yield "~ too small, or too unsteady when values are nudged, to be given as a reason"
+def _changed_lines(changed: Changed, model: str, capacity: float) -> Iterator[str]:
+    """Yield how many users change sides between model and scorecard."""
+    acted, high = changed.capacity, changed.high
+    yield (
+        f"in the best {capacity:.0%}: {acted[0]:,} by {model} alone, {acted[1]:,} by points alone; "
+        f"high: {high[0]:,} by {model} alone, {high[1]:,} by points alone"
+    )
 
 
 def evaluation_lines(evaluation: Evaluation) -> Iterator[str]:

@@ -34,6 +34,7 @@ from ..warehouse.published import Published
 from ..warehouse.spark import SparkWarehouse
 from ..warehouse.spark_session import in_backticks
 from .build import Say
+from .disagreements import HIGH, Changed, Sides, both_codes
 from .scorers import Chosen
 from .spark_places import PLACED, columns_of, placed, shares_below
 from .standing import Ranked, Standing, account, features_read, read_features, stand
@@ -51,6 +52,8 @@ _SCORED: Final = {
     "margin": "double",
     "probability": "double",
     "expected_spend": "double",
+    "model_code": "int",
+    "card_code": "int",
 }
 
 
@@ -102,17 +105,19 @@ def rank_on_spark(
         scores = session.read.parquet(str(written)).drop(*stamps)
         counts = {row["label"]: row["count"] for row in scores.groupBy("label").count().collect()}
         listed = _listed(people, scores.where(scores["rank"] <= top).orderBy("rank"))
-        apart = None
+        apart = sides = changed = None
         if "disagreement" in scores.columns:
-            widest = scores.orderBy(scores["disagreement"].desc(), "user_id").limit(top)
-            apart = _listed(people, widest)
-        details = _details(session, published, spec.users.pass_through, listed)
+            apart, sides = _apart(spec, people, scores, top)
+            changed = _changed(spec, scores)
+        details = _details(session, published, spec.users.pass_through, listed, apart)
     return Ranked(
         users=tuple(_accounts(spec, chosen, listed, usual)),
         apart=tuple(_accounts(spec, chosen, apart, usual)) if apart else (),
         labels={label: int(counts.get(label, 0)) for label in LABELS},
         details=details,
         all_scores=target,
+        sides=sides,
+        changed=changed,
     )
 
 
@@ -178,7 +183,8 @@ def _scored(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame
         "select user_id, in_population, cast(hundredths as double) / 100 as score, "
         f"case when hundredths >= {high} then 2 when hundredths >= {medium} then 1 else 0 end "
         "as code, hundredths, cast(null as double) as margin, cast(null as double) as probability, "
-        "cast(null as double) as expected_spend from "
+        "cast(null as double) as expected_spend, cast(null as int) as model_code, "
+        "cast(null as int) as card_code from "
         f"(select user_id, in_population, cast({points} as int) as hundredths from people) as p"
     )
     return session.sql(translate(sql, "spark"))
@@ -193,6 +199,7 @@ def _stand_batches(
             continue
         table = pa.Table.from_batches([batch])
         found = stand(spec, Snapshot(table), chosen)
+        model_codes, card_codes = both_codes(spec, found)
         yield pa.RecordBatch.from_pydict(
             {
                 "user_id": table.column("user_id").combine_chunks(),
@@ -203,6 +210,8 @@ def _stand_batches(
                 "margin": _or_nulls(found.margin, len(table)),
                 "probability": _or_nulls(found.probability, len(table)),
                 "expected_spend": _or_nulls(found.expected_spend, len(table)),
+                "model_code": model_codes.astype(np.int32),
+                "card_code": card_codes.astype(np.int32),
             }
         )
 
@@ -219,6 +228,7 @@ def _ranked(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame
         shares = shares_below(scored)
         points = element_at(expr(_doubles(shares)), col("hundredths") + 1)
         scored = scored.withColumn("disagreement", apart_from(col("below") - points))
+        scored = scored.withColumns({"model_share_below": col("below"), "card_share_below": points})
     if _key(chosen) == "hundredths":
         scored = placed(scored.drop(*PLACED), "hundredths")
     label = element_at(lit(list(LABELS)), col("code") + 1)
@@ -230,7 +240,60 @@ def _ranked(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame
             col("probability"), (col("hundredths") / HUNDREDTHS).alias("scorecard_score"),
             col("expected_spend"), col("decile"),
         ]  # fmt: skip
-    return scored.select(*columns, *(["disagreement"] if two else []))
+    beyond = [
+        col("disagreement"), col("model_share_below"), col("card_share_below"),
+        element_at(lit(list(LABELS)), col("model_code") + 1).alias("model_label"),
+        element_at(lit(list(LABELS)), col("card_code") + 1).alias("card_label"),
+    ]  # fmt: skip
+    return scored.select(*columns, *(beyond if two else []))
+
+
+def _apart(spec: Spec, people: DataFrame, scores: DataFrame, most: int) -> tuple[_Listed, Sides]:
+    """Return those on whom both scorers disagree, in order, and where each puts them.
+
+    Only the first of each kind and direction come to the driver, which puts them in order as
+    everywhere.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql.functions import col, lit, row_number
+
+    edge, high = lit(1 - spec.training.capacity), lit(LABELS[HIGH])
+    acted = (col("model_share_below") > edge) != (col("card_share_below") > edge)
+    to_high = (col("model_label") == high) != (col("card_label") == high)
+    label = col("model_label") != col("card_label")
+    higher = col("model_share_below") > col("card_share_below")
+    alike = Window.partitionBy(acted, to_high, label, higher)
+    place = row_number().over(alike.orderBy(col("disagreement").desc(), col("user_id")))
+    first = scores.where("disagreement > 0").withColumn("turn", place).where(col("turn") <= most)
+    found = _listed(people, first.drop("turn").orderBy("user_id"))
+    codes = {
+        name: np.array([LABELS.index(each) for each in found.scores.column(name).to_pylist()], int)
+        for name in ("model_label", "card_label")
+    }
+    by_model, by_card = (
+        found.scores.column(f"{name}_share_below").to_numpy() for name in ("model", "card")
+    )
+    sides = Sides(
+        by_model, by_card, codes["model_label"], codes["card_label"], spec.training.capacity
+    )
+    rows = sides.order(most)
+    places = pa.array(rows)
+    return _Listed(found.features.take(places), found.scores.take(places)), sides.take(rows)
+
+
+def _changed(spec: Spec, scores: DataFrame) -> Changed:
+    """Count who changes sides."""
+    from pyspark.sql.functions import col, count_if, lit
+
+    edge, high = lit(1 - spec.training.capacity), lit(LABELS[HIGH])
+    by_model, by_card = col("model_share_below") > edge, col("card_share_below") > edge
+    high_by_model, high_by_card = col("model_label") == high, col("card_label") == high
+    (found,) = scores.select(
+        count_if(by_model & ~by_card), count_if(by_card & ~by_model),
+        count_if(high_by_model & ~high_by_card), count_if(high_by_card & ~high_by_model),
+    ).collect()  # fmt: skip
+    one, two, three, four = (int(number) for number in found)
+    return Changed((one, two), (three, four))
 
 
 def _doubles(values: Sequence[float]) -> str:
@@ -325,10 +388,10 @@ def _accounts(spec: Spec, chosen: Chosen, listed: _Listed, usual: Snapshot) -> l
 
 
 def _details(
-    session: SparkSession, published: Published, names: Sequence[str], listed: _Listed
+    session: SparkSession, published: Published, names: Sequence[str], *listed: _Listed | None
 ) -> dict[str, dict[str, str | None]]:
     """Return what is passed through for the users who are listed, by user_id."""
-    ids = listed.scores.column("user_id").to_pylist()
+    ids = [user for few in listed if few for user in few.scores.column("user_id").to_pylist()]
     if not names or not ids:
         return {}
     details = session.read.parquet(str(published.everyone("user_details")))

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..features.matrix import Snapshot
-from ..models.explain import agreement, explain_rows, model_reasons
-from ..scorer import Floats, Integers
+from ..models.explain import agreement, explain_rows, model_reasons, words_of
+from ..models.learned import Calibrator
+from ..scorer import Account, Floats, Integers
 from ..scoring.ranking import LABELS, RankedUser, band_codes, order_by_score
-from ..scoring.reasons import places, scorecard_reasons
+from ..scoring.reasons import places, scorecard_reasons, sentences
 from ..scoring.scorecard import Scorecard
 from ..serving import percentile_codes
 from ..spec.model import Spec
@@ -22,6 +24,9 @@ from ..spec.scorecard import HUNDREDTHS
 from ..warehouse.published import Published
 from .influences import influences, points_by_part, usual_points
 from .scorers import Chosen
+
+if TYPE_CHECKING:
+    from .disagreements import Changed, Sides
 
 
 @dataclass(frozen=True)
@@ -59,10 +64,11 @@ class Standing:
 
 @dataclass(frozen=True)
 class Ranked:
-    """What a ranking gave: the listed users, those whom two scorers put furthest apart, counts.
+    """What a ranking gave: the listed users, those on whom two scorers disagree, counts.
 
-    labels: users by label. details: what is passed through, by user_id. all_scores: where
-    everybody's scores are.
+    sides: where both scorers put those of `apart`, in their order, and changed how many users
+    change sides; None without a learned scorer. labels: users by label. details: what is passed
+    through, by user_id, for both. all_scores: where everybody's scores are.
     """
 
     users: tuple[RankedUser, ...]
@@ -70,6 +76,8 @@ class Ranked:
     labels: Mapping[str, int]
     details: Mapping[str, Mapping[str, str | None]]
     all_scores: Path
+    sides: Sides | None = None
+    changed: Changed | None = None
 
 
 def read_features(
@@ -124,26 +132,6 @@ def stand(spec: Spec, snapshot: Snapshot, chosen: Chosen) -> Standing:
     )
 
 
-def disagreements(standing: Standing, most: int) -> NDArray[np.int64]:
-    """Return positions of users whom scorecard and scorer put furthest apart, widest gap first.
-
-    The gap is between their shares of users ranked below, ties in the middle. Without a learned
-    scorer nobody is.
-    """
-    if standing.margin is None:
-        return np.empty(0, dtype=np.int64)
-    model, points = _share_below(standing.margin), _share_below(standing.hundredths)
-    return np.argsort(-np.abs(model - points), kind="stable")[:most]
-
-
-def _share_below(values: Integers | Floats) -> Floats:
-    ordered = np.sort(values)
-    below = np.searchsorted(ordered, values, side="left")
-    through = np.searchsorted(ordered, values, side="right")
-    shares: Floats = (below + through) / (2 * len(values))
-    return shares
-
-
 def account(
     spec: Spec,
     standing: Standing,
@@ -169,6 +157,7 @@ def account(
             reasons=tuple(points[place]),
             scorecard_score=float(standing.hundredths[row]) / HUNDREDTHS,
             probability=_at(standing.probability, row),
+            **_by_points(standing.chosen.calibrator, float(standing.hundredths[row]) / HUNDREDTHS),
         )
         for place, (rank, row) in enumerate(zip(ranks, rows, strict=False))
     ]
@@ -176,24 +165,33 @@ def account(
     if learned is None:
         return users
     explained = explain_rows(learned, part, spec.training.groups)
-    by_name = {feature.name: feature for feature in spec.features}
-    moved = model_reasons(explained, features, by_name)
+    said = sentences(spec.scorecard, part, features)
+    words = words_of(explained, features, spec.features, said)
+    moved = model_reasons(explained, words)
     points_usual = usual_points(
         spec, standing.snapshot if usual is None else usual, explained.parts
     )
     for place, user in enumerate(users):
         by_part = points_by_part(spec, contributions, explained.parts, place)
-        log_odds = dict(zip(explained.parts, explained.values[place].tolist(), strict=True))
+        log_odds = dict(zip(explained.parts, explained.margins[place].tolist(), strict=True))
         users[place] = replace(
             user,
             model_reasons=tuple(moved[place]),
             agreement=agreement(by_part, log_odds, points_usual),
-            base=explained.base,
+            model=Account(explained.base, float(explained.log_odds[place])),
             influences=influences(
-                spec, contributions, user.reasons, explained, features[place], place
+                spec, contributions, user.reasons, explained, words[place], features[place], place
             ),
         )
     return users
+
+
+def _by_points(calibrator: Calibrator | None, points: float) -> dict[str, Any]:
+    """Return what a calibrated scorecard's probability is made of: its base, and every point."""
+    if calibrator is None:
+        return {}
+    account = Account(calibrator.intercept, calibrator.slope * points + calibrator.intercept)
+    return {"card": account, "point_log_odds": calibrator.slope}
 
 
 def _at(values: Floats | None, row: np.int64) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ..escapes import HARMLESS, INERT, KEY, Ids, csv_writer, inert
 from ..files import replacing
-from ..scorer import Floats, Influence, Integers, Reason
+from ..scorer import Account, Floats, Influence, Integers, ModelReason, Reason, grouped
 from ..spec.scorecard import HUNDREDTHS, BandsSpec
 
 LABELS = ("low", "medium", "high")
@@ -25,6 +26,8 @@ LEADING = (
     "label",
     "scorecard_score",
     "probability",
+    "base_log_odds",
+    "log_odds",
     "scorecard_reasons",
     "model_reasons",
     "agreement",
@@ -33,26 +36,17 @@ LEADING = (
     "scorer",
     "spec_version",
 )
-_BY_FEATURE = (
-    "rank",
-    "user_id",
-    "feature",
-    "value",
-    "log_odds",
-    "points",
-    "is_model_reason",
-    "points_reason",
-)
 
 
 @dataclass(frozen=True)
 class RankedUser:
     """One exported row: a user, where they stand and why.
 
-    score: of the scorer that ranks. reasons: the scorecard's, in points. What follows is for a
-    learned scorer beside it: model_reasons in log-odds, agreement the rank correlation of both
-    accounts, influences the whole of both, feature by feature, base the log-odds of a user of
-    whom nothing is known.
+    score: of the scorer that ranks. reasons: the scorecard's, in points. card: what its probability
+    is made of, where the scorecard ranks and a training stands behind it; each point is worth
+    point_log_odds. What follows is for a learned scorer beside it: model_reasons, agreement the
+    rank correlation of both accounts, influences the whole of both, part by part, model what its
+    own probability is made of.
     """
 
     rank: int
@@ -62,10 +56,17 @@ class RankedUser:
     reasons: tuple[Reason, ...]
     scorecard_score: float
     probability: float | None = None
-    model_reasons: tuple[Reason, ...] = ()
+    model_reasons: tuple[ModelReason, ...] = ()
     agreement: float | None = None
     influences: tuple[Influence, ...] = ()
-    base: float | None = None
+    model: Account | None = None
+    card: Account | None = None
+    point_log_odds: float | None = None
+
+    @property
+    def account(self) -> Account | None:
+        """What the probability of the scorer that ranks is made of; None where it is not known."""
+        return self.card or self.model
 
 
 def order_by_score(hundredths: Integers) -> Integers:
@@ -174,59 +175,42 @@ def write_top_users(
     stamps: Mapping[str, str],
     details: Mapping[str, Mapping[str, str | None]],
     pass_through: Sequence[str],
+    more: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
     """Write the ranking contract's CSV: UTF-8, one row per user, formulas inert.
 
     Where an id is not written as it is, the column user_key has ids to join by.
 
-    stamps: as_of, run_id, scorer and spec_version, the same in every row. details: what is passed
+    stamps: as_of, run_id, scorer and spec_version, the same in every row. more: columns at the end,
+    a text for each user. base_log_odds and log_odds: of the probability. details: what is passed
     through, by user_id. Columns that only a learned model or an experiment fills are empty.
     """
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv_writer(file)
         ids = Ids(user.user_id for user in users)
         leading = ids.columns(LEADING)
-        writer.writerow([*leading, *pass_through, "assignment"])
-        for user in users:
-            row = {
-                "rank": str(user.rank),
-                **dict(zip(("user_id", KEY), ids.cells(user.user_id), strict=False)),
-                "score": f"{user.score:.2f}",
-                "label": user.label,
-                "scorecard_score": f"{user.scorecard_score:.2f}",
-                "probability": "" if user.probability is None else f"{user.probability:.6f}",
-                "scorecard_reasons": inert("; ".join(str(reason) for reason in user.reasons)),
-                "model_reasons": inert("; ".join(str(reason) for reason in user.model_reasons)),
-                "agreement": "" if user.agreement is None else f"{user.agreement:.3f}",
-                **{name: inert(value) for name, value in stamps.items()},
-            }
+        writer.writerow([*leading, *pass_through, "assignment", *more])
+        for place, user in enumerate(users):
             passed = details.get(user.user_id, {})
             extra = [inert(passed.get(name) or "") for name in pass_through]
-            writer.writerow([*(row.get(name, "") for name in leading), *extra, ""])
+            last = [inert(texts[place]) for texts in more.values()]
+            row = _leading(user, ids, stamps)
+            writer.writerow([*(row.get(name, "") for name in leading), *extra, "", *last])
 
 
-def write_influences(path: Path, users: Sequence[RankedUser], *, stamps: Mapping[str, str]) -> None:
-    """Write both accounts of every user as CSV, a line for each feature or group of them.
-
-    is_model_reason: yes where the model's part is large and steady enough to be given as a
-    reason. A cell is empty where an account does not read the feature. Formulas are inert.
-    """
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv_writer(file)
-        ids = Ids(user.user_id for user in users)
-        writer.writerow([*ids.columns(_BY_FEATURE), *stamps])
-        for user in users:
-            for line in user.influences:
-                writer.writerow(
-                    [
-                        user.rank,
-                        *ids.cells(user.user_id),
-                        line.part,
-                        inert(line.values),
-                        "" if line.log_odds is None else f"{line.log_odds:.6f}",
-                        "" if line.points is None else f"{line.points:.2f}",
-                        "" if line.log_odds is None else "yes" if line.steady else "no",
-                        inert(line.reason),
-                        *(inert(value) for value in stamps.values()),
-                    ]
-                )
+def _leading(user: RankedUser, ids: Ids, stamps: Mapping[str, str]) -> dict[str, str]:
+    account = user.account
+    return {
+        "rank": str(user.rank),
+        **dict(zip(("user_id", KEY), ids.cells(user.user_id), strict=False)),
+        "score": f"{user.score:.2f}",
+        "label": user.label,
+        "scorecard_score": f"{user.scorecard_score:.2f}",
+        "probability": "" if user.probability is None else f"{user.probability:.6f}",
+        "base_log_odds": "" if account is None else f"{account.base:.9f}",
+        "log_odds": "" if account is None else f"{account.log_odds:.9f}",
+        "scorecard_reasons": inert("; ".join(str(reason) for reason in user.reasons)),
+        "model_reasons": inert(grouped(user.model_reasons)),
+        "agreement": "" if user.agreement is None else f"{user.agreement:.3f}",
+        **{name: inert(value) for name, value in stamps.items()},
+    }

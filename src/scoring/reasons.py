@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ..errors import SpecError
-from ..scorer import Contributions, Reason
+from ..scorer import Contributions, FeatureTable, Reason
 from ..spec.scorecard import HUNDREDTHS, ScorecardSpec
+from .transforms import points_of, shares
 
 _CHOICE = re.compile(r"\[([^\[\]|]*)\|([^\[\]|]*)\]")
 _PLACE = re.compile(r"\{([a-z][a-z0-9_]*)(:%)?\}")
@@ -84,4 +85,25 @@ def scorecard_reasons(
                 if values[part] != 0
             ]
         )
+    return found
+
+
+def sentences(
+    spec: ScorecardSpec, table: FeatureTable, rows: Sequence[Mapping[str, object]]
+) -> list[dict[str, str]]:
+    """Return what the terms say of each user, by feature: the words of reasons, without points.
+
+    Said is a term that gives points, the one with most of them where a feature has several. rows:
+    the same users' features; a term that reads one which is not among them says nothing.
+    """
+    found: list[dict[str, str]] = [{} for _ in rows]
+    most: list[dict[str, int]] = [{} for _ in rows]
+    known = set(rows[0]) if rows else set()
+    for term in spec.terms:
+        if not {term.feature, *places(term.reason)} <= known:
+            continue
+        for place, points in enumerate(np.abs(points_of(term, shares(term, table))).tolist()):
+            if points > most[place].get(term.feature, 0):
+                most[place][term.feature] = points
+                found[place][term.feature] = say(term.reason, term.feature, rows[place])
     return found

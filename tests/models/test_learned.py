@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.special import logit
 
 from tests.models.tables import data, plan, toy
 from whyrank.errors import DataError, UsageError
@@ -16,11 +17,30 @@ from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import RankAverage, Trainer, TrainingData
 from whyrank.models.catalogue import BLEND, CANDIDATES, MEMBERS, available, check_names
 from whyrank.models.classifier import DEFAULTS
-from whyrank.models.encoding import fit_encoding
-from whyrank.models.explain import agreement, explain_rows, nudged
+from whyrank.models.encoding import Matrix, fit_encoding
+from whyrank.models.explain import agreement, explain_rows, model_reasons, nudged, words_of
+from whyrank.models.fitted import Model
 from whyrank.models.learned import Calibrator, LearnedScorer, fit_calibrator
+from whyrank.scorer import Floats
+from whyrank.spec.model import FeatureSpec
 
 LEARNED = [name for name in CANDIDATES if name != "bg_nbd"]
+
+
+@dataclass(frozen=True)
+class _Shifted:
+    """A model whose contributions are of another score."""
+
+    model: Model
+
+    def margin(self, matrix: Matrix) -> Floats:
+        return self.model.margin(matrix) + 0.5
+
+    def contributions(self, matrix: Matrix) -> tuple[Floats, float] | None:
+        return self.model.contributions(matrix)
+
+    def save(self, folder: Path) -> None:
+        self.model.save(folder)
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +187,46 @@ def test_a_blend_fits_the_members_that_are_missing_with_their_own_parameters() -
     margins = [t.fit(BLEND, params).margin(table) for t in (alone, together)]
     assert np.array_equal(margins[0], margins[1])
     assert not np.allclose(margins[0], Trainer(plan(), data()).fit(BLEND).margin(table))
+
+
+@pytest.mark.parametrize("name", [n for n in LEARNED if n not in {"recency", "forest", "boosting"}])
+def test_base_and_contributions_are_the_logit_of_the_probability(
+    name: str, trainer: Trainer
+) -> None:
+    """Weights and SMOTE inflate margins, and Platt's map turns them into probabilities."""
+    table, labels = toy(500, seed=6)
+    plain = trainer.fit(name)
+    scorer = replace(plain, calibrator=fit_calibrator(plain.margin(table), labels))
+    found = explain_rows(scorer, table, {"pair": ["views", "days"]})
+    wanted = logit(scorer.probability(table))
+    assert np.abs(plain.margin(table) - wanted).max() > 0.1  # there was something to fold in
+    for contributions in (found.values, found.by_feature):
+        assert np.abs(found.base + contributions.sum(axis=1) - wanted).max() < 1e-6
+    # What the rounding of 32 bits left out is all that was moved.
+    raw = plain.model.contributions(plain.encoding.matrix(table))
+    assert raw is not None
+    assert np.allclose(found.by_feature, scorer.calibrator.slope * raw[0], atol=1e-5)
+
+
+def test_contributions_that_do_not_add_up_are_refused(trainer: Trainer) -> None:
+    scorer = trainer.fit("logistic")
+    wrong = replace(scorer, model=_Shifted(scorer.model))
+    with pytest.raises(DataError, match="contributions add up to .* and the score is"):
+        wrong.contributions(toy(20)[0])
+
+
+def test_a_calibration_that_keeps_the_base_rate_leaves_the_ranking_its_reasons(
+    trainer: Trainer,
+) -> None:
+    table, _ = toy(40, seed=6)
+    plain = trainer.fit("xgboost")
+    flat = explain_rows(replace(plain, calibrator=Calibrator(0.0, -2.0)), table, {})
+    assert (flat.base, np.abs(flat.values).max()) == (-2.0, 0.0)
+    assert np.array_equal(flat.steady, explain_rows(plain, table, {}).steady)
+    words = [FeatureSpec(name=n, op="count", description=n) for n in plain.features]
+    nothing = [dict[str, str]()] * len(table)
+    told = model_reasons(flat, words_of(flat, table.rows(), words, nothing))
+    assert {reason.raises for reasons in told for reason in reasons} == {True, False}
 
 
 def test_reasons_moved_the_score_and_stay_when_nudged(trainer: Trainer) -> None:

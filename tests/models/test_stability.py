@@ -13,6 +13,7 @@ from whyrank.errors import DataError
 from whyrank.models import explain
 from whyrank.models.candidates import Trainer
 from whyrank.models.explain import NUDGES, explain_rows
+from whyrank.models.learned import Calibrator
 from whyrank.models.stability import MOST_TURNED, stability, turned
 from whyrank.scorer import Contributions
 
@@ -27,6 +28,7 @@ class Planted:
     """
 
     name = "planted"
+    calibrator = Calibrator()
 
     def __init__(self, of: int) -> None:
         self.of = of

@@ -120,8 +120,11 @@ def test_agreement_is_of_points_beyond_the_usual_and_log_odds(
     made = score(shop.spec, shop.warehouse, store=shop.store, top=1_000, out=out)
     said: dict[str, dict[str, tuple[float, float]]] = {}
     for row in csv_rows(tmp_path / "reasons.csv"):
-        both = (float(row["points"] or 0), float(row["log_odds"] or 0))
-        said.setdefault(row["user_id"], {})[row["feature"]] = both
+        mine = said.setdefault(row["user_id"], {})
+        before = mine.get(row["part"], (0.0, 0.0))
+        mine[row["part"]] = (
+            before[0] + float(row["points"] or 0), before[1] + float(row["log_odds"] or 0),
+        )  # fmt: skip
     parts = sorted({part for found in said.values() for part in found})
     points, moved = (
         np.array([[found.get(p, (0.0, 0.0))[k] for p in parts] for found in said.values()])

@@ -84,8 +84,9 @@ def test_a_version_asks_for_what_its_scorer_reads_and_takes_its_own_example(
     reads = READS.get(name, everything) | CARD
     assert asked == reads | {"user_id"}
     given = [column["name"] for column in json.loads(signature["outputs"])]
+    account = ["base_log_odds", "log_odds", "contributions"]
     assert given == [
-        "score", "label", "probability", "points", "reasons", "reasons_json", "flags",
+        "score", "label", "probability", "points", "reasons", "reasons_json", *account, "flags",
     ]  # fmt: skip
     example = json.loads((folder / "serving_input_example.json").read_text(encoding="utf-8"))
     frame = pd.DataFrame(**example["dataframe_split"])

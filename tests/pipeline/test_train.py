@@ -39,6 +39,7 @@ from whyrank.pipeline.show import explanation_lines
 from whyrank.pipeline.train import Training, train
 from whyrank.pipeline.training_data import read_labelled, set_course, stack
 from whyrank.pipeline.ui import view_lines
+from whyrank.scorer import grouped
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.serving import Served
 from whyrank.spec.load import load_spec, spec_text
@@ -185,6 +186,9 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
     assert [row["band"] for row in everyone].count("high") == made.labels["high"]
     apart = csv_rows(out.with_name("disagreements.csv"))
     assert all(row["model_reasons"] or row["scorecard_reasons"] for row in apart)
+    # Whom to call them by is passed through, as in the list: the ids are in the addresses.
+    for row in (*rows, *apart):
+        assert f".{int(row['user_id'].removeprefix('u'))}@" in row["email"]
     agreed = np.mean([float(r["agreement"]) for r in rows if r["agreement"]])
     gaps = [float(r["agreement"]) for r in apart if r["agreement"]]
     assert np.mean(gaps) < agreed
@@ -208,7 +212,7 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
     assert ties < 0.02 * len(percentile)
     one = explain(world.spec, world.warehouse, rows[0]["user_id"], store=world.store)
     assert (one.user.rank, one.user.score) == (1, pytest.approx(scores[0], abs=0.005))
-    assert str(one.user.model_reasons[0]) == rows[0]["model_reasons"].split("; ")[0]
+    assert grouped(one.user.model_reasons) == rows[0]["model_reasons"]
     text = "\n".join(explanation_lines(one))
     assert "rank agreement of the two" in text
     draw_user(one, world.folder / "why.png")
@@ -251,19 +255,23 @@ def test_both_accounts_feature_by_feature_add_up(world: World) -> None:
         read_published(world.warehouse, spec.name).snapshot(made.as_of), scorer.features
     )
     ids = table.user_ids.to_pylist()
-    base = scorer.contributions(table.take(np.array([0]))).base
     for user in made.users:
         mine = [line for line in lines if line["user_id"] == user.user_id]
         points = sum(float(line["points"]) for line in mine if line["points"])
         assert points == pytest.approx(user.scorecard_score, abs=1e-6)
-        margin = scorer.margin(table.take(np.array([ids.index(user.user_id)])))[0]
+        place = np.array([ids.index(user.user_id)])
         moved = sum(float(line["log_odds"]) for line in mine if line["log_odds"])
-        assert base + moved == pytest.approx(margin, abs=1e-4)
-        told = [line["feature"] for line in mine if line["is_model_reason"] == "yes"]
-        assert told == [reason.part for reason in user.model_reasons]
-    names = {line["feature"] for line in lines}
+        chance = scorer.probability(table.take(place))[0]
+        base = float(mine[0]["model_base_log_odds"])
+        assert base + moved == pytest.approx(np.log(chance / (1 - chance)), abs=1e-6)
+        told = {line["part"]: line["is_model_reason"] for line in mine}
+        reasons = [reason.part for reason in user.model_reasons]
+        assert [part for part, flag in told.items() if flag == "yes"] == reasons
+    names = {line["part"] for line in lines}
     assert {name for name, members in groups.items() if members} <= names
     assert not names & {member for members in groups.values() for member in members}
+    features = {line["feature"] for line in lines}
+    assert {member for members in groups.values() for member in members} <= features
 
 
 def test_explaining_looks_at_the_exported_rows_only(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.csv_rows import csv_rows
 from whyrank.errors import WarehouseError
 from whyrank.files import replacing
-from whyrank.scorer import Reason
+from whyrank.scorer import Account, FeatureValue, Influence, ModelReason, Reason
 from whyrank.scoring.ranking import (
     LEADING,
     RankedUser,
@@ -24,10 +24,10 @@ from whyrank.scoring.ranking import (
     inert,
     order_by_score,
     write_all_scores,
-    write_influences,
     write_propensities,
     write_top_users,
 )
+from whyrank.scoring.reasons_csv import write_reasons
 from whyrank.spec.scorecard import BandsSpec
 
 BANDS = BandsSpec(medium=30, high=60)
@@ -68,8 +68,12 @@ def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> No
             (Reason("a", '-1 said, "so"', 61.5),),
             61.5,
             probability=0.0125,
-            model_reasons=(Reason("b", "=b 3", -0.5),),
+            model_reasons=(
+                ModelReason("b", "=b 3", -0.5, raises=False),
+                ModelReason("c", "came twice", 1.5, raises=True),
+            ),
             agreement=-0.25,
+            model=Account(base=-5.25, log_odds=-4.25),
         ),
         RankedUser(2, "ünï", 10.0, "low", (), 10.0),
     ]
@@ -87,8 +91,57 @@ def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> No
     assert [row["score"] for row in rows] == ["97.25", "10.00"]
     assert [row["scorecard_score"] for row in rows] == ["61.50", "10.00"]
     beside = [(row["probability"], row["model_reasons"], row["agreement"]) for row in rows]
-    assert beside == [("0.012500", "'=b 3, -0.5", "-0.250"), ("", "", "")]
+    said = "raises: came twice | lowers: =b 3"
+    assert beside == [("0.012500", said, "-0.250"), ("", "", "")]
+    assert [row["base_log_odds"] for row in rows] == ["-5.250000000", ""]
+    assert [row["log_odds"] for row in rows] == ["-4.250000000", ""]
     assert {row["run_id"] for row in rows} == {"r"}
+
+
+def test_reasons_are_data_with_a_column_for_everything(tmp_path: Path) -> None:
+    """A group with a number and a text, a yes, what is not known, and a cap of no feature."""
+    inside = (
+        FeatureValue("views", 3, "views", 5.0, 0.75),
+        FeatureValue("place", "=ES", "country", None, -0.25),
+    )
+    lines = (
+        Influence("group", "w", 5.0, "saw 3", 0.5, steady=True, raises=True, features=inside),
+        Influence(
+            "paid", "w", None, "", -1.0, steady=False, raises=False,
+            features=(FeatureValue("paid", value=True, unit="flag", points=None, log_odds=-1.0),),
+        ),
+        Influence(
+            "days", "w", 0.0, "", None, steady=False,
+            features=(FeatureValue("days", float("nan"), "days", 0.0, None),),
+        ),
+        Influence("cap", "capped", -1.5, "capped", None, steady=False),
+    )  # fmt: skip
+    user = RankedUser(
+        1, "ana", 99.0, "high", (), 3.5, influences=lines, model=Account(1.0, 0.5),
+        card=Account(-2.0, -1.3), point_log_odds=0.2,
+    )  # fmt: skip
+    write_reasons(tmp_path / "reasons.csv", [user], stamps={"as_of": "2026-04-01"}, model="xgb")
+    rows = csv_rows(tmp_path / "reasons.csv")
+    said = [(r["part"], r["feature"], r["value"], r["text_value"], r["unit"]) for r in rows]
+    assert said == [
+        ("group", "views", "3", "", "views"),
+        ("group", "place", "", "'=ES", "country"),
+        ("paid", "paid", "1", "", "flag"),
+        ("days", "days", "", "", "days"),
+        ("cap", "", "", "", ""),
+    ]
+    numbers = [(r["points"], r["points_log_odds"], r["log_odds"]) for r in rows]
+    assert numbers == [
+        ("5.00", "1.000000000", "0.750000000"),
+        ("", "", "-0.250000000"),
+        ("", "", "-1.000000000"),
+        ("0.00", "0.000000000", ""),
+        ("-1.50", "-0.300000000", ""),
+    ]
+    flags = [(r["is_model_reason"], r["is_points_reason"], r["direction"]) for r in rows]
+    group = ("yes", "yes", "raises")
+    assert flags == [group, group, ("no", "", "lowers"), ("", "no", ""), ("", "yes", "")]
+    assert {r["model_probability"] for r in rows} == {f"{1 / (1 + np.exp(-0.5)):.9f}"}
 
 
 def test_no_id_in_the_list_of_chances_starts_a_formula(tmp_path: Path) -> None:
@@ -129,7 +182,7 @@ def test_a_ranking_that_cannot_be_written_to_its_end_leaves_the_one_before(tmp_p
     nobody: RankedUser = None  # type: ignore[assignment]
     for write in (
         partial(write_top_users, details={}, pass_through=[]),
-        write_influences,
+        partial(write_reasons, model="xgboost"),
     ):
         with pytest.raises(AttributeError):
             write(out, [replace(user, user_id="bo"), nobody], stamps=STAMPS)
