@@ -8,16 +8,26 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from ..errors import UsageError
 from ..tracking import Store, views
+from ..tracking.ui_app import NAME, entry_point
+
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "PYTHONWARNINGS": "ignore",  # of MLflow's own imports: nothing to act upon
+}
 
 
 def view_lines(store: Store, port: int) -> Iterator[str]:
-    """Yield where the UI answers which scorer of a spec's last training ranks better."""
-    for name, path in views(store):
-        yield f"  {name}, who ranks better: http://127.0.0.1:{port}/{path}"
+    """Yield where the UI answers which scorer ranks better, and what else is asked of a spec."""
+    for name, said, path in views(store):
+        yield f"  {name}, {said}: http://127.0.0.1:{port}/{path}"
 
 
 def check_servable(store: Store) -> None:
@@ -46,18 +56,24 @@ def serve_ui(store: Store, port: int) -> int:
     """
     command = [sys.executable, "-m", "whyrank.pipeline.ui_process", str(os.getpid())]
     command += [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workers", "1"]
+    command += ["--port", str(port), "--workers", "1", "--app-name", NAME]
+    command += ["--uvicorn-opts", "--log-level warning --no-access-log"]
     command += ["--default-artifact-root", store.artifacts.as_uri()]
     env = {
         **os.environ,
+        **_QUIET,
         # A password in the store's URI is nobody's business who lists the processes.
         "MLFLOW_BACKEND_STORE_URI": store.uri,
+        "MLFLOW_REGISTRY_STORE_URI": store.uri,
         # Ten processes that run what nobody here starts.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     before = signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
-        with subprocess.Popen(command, env=env) as server:  # noqa: S603 - fixed words
+        with (
+            tempfile.TemporaryDirectory(prefix="whyrank-ui-") as plugin,
+            subprocess.Popen(command, env=_with_app(env, Path(plugin))) as server,  # noqa: S603
+        ):
             try:
                 return server.wait()
             except KeyboardInterrupt:
@@ -66,3 +82,10 @@ def serve_ui(store: Store, port: int) -> int:
                 return 0
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def _with_app(env: dict[str, str], folder: Path) -> dict[str, str]:
+    """Return an environment in which `mlflow server` finds our application in a folder."""
+    entry_point(folder)
+    paths = [str(folder), *filter(None, [env.get("PYTHONPATH")])]
+    return {**env, "PYTHONPATH": os.pathsep.join(paths)}
