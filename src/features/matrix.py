@@ -72,6 +72,17 @@ class Snapshot:
         """Return the users at these positions, in this order."""
         return Snapshot(self._table.take(pa.array(rows)))
 
+    def replaced(self, name: str, other: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
+        """Return the same users with one feature's values of others, who stand at rows of a table.
+
+        >>> snapshot = Snapshot(pa.table({"user_id": ["a", "b"], "views": [3, 4]}))
+        >>> snapshot.replaced("views", snapshot, np.array([1, 1])).numbers("views").tolist()
+        [4.0, 4.0]
+        """
+        column = other._table.column(name).take(pa.array(rows))
+        place = self._table.column_names.index(name)
+        return Snapshot(self._table.set_column(place, name, column))
+
     def numbers(self, name: str) -> Floats:
         """Return a number or boolean feature, shape (n,), null as NaN.
 

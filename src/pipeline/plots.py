@@ -8,37 +8,73 @@ import numpy as np
 
 from ..errors import UsageError
 from ..evaluation.comparison import Comparison
+from ..models.catalogue import CANDIDATES
+from ..models.rank_average import SavedRankAverage
 from ..models.words import feature_words
 from ..reports.figures import (
     agreement_figure,
-    beeswarm_figure,
     importance_figure,
     ranking_figure,
     shares_figure,
     waterfall_figure,
 )
 from ..scoring.lists import refuse_foreign
+from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from .accounts import both_accounts
+from .build import Say
 from .fold_fits import Fits
 from .score import Explanation
+from .scorer_plots import Ranks, draw_scorer
 from .scorers import MODEL_PLOTS, SCORECARD
 
 ACCOUNTS = "points_and_shap"
-_SHOWN = 1500  # users in a beeswarm, and in what compares both accounts
-_BEST = 4  # scorers drawn beside the scorecard
+_SHOWN = 1500  # users in what compares both accounts
 
 
-def draw_training(spec: Spec, fits: Fits, comparison: Comparison, folder: Path) -> None:
+def kinds_shown(comparison: Comparison, champion: str | None = None) -> list[str]:
+    """Return the scorers of a figure that has no room for all: the scorecard, and one of each kind.
+
+    Of a kind the best over all tests stands for the others; XGBoost, the champion and the scorer
+    that the comparison chose are always there.
+    """
+    order = sorted(comparison.pooled, key=lambda n: -comparison.pooled[n]["roc_auc"].value)
+    found = {name for name in (comparison.chosen, "xgboost", champion) if name in order}
+    kinds = {_kind(name) for name in found}
+    for name in order:
+        if _kind(name) not in kinds:
+            kinds.add(_kind(name))
+            found.add(name)
+    return [SCORECARD, *(name for name in order if name in found - {SCORECARD})]
+
+
+def _kind(name: str) -> str:
+    return CANDIDATES[name].kind if name in CANDIDATES else name
+
+
+def draw_scorers(
+    spec: Spec, fits: Fits, average: SavedRankAverage | None, folder: Path, say: Say
+) -> None:
+    """Draw every scorer on the last test, each in a folder of its name, all the same way."""
+    test, part = fits.scores[-1], fits.parts[-1]
+    for name in test.margins:
+        say(f"drawing {name}")
+        scorer: Ranks | None = Scorecard(spec.scorecard) if name == SCORECARD else average
+        scorer = fits.scorers.get(name, scorer)
+        assert scorer is not None  # noqa: S101 - whatever else was compared is the average
+        draw_scorer(folder / name, name, scorer, part, test.margins, test.chances)
+
+
+def draw_training(
+    spec: Spec, fits: Fits, comparison: Comparison, folder: Path, *, champion: str | None = None
+) -> None:
     """Write the figures of a training to a folder: model_plots.png first, then what moved scores.
 
-    Drawn are the scorecard and the best scorers over all tests, on the last test. What compares
-    points and contributions is written as points_and_shap.csv too.
+    Drawn is the last test, by the scorers of `kinds_shown`. champion: of before the training. What
+    compares points and contributions is written as points_and_shap.csv too.
     """
     test = fits.scores[-1]
-    order = sorted(comparison.pooled, key=lambda n: -comparison.pooled[n]["roc_auc"].value)
-    best = [name for name in order if name != SCORECARD][:_BEST]
-    shown = [SCORECARD, *best]
+    shown = [name for name in kinds_shown(comparison, champion) if name in test.margins]
     title = f"{spec.name}, test as of {test.name}: {len(test.labels):,} users"
     ranking_figure(
         folder / MODEL_PLOTS,
@@ -47,25 +83,19 @@ def draw_training(spec: Spec, fits: Fits, comparison: Comparison, folder: Path) 
         {name: test.margins[name] for name in shown},
         {name: test.chances[name] for name in shown},
     )
-    name = next((n for n in order if n == comparison.chosen), None)
+    name = comparison.chosen
     if name is None:
         return
     scorer, table = fits.scorers[name], fits.parts[-1].table
     rows = np.linspace(0, len(table) - 1, min(_SHOWN, len(table))).astype(np.int64)
     part = table.take(rows)
-    found = scorer.calibrator.calibrated(scorer.contributions(part))
-    values = np.asarray(found.values, dtype=np.float64)
-    data = scorer.encoding.matrix(part).astype(np.float64)
-    beeswarm_figure(
-        folder / "shap.png", f"{name}: what moved scores", found.names, values, data, found.base
-    )
     first = table.take(np.array([int(np.argmax(test.margins[name]))]))
-    row = first.rows()[0]
+    row, found = first.rows()[0], scorer.calibrator.calibrated(scorer.contributions(first))
     waterfall_figure(
         folder / "waterfall_first.png",
         f"{name}: why {row['user_id']} came first",
         [feature_words(spec.feature(feature), row.get(feature)) for feature in found.names],
-        scorer.calibrator.slope * np.asarray(scorer.contributions(first).values[0], np.float64),
+        np.asarray(found.values[0], dtype=np.float64),
         found.base,
     )
     agreement_figure(

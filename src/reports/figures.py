@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from ..escapes import plain_text
 from ..evaluation.chances import calibration_bins
 from ..files import replacing
+from .labels import label_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,11 +22,14 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 # Colours that most colour-blind people tell apart (Okabe & Ito 2008); the scorecard is black.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31",
+)  # fmt: skip
 _RAISES, _LOWERS = "#0072B2", "#D55E00"
-_MOST = 5
+_MOST = 1 + len(_COLOURS)
 _BARS = 11
 GREY = "#999999"
+PSI_MOVED, PSI_FAR = 0.1, 0.25  # by the usual rule of thumb: watch it; it is another population
 
 
 def ranking_figure(
@@ -41,7 +43,8 @@ def ranking_figure(
 ) -> None:
     """Write ROC, precision and recall, reliability, gain and lift of a few scorers as one PNG.
 
-    labels: bool (n,). margins, chances: by scorer, (n,) each, drawn in their order.
+    labels: bool (n,). margins, chances: by scorer, (n,) each, drawn in their order;
+    a scorer without chances has no reliability.
     """
     figure, axes = new_figure(2, 3, (15, 9))
     shown = list(margins)[:_MOST]
@@ -61,8 +64,9 @@ def ranking_figure(
         axes[0].plot(false, recall, **style)
         few = max(10, len(ranked) // 1000)  # before that precision is a handful of users
         axes[1].plot(recall[few:], (found / seen)[few:], **style)
-        said, came, _ = calibration_bins(chances[name], labels)
-        axes[2].plot(100 * said, 100 * came, marker="o", markersize=4, **style)
+        if name in chances:
+            said, came, _ = calibration_bins(chances[name], labels)
+            axes[2].plot(100 * said, 100 * came, marker="o", markersize=4, **style)
         axes[3].plot(100 * share, 100 * recall, **style)
         axes[4].plot(100 * share[few:], (recall / share)[few:], **style)
     base = labels.mean()
@@ -188,19 +192,17 @@ def shares_figure(
     top = 105 * max(float(points.max()), float(moved.max()), 0.01)
     axes[0].plot([0, top], [0, top], color=GREY, linestyle=":")
     axes[0].scatter(100 * points, 100 * moved, color=_COLOURS[0], zorder=3)
-    for name, x, y in zip(names, 100 * points, 100 * moved, strict=True):
-        if max(x, y) >= top / 40:  # what hardly matters to either would only hide the others
-            axes[0].annotate(
-                plain_text(name.replace("_", " ")),
-                (x, y),
-                (4, 4),
-                textcoords="offset points",
-                fontsize=9,
-            )
+    axes[0].annotate(
+        "dotted: the same share in both", (0.98, 0.02), xycoords="axes fraction", ha="right",
+        fontsize=9, color="#666666",
+    )  # fmt: skip
     named(axes[0], "What moves users apart", "share of |points|, %", "share of mean |SHAP|, %")
     axes[1].hist(agreements, bins=np.linspace(-1, 1, 21).tolist(), color=_COLOURS[0])
     named(axes[1], "Rank agreement of both accounts", "of one user, -1 to 1", "users")
     figure.suptitle(plain_text(title))
+    # What hardly matters to either account would only hide the others.
+    told = np.flatnonzero(100 * np.maximum(points, moved) >= top / 40).tolist()
+    label_points(axes[0], [names[i] for i in told], 100 * points[told], 100 * moved[told])
     save_figure(figure, path)
 
 
@@ -223,6 +225,23 @@ def deciles_figure(path: Path, title: str, deciles: Sequence[tuple[float, float]
     save_figure(figure, path)
 
 
+def drift_figure(path: Path, title: str, names: Sequence[str], psi: Floats) -> None:
+    """Write each feature's population stability index, (k,), the largest first, as PNG."""
+    shown = min(len(names), 20)
+    figure, (axis,) = new_figure(1, 1, (9, 0.34 * max(shown, 3) + 1.6))
+    place = np.arange(shown)
+    colours = [_LOWERS if value > PSI_FAR else _RAISES for value in psi[:shown]]
+    axis.barh(place, psi[:shown], 0.7, color=colours)
+    axis.set_yticks(place, [plain_text(name.replace("_", " ")) for name in names[:shown]])
+    axis.set_ylim(shown - 0.4, -0.9)
+    axis.set_xlim(0, max(0.3, 1.05 * float(psi.max(initial=0))))
+    for at, said in ((PSI_MOVED, "somewhat"), (PSI_FAR, "far")):
+        axis.axvline(at, color=GREY, linestyle=":", linewidth=1)
+        axis.text(at, -0.75, f" {said}", fontsize=9, color="#666666", va="center")
+    named(axis, title, "population stability index against the latest training snapshot", "")
+    save_figure(figure, path)
+
+
 def agreement_figure(path: Path, title: str, points: Floats, margin: Floats) -> None:
     """Write each user's points against the model's log-odds as PNG: dense places are darker."""
     figure, (axis,) = new_figure(1, 1, (7, 6))
@@ -230,22 +249,6 @@ def agreement_figure(path: Path, title: str, points: Floats, margin: Floats) -> 
     figure.colorbar(drawn, ax=axis, label="users")
     named(axis, title, "scorecard, points", "model, log-odds")
     save_figure(figure, path)
-
-
-def beeswarm_figure(
-    path: Path, title: str, names: Sequence[str], values: Floats, data: Floats, base: float
-) -> None:
-    """Write the shap library's beeswarm of contributions, (n, k), as PNG."""
-    with _shap_drawing() as (shap, plt):
-        said = [plain_text(name.replace("_", " ")) for name in names]
-        explained = shap.Explanation(
-            values=values, base_values=np.full(len(values), base), data=data, feature_names=said
-        )
-        shap.plots.beeswarm(explained, show=False, max_display=14)
-        plt.title(plain_text(title))
-        plt.xlabel("log-odds added to the score")
-        plt.gcf().set_size_inches(9, 6)
-        save_figure(plt.gcf(), path)
 
 
 def waterfall_figure(
@@ -290,24 +293,6 @@ def waterfall_figure(
     axis.legend(handles=handles, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2)
     named(axis, title, "log-odds", "")
     save_figure(figure, path)
-
-
-@contextmanager
-def _shap_drawing() -> Iterator[tuple[Any, Any]]:
-    """Yield the modules shap and pyplot, without a screen; figures are closed after it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # shap's own, of newer matplotlib and numpy
-        import matplotlib as mpl
-
-        mpl.use("Agg")
-        import matplotlib.pyplot as plt
-        import shap
-
-        plt.figure()
-        try:
-            yield shap, plt
-        finally:
-            plt.close("all")
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from whyrank.evaluation.ranking import lift_at
-from whyrank.reports import figures
+from whyrank.reports import figures, scorer_figures
 
 
 def test_gain_and_lift_are_drawn_from_the_same_ranking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Any] = []
-    monkeypatch.setattr(figures, "_save", lambda figure, _: drawn.append(figure))
+    monkeypatch.setattr(figures, "save_figure", lambda figure, _: drawn.append(figure))
     rng = np.random.default_rng(5)
     margin = rng.permutation(2000).astype(np.float64)
     labels = rng.random(2000) < 1 / (1 + np.exp(2 - margin / 800))
@@ -42,3 +43,58 @@ def test_shares_and_deciles_are_drawn_even_of_little(
     figures.deciles_figure(tmp_path / "d.png", "t", [(2.0, 1.0), (0.5, 0.0)])
     for name in ("s.png", "d.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_name_of_a_point_covers_another_or_leaves_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(figures, "save_figure", lambda figure, _: drawn.append(figure))
+    # As the saas spec has them: many parts without points, close together at the left.
+    points = np.array([7, 14, 19, 17, 9, 8, 6, 5, 5, 3, 2, 1, 0, 0, 0, 0, 0, 4.0])
+    moved = np.array([28, 13, 9, 3, 8, 5, 4, 4, 3, 1, 4, 1, 5, 3.2, 3.0, 2.9, 2.4, 16.5])
+    names = [f"a part named {'long ' * (place % 3)}{place}" for place in range(len(points))]
+    shares = points / points.sum(), moved / moved.sum()
+    figures.shares_figure(tmp_path / "s.png", "t", names, *shares, np.array([0.5]))
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    axis = figure.axes[0]
+    texts = [text for text in axis.texts if text.get_text().startswith("a part")]
+    assert {text.get_text() for text in texts} == set(names)
+    boxes = [Text.get_window_extent(text) for text in texts]  # of the words, without their line
+    window = axis.get_window_extent()
+    for place, one in enumerate(boxes):
+        assert window.y0 <= one.y0
+        assert one.y1 <= window.y1
+        for other in boxes[:place]:
+            apart = (
+                one.x1 <= other.x0 or other.x1 <= one.x0 or one.y1 <= other.y0 or other.y1 <= one.y0
+            )
+            assert apart, (texts[place].get_text(), one, other)
+
+
+def test_a_beeswarm_draws_every_user_of_every_row_where_they_were_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(scorer_figures, "save_figure", lambda figure, _: drawn.append(figure))
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(200, 20)) * np.arange(20, 0, -1)
+    data = np.where(rng.random((200, 20)) < 0.1, np.nan, rng.normal(size=(200, 20)))
+    names = [f"f{place}" for place in range(20)]
+    scorer_figures.beeswarm_figure(tmp_path / "b.png", "t", names, values, data, unit="points")
+    axis = drawn[0].axes[0]
+    (dots,) = axis.collections
+    x, y = np.asarray(dots.get_offsets()).T
+    rows = np.round(y).astype(int)
+    said = [label.get_text() for label in axis.get_yticklabels()]
+    largest = sorted(range(20), key=lambda place: -np.abs(values[:, place]).mean())
+    assert said == [*(names[place] for place in largest[:12]), "8 others together"]
+    for row, place in enumerate(largest[:12]):
+        assert np.allclose(np.sort(x[rows == row]), np.sort(values[:, place]))
+    others = values[:, largest[12:]].sum(axis=1)
+    assert np.allclose(np.sort(x[rows == 12]), np.sort(others))
+    assert "points added" in axis.get_xlabel()
+    # Nobody's dot hides another's: they stand apart, and in their own row.
+    assert np.abs(y - rows).max() < 0.5
+    assert len(np.unique(np.round(y[rows == 0], 6))) > 3
