@@ -33,6 +33,8 @@ _SAMPLED, _ORDERS = 120, 8  # users, and orders of features, for scorers without
 class Moved:
     """What moved some users' scores: contributions (n, k) by feature, in `unit`.
 
+    Log-odds are those of the probability, as everywhere.
+
     data: the features' values, (n, k), a category's by its place among the texts; NaN is unknown.
     """
 
@@ -124,10 +126,13 @@ def moved_by(scorer: Ranks, table: Snapshot, *, seed: int = 0) -> Moved:
     if isinstance(scorer, Scorecard):
         return Moved(scorer.features, _points(scorer, part), data, "points")
     if isinstance(scorer, LearnedScorer) and explains:
-        found = scorer.contributions(part)
+        found = scorer.calibrator.calibrated(scorer.contributions(part))
         return Moved(found.names, np.asarray(found.values, dtype=np.float64), data, found.scale)
-    unit = "log-odds, sampled" if isinstance(scorer, LearnedScorer) else "percentile, sampled"
-    return Moved(scorer.features, _sampled(scorer, part, table, seed), data, unit)
+    sampled = _sampled(scorer, part, table, seed)
+    if isinstance(scorer, LearnedScorer):
+        sampled = scorer.calibrator.slope * sampled
+        return Moved(scorer.features, sampled, data, "log-odds, sampled")
+    return Moved(scorer.features, sampled, data, "percentile, sampled")
 
 
 def _points(card: Scorecard, part: Snapshot) -> Floats:
