@@ -61,6 +61,32 @@ def tune(
     return dict(best)
 
 
+def read_trials(store: Path, study: str) -> tuple[list[dict[str, Any]], int]:
+    """Return the finished trials of a search in `store`, and the number of the best.
+
+    Of each: number, params, value (None when it was pruned), steps (the running mean by fold),
+    state (complete or pruned), started and ended.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    found = optuna.load_study(study_name=study, storage=f"sqlite:///{store}")
+    complete, pruned = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED
+    trials = [
+        {
+            "number": trial.number,
+            "params": dict(trial.params),
+            "value": trial.value if trial.state == complete else None,
+            "steps": dict(trial.intermediate_values),
+            "state": trial.state.name.lower(),
+            "started": trial.datetime_start,
+            "ended": trial.datetime_complete,
+        }
+        for trial in found.get_trials(deepcopy=False, states=(complete, pruned))
+    ]
+    return trials, int(found.best_trial.number)
+
+
 def suggested(kind: str, trial: optuna.Trial) -> Params:
     """Return a trial's parameters: the few that matter, within ranges that make sense."""
     if kind == "logistic":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,6 +31,8 @@ from .training_data import (
     stack,
     user_codes,
 )
+
+_SECONDS = "fit_seconds.txt"
 
 
 class Fitter(Protocol):
@@ -242,7 +245,9 @@ class _Work:
                 trainer = trainer or self.place.trainer(fold, half, read)
                 self.say(f"test {fold.test}: fitting {name}{part and f' on {part}'}")
                 self.count.show()
-                _keep(trainer.fit(name, self.params.get(name)), kept)
+                started = time.perf_counter()
+                fitted = trainer.fit(name, self.params.get(name))
+                _keep(fitted, kept, time.perf_counter() - started)
             scorers[name] = LearnedScorer.load(kept)
             self.count.done += 1
         return scorers
@@ -255,9 +260,20 @@ def _bands(spec: Spec, part: Labelled) -> tuple[float, float]:
     return float(100 * (codes < 1).mean()), float(100 * (codes < len(LABELS) - 1).mean())
 
 
-def _keep(scorer: LearnedScorer, folder: Path) -> None:
+def fit_seconds(folder: Path, fold: Fold, name: str) -> float | None:
+    """Return how long a candidate's kept fit on a fold took, in seconds; None where none is kept.
+
+    folder: the one that `fit_folds` kept its fits in. What the candidates of a fold share, such as
+    the encoding of categories, counts for the first that needs it.
+    """
+    kept = folder / f"test-{fold.test.isoformat()}" / name / _SECONDS
+    return float(kept.read_text(encoding="ascii")) if kept.exists() else None
+
+
+def _keep(scorer: LearnedScorer, folder: Path, seconds: float) -> None:
     """Write a scorer beside its place and rename it: it is there whole, or not at all."""
     temporary = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     scorer.save(temporary)
+    (temporary / _SECONDS).write_text(f"{seconds:.3f}", encoding="ascii")
     temporary.rename(folder)

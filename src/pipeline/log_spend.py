@@ -19,8 +19,8 @@ def spend_metrics(spend: SpendFits | None) -> dict[str, list[float]]:
     return {
         "spend/gini": [report.gini for report in reports],
         "spend/top_decile_share": [report.top_decile for report in reports],
-        "spend/top_decile_share_low": [report.top_decile_interval[0] for report in reports],
-        "spend/top_decile_share_high": [report.top_decile_interval[1] for report in reports],
+        "spend/top_decile_share_lower": [report.top_decile_interval[0] for report in reports],
+        "spend/top_decile_share_upper": [report.top_decile_interval[1] for report in reports],
         "spend/total_ratio": [report.total_ratio for report in reports],
     }
 

@@ -19,21 +19,26 @@ from ..models.learned import LearnedScorer, reference_of
 from ..models.rank_average import SavedRankAverage
 from ..serving import SavedScorecard, Served
 from ..spec.model import Spec
-from ..tracking import RunRecord, ScorerRecord, Store, log_run
+from ..tracking import RunRecord, ScorerRecord, Store, TrackingError, log_run, read_champion
 from .build import Say
-from .fold_fits import Fits
+from .fold_fits import Fits, fit_seconds
 from .log_data import code_commit, code_version, data_records
 from .log_spend import spend_metrics, write_spend
-from .plots import draw_training
+from .log_tuning import search_records
+from .plots import draw_scorers, draw_training
 from .scorers import BESIDE, MODEL_PLOTS, SCORECARD, SPEND_FOLDER
 from .show_comparison import comparison_table
 from .spend_folds import SpendFits
 from .training_data import Course, read_labelled
+from .training_note import scorer_note, training_note
+from .training_profile import write_profile
+from .training_settings import Settings
+from .tune import TRIALS
 
 Saved = LearnedScorer | SavedRankAverage | SavedScorecard
 _EXAMPLE = 5
 # Short, as MLflow's table shows a dozen letters of a column's name.
-_MINUS = ("vs_card/auc", "vs_card/low", "vs_card/high")
+_MINUS = ("vs_card/auc", "vs_card/lower", "vs_card/upper")
 _DECIMALS = 5  # of what that table shows; comparison.json has them all
 _STEPS = ("roc_auc", "average_precision", "lift", "brier", "log_loss", "calibration_error")
 
@@ -46,6 +51,7 @@ def log_training(
     comparison: Comparison,
     sentinels: Sequence[Sentinel],
     *,
+    settings: Settings,
     key: str,
     folder: Path,
     spend: SpendFits | None,
@@ -61,20 +67,30 @@ def log_training(
     artifacts = folder / "logged"
     _write_artifacts(artifacts, folder, comparison)
     say("drawing")
-    draw_training(spec, fits, comparison, artifacts / "plots")
+    champion = _champion(store, spec)
+    draw_training(spec, fits, comparison, artifacts / "plots", champion=champion)
+    saved = _scorers(spec, course, fits)
+    average = saved.get(RANK_AVERAGE)
+    drawn = folder / "drawn"
+    draw_scorers(spec, fits, average if isinstance(average, SavedRankAverage) else None, drawn, say)
     if spend is not None:
         write_spend(spend, artifacts)
     plots = artifacts / "plots" / MODEL_PLOTS
-    saved = _scorers(spec, course, fits)
     place = folder / "registered"
     _save_scorers(place, saved, spend, plots, comparison.chosen)
+    write_profile([place / name for name in saved], spec, course)
+    took = {
+        name: [fit_seconds(folder.parent, fold, name) for fold in course.folds] for name in saved
+    }
     scorers = tuple(
-        _scorer_record(name, scorer, comparison, place / name) for name, scorer in saved.items()
+        _scorer_record(name, scorer, comparison, place / name, drawn / name, took[name])
+        for name, scorer in saved.items()
     )
+    last_took = {name: found[-1] for name, found in took.items() if found[-1] is not None}
     record = RunRecord(
         spec=spec.name,
         key=key,
-        title=f"{last} · {course.horizon_days} days",
+        title=settings.title(spec, course),
         params={
             "test": last,
             "tests": ", ".join(comparison.tests),
@@ -83,6 +99,7 @@ def log_training(
             "snapshots": len(course.folds[-1].train),
             "features": len(course.plan.numbers) + len(course.plan.texts),
             "seed": course.plan.about.seed,
+            **settings.params(spec, course),
             **_costs(comparison),
         },
         metrics=_parent_metrics(comparison, sentinels),
@@ -98,7 +115,7 @@ def log_training(
             "code": code_version(),
             "verdict": comparison.verdict(),
             "sentinels": "passed" if all(s.passed for s in sentinels) else "FAILED",
-            "mlflow.note.content": _note(comparison, sentinels),
+            "mlflow.note.content": training_note(comparison, sentinels, last_took, champion),
         },
         artifacts=artifacts,
         spec_json=spec.model_dump_json(),
@@ -106,8 +123,21 @@ def log_training(
         commit=code_commit(),
         example=_example(spec, fits, saved),
         scorers=scorers,
+        searches=search_records(folder.parents[1] / TRIALS, settings.searches),
     )
     return log_run(store, record, say=say, note=note)
+
+
+def _champion(store: Store, spec: Spec) -> str | None:
+    """Return the name of the champion's scorer; None without one, or where the store fails.
+
+    It is only drawn and marked; a store that fails is told when the run is sent to it.
+    """
+    try:
+        found = read_champion(store, spec.name) if store.exists else None
+    except TrackingError:
+        return None
+    return None if found is None else found[0]
 
 
 def _scorers(spec: Spec, course: Course, fits: Fits) -> dict[str, Saved]:
@@ -148,7 +178,14 @@ def _save_scorers(
         scorers[chosen].save(folder / SCORECARD / BESIDE)
 
 
-def _scorer_record(name: str, scorer: Saved, comparison: Comparison, folder: Path) -> ScorerRecord:
+def _scorer_record(
+    name: str,
+    scorer: Saved,
+    comparison: Comparison,
+    folder: Path,
+    drawn: Path,
+    seconds: Sequence[float | None],
+) -> ScorerRecord:
     tested, pooled = comparison.tested[name], comparison.pooled[name]
     points = comparison.folds[comparison.tests[-1]][name]
     metrics = {
@@ -158,8 +195,8 @@ def _scorer_record(name: str, scorer: Saved, comparison: Comparison, folder: Pat
         "brier": points["brier"],
         "roc_auc_all_tests": pooled["roc_auc"].value,
         "lift_all_tests": pooled["lift"].value,
-        "roc_auc_low": tested["roc_auc"].low,
-        "roc_auc_high": tested["roc_auc"].high,
+        "roc_auc_lower": tested["roc_auc"].low,
+        "roc_auc_upper": tested["roc_auc"].high,
         **_minus_scorecard(name, comparison),
     }
     by_test = {
@@ -167,11 +204,16 @@ def _scorer_record(name: str, scorer: Saved, comparison: Comparison, folder: Pat
         for metric in _STEPS
     }
     by_test |= _acting_steps(name, comparison)
+    known = [took for took in seconds if took is not None]
+    if len(known) == len(seconds):  # else an older version fitted it
+        by_test["fit/seconds"] = known
     metrics = {metric: round(value, _DECIMALS) for metric, value in metrics.items()}
     params = {} if isinstance(scorer, SavedScorecard) else scorer.about.params
+    what = _what(name, params)
     return ScorerRecord(
-        name, {"scorer": name, "what": _what(name, params), **params}, metrics, by_test, folder
-    )
+        name, {"scorer": name, "what": what, **params}, metrics, by_test, folder,
+        artifacts=drawn, note=scorer_note(name, comparison, what),
+    )  # fmt: skip
 
 
 def _acting_steps(name: str, comparison: Comparison) -> dict[str, list[float]]:
@@ -184,8 +226,8 @@ def _acting_steps(name: str, comparison: Comparison) -> dict[str, list[float]]:
     for metric in tests[-1]:
         if metric.startswith((AT_CAPACITY, AT_COST)) and all(metric in test for test in tests):
             found[metric] = [test[metric].value for test in tests]
-            found[f"{metric}_low"] = [test[metric].low for test in tests]
-            found[f"{metric}_high"] = [test[metric].high for test in tests]
+            found[f"{metric}_lower"] = [test[metric].low for test in tests]
+            found[f"{metric}_upper"] = [test[metric].high for test in tests]
     return found
 
 
@@ -217,7 +259,10 @@ def _what(name: str, params: Mapping[str, Any]) -> str:
     """Say what a scorer is, in a few words."""
     if name == RANK_AVERAGE:
         return f"mean percentile of {params['members']}"
-    return "the spec's points" if name == SCORECARD else CANDIDATES[name].description
+    if name == SCORECARD:
+        return "the spec's points"
+    candidate = CANDIDATES[name]
+    return candidate.description.replace("the same", CANDIDATES[candidate.kind].description)
 
 
 def _parent_metrics(comparison: Comparison, sentinels: Sequence[Sentinel]) -> dict[str, float]:
@@ -229,8 +274,8 @@ def _parent_metrics(comparison: Comparison, sentinels: Sequence[Sentinel]) -> di
         for metric, key in told:
             d = comparison.difference("pooled", metric, comparison.chosen, comparison.reference)
             found[key] = d.value
-            found[f"{key}_low"] = d.family[0]
-            found[f"{key}_high"] = d.family[1]
+            found[f"{key}_lower"] = d.family[0]
+            found[f"{key}_upper"] = d.family[1]
     return found
 
 
@@ -240,13 +285,6 @@ def _write_artifacts(artifacts: Path, folder: Path, comparison: Comparison) -> N
     (artifacts / "comparison.json").write_text(text, encoding="utf-8")
     table = "\n".join(comparison_table(comparison))
     (artifacts / "comparison.txt").write_text(table + "\n", encoding="utf-8")
-
-
-def _note(comparison: Comparison, sentinels: Sequence[Sentinel]) -> str:
-    """Return what stands under the run's name in the UI: the verdict first, then the table."""
-    table = "\n".join(comparison_table(comparison))
-    checks = "\n".join(f"- {sentinel}" for sentinel in sentinels)
-    return f"**{comparison.verdict()}**\n\n```\n{table}\n```\n\nSentinels:\n\n{checks}\n"
 
 
 def _example(spec: Spec, fits: Fits, scorers: Mapping[str, Saved]) -> Any:

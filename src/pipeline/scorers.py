@@ -21,6 +21,7 @@ SCORECARD = Scorecard.name
 SPEND_FOLDER = "spend"
 MODEL_PLOTS = "model_plots.png"
 BESIDE = "beside"
+PROFILE = "profile.json"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Chosen:
     version: in the registry, else 0. spend: what expects spend beside it, where that was trained.
     plots: how it ranked on its last test, as a PNG. calibrator: from a registered scorecard's
     points to chances. beside: the learned scorer of the same training whose reasons stand beside
-    the points when the scorecard ranks.
+    the points when the scorecard ranks. profile: how features were spread where it learnt, as JSON.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Chosen:
     plots: bytes | None = None
     calibrator: Calibrator | None = None
     beside: LearnedScorer | None = None
+    profile: str | None = None
 
     @property
     def explainer(self) -> LearnedScorer | None:
@@ -96,6 +98,7 @@ def _read_scorer(
     scorer = load_scorer(folder)
     said = f"scorer {scorer_name!r} (version {version})"
     spend, plots, beside = folder / SPEND_FOLDER, folder / MODEL_PLOTS, folder / BESIDE
+    profile = folder / PROFILE
     learned = None if isinstance(scorer, SavedScorecard) else scorer
     if learned is None:
         _refuse_other_points(spec, folder.with_name("spec.json"), said)
@@ -115,6 +118,7 @@ def _read_scorer(
         plots=plots.read_bytes() if plots.exists() else None,
         calibrator=scorer.calibrator if learned is None else None,
         beside=LearnedScorer.load(beside) if beside.exists() else None,
+        profile=profile.read_text(encoding="utf-8") if profile.exists() else None,
     )
 
 

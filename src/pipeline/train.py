@@ -34,8 +34,9 @@ from .show_comparison import resampling_lines
 from .spark_train import ON_CLUSTER, ON_SAMPLE, OnCluster, check_on_cluster
 from .spend_folds import fit_spend_folds
 from .training_data import Course, set_course
+from .training_settings import Settings
 from .training_world import hinting_at_demo, make_training_world, refuse_empty
-from .tune import tuned_params
+from .tune import search_names, tuned_params
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,10 +125,13 @@ def train(
         params = tuned_params(
             spec, course, chosen, trials=tune, folder=home, say=say, progress=progress
         )
+    settings = Settings(
+        chosen, candidates is not None, tune, search_names(course, chosen) if tune else {}
+    )
     key = run_key(course, chosen, params)
     with _alone(home / key, "the same training", note):
         return _train(
-            spec, warehouse, store, course, chosen, params,
+            spec, warehouse, store, course, settings, params,
             key=key, folder=home / key, seed=seed, n_boot=n_boot, level=level,
             say=say, note=note, progress=progress,
         )  # fmt: skip
@@ -138,7 +142,7 @@ def _train(
     warehouse: Warehouse,
     store: Store,
     course: Course,
-    chosen: Sequence[str],
+    settings: Settings,
     params: Mapping[str, Mapping[str, Any]],
     *,
     key: str,
@@ -151,6 +155,7 @@ def _train(
     progress: Callable[[int, int], None],
 ) -> Training:
     """Fit, compare and log what is planned, as the only process that does."""
+    chosen = settings.candidates
     with hinting_at_demo(spec, warehouse), _place(warehouse, course) as place:
         fits = fit_folds(
             spec, course, chosen,
@@ -186,7 +191,7 @@ def _train(
     say("logging")
     run, kept = log_training(
         store, spec, course, fits, comparison, sentinels,
-        key=f"{key}-{n_boot}-{level:g}", folder=result,
+        settings=settings, key=f"{key}-{n_boot}-{level:g}", folder=result,
         spend=spend, say=say, note=note,
     )  # fmt: skip
     return Training(run, kept, folder, course, comparison, sentinels)

@@ -18,6 +18,7 @@ from .fit_key import run_key
 from .training_data import Course, read_labelled, stack
 
 Params = Mapping[str, Any]
+TRIALS = "tuning.db"  # in the folder of a spec's trainings
 
 
 def tuned_params(
@@ -43,22 +44,28 @@ def tuned_params(
             "tuning needs a fold before the last test, and the log reaches back for one only: "
             "leave --tune out, or load older events"
         )
-    kinds = [kind for kind in TUNED if any(CANDIDATES[c].kind == kind for c in candidates)]
+    studies = search_names(course, candidates)
     judged = [_Judge(spec, course, fold) for fold in earlier]
-    study = run_key(course, kinds, {})
     found: dict[str, dict[str, Any]] = {}
-    for kind in kinds:
+    for kind, study in studies.items():
         say(f"tuning {kind}")
         judges = [judge.of(kind) for judge in judged]
         best = tune(
             kind, judges,
-            trials=trials, seed=course.plan.about.seed, store=folder / "tuning.db",
-            study=f"{study}-{kind}", progress=progress,
+            trials=trials, seed=course.plan.about.seed, store=folder / TRIALS,
+            study=study, progress=progress,
         )  # fmt: skip
         found |= {name: best for name in candidates if CANDIDATES[name].kind == kind}
     if found and BLEND in candidates:
         found[BLEND] = {name: found[name] for name in MEMBERS if name in found}
     return found
+
+
+def search_names(course: Course, candidates: Sequence[str]) -> dict[str, str]:
+    """Return the name of the search by kind of model, for the kinds that have one."""
+    kinds = [kind for kind in TUNED if any(CANDIDATES[c].kind == kind for c in candidates)]
+    key = run_key(course, kinds, {})
+    return {kind: f"{key}-{kind}" for kind in kinds}
 
 
 class _Judge:

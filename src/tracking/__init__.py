@@ -7,7 +7,7 @@ a training nothing but its own copy. Whoever reads a scorer from it stops.
 """
 
 from .log import log_result, log_run
-from .records import DataRecord, RunRecord, ScorerRecord
+from .records import DataRecord, RunRecord, ScorerRecord, SearchRecord, TrialRecord
 from .registry import (
     CHAMPION,
     COMPARISON,
@@ -17,7 +17,6 @@ from .registry import (
     read_champion,
     read_comparison,
     registered,
-    views,
 )
 from .stores import (
     HOME,
@@ -28,6 +27,7 @@ from .stores import (
     open_store,
     open_store_or_local,
 )
+from .views import views
 
 __all__ = [
     "CHAMPION",
@@ -36,8 +36,10 @@ __all__ = [
     "DataRecord",
     "RunRecord",
     "ScorerRecord",
+    "SearchRecord",
     "Store",
     "TrackingError",
+    "TrialRecord",
     "UnreachableError",
     "fetch_scorer",
     "local_store",

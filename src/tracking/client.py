@@ -26,8 +26,8 @@ _NAME = "whyrank "  # of an experiment: what follows is the spec's name
 SHARED, VIEW = "mlflow.sharedViewState", "whyrank"
 ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # no such model, run or alias
 _HOW = (
-    "A run per training, its verdict in its description; below it a run per scorer. "
-    "vs_card: ROC AUC minus the scorecard's."
+    "A run per training, its verdict in its description, with a run per scorer below it; a run per "
+    "calibration of the scorecard; a run per list that was scored."
 )
 
 
@@ -112,11 +112,6 @@ def find_experiment(ml: Any, spec: str) -> str | None:
     return None if found is None else str(found.experiment_id)
 
 
-def find(ml: Any, experiment: str, query: str) -> str | None:
-    """Return the id of the latest run that a query finds in an experiment."""
-    return next(find_all(ml, experiment, query), None)
-
-
 def find_all(ml: Any, experiment: str, query: str) -> Iterator[str]:
     """Yield the ids of the runs that a query finds in an experiment, the latest first."""
     token = None
@@ -126,3 +121,9 @@ def find_all(ml: Any, experiment: str, query: str) -> Iterator[str]:
         token = page.token
         if not token:
             return
+
+
+def source_tags(commit: str | None) -> dict[str, str]:
+    """Return MLflow's own tags of the code that ran, which its table of runs shows."""
+    found = {"mlflow.source.git.commit": commit} if commit else {}
+    return {"mlflow.source.name": "whyrank", **found}

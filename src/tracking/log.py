@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from importlib import metadata
@@ -13,13 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from ..serving import MODEL_CODE, Served
-from .client import SHARED, VIEW, experiment_of, find_all, using
-from .records import RunRecord, ScorerRecord
+from .client import VIEW, experiment_of, find_all, source_tags, using
+from .promotion import describe_model
+from .records import DataRecord, RunRecord, ScorerRecord
 from .registry import is_whole, registered
+from .searches import log_searches
 from .signature import signature_of
 from .stores import Store, TrackingError, local_store
+from .titles import distinct_title
+from .views import share_view, share_views
 
 _TOP_METRICS = 8
+_MOST_AT_ONCE = 500
 
 
 def log_run(
@@ -57,17 +63,22 @@ def _log_run(store: Store, record: RunRecord, say: Callable[[str], None]) -> str
         for found in find_all(ml, experiment, query):
             if is_whole(ml, found):
                 return found
-        with ml.start_run(experiment_id=experiment, run_name=record.title) as parent:
-            ml.set_tags({**record.tags, **_source(record), "kind": "training", "spec": record.spec})
+        title = distinct_title(ml, experiment, record)
+        with ml.start_run(experiment_id=experiment, run_name=title) as parent:
+            ml.set_tags({**record.tags, **source_tags(record.commit), **_kind("training", record)})
             ml.log_params(dict(record.params))
             _log_metrics(ml, record.title, record.metrics, record.by_test)
             _log_data(ml, record)
             for scorer in record.scorers:
                 say(f"logging {scorer.name}")
                 _log_scorer(ml, experiment, record, scorer, parent.info.run_id)
+            describe_model(ml.MlflowClient(), registered(record.spec))
+            share_views(ml, experiment)
+            log_searches(ml, experiment, record.searches, parent.info.run_id)
             ml.log_artifacts(str(record.artifacts))
-            view = json.dumps(_view(record.columns, parent.info.run_id))
-            ml.MlflowClient().set_experiment_tag(experiment, f"{SHARED}.{VIEW}", view)
+            chosen = f"tags.training = '{parent.info.run_id}' and tags.kind != 'trial'"
+            columns = [f"metrics.`{name}`" for name in record.columns]
+            share_view(ml, experiment, VIEW, chosen, columns, order=columns[0])
             # Last, so that a run that was cut off is logged again, whole.
             ml.set_tag("key", record.key)
             run_id: str = parent.info.run_id
@@ -84,39 +95,44 @@ def log_result(
     params: Mapping[str, Any],
     metrics: Mapping[str, float],
     artifacts: Path,
+    tags: Mapping[str, str] | None = None,
+    commit: str | None = None,
+    data: Sequence[DataRecord] = (),
+    model: str | None = None,
 ) -> str:
     """Log what is no training in the spec's experiment, as one run; return its id.
 
     kind: what it is, a tag. note: the description that is shown. artifacts: a folder of files.
+    tags, commit: of the code that ran. data: what was read. model: a version of the spec's
+    registered model that was used.
+
+    Raises TrackingError when the store fails.
     """
-    with (
-        using(store) as ml,
-        ml.start_run(
-            experiment_id=experiment_of(store, ml, spec), run_name=title, description=note
-        ) as run,
-    ):
-        ml.set_tags({"kind": kind, "spec": spec})
-        ml.log_params(dict(params))
-        ml.log_metrics(dict(metrics))
-        ml.log_artifacts(str(artifacts))
-        return str(run.info.run_id)
+    with using(store) as ml:
+        experiment = experiment_of(store, ml, spec)
+        share_views(ml, experiment)
+        with ml.start_run(experiment_id=experiment, run_name=title, description=note) as run:
+            about = {**(tags or {}), **source_tags(commit), "kind": kind, "spec": spec}
+            ml.set_tags(about)
+            if data:
+                log_data(ml, data, [])
+            if model is not None:
+                _log_model_used(ml, spec, model)
+            ml.log_params(dict(params))
+            ml.log_metrics(dict(metrics))
+            ml.log_artifacts(str(artifacts))
+            return str(run.info.run_id)
 
 
-def _view(columns: Sequence[str], training: str) -> dict[str, Any]:
-    """Return the state of MLflow's table of runs: which runs, which columns, which order."""
-    return {
-        "searchFilter": f"tags.training = '{training}'",
-        "orderByKey": f"metrics.`{columns[0]}`",
-        "orderByAsc": False,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "modelVersionFilter": "All Runs",
-        "datasetsFilter": [],
-        "selectedColumns": [f"metrics.`{name}`" for name in columns],
-        "runsExpanded": {},
-        "runsPinned": [],
-        "runsHidden": [],
-    }
+def _log_model_used(ml: Any, spec: str, version: str) -> None:
+    """Name the model of a version as the active run's input."""
+    from mlflow.entities import LoggedModelInput
+
+    client = ml.MlflowClient()
+    place, _, model = client.get_model_version(registered(spec), version).source.rpartition("/")
+    if place == "models:":  # of an older MLflow a version is a folder of its run, and no model
+        run = ml.active_run().info.run_id
+        client.log_inputs(run, models=[LoggedModelInput(model_id=model)])
 
 
 def _log_scorer(
@@ -124,30 +140,55 @@ def _log_scorer(
 ) -> None:
     with ml.start_run(experiment_id=experiment, run_name=scorer.name, nested=True):
         about = {"scorer": scorer.name, "training": training, "code": record.tags["code"]}
-        ml.set_tags({**about, **_source(record), "kind": "scorer", "spec": record.spec})
+        note = {"mlflow.note.content": scorer.note} if scorer.note else {}
+        ml.set_tags({**about, **note, **source_tags(record.commit), **_kind("scorer", record)})
         _log_data(ml, record)
         ml.log_params(dict(scorer.params))
-        _log_metrics(ml, scorer.name, scorer.metrics, scorer.by_test)
-        version = _log_model(ml, record, scorer)
-        for key, value in about.items():
-            ml.MlflowClient().set_model_version_tag(registered(record.spec), version, key, value)
+        if scorer.artifacts is not None:
+            ml.log_artifacts(str(scorer.artifacts), "plots")
+        model, version = _log_model(ml, record, scorer)
+        _log_metrics(ml, scorer.name, scorer.metrics, scorer.by_test, model=model)
+        client = ml.MlflowClient()
+        numbers = {name: f"{value:.5g}" for name, value in scorer.metrics.items()}
+        for key, value in {**about, **numbers}.items():
+            client.set_model_version_tag(registered(record.spec), version, key, value)
+        client.update_model_version(registered(record.spec), version, scorer.note)
+
+
+def _kind(kind: str, record: RunRecord) -> dict[str, str]:
+    return {"kind": kind, "spec": record.spec}
 
 
 def _log_metrics(
-    ml: Any, of: str, metrics: Mapping[str, float], by_test: Mapping[str, Sequence[float]]
+    ml: Any,
+    of: str,
+    metrics: Mapping[str, float],
+    by_test: Mapping[str, Sequence[float]],
+    model: str | None = None,
 ) -> None:
-    """Log metrics, and those by test as steps; few have plain names, the rest stand in folders."""
+    """Log metrics, and those by test as steps; few have plain names, the rest stand in folders.
+
+    model: the id of the logged model that they are of, which shows them too.
+    """
     plain = [name for name in (*metrics, *by_test) if "/" not in name]
     if len(plain) > _TOP_METRICS:
         raise ValueError(f"{of}: {len(plain)} plain metrics, above {_TOP_METRICS}")
-    ml.log_metrics(dict(metrics))
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    found = [Metric(name, value, now, 0, model_id=model) for name, value in metrics.items()]
     for name, values in by_test.items():
-        for step, measured in enumerate(values):
-            ml.log_metric(name, measured, step=step)
+        found += [Metric(name, measured, now, step) for step, measured in enumerate(values)]
+    # One request takes a thousand at most, and one for each is slow.
+    for start in range(0, len(found), _MOST_AT_ONCE):
+        part = found[start : start + _MOST_AT_ONCE]
+        ml.MlflowClient().log_batch(ml.active_run().info.run_id, metrics=part)
 
 
-def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord) -> str:
-    """Register a scorer as a pyfunc made from code: nothing of it is pickled.
+def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord) -> tuple[str, str]:
+    """Register a scorer as a pyfunc made from code; return the model's id and its version.
+
+    Nothing of it is pickled.
 
     Its signature and its example hold what this scorer reads, and nothing else.
     """
@@ -170,33 +211,32 @@ def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord) -> str:
                 pip_requirements=[f"whyrank=={metadata.version('whyrank')}"],
                 registered_model_name=registered(record.spec),
             )
-    return str(info.registered_model_version)
-
-
-def _source(record: RunRecord) -> dict[str, str]:
-    """Return MLflow's own tags of the code that ran, which its table of runs shows."""
-    commit = {"mlflow.source.git.commit": record.commit} if record.commit else {}
-    return {"mlflow.source.name": "whyrank", **commit}
+    return str(info.model_id), str(info.registered_model_version)
 
 
 def _log_data(ml: Any, record: RunRecord) -> None:
     """Name the data sets as the run's inputs: whole snapshots, which stay where they are."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
     from mlflow.models import infer_signature
 
-    columns = infer_signature(record.example).inputs.to_dict()
+    log_data(ml, record.data, infer_signature(record.example).inputs.to_dict())
+
+
+def log_data(ml: Any, data: Sequence[DataRecord], columns: Sequence[Mapping[str, Any]]) -> None:
+    """Name data sets of some columns as the active run's inputs."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
     inputs = [
         DatasetInput(
             Dataset(
-                name=data.name,
-                digest=data.digest,
+                name=one.name,
+                digest=one.digest,
                 source_type="local",
-                source=json.dumps({"uri": data.source}),
-                schema=json.dumps({"mlflow_colspec": columns}),
-                profile=json.dumps(dict(data.profile)),
+                source=json.dumps({"uri": one.source}),
+                schema=json.dumps({"mlflow_colspec": list(columns)}),
+                profile=json.dumps(dict(one.profile)),
             ),
-            [InputTag("mlflow.data.context", data.context)],
+            [InputTag("mlflow.data.context", one.context)],
         )
-        for data in record.data
+        for one in data
     ]
     ml.MlflowClient().log_inputs(ml.active_run().info.run_id, inputs)

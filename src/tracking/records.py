@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScorerRecord:
-    """What is logged of one scorer: a child run, and a version of the registered model."""
+    """What is logged of one scorer: a child run, and a version of the registered model.
+
+    folder: the scorer as it is saved. artifacts: a folder of files for its run, None without any.
+    note: how it ranks in a few words, in Markdown.
+    """
 
     name: str
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
     by_test: Mapping[str, Sequence[float]]
     folder: Path
+    artifacts: Path | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial of a search for parameters: value is the metric's mean over steps, if it ended.
+
+    steps: the running mean after each test. state: complete or pruned.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    value: float | None
+    steps: Mapping[int, float]
+    state: str
+    started: datetime
+    ended: datetime
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """The trials of one kind of model; best: the number of the one whose parameters are used."""
+
+    kind: str
+    trials: tuple[TrialRecord, ...]
+    best: int
 
 
 @dataclass(frozen=True)
@@ -62,3 +94,4 @@ class RunRecord:
     example: pd.DataFrame
     scorers: tuple[ScorerRecord, ...]
     columns: tuple[str, ...]
+    searches: tuple[SearchRecord, ...] = field(default=())

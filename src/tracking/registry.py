@@ -8,7 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .client import ABSENT, SHARED, VIEW, find_all, find_experiment, using
+from .client import ABSENT, find_all, find_experiment, using
+from .promotion import record_promotion
 from .stores import Store, TrackingError
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ def _files(ml: Any, run: str) -> set[str]:
 def promote(store: Store, spec: str, run: str, scorer: str) -> int:
     """Make a scorer of a training the champion of its spec; return the version that it is.
 
+    Who did it when, and which version was champion before, is noted on the version, and in the
+    model's description; the champion's run bears a mark in its name.
+
     Raises TrackingError when that run registered no such scorer.
     """
     with using(store) as ml:
@@ -91,7 +95,9 @@ def promote(store: Store, spec: str, run: str, scorer: str) -> int:
         for version in client.search_model_versions(f"name = '{registered(spec)}'"):
             tags = version.tags or {}
             if tags.get("scorer") == scorer and tags.get("training") == run:
+                before = _version(ml, spec, CHAMPION)
                 client.set_registered_model_alias(registered(spec), CHAMPION, version.version)
+                record_promotion(client, registered(spec), version, before)
                 return int(version.version)
     raise TrackingError(f"run {run!r} registered no scorer {scorer!r}: see `whyrank compare`")
 
@@ -201,17 +207,3 @@ def _is_logged(client: Any, training: str | None) -> bool:
         if error.error_code not in ABSENT:
             raise
         return True  # deleted since by somebody who kept its models
-
-
-def views(store: Store) -> list[tuple[str, str]]:
-    """Return every spec's experiment and, under the UI's address, its table of the last training.
-
-    The table is a shared view of MLflow's: the last training's scorers, best first, with the few
-    columns that matter.
-    """
-    with using(store) as ml:
-        return [
-            (found.name, f"#/experiments/{found.experiment_id}/runs?viewStateShareKey={VIEW}")
-            for found in ml.search_experiments(order_by=["name"])
-            if f"{SHARED}.{VIEW}" in found.tags
-        ]

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from scipy.special import logit
+from sklearn.metrics import roc_auc_score
 
 from tests.csv_rows import csv_rows
 from tests.pipeline.shops import CANDIDATES, Shop
@@ -23,15 +25,21 @@ from whyrank.errors import UsageError
 from whyrank.models.candidates import RankAverage
 from whyrank.models.learned import LearnedScorer, fit_calibrator
 from whyrank.models.rank_average import SavedRankAverage
+from whyrank.models.tuning import tune
 from whyrank.pipeline.accounts import Accounts, both_accounts
 from whyrank.pipeline.compare import _refuse_unfit, compare_run
 from whyrank.pipeline.log_data import code_commit
+from whyrank.pipeline.log_tuning import search_records
 from whyrank.pipeline.score import score
+from whyrank.pipeline.scorer_plots import moved_by
 from whyrank.pipeline.scorers import choose_scorer
 from whyrank.pipeline.training_data import read_labelled, stack
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.serving import Served, load_scorer
-from whyrank.tracking import fetch_scorer, registered
+from whyrank.tracking import RunRecord, fetch_scorer, registered
+from whyrank.tracking.client import experiment_of, using
+from whyrank.tracking.searches import log_searches
+from whyrank.tracking.titles import distinct_title
 from whyrank.warehouse.published import read_published
 
 pytestmark = pytest.mark.xdist_group("train")
@@ -61,7 +69,7 @@ def parent(shop: Shop, client: MlflowClient) -> Run:
 def children(shop: Shop, client: MlflowClient, parent: Run) -> dict[str, Run]:
     query = f"tags.training = '{shop.training.run}'"
     runs = client.search_runs([parent.info.experiment_id], query)
-    return {run.info.run_name: run for run in runs}
+    return {run.data.tags["scorer"]: run for run in runs}
 
 
 def model_folder(shop: Shop, client: MlflowClient, name: str) -> Path:
@@ -247,7 +255,7 @@ def test_acting_from_a_threshold_on_is_logged_by_test_with_its_interval(
             for what in ("share", "precision", "recall", "profit"):
                 metric = f"{rule}/{what}"
                 estimates = [comparison.by_test[test][name][metric] for test in comparison.tests]
-                for part, key in (("value", ""), ("low", "_low"), ("high", "_high")):
+                for part, key in (("value", ""), ("low", "_lower"), ("high", "_upper")):
                     kept = client.get_metric_history(run.info.run_id, f"{metric}{key}")
                     by_step = [found.value for found in sorted(kept, key=lambda m: m.step)]
                     assert by_step == [getattr(estimate, part) for estimate in estimates]
@@ -275,12 +283,12 @@ def test_every_scorer_carries_its_paired_difference_to_the_scorecard(
     card = children["scorecard"].data.metrics
     for run in children.values():
         found = run.data.metrics
-        low, value, high = (found[f"vs_card/{name}"] for name in ("low", "auc", "high"))
+        low, value, high = (found[f"vs_card/{name}"] for name in ("lower", "auc", "upper"))
         assert value == pytest.approx(
             found["roc_auc_all_tests"] - card["roc_auc_all_tests"], abs=2e-5
         )
         assert low <= value <= high
-        assert (low < high) == (run.info.run_name != "scorecard")
+        assert (low < high) == (run.data.tags["scorer"] != "scorecard")
 
 
 def test_spend_is_measured_and_told_by_decile(
@@ -310,10 +318,123 @@ def test_tables_and_plots_are_kept(shop: Shop, client: MlflowClient, parent: Run
 
     assert {"comparison.json", "comparison.txt", "spend_by_decile.csv", "plots"} <= names()
     drawn = {
-        "model_plots", "shap", "waterfall_first", "points_and_model", "points_and_shap",
+        "model_plots", "waterfall_first", "points_and_model", "points_and_shap",
         "importance_and_points", "spend_by_decile",
     }  # fmt: skip
     assert names("plots") == {f"plots/{name}.png" for name in drawn} | {"plots/points_and_shap.csv"}
+
+
+def test_every_scorer_has_the_same_pictures_and_its_importance(
+    shop: Shop, client: MlflowClient, children: dict[str, Run], tmp_path: Path
+) -> None:
+    course = shop.training.course
+    part = read_labelled(shop.spec, course, course.folds[-1].test)
+    drawn = {f"plots/{name}" for name in ("ranking.png", "shap.png", "importance.png")}
+    for name, run in children.items():
+        kept = {found.path for found in client.list_artifacts(run.info.run_id, "plots")}
+        assert kept == drawn | {"plots/importance.csv"}
+        place = client.download_artifacts(run.info.run_id, "plots/importance.csv", str(tmp_path))
+        rows = {row["feature"]: row for row in csv_rows(Path(place))}
+        assert sum(float(row["contribution_share"]) for row in rows.values()) == pytest.approx(
+            1, abs=1e-3
+        )
+        if name in READS:
+            assert set(rows) == READS[name]
+        if name == "recency":  # without its only feature it knows nothing
+            (row,) = rows.values()
+            auc = roc_auc_score(part.labels, -part.table.numbers("days_since_last"))
+            assert float(row["roc_auc_lost"]) == pytest.approx(auc - 0.5, abs=0.1)
+
+
+def test_sampled_contributions_add_up_and_name_what_matters(shop: Shop) -> None:
+    """Of the rank average, which has none of its own."""
+    course = shop.training.course
+    table = read_labelled(shop.spec, course, course.folds[-1].test).table
+    scorer = choose_scorer(shop.spec, "rank_average", shop.store).learned
+    assert isinstance(scorer, SavedRankAverage)
+    found = moved_by(scorer, table)
+    margin = scorer.margin(table)
+    rows = np.linspace(0, len(table) - 1, len(found.values)).astype(int)
+    away = margin[rows] - margin.mean()
+    # A mean of eight others stands for everybody's, for each user: its error is known.
+    error = margin.std() / np.sqrt(8)
+    summed = np.sum(found.values, axis=1)
+    assert np.abs(summed - away).max() < 5 * error
+    assert np.corrcoef(summed, away)[0, 1] > 0.9
+    assert found.unit == "percentile, sampled"
+
+
+def test_a_training_tells_its_verdict_in_two_lines_and_tables_that_fit(
+    shop: Shop, parent: Run, children: dict[str, Run]
+) -> None:
+    note = parent.data.tags["mlflow.note.content"]
+    first, second, rest = note.split("\n", 2)
+    chosen = shop.training.comparison.chosen
+    assert chosen is not None
+    assert chosen in first
+    assert max(len(first), len(second)) < 120
+    assert "```" not in note
+    tables = [line for line in rest.splitlines() if line.startswith("|")]
+    # Cells are told apart by "|", which none of them holds.
+    widths = [line.count("|") for line in tables]
+    assert set(widths) == {8, 4}
+    assert widths.count(8) == len(SCORERS) + 2
+    assert max(map(len, tables)) < 300
+    params = parent.data.params
+    assert params["candidates"] == ", ".join(CANDIDATES)
+    assert (params["tune"], params["folds"]) == ("0", "2")
+    assert params["population"] == "users with an order: orders > 0"
+    from importlib.metadata import version
+
+    assert params["version/numpy"] == version("numpy")
+    assert parent.info.run_name.startswith(f"training {shop.training.comparison.tests[-1]} · 30 d")
+    for name in CANDIDATES:
+        assert children[name].data.metrics["fit/seconds"] > 0
+
+
+def test_versions_say_how_they_ranked(
+    shop: Shop, client: MlflowClient, children: dict[str, Run]
+) -> None:
+    for version in client.search_model_versions(f"name = '{registered('shop')}'"):
+        run = children[version.tags["scorer"]]
+        assert version.tags["roc_auc"] == f"{run.data.metrics['roc_auc']:.5g}"
+        assert f"ROC AUC {run.data.metrics['roc_auc']:.3f}" in version.description
+        model = client.get_logged_model(version.source.removeprefix("models:/"))
+        shown = {m.key: m.value for m in model.metrics or []}
+        assert shown["roc_auc"] == run.data.metrics["roc_auc"]
+
+
+def test_a_training_like_another_is_named_by_what_differs(shop: Shop, parent: Run) -> None:
+    tags = {"build": "b2", "spec_version": "1", "code": "0.1.0+abc"}
+    record = RunRecord(
+        "shop", "k", parent.info.run_name, {}, {}, {}, tags, shop.folder, "", (), None,
+        pd.DataFrame(), (), (),
+    )  # fmt: skip
+    with using(shop.store) as ml:
+        named = distinct_title(ml, parent.info.experiment_id, record)
+        other = distinct_title(ml, parent.info.experiment_id, replace(record, title="another"))
+    assert named.startswith(f"{parent.info.run_name} · build b2")
+    assert other == "another"
+
+
+def test_trials_of_a_search_are_nested_runs(shop: Shop, tmp_path: Path) -> None:
+    study = tmp_path / "t.db"
+    tune("logistic", [lambda p: p["C"]], trials=3, seed=1, store=study, study="s")
+    (search,) = search_records(study, {"logistic": "s"})
+    with using(shop.store) as ml:
+        experiment = experiment_of(shop.store, ml, "searched")
+        parent = ml.MlflowClient().create_run(experiment).info.run_id
+        log_searches(ml, experiment, [search], parent)
+        runs = ml.MlflowClient().search_runs([experiment])
+    by_parent: dict[str | None, list[Run]] = {}
+    for run in runs:
+        by_parent.setdefault(run.data.tags.get("mlflow.parentRunId"), []).append(run)
+    (kind,) = by_parent[parent]
+    trials = by_parent[kind.info.run_id]
+    values = [run.data.metrics["roc_auc_tuning"] for run in trials]
+    assert sorted(values) == sorted(float(run.data.params["C"]) for run in trials)
+    assert kind.data.metrics["roc_auc_tuning"] == max(values)
+    assert len(trials) == 3
 
 
 def test_both_accounts_by_part_are_the_scorers_own(shop: Shop, tmp_path: Path) -> None:

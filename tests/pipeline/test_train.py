@@ -226,7 +226,9 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
 
 
 def test_the_ui_opens_on_the_last_training_best_scorer_first(world: World) -> None:
-    (line,) = view_lines(world.store, 5000)
+    line, lists, weights = view_lines(world.store, 5000)
+    assert "which list came from which model: http://127.0.0.1:5000/#/experiments/" in lists
+    assert "which weights should change: http://127.0.0.1:5000/#/experiments/" in weights
     assert line.startswith("  whyrank saas, who ranks better: http://127.0.0.1:5000/#/experiments/")
     number = line.split("/experiments/")[1].split("/")[0]
     client = MlflowClient(world.store.uri)
@@ -238,7 +240,7 @@ def test_the_ui_opens_on_the_last_training_best_scorer_first(world: World) -> No
     runs = client.search_runs([number], view["searchFilter"], order_by=order)
     aucs = [run.data.metrics["roc_auc_all_tests"] for run in runs]
     assert aucs == sorted(aucs, reverse=True)
-    assert {run.info.run_name for run in runs} == {"scorecard", "rank_average", *CANDIDATES}
+    assert {r.data.tags["scorer"] for r in runs} == {"scorecard", "rank_average", *CANDIDATES}
     for run in runs:
         assert {name.split("`")[1] for name in view["selectedColumns"]} <= set(run.data.metrics)
 
