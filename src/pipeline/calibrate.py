@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -31,6 +31,7 @@ from ..spec.load import spec_text
 from ..spec.model import Spec
 from ..spec.rewrite import with_points
 from ..warehouse.engine import Warehouse
+from ..warehouse.published import Published
 from .build import Say
 from .checks import check_calibration
 from .scorers import SCORECARD
@@ -70,6 +71,8 @@ class Calibration:
 
     diff: the change of the spec's text, as lines. text: the new spec. written: where, if applied.
     sample: what is said of the users that it was learnt from; empty where they are all users.
+    margins: of the later date's users, by each scorer. tested: those users and their outcomes.
+    published: the build that was read.
     """
 
     calibration: WeightCalibration
@@ -79,7 +82,15 @@ class Calibration:
     diff: tuple[str, ...]
     text: str
     written: Path | None
-    sample: str = ""
+    sample: str
+    margins: Mapping[str, Floats]
+    tested: Labelled
+    published: Published
+
+    @property
+    def build(self) -> str:
+        """The id of the build that was read."""
+        return self.published.info.build_id
 
 
 def calibrate(
@@ -138,7 +149,7 @@ def calibrate(
             temporary.write_text(after, encoding="utf-8")
     return Calibration(
         found, comparison, rounding, fold.train, tuple(diff), after, apply_to,
-        course.published.info.sample,
+        course.published.info.sample, margins, test, course.published,
     )  # fmt: skip
 
 

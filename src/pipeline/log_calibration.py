@@ -9,55 +9,118 @@ from pathlib import Path
 import numpy as np
 
 from ..escapes import csv_writer
+from ..evaluation.comparison import Comparison
 from ..reports.figures import weights_figure
 from ..scoring.calibration import LEVEL, WeightCalibration
+from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..tracking import Store, log_result
-from .calibrate import CALIBRATED, MODEL, Calibration, calibration_lines
+from .calibrate import CALIBRATED, MODEL, Calibration, calibration_lines, effect_text
+from .log_data import calibration_data, code_commit, code_version
+from .scorer_plots import draw_scorer
 from .scorers import SCORECARD
+from .specs import spec_version
+from .training_note import cell, table_row
+
+NAME = "scorecard_calibrated"
 
 
 def log_calibration(
     store: Store, spec: Spec, made: Calibration, params: Mapping[str, object]
 ) -> str:
-    """Log a calibration to the store; return the id of its run.
+    """Log a calibration to the store as a scorer among the others; return the id of its run.
 
-    Artifacts: weights.csv and weights.png (points before and after beside what the data say, with
-    intervals, and each term's share of what moves users apart), calibration.txt (all that is
-    printed), scorecard.diff and calibrated.toml.
+    Its metrics, and the figures in plots/, bear the names that those of a training's scorers bear,
+    on the one test that it was tried on. Artifacts: weights.csv and weights.png (points before and
+    after beside what the data say, with intervals, and each term's share of what moves users
+    apart), calibration.txt (all that is printed), scorecard.diff and calibrated.toml.
     """
     comparison = made.comparison
     test = comparison.tests[-1]
     against = made.calibration.against
-    change = comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD)
-    metrics = {
-        f"{metric}_{name.replace(' ', '_')}": comparison.tested[name][metric].value
-        for metric in ("roc_auc", "lift")
-        for name in (SCORECARD, CALIBRATED, MODEL)
-    }
     with tempfile.TemporaryDirectory(prefix="whyrank-calibration-") as temporary:
         folder = Path(temporary)
         _write_weights(folder / "weights.csv", made.calibration)
         draw_weights(folder / "weights.png", spec, made)
+        _draw_as_scorer(folder / "plots", made)
         (folder / "calibration.txt").write_text("\n".join(calibration_lines(made)), "utf-8")
         (folder / "scorecard.diff").write_text("\n".join(made.diff) + "\n", "utf-8")
         (folder / "calibrated.toml").write_text(made.text, "utf-8")
         return log_result(
             store,
             spec.name,
-            f"calibration against {against}, test {test}",
+            f"{NAME} against {against} · {test}",
             kind="calibration",
-            note=change.words(),
-            params={"against": against, "test": test, **params},
-            metrics={
-                **metrics,
-                "roc_auc_change": change.value,
-                "roc_auc_change_low": change.family[0],
-                "roc_auc_change_high": change.family[1],
-                "rank_correlation_of_whole_points": made.rounding.rank_correlation,
-            },
+            note=_note(made),
+            params={"scorer": NAME, "against": against, "test": test, **params},
+            metrics=_metrics(comparison)
+            | {"rank_correlation_of_whole_points": made.rounding.rank_correlation},
             artifacts=folder,
+            tags={
+                "scorer": NAME,
+                "code": code_version(),
+                "spec_version": spec_version(spec),
+                "build": made.build,
+            },
+            commit=code_commit(),
+            data=calibration_data(spec, made),
         )
+
+
+def _metrics(comparison: Comparison) -> dict[str, float]:
+    """Return the metrics of the calibrated card by a scorer's names; the others' in folders."""
+    change = comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD)
+    tested = comparison.tested[CALIBRATED]
+    found = {
+        "roc_auc": tested["roc_auc"].value,
+        "roc_auc_lower": tested["roc_auc"].low,
+        "roc_auc_upper": tested["roc_auc"].high,
+        "average_precision": tested["average_precision"].value,
+        f"lift_at_{100 * comparison.capacity:g}pct": tested["lift"].value,
+        "vs_card/auc": change.value,
+        "vs_card/lower": change.family[0],
+        "vs_card/upper": change.family[1],
+    }
+    for name in (SCORECARD, MODEL):
+        for metric in ("roc_auc", "lift"):
+            key = f"{name.replace(' ', '_')}/{metric}"
+            found[key] = comparison.tested[name][metric].value
+    return found
+
+
+def _draw_as_scorer(folder: Path, made: Calibration) -> None:
+    """Draw the calibrated card as every scorer of a training is drawn."""
+    margins = {SCORECARD: made.margins[SCORECARD], NAME: made.margins[CALIBRATED]}
+    card = Scorecard(made.calibration.proposed)
+    draw_scorer(folder, NAME, card, made.tested, margins, {})
+
+
+def _note(made: Calibration) -> str:
+    """Return in Markdown whether it ranks better, and the weights that the data would change most.
+
+    A term stands among them when its points leave the interval of what the data say.
+    """
+    change = made.comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD)
+    lines = [f"**{cell(change.words())}**  ", f"on the test as of {made.comparison.tests[-1]}.", ""]
+    lines += [
+        table_row(["term", "points", "proposed", "the data say, points", "sure?"]),
+        "|---|---|---|---|---|",
+    ]
+    terms = sorted(made.calibration.terms, key=lambda term: -abs(term.new - term.old))
+    for term in terms:
+        _, low, high = term.effect.points()
+        if not np.isfinite([low, high]).all():
+            sure = "no: the data cannot tell"
+        elif term.contradicted:
+            sure = "the other sign: look at it"
+        else:
+            sure = (
+                "no: today's are inside" if low <= term.old <= high else "yes: today's are outside"
+            )
+        effect = cell(effect_text(term.effect))
+        lines.append(table_row([cell(term.name), f"{term.old:g}", f"{term.new:g}", effect, sure]))
+    lines += ["", f"Intervals: {LEVEL:.0%} for all terms together. `weights.png` draws them."]
+    return "\n".join(lines)
 
 
 def draw_weights(path: Path, spec: Spec, made: Calibration) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+from ..spec.model import Spec
 from ..tracking import DataRecord
+from .calibrate import Calibration
 from .fold_fits import Fits
 from .training_data import Course
 
@@ -26,6 +28,24 @@ def data_records(course: Course, fits: Fits) -> tuple[DataRecord, ...]:
         _record(course, "training", fold.train, about.users, about.positives),
         _record(course, "test", [fold.test], len(test.labels), int(test.labels.sum())),
     )
+
+
+def calibration_data(spec: Spec, made: Calibration) -> tuple[DataRecord, ...]:
+    """Return the snapshots that a calibration learnt from, and the test that it was tried on."""
+    days = [*made.trained, made.tested.as_of]
+    table = made.published
+    found = []
+    for context, part in (("training", days[:-1]), ("test", days[-1:])):
+        digest = hashlib.sha256()
+        for path in (table.table("outcomes"), *map(table.snapshot, sorted(part))):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        dates = f"{part[0]}" if len(part) == 1 else f"{min(part)} to {max(part)}"
+        profile = {"snapshots": [day.isoformat() for day in part], "build": made.build}
+        name = f"{spec.name} {context} snapshots {dates}"
+        digits = digest.hexdigest()[:_DIGITS]
+        found.append(DataRecord(context, name, digits, str(table.folder), profile))
+    return tuple(found)
 
 
 def _record(

@@ -64,7 +64,7 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
     monkeypatch.setattr(logging, "log_result", kept)
     logging.log_calibration(open_store(home=tmp_path), fitted.spec, made, {})
     numbers: dict[str, float] = told["metrics"]  # type: ignore[assignment]
-    value, low, high = (numbers[f"roc_auc_change{part}"] for part in ("", "_low", "_high"))
+    value, low, high = (numbers[f"vs_card/{part}"] for part in ("auc", "lower", "upper"))
     assert f"({value:+.3f} [{low:+.3f}, {high:+.3f}])" in str(told["note"])
     change = made.comparison.difference("tested", "roc_auc", CALIBRATED, "scorecard")
     assert change.family_size == 2
