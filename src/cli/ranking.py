@@ -55,6 +55,7 @@ def score(
         if population not in {"spec", "all"}:
             raise UsageError(f"--population {population!r}: write spec or all")
         opened, store = open_both(spec, warehouse)
+        from ..pipeline.log_scoring import log_scoring
         from ..pipeline.score import score as run
         from ..pipeline.show import ranking_lines, stale
 
@@ -68,6 +69,10 @@ def score(
             terminal.print(line)
         if age := stale(made.last_event):
             terminal.note(age)
+        log_scoring(
+            opened, store, made,
+            everyone=population == "all", tracking=tracking, note=terminal.note,
+        )  # fmt: skip
 
 
 class IdCommand(TyperCommand):

@@ -37,7 +37,7 @@ from .build import Say, read_built
 from .disagreements import Changed, sides_of
 from .links import Link, link_of
 from .results import Result, users_frame
-from .scorers import MODEL_PLOTS, choose_scorer
+from .scorers import MODEL_PLOTS, Chosen, choose_scorer
 from .spark_score import explain_on_spark, rank_on_spark
 from .specs import spec_version
 from .standing import Ranked, Standing, account, read_features, stand
@@ -60,6 +60,7 @@ class Ranking(Result):
     beside: the learned scorer whose reasons stand beside the points, empty without one. A file is
     None where the scorer has nothing for it. changed: how many users change sides between the two,
     of the capacity (a share of users) and of the label high; None without a learned scorer.
+    chosen: what ranked.
     """
 
     users: tuple[RankedUser, ...]
@@ -77,6 +78,7 @@ class Ranking(Result):
     plots: Path | None = None
     capacity: float = 0.0
     changed: Changed | None = None
+    chosen: Chosen | None = None
 
     def summary(self) -> str:
         """Return how many are listed of how many, as of when and by which scorer."""
@@ -194,6 +196,7 @@ def score(
         capacity=spec.training.capacity,
         changed=found.changed,
         plots=written.get(MODEL_PLOTS),
+        chosen=chosen,
     )
 
 

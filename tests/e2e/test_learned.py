@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from tests.csv_rows import csv_rows
 from tests.e2e.conftest import Home, killed, start
@@ -53,6 +54,12 @@ def test_from_comparison_to_champion_to_a_list_with_both_accounts(trained: Home)
     assert (data / "model_plots.png").read_bytes().startswith(b"\x89PNG")
     for name in ("reasons.csv", "disagreements.csv"):
         assert (data / name).stat().st_size > 0
+    client = MlflowClient(f"sqlite:///{trained.folder}/mlflow/mlflow.db")
+    experiment = client.get_experiment_by_name("whyrank saas")
+    assert experiment is not None
+    (listed,) = client.search_runs([experiment.experiment_id], "tags.kind = 'scoring'")
+    assert listed.data.params["scorer"] == top[0]["scorer"]
+    assert listed.data.metrics["listed"] == 15
     user = top[0]["user_id"]
     told = trained.run("explain", user, "--plot", "why.png")
     assert told.returncode == 0, told.stderr
