@@ -275,5 +275,5 @@ def _keep(scorer: LearnedScorer, folder: Path, seconds: float) -> None:
     temporary = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     scorer.save(temporary)
-    (temporary / _SECONDS).write_text(f"{seconds:.3f}", encoding="ascii")
+    (temporary / _SECONDS).write_text(f"{seconds:.6f}", encoding="ascii")
     temporary.rename(folder)
