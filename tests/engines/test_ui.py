@@ -50,6 +50,8 @@ def test_the_ui_serves_the_store_and_no_command_line_names_it(tmp_path: Path, st
         with urlopen(asked, timeout=600) as answer:
             found = json.loads(answer.read())["experiments"]
         assert "whyrank shop" in {one["name"] for one in found}
+        with urlopen(f"{url}/", timeout=600) as answer:
+            assert b'"machine_learning"' in answer.read()  # it opens on model training
         said = command_lines(pid)
         assert said, "the server runs as a process of its own"
         assert not [words for words in said if store.uri in words]
