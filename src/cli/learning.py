@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
+from ..errors import UsageError
 from ..terminal import Terminal, reporting
 from .options import (
     SPEC,
@@ -144,6 +146,25 @@ def calibrate(
     against: Annotated[
         str, typer.Option("--against", help="outcome (what came) or importance (SHAP).")
     ] = "outcome",
+    shape: Annotated[
+        bool, typer.Option("--shape", help="Propose other terms, shapes and bands as well.")
+    ] = False,
+    max_terms: Annotated[
+        Optional[int],
+        typer.Option("--max-terms", min=1, help="With --shape: terms at most; 15 if left out."),
+    ] = None,
+    pin: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--pin", metavar="TERMS", help="With --shape: terms, commas between, not to reshape."
+        ),
+    ] = None,
+    folds: Annotated[
+        Optional[int],
+        typer.Option(
+            min=1, help="With --shape: dates to try it on, a horizon apart; 1 if left out."
+        ),
+    ] = None,
     apply: Annotated[
         Optional[Path],
         typer.Option("--apply", metavar="FILE", help="Write the new spec there.", readable=False),
@@ -165,6 +186,16 @@ def calibrate(
 ) -> None:
     """Propose the scorecard's points from data; the spec changes only by --apply."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        if shape:
+            _shape(
+                spec, warehouse, tracking, terminal,
+                against=against, max_terms=max_terms, pin=pin or (), folds=folds or 1,
+                apply=apply, as_of=as_of, horizon=horizon, seed=seed,
+            )  # fmt: skip
+            return
+        for option, given in (("--max-terms", max_terms), ("--pin", pin), ("--folds", folds)):
+            if given:
+                raise UsageError(f"{option} needs --shape: points alone have no such limit")
         from ..pipeline.checks import check_calibration
 
         opened, store = open_both(spec, warehouse)
@@ -185,6 +216,49 @@ def calibrate(
         runs = open_store_or_local(tracking, note=terminal.note)
         logged = log_calibration(runs, opened, made, {"horizon": horizon or "", "seed": seed})
         terminal.print(f"table, plot and diff: run {logged} in {runs.shown}")
+
+
+def _shape(
+    spec: str,
+    warehouse: str,
+    tracking: str | None,
+    terminal: Terminal,
+    *,
+    against: str,
+    max_terms: int | None,
+    pin: Sequence[str],
+    folds: int,
+    apply: Path | None,
+    as_of: date | None,
+    horizon: str | None,
+    seed: int,
+) -> None:
+    """Propose the scorecard's shape: calibrate --shape."""
+    if against != "outcome":
+        raise UsageError(f"--shape with --against {against!r}: a shape is fitted to outcome only")
+    from ..pipeline.calibrate_shape import calibrate_shape
+    from ..pipeline.log_shape import log_shape
+    from ..pipeline.show_shape import shape_lines
+    from ..scoring.shape_fit import MOST_TERMS, Limits
+    from ..tracking import open_store_or_local
+
+    pinned = frozenset(name.strip() for part in pin for name in part.split(","))
+    limits = Limits(max_terms or MOST_TERMS, pinned)
+    opened, store = open_both(spec, warehouse)
+    made = calibrate_shape(
+        opened, store,
+        source=spec, limits=limits, as_of=as_of, horizon=horizon, folds=folds, apply_to=apply,
+        seed=seed, say=terminal.say,
+    )  # fmt: skip
+    for line in shape_lines(made):
+        terminal.print(line)
+    runs = open_store_or_local(tracking, note=terminal.note)
+    params = {
+        "horizon": horizon or "", "seed": seed, "max_terms": limits.terms,
+        "pinned": ",".join(sorted(pinned)), "folds": folds,
+    }  # fmt: skip
+    logged = log_shape(runs, opened, made, params)
+    terminal.print(f"terms and diff: run {logged} in {runs.shown}")
 
 
 @commands.command(epilog="Example: whyrank ui --port 5000")

@@ -65,11 +65,29 @@ def fit_terms(
     return TermFit(float(weights[0] - weights[1:] @ center), weights[1:], errors[1:])
 
 
-def _newton(design: Floats, labels: NDArray[np.bool_], sign: Floats) -> Floats:
+def least_loss(
+    design: Floats, labels: NDArray[np.bool_], sign: Floats, start: Floats | None = None
+) -> tuple[Floats, float]:
+    """Return the weights, (1 + k,), whose loss is least among those of given signs, and that loss.
+
+    design: a column of ones, then terms, (n, 1 + k). sign: by term, +1, -1 or 0 for any. start:
+    weights to start from, of these signs. The loss is minus the log-likelihood of all rows.
+
+    Raises DataError when the fit does not converge.
+    """
+    weights = _newton(design, labels, sign, start)
+    return weights, _loss(design, labels, weights) * len(design)
+
+
+def _newton(
+    design: Floats, labels: NDArray[np.bool_], sign: Floats, start: Floats | None = None
+) -> Floats:
     """Return the weights, (1 + k,), whose loss is least among those of the given signs (0: any)."""
     bound = np.concatenate([[0.0], sign])
     weights = np.zeros(design.shape[1])
     weights[0] = np.log(labels.mean() / (1 - labels.mean()))
+    if start is not None:
+        weights = start.copy()
     loss = _loss(design, labels, weights)
     for _ in range(_STEPS):
         gradient, curvature = _derivatives(design, labels, weights)

@@ -54,7 +54,7 @@ def _replaced(text: str, start: re.Pattern[str], key: str, values: Mapping[str, 
         name = match[1] if match.groups() else (named[1] if named else "")
         if name in values:
             block = re.sub(
-                rf"^{key} = {_NUMBER}", f"{key} = {_written(values[name])}", block, count=1,
+                rf"^{key} = {_NUMBER}", f"{key} = {written(values[name])}", block, count=1,
                 flags=re.MULTILINE,
             )  # fmt: skip
         pieces += [text[done : match.end()], block]
@@ -62,5 +62,10 @@ def _replaced(text: str, start: re.Pattern[str], key: str, values: Mapping[str, 
     return "".join([*pieces, text[done:]])
 
 
-def _written(value: float) -> str:
+def written(value: float) -> str:
+    """Write points, in hundredths at the finest.
+
+    >>> written(12.0), written(0.5)
+    ('12', '0.5')
+    """
     return f"{value:.2f}".rstrip("0").rstrip(".")

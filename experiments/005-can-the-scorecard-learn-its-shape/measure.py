@@ -1,0 +1,64 @@
+"""Compare cards and logistic regression on every fold, optbinning's scores beside them.
+
+Usage: python measure.py SPEC WAREHOUSE FOLDS FOLDER [AS_OF], after the two other scripts.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from whyrank.cli.options import open_both
+from whyrank.evaluation.comparison import FoldScores, compare
+from whyrank.pipeline.calibrate_shape import SHAPED, margins_beside, shape_card
+from whyrank.pipeline.training_data import read_labelled, set_course, stack, user_codes
+from whyrank.scoring.shape_fit import Limits
+
+
+def main(spec_name: str, url: str, folds: int, folder: Path, as_of: date | None) -> None:
+    """Print ROC AUC by test, and mean differences to the scorecard and to optbinning's."""
+    spec, warehouse = open_both(spec_name, url)
+    course = set_course(spec, warehouse, as_of=as_of, folds=folds)
+    tests, margins = [], []
+    for fold in course.folds:
+        parts = [read_labelled(spec, course, day) for day in fold.train]
+        test = read_labelled(spec, course, fold.test)
+        made = shape_card(spec, course.plan.numbers, parts, Limits(), seed=0)
+        found = margins_beside(spec, course, stack(parts), made, test.table)
+        found["optbinning"] = pd.read_parquet(folder / f"{fold.test}-optbinning.parquet")[
+            "score"
+        ].to_numpy()
+        tests.append(test)
+        margins.append(found)
+        kept = ", ".join(f"{term.name} {term.points:g}" for term in made.card.terms)
+        print(f"{fold.test}: {len(made.card.terms)} terms: {kept}")
+    users = user_codes([test.table.user_ids for test in tests])
+    scores = [
+        FoldScores(str(test.as_of), who, test.labels, said, {}, dict.fromkeys(said))
+        for test, who, said in zip(tests, users, margins, strict=True)
+    ]
+    for reference in ("scorecard", "optbinning"):
+        result = compare(scores, reference=reference, rng=np.random.default_rng(0))
+        for name in margins[0]:
+            by_test = " ".join(f"{result.folds[t][name]['roc_auc']:.4f}" for t in result.tests)
+            change = (
+                ""
+                if name == reference
+                else result.difference("pooled", "roc_auc", name, reference).numbers()
+            )
+            print(f"{name:<11} {by_test}  mean {result.pooled[name]['roc_auc']}  {change}")
+        if reference == "scorecard":
+            gap, gained = (
+                result.difference("pooled", "roc_auc", name, "scorecard").value
+                for name in ("logistic", SHAPED)
+            )
+            print(f"shaped gains {gained:+.4f}, logistic {gap:+.4f}")
+
+
+if __name__ == "__main__":
+    name, url, folds, folder, *rest = sys.argv[1:]
+    main(name, url, int(folds), Path(folder), date.fromisoformat(rest[0]) if rest else None)

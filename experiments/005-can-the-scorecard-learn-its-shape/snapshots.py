@@ -1,0 +1,42 @@
+"""Write the snapshots of every fold as Parquet, for a scorecard fitted elsewhere.
+
+Usage: python snapshots.py SPEC WAREHOUSE FOLDS FOLDER [AS_OF]
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whyrank.cli.options import open_both
+from whyrank.pipeline.training_data import Labelled, read_labelled, set_course
+
+
+def main(spec_name: str, url: str, folds: int, folder: Path, as_of: date | None) -> None:
+    """Write FOLDER/<test>-train.parquet and -test.parquet: features that models read, converted."""
+    spec, warehouse = open_both(spec_name, url)
+    course = set_course(spec, warehouse, as_of=as_of, folds=folds, say=print)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def table(part: Labelled) -> pa.Table:
+        columns = {name: part.table.numbers(name) for name in course.plan.numbers}
+        for name in course.plan.texts:
+            codes, texts = part.table.texts(name)
+            columns[name] = pa.array([texts[code] if code >= 0 else None for code in codes])
+        return pa.table({**columns, "converted": part.labels})
+
+    for fold in course.folds:
+        train = pa.concat_tables([table(read_labelled(spec, course, day)) for day in fold.train])
+        pq.write_table(train, folder / f"{fold.test}-train.parquet")
+        pq.write_table(
+            table(read_labelled(spec, course, fold.test)), folder / f"{fold.test}-test.parquet"
+        )
+
+
+if __name__ == "__main__":
+    name, url, folds, folder, *rest = sys.argv[1:]
+    main(name, url, int(folds), Path(folder), date.fromisoformat(rest[0]) if rest else None)

@@ -1,0 +1,55 @@
+"""What is kept of calibrate --shape: a run beside the trainings, with its terms and diff."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..escapes import csv_writer, inert
+from ..spec.model import Spec
+from ..tracking import Store, log_result
+from .calibrate_shape import CALIBRATED, LOGISTIC, SHAPED, ShapeProposal
+from .scorers import SCORECARD
+from .show_shape import change_of, shape_lines, term_rows
+
+
+def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str, object]) -> str:
+    """Log a proposal to the store; return the id of its run.
+
+    Artifacts: terms.csv, shape.txt (all that is printed), scorecard.diff and shaped.toml.
+    """
+    comparison = made.comparison
+    test = comparison.tests[-1]
+    change = change_of(made, SHAPED)
+    metrics = {
+        f"{metric}_{name}": comparison.tested[name][metric].value
+        for metric in ("roc_auc", "lift")
+        for name in (SCORECARD, CALIBRATED, SHAPED, LOGISTIC)
+    }
+    with tempfile.TemporaryDirectory(prefix="whyrank-shape-") as temporary:
+        folder = Path(temporary)
+        with (folder / "terms.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv_writer(file)
+            writer.writerow(["term", "feature", "shape", "points", "proposed", "effect"])
+            for row in term_rows(made):
+                writer.writerow([inert(cell) for cell in row])
+        (folder / "shape.txt").write_text("\n".join(shape_lines(made)), "utf-8")
+        (folder / "scorecard.diff").write_text("\n".join(made.diff) + "\n", "utf-8")
+        (folder / "shaped.toml").write_text(made.text, "utf-8")
+        return log_result(
+            store,
+            spec.name,
+            f"scorecard shaped, test {test}",
+            kind="calibration",
+            note=change.words(),
+            params={"against": "outcome", "shape": True, "test": test, **params},
+            metrics={
+                **metrics,
+                "roc_auc_change": change.value,
+                "roc_auc_change_low": change.family[0],
+                "roc_auc_change_high": change.family[1],
+                "terms": len(made.made.card.terms),
+            },
+            artifacts=folder,
+        )

@@ -1,0 +1,122 @@
+"""What calibrate --shape prints: terms before and after, how cards rank later dates, the diff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..evaluation.differences import Difference
+from ..scoring.calibration import LEVEL
+from ..scoring.shapes import same_shape, shape_text
+from ..spec.scorecard import TermSpec
+from .calibrate import effect_text
+from .calibrate_shape import CALIBRATED, LOGISTIC, SHAPED, ShapeProposal
+from .scorers import SCORECARD
+
+
+def shape_lines(made: ShapeProposal) -> Iterator[str]:
+    """Yield the terms before and after, how the cards rank later dates, and the spec's diff."""
+    comparison = made.comparison
+    test = comparison.tests[-1]
+    n, positives = comparison.sizes[test]
+    yield (
+        f"shape: learnt from {len(made.trained)} snapshots until {made.trained[-1]}, tried on "
+        f"{test}: {n:,} users, {positives:,} positive"
+    )
+    if made.sample:
+        yield made.sample
+    yield ""
+    yield from _term_lines(made)
+    yield ""
+    tests = comparison.tests
+    pooled = len(tests) > 1
+    found = comparison.pooled if pooled else comparison.tested
+    if pooled:
+        yield f"mean over {len(tests)} tests ({', '.join(tests)}), each with a card of its own:"
+    for name in (SCORECARD, CALIBRATED, SHAPED, LOGISTIC):
+        yield f"{name:<10} ROC AUC {found[name]['roc_auc']}, lift {found[name]['lift']}"
+    for name in (CALIBRATED, SHAPED, LOGISTIC):
+        yield change_of(made, name).words()
+    yield gap_words(made)
+    yield ""
+    yield band_words(made)
+    yield ""
+    yield from made.diff or ["the scorecard stays as it is"]
+    yield ""
+    if made.written is None:
+        yield "nothing is written: review the diff, then --apply FILE"
+    else:
+        yield f"shaped spec written to {made.written}: review it, then pass it with --spec"
+
+
+def change_of(made: ShapeProposal, name: str) -> Difference:
+    """Return a scorer's ROC AUC minus the current card's, over all tests."""
+    where = "pooled" if len(made.comparison.tests) > 1 else "tested"
+    return made.comparison.difference(where, "roc_auc", name, SCORECARD)
+
+
+def gap_words(made: ShapeProposal) -> str:
+    """Say which part of the gap between the card and logistic regression is closed."""
+    closed = made.gap_closed()
+    if closed is None:
+        return (
+            "logistic regression of all features does not rank detectably better than the card: "
+            "there is no gap to close"
+        )
+    return f"of the gap between the card and logistic regression, {closed:.0%} is closed"
+
+
+def band_words(made: ShapeProposal) -> str:
+    """Say where the bands lie before and after, and how many of the last test's users are in them.
+
+    They are drawn on the latest training snapshot, so the shares differ a little on the test.
+    """
+    old, new = made.before.bands, made.made.bands
+    (medium, high), (medium_new, high_new) = made.in_bands
+    return (
+        f"bands: medium from {old.medium:g} to {new.medium:g}, high from {old.high:g} to "
+        f"{new.high:g}; on {made.comparison.tests[-1]} {medium:.1%} of users were medium and "
+        f"{high:.1%} high, and are {medium_new:.1%} and {high_new:.1%}"
+    )
+
+
+def term_rows(made: ShapeProposal) -> Iterator[tuple[str, str, str, str, str, str]]:
+    """Yield a row by term: name, feature, what changes, points before and after, effect.
+
+    Terms that stay or are bent come first, then new ones, then those dropped.
+    """
+    shape = made.made.shape
+    for term, told in zip(made.made.card.terms, made.made.points.terms, strict=True):
+        before = shape.before.get(term.name)
+        yield (
+            term.name, term.feature, _change(before, term),
+            "" if before is None else f"{before.points:g}", f"{term.points:g}",
+            effect_text(told.effect) + (", the other sign" if told.contradicted else ""),
+        )  # fmt: skip
+    for term in shape.dropped:
+        yield term.name, term.feature, "dropped: others give more", f"{term.points:g}", "", ""
+
+
+def _change(before: TermSpec | None, term: TermSpec) -> str:
+    if before is None:
+        return f"new: {shape_text(term)}"
+    if same_shape(before, term):
+        return shape_text(term)
+    return f"{shape_text(before)} → {shape_text(term)}"
+
+
+def _term_lines(made: ShapeProposal) -> Iterator[str]:
+    rows = [("term", "feature", "shape", "points", "new", "effect, points"), *term_rows(made)]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True)]
+        cells += [cell.rjust(width) for cell, width in zip(row[3:5], widths[3:5], strict=True)]
+        yield "  ".join([*cells, row[5]]).rstrip()
+    yield ""
+    yield (
+        "effect: of the whole term by a logistic fit without signs, in points of the new card (one "
+        f"is {made.made.points.terms[0].effect.per_point:.3g} log-odds),"
+    )
+    yield (
+        f"  with intervals of {LEVEL:.0%} for all terms together; they take the shape as given, "
+        "though it was chosen on these data"
+    )
