@@ -3,7 +3,8 @@
 A sum of monotone terms is built in steps, from the card at hand. A term is added while its score
 statistic, with errors clustered by user, is larger than the largest of as many would be by chance,
 and tells the same in the earlier and the later snapshots. A term is bent only where that raises
-the likelihood clearly. A term of the card is dropped only to make room for one that gives more.
+the likelihood clearly. A term of the card is dropped only where there are too many, or to make
+room for one that gives more.
 Every feature works in one direction: that of the card, of the spec's training.rising and
 training.falling, or of its first new term.
 """
@@ -85,6 +86,7 @@ def fit_shape(card: Sequence[TermSpec], data: ShapeData, limits: Limits) -> Shap
     DataError when a fit does not converge.
     """
     search = _Search(card, data, limits)
+    search.trim()
     for _ in range(_ROUNDS):
         search.add()
         if not search.bend():
@@ -262,7 +264,8 @@ class _Search:
             [
                 fixed.get(shape.feature, direction) == direction
                 for shape, direction in zip(self._data.shapes, self._directions, strict=True)
-            ]
+            ],
+            dtype=np.bool_,
         )
 
     def _named(self, shape: TermSpec) -> TermSpec:
@@ -313,14 +316,14 @@ class _Search:
         weighted = active * curvature[:, None]
         bread = weighted.T @ active
         bread[np.diag_indices(len(bread))] += 1e-6
-        curve = curvature.astype(np.float32)[:, None]
+        curve = curvature.astype(np.float32)
         z, gain = np.zeros(len(shapes)), np.zeros(len(shapes))
         for start in range(0, len(shapes), _BLOCK):
             block = self._data.shares[:, shapes[start : start + _BLOCK]]
             block = block - self._center[shapes[start : start + _BLOCK]]
-            whole = (block**2 * curve).sum(axis=0)
+            whole = curve @ (block * block)
             block = block - (active @ np.linalg.solve(bread, weighted.T @ block)).astype(np.float32)
-            left = (block**2 * curve).sum(axis=0)
+            left = curve @ (block * block)
             by_user = np.add.reduceat(block * pull[:, None], self._data.starts, axis=0)
             total = by_user.sum(axis=0, dtype=np.float64)
             spread = (by_user.astype(np.float64) ** 2).sum(axis=0)

@@ -63,7 +63,7 @@ def rounded(values: Floats, *, days: bool = False) -> list[float]:
 
     >>> rounded(np.array([0.83, 2.2, 2.4, 47.0]))
     [0.8, 2.0, 50.0]
-    >>> rounded(np.array([6.0, 27.0]), days=True)
+    >>> rounded(np.array([5.5, 27.0]), days=True)
     [5.0, 30.0]
     """
     found = set()

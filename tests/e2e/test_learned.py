@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,20 @@ def test_a_calibration_proposes_and_applies_only_when_told(trained: Home) -> Non
     assert scored.returncode == 0, scored.stderr
 
 
+def test_a_shaped_scorecard_is_a_diff_that_ranks_when_applied(trained: Home) -> None:
+    done = trained.run("calibrate", "--shape", "--pin", "spam,device", "--apply", "shaped.toml")
+    assert done.returncode == 0, done.stderr
+    card = tomllib.loads((trained.folder / "shaped.toml").read_text("utf-8"))
+    said = done.stdout.splitlines()
+    for term in card["scorecard"]["terms"]:
+        assert any(line.split()[:2] == [term["name"], term["feature"]] for line in said)
+    medium, high = card["bands"]["medium"], card["bands"]["high"]
+    assert f"medium from 30 to {medium:g}, high from 55 to {high:g}" in done.stdout
+    words = ("--spec", "shaped.toml", "--scorer", "scorecard", "--out", "shaped.csv")
+    scored = trained.run("score", *words)
+    assert scored.returncode == 0, scored.stderr
+
+
 REFUSED: list[tuple[tuple[str, ...], int, str]] = [
     (("train", "--candidates", "nobody", "--candidates", "logistic"), 2, "'nobody' is not known"),
     (("train", "--candidates", "xgbost"), 2, "did you mean 'xgboost'"),
@@ -117,6 +132,10 @@ REFUSED: list[tuple[tuple[str, ...], int, str]] = [
     (("evaluate", "--horizon", "12h"), 2, "--horizon: '12h' is not a whole number of days"),
     (("calibrate", "--against", "nothing"), 2, "write outcome or importance"),
     (("calibrate", "--apply", "train.txt"), 2, "exists already"),
+    (("calibrate", "--shape", "--apply", "train.txt"), 2, "exists already"),
+    (("calibrate", "--shape", "--pin", "spm"), 2, "did you mean 'spam'"),
+    (("calibrate", "--shape", "--against", "importance"), 2, "fitted to outcome only"),
+    (("calibrate", "--max-terms", "9"), 2, "--max-terms needs --shape"),
     (("compare", "--run", "nope"), 1, "run 'nope' holds no comparison"),
     (("compare", "--promote", "nobody"), 2, "'nobody' is not in this training"),
     (("compare", "--promote", "recency"), 2, "cannot say why"),
