@@ -36,7 +36,6 @@ from .scorers import SCORECARD
 from .training_data import (
     Course,
     Labelled,
-    check_positives,
     read_labelled,
     set_course,
     stack,
@@ -133,7 +132,6 @@ def calibrate_shape(
     tests, margins, made = [], [], None
     for fold in course.folds:
         test = read_labelled(spec, course, fold.test)
-        check_positives(fold, test, course.published.info.sample)
         say(f"test {fold.test}: shaping the scorecard")
         parts = [read_labelled(spec, course, day) for day in fold.train]
         made = shape_card(spec, course.plan.numbers, parts, limits, seed=seed)

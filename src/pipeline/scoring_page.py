@@ -41,7 +41,7 @@ def _page(ranking: Ranking) -> Iterator[str]:
     yield f"</title><style>{_STYLE}</style></head><body><h2>{_text(title)}</h2>"
     model = _text(ranking.beside or "no model")
     yield (
-        f"<p>Open a user to see every feature's points beside its log-odds by {model} "
+        f"<p>Open a user to see the points of all that was seen beside its log-odds by {model} "
         "(SHAP values). Blue raises the score, orange lowers it.</p>"
     )
     if len(listed) < len(ranking.users):
@@ -61,7 +61,7 @@ def _user(user: RankedUser, *, opened: bool) -> Iterator[str]:
         reasons = "".join(f"<tr><td>{_text(str(reason))}</td></tr>" for reason in user.reasons)
         yield f"<table>{reasons}</table></details>"
         return
-    yield '<table><tr><th>feature: value</th><th class="n">points</th><th class="n">log-odds</th>'
+    yield '<table><tr><th>what was seen</th><th class="n">points</th><th class="n">log-odds</th>'
     yield "<th>the scorecard's reason</th></tr>"
     for one in user.influences:
         yield _row(one)
@@ -69,7 +69,7 @@ def _user(user: RankedUser, *, opened: bool) -> Iterator[str]:
 
 
 def _row(one: Influence) -> str:
-    cells = [f"<td>{_text(one.values or one.part.replace('_', ' '))}</td>"]
+    cells = [f"<td>{_text(one.said or one.part.replace('_', ' '))}</td>"]
     for amount, digits in ((one.points, "+.2f"), (one.log_odds, "+.3f")):
         if amount is None:
             cells.append("<td></td>")
