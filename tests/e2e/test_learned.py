@@ -71,6 +71,28 @@ def test_from_comparison_to_champion_to_a_list_with_both_accounts(trained: Home)
     assert "points in all" in by_points.stdout
 
 
+def test_a_comparison_is_one_json_document_whatever_else_is_said(trained: Home) -> None:
+    def promote(name: str) -> dict[str, Any]:
+        done = trained.run("compare", "--promote", name, "--json", "--quiet")
+        assert (done.returncode, done.stderr) == (0, "")
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    first = promote("logistic")
+    text = trained.run("compare").stdout
+    assert first["verdict"] in text
+    assert set(first["comparison"]["pooled"]) >= {"scorecard", "logistic", "xgboost"}
+    # What was champion is said, by the document and in words.
+    second = promote("scorecard")
+    assert first["promoted"] == second["champion_before"]
+    assert second["promoted"]["scorer"] == "scorecard"
+    done = trained.run("compare", "--promote", "xgboost")
+    version = second["promoted"]["version"]
+    assert done.stdout.splitlines()[-1] == f"before: scorecard (version {version})"
+    again = trained.run("compare", "--promote", "xgboost")
+    assert again.stdout.splitlines()[-1] == "before: the same"
+
+
 def test_a_killed_training_resumes_and_ends_the_same(trained: Home, tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     shutil.copytree(trained.folder / "data", home.folder / "data")
@@ -172,28 +194,6 @@ def test_a_server_out_of_reach_is_said_and_the_work_is_kept_here(trained: Home) 
     assert "cannot be reached" in done.stderr
     assert "note: " in done.stderr
     assert "intervals 80%, bootstrap over users, 100 times" in done.stdout
-
-
-def test_a_comparison_is_one_json_document_whatever_else_is_said(trained: Home) -> None:
-    def promote(name: str) -> dict[str, Any]:
-        done = trained.run("compare", "--promote", name, "--json", "--quiet")
-        assert (done.returncode, done.stderr) == (0, "")
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
-
-    first = promote("logistic")
-    text = trained.run("compare").stdout
-    assert first["verdict"] in text
-    assert set(first["comparison"]["tested"]) >= {"scorecard", "logistic", "xgboost"}
-    # What was champion is said, by the document and in words.
-    second = promote("scorecard")
-    assert first["promoted"] == second["champion_before"]
-    assert second["promoted"]["scorer"] == "scorecard"
-    done = trained.run("compare", "--promote", "xgboost")
-    version = second["promoted"]["version"]
-    assert done.stdout.splitlines()[-1] == f"before: scorecard (version {version})"
-    again = trained.run("compare", "--promote", "xgboost")
-    assert again.stdout.splitlines()[-1] == "before: the same"
 
 
 def test_intervals_are_of_the_level_that_is_asked_for(trained: Home) -> None:
