@@ -107,7 +107,9 @@ def test_a_killed_training_resumes_and_ends_the_same(trained: Home, tmp_path: Pa
     again = home.run(*words)
     assert again.returncode == 0, again.stderr
     said = [line for line in again.stderr.splitlines() if ": fitting " in line]
-    fitted = {line.replace("test ", "test-").replace(": fitting", "") for line in said}
+    fitted = {
+        line.removesuffix(" …").replace("test ", "test-").replace(": fitting", "") for line in said
+    }
     assert fitted.isdisjoint(done)
     assert len(fitted | done) == 6
     (ended,) = fits.glob("*/result/comparison.json")
