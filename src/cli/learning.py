@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -26,6 +26,10 @@ from .options import (
     open_both,
     read_date,
 )
+
+if TYPE_CHECKING:
+    from ..spec.model import Spec
+    from ..warehouse.engine import Warehouse
 
 commands = typer.Typer()
 
@@ -186,20 +190,20 @@ def calibrate(
 ) -> None:
     """Propose the scorecard's points from data; the spec changes only by --apply."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
+        from ..pipeline.checks import check_calibration
+
+        opened, store = open_both(spec, warehouse)
+        check_calibration(opened, against=against, apply_to=apply, horizon=horizon)
         if shape:
             _shape(
-                spec, warehouse, tracking, terminal,
-                against=against, max_terms=max_terms, pin=pin or (), folds=folds or 1,
-                apply=apply, as_of=as_of, horizon=horizon, seed=seed,
+                opened, store, terminal,
+                source=spec, against=against, max_terms=max_terms, pin=pin or (), folds=folds or 1,
+                apply=apply, as_of=as_of, horizon=horizon, seed=seed, tracking=tracking,
             )  # fmt: skip
             return
         for option, given in (("--max-terms", max_terms), ("--pin", pin), ("--folds", folds)):
             if given:
                 raise UsageError(f"{option} needs --shape: points alone have no such limit")
-        from ..pipeline.checks import check_calibration
-
-        opened, store = open_both(spec, warehouse)
-        check_calibration(opened, against=against, apply_to=apply, horizon=horizon)
         terminal.say("importing libraries")
         from ..pipeline.calibrate import calibrate as run
         from ..pipeline.calibrate import calibration_lines
@@ -219,11 +223,11 @@ def calibrate(
 
 
 def _shape(
-    spec: str,
-    warehouse: str,
-    tracking: str | None,
+    spec: Spec,
+    warehouse: Warehouse,
     terminal: Terminal,
     *,
+    source: str,
     against: str,
     max_terms: int | None,
     pin: Sequence[str],
@@ -232,22 +236,25 @@ def _shape(
     as_of: date | None,
     horizon: str | None,
     seed: int,
+    tracking: str | None,
 ) -> None:
     """Propose the scorecard's shape: calibrate --shape."""
-    if against != "outcome":
-        raise UsageError(f"--shape with --against {against!r}: a shape is fitted to outcome only")
+    from ..pipeline.checks import MOST_TERMS, check_shape
+
+    terms = max_terms or MOST_TERMS
+    pinned = frozenset(name.strip() for part in pin for name in part.split(","))
+    check_shape(spec, against=against, terms=terms, pinned=pinned)
+    terminal.say("importing libraries")
     from ..pipeline.calibrate_shape import calibrate_shape
     from ..pipeline.log_shape import log_shape
     from ..pipeline.show_shape import shape_lines
-    from ..scoring.shape_fit import MOST_TERMS, Limits
+    from ..scoring.shape_fit import Limits
     from ..tracking import open_store_or_local
 
-    pinned = frozenset(name.strip() for part in pin for name in part.split(","))
-    limits = Limits(max_terms or MOST_TERMS, pinned)
-    opened, store = open_both(spec, warehouse)
+    limits = Limits(terms, pinned)
     made = calibrate_shape(
-        opened, store,
-        source=spec, limits=limits, as_of=as_of, horizon=horizon, folds=folds, apply_to=apply,
+        spec, warehouse,
+        source=source, limits=limits, as_of=as_of, horizon=horizon, folds=folds, apply_to=apply,
         seed=seed, say=terminal.say,
     )  # fmt: skip
     for line in shape_lines(made):
@@ -257,7 +264,7 @@ def _shape(
         "horizon": horizon or "", "seed": seed, "max_terms": limits.terms,
         "pinned": ",".join(sorted(pinned)), "folds": folds,
     }  # fmt: skip
-    logged = log_shape(runs, opened, made, params)
+    logged = log_shape(runs, spec, made, params)
     terminal.print(f"terms and diff: run {logged} in {runs.shown}")
 
 

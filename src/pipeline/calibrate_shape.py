@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import UsageError
 from ..evaluation.comparison import Comparison, FoldScores, compare
 from ..features.matrix import Snapshot
 from ..files import replacing
@@ -27,11 +27,11 @@ from ..scoring.shapes import direction_of, shapes_of
 from ..scoring.transforms import MILLION, shares
 from ..spec.load import spec_text
 from ..spec.model import Spec
-from ..spec.references import suggest
 from ..spec.rewrite_terms import with_scorecard
 from ..spec.scorecard import HUNDREDTHS, BandsSpec, ScorecardSpec, TermSpec
 from ..warehouse.engine import Warehouse
 from .build import Say
+from .checks import MOST_TERMS, check_calibration, check_shape
 from .scorers import SCORECARD
 from .training_data import (
     Course,
@@ -124,8 +124,9 @@ def calibrate_shape(
 
     Raises UsageError for limits that cannot be kept or a file that exists already.
     """
-    limits = limits or Limits()
-    _check(spec, limits, apply_to)
+    limits = limits or Limits(MOST_TERMS)
+    check_calibration(spec, against="outcome", apply_to=apply_to, horizon=horizon)
+    check_shape(spec, against="outcome", terms=limits.terms, pinned=limits.pinned)
     course = set_course(
         spec, warehouse, as_of=as_of, horizon=horizon, folds=folds, seed=seed, say=say
     )
@@ -140,9 +141,7 @@ def calibrate_shape(
     assert made is not None  # noqa: S101 - there is a fold, or set_course has raised
     before = spec_text(source)
     after = with_scorecard(before, made.card, made.bands, f"{spec.version}-shaped")
-    diff = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), str(source), "shaped", lineterm="", n=0
-    )
+    diff = _diff(before.splitlines(), after.splitlines(), str(source))
     if apply_to is not None:
         with replacing(apply_to) as temporary:
             temporary.write_text(after, encoding="utf-8")
@@ -157,8 +156,23 @@ def calibrate_shape(
             _in_bands(spec.scorecard, spec.bands, tests[-1].table),
             _in_bands(made.card, made.bands, tests[-1].table),
         ),
-        spec, course.folds[-1].train, tuple(diff), after, apply_to, course.published.info.sample,
+        spec, course.folds[-1].train, diff, after, apply_to, course.published.info.sample,
     )  # fmt: skip
+
+
+def _diff(before: Sequence[str], after: Sequence[str], source: str) -> tuple[str, ...]:
+    """Return the changed lines; each hunk names the term, or the table, that it changes."""
+    lines = []
+    for line in difflib.unified_diff(before, after, source, "shaped", lineterm="", n=0):
+        if hunk := re.match(r"@@ -(\d+)", line):
+            above = [
+                re.match(r'name *= *"(.*)"|(\[.*\])$', told) for told in before[: int(hunk[1])]
+            ]
+            named = [found[1] or found[2] for found in above if found]
+            lines.append(f"{line} {named[-1]}" if named else line)
+        else:
+            lines.append(line)
+    return tuple(lines)
 
 
 def shape_card(
@@ -264,17 +278,3 @@ def _scores(tests: Sequence[Labelled], margins: Sequence[dict[str, Floats]]) -> 
         FoldScores(test.as_of.isoformat(), who, test.labels, said, {}, dict.fromkeys(said))
         for test, who, said in zip(tests, users, margins, strict=True)
     ]
-
-
-def _check(spec: Spec, limits: Limits, apply_to: Path | None) -> None:
-    names = [term.name for term in spec.scorecard.terms]
-    for name in sorted(limits.pinned):
-        if name not in names:
-            raise UsageError(f"--pin {name!r} is no term of the scorecard; {suggest(name, names)}")
-    if limits.terms < max(1, len(limits.pinned)):
-        raise UsageError(
-            f"--max-terms {limits.terms}: must be at least 1, and at least the "
-            f"{len(limits.pinned)} terms pinned; raise it, or pin fewer"
-        )
-    if apply_to is not None and apply_to.exists():
-        raise UsageError(f"{apply_to} exists already: name a new file, none is ever replaced")

@@ -9,6 +9,9 @@ from ..errors import UsageError
 from ..models.catalogue import available, check_names
 from ..spec.durations import parse_days
 from ..spec.model import Spec
+from ..spec.references import suggest
+
+MOST_TERMS = 15  # of a shaped scorecard, unless told
 
 N_BOOT = 1000
 LEVEL = 0.95
@@ -41,6 +44,24 @@ def check_calibration(
     if apply_to is not None and apply_to.exists():
         raise UsageError(f"{apply_to} exists already: name a new file, none is ever replaced")
     horizon_days(spec, horizon)
+
+
+def check_shape(spec: Spec, *, against: str, terms: int, pinned: frozenset[str]) -> None:
+    """Raise UsageError for limits that a scorecard's shape cannot keep.
+
+    terms: how many there may be. pinned: names of those that keep their shape.
+    """
+    if against != "outcome":
+        raise UsageError(f"--shape with --against {against!r}: a shape is fitted to outcome only")
+    names = [term.name for term in spec.scorecard.terms]
+    for name in sorted(pinned):
+        if name not in names:
+            raise UsageError(f"--pin {name!r} is no term of the scorecard; {suggest(name, names)}")
+    if terms < max(1, len(pinned)):
+        raise UsageError(
+            f"--max-terms {terms}: must be at least 1, and at least the {len(pinned)} terms "
+            "pinned; raise it, or pin fewer"
+        )
 
 
 def check_intervals(n_boot: int, level: float) -> None:

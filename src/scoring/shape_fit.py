@@ -24,7 +24,6 @@ from ..spec.scorecard import TermSpec
 from .shapes import direction_of, same_shape
 from .term_fit import least_loss
 
-MOST_TERMS = 15
 CHANCE = 0.05  # of adding any term in a step, when none of them tells anything
 BEND = 4.0  # of the log-likelihood, that another shape of a term must win
 DROP = 2.0  # of it, the least that a new term must be worth in the end
@@ -40,7 +39,7 @@ _STEADY = 1.645  # of z, one-sided 95%, in each half of the snapshots by itself
 class Limits:
     """What a shape must respect: how many terms, and the names of those that stay as they are."""
 
-    terms: int = MOST_TERMS
+    terms: int = 15
     pinned: frozenset[str] = frozenset()
 
 

@@ -56,6 +56,10 @@ def test_the_spec_it_would_write_is_the_card_that_was_measured(
     # Every changed line of the spec is in the diff, and it applies to nothing else.
     lines = set(made.text.splitlines())
     assert all(line[1:] in lines for line in made.diff[2:] if line.startswith("+"))
+    hunks = {line.split("@@ ")[-1] for line in made.diff if line.startswith("@@")}
+    before = {term.name: term.points for term in fitted.spec.scorecard.terms}
+    moved = {t.name for t in after.scorecard.terms if before.get(t.name, t.points) != t.points}
+    assert moved <= hunks
 
 
 def test_pinned_terms_and_all_signs_stay(fitted: Fitted, made: ShapeProposal) -> None:
