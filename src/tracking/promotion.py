@@ -54,10 +54,15 @@ def _add_to_history(client: Any, model: str, made: dict[str, str]) -> None:
     client.update_registered_model(model, f"{before}{_HEAD}| {' | '.join(cells)} |\n{lines}")
 
 
-def _mark(client: Any, run: str, *, champion: bool) -> None:
-    """Write in a run's name whether its scorer is champion; a deleted run needs no mark."""
+def _mark(client: Any, run: str | None, *, champion: bool) -> None:
+    """Write in a run's name whether its scorer is champion; a run that is not there needs no mark.
+
+    A version that somebody registered by hand need not have one.
+    """
     from mlflow.exceptions import MlflowException
 
+    if not run:
+        return
     try:
         name = str(client.get_run(run).info.run_name).removesuffix(_MARK)
         client.update_run(run, name=name + (_MARK if champion else ""))
