@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import DataError
 from ..escapes import csv_writer
 from ..features.matrix import Snapshot
 from ..reports.figures import PSI_FAR, PSI_MOVED
@@ -95,18 +96,26 @@ def write_profile(folders: Sequence[Path], spec: Spec, course: Course) -> None:
 
 
 def read_profile(kept: str | None) -> tuple[str, list[Spread]] | None:
-    """Return the training snapshot's date and its spreads; None where none were kept."""
+    """Return the training snapshot's date and its spreads; None where none were kept.
+
+    Raises DataError when what was kept is damaged.
+    """
     if kept is None:
         return None
-    raw = json.loads(kept)
-    spreads = [
-        Spread(
-            one["feature"], tuple(one["edges"]), tuple(one["words"]), tuple(one["shares"]),
-            one["mean"],
-        )
-        for one in raw["spreads"]
-    ]  # fmt: skip
-    return raw["as_of"], spreads
+    try:
+        raw = json.loads(kept)
+        spreads = [
+            Spread(
+                one["feature"], tuple(one["edges"]), tuple(one["words"]), tuple(one["shares"]),
+                one["mean"],
+            )
+            for one in raw["spreads"]
+        ]  # fmt: skip
+        return raw["as_of"], spreads
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise DataError(
+            "the scorer's profile.json, how features stood in training, is damaged: train again"
+        ) from None
 
 
 def drifts(spreads: Sequence[Spread], table: Snapshot) -> list[Drift]:

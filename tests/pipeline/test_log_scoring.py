@@ -72,11 +72,17 @@ def test_points_stand_beside_log_odds_for_every_listed_user(
     users = re.findall(r"<b>([^<]*)</b>(.*?)</details>", page, flags=re.DOTALL)
     assert [name for name, _ in users] == [user.user_id for user in made.users]
     for name, text in users:
-        mine = [row for row in reasons if row["user_id"] == name]
-        told = re.findall(r'<td class="n [^"]*">([^<]*)</td>', text)
-        both = [float(row[key]) for row in mine for key in ("points", "log_odds") if row[key]]
-        assert np.allclose([float(one) for one in told], both, atol=0.0051)
-        assert both
+        by_part: dict[str, list[float]] = {}
+        for row in reasons:
+            if row["user_id"] == name:
+                both = by_part.setdefault(row["part"], [0.0, 0.0])
+                for place, key in enumerate(("points", "log_odds")):
+                    both[place] += float(row[key] or 0)
+        rows_told = re.findall(r"<tr>(<td.*?)</tr>", text, flags=re.DOTALL)
+        cells = [re.findall(r"<td[^>]*>([^<]*)</td>", row) for row in rows_told]
+        told = [[float(points or 0), float(odds or 0)] for _, points, odds, _ in cells]
+        assert len(told) == len(by_part) > 0
+        assert np.allclose(told, list(by_part.values()), atol=0.0051)
 
 
 def test_drift_is_the_stability_index_against_the_training_snapshot(

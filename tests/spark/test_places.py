@@ -7,9 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from whyrank.pipeline.disagreements import _share_below
 from whyrank.pipeline.spark_places import placed, shares_below
 from whyrank.pipeline.spark_train import HALF, _tallies, half_of
-from whyrank.pipeline.standing import _share_below
 from whyrank.warehouse.spark_session import SparkConnection, slots
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-parity")]
