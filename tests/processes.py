@@ -65,6 +65,8 @@ class Running:
     ) -> None:
         self._called = [work, *words]
         self._place = tempfile.TemporaryDirectory(prefix="whyrank-process-")
+        for name in ("out", "err"):  # there, however early it is killed
+            Path(self._place.name, name).touch()
         asked = (work, list(words), str(folder), dict(env), self._place.name)
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path or _server())

@@ -33,7 +33,8 @@ pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("kills-of-stores")]
 SHOP = ("--spec", "shop.toml", "--warehouse", "duckdb:///w.duckdb")
 TRAIN = ("train", "--candidates", "logistic", "--folds", 1, *SHOP)
 LIST = Path("list", "top_users.csv")
-Moment = Callable[[Path], bool]
+Known = dict[Path, int]  # files that were there before, and their inodes
+Moment = Callable[[Path, Known], bool]
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,9 @@ def copy_of(folder: Path, place: Path) -> Home:
 def killed(home: Home, words: Sequence[object], moment: Moment) -> bool:
     """Start a command and kill it at a moment; return whether it was still running then."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("WHYRANK_")}
+    known = {path: path.stat().st_ino for path in home.folder.glob("**/*")}
     process = processes.start([str(word) for word in words], home.folder, env)
-    while not process.ended(0.001) and not moment(home.folder):
+    while not process.ended(0.001) and not moment(home.folder, known):
         pass
     process.kill()
     done = process.end()
@@ -104,23 +106,24 @@ class Elapsed:
     def __init__(self, seconds: float) -> None:
         self._seconds, self._end = seconds, 0.0
 
-    def __call__(self, folder: Path) -> bool:
+    def __call__(self, folder: Path, known: Known) -> bool:
         """Return whether they are over."""
-        del folder
+        del folder, known
         now = time.monotonic()
         self._end = self._end or now + self._seconds
         return now >= self._end
 
 
 def there(pattern: str, least: int = 1, size: int = 0) -> Moment:
-    """Hold once so many files of a pattern are there, or one of so many bytes."""
+    """Hold once so many new files of a pattern are there, of so many bytes each."""
 
-    def holds(folder: Path) -> bool:
-        found = list(folder.glob(pattern))
+    def holds(folder: Path, known: Known) -> bool:
         try:
-            return len(found) >= least and all(path.stat().st_size >= size for path in found)
+            found = [(path, path.stat()) for path in folder.glob(pattern)]
         except FileNotFoundError:
             return False
+        new = [is_now for path, is_now in found if known.get(path) != is_now.st_ino]
+        return len(new) >= least and all(is_now.st_size >= size for is_now in new)
 
     return holds
 
