@@ -107,10 +107,9 @@ def test_a_killed_training_resumes_and_ends_the_same(trained: Home, tmp_path: Pa
     assert not list(fits.glob("*/result/comparison.json"))
     again = home.run(*words)
     assert again.returncode == 0, again.stderr
-    said = [line for line in again.stderr.splitlines() if ": fitting " in line]
-    fitted = {
-        line.removesuffix(" …").replace("test ", "test-").replace(": fitting", "") for line in said
-    }
+    # A slow fit is told again, with how far it is.
+    said = re.findall(r"^test (\S+): fitting (\w+)", again.stderr, flags=re.MULTILINE)
+    fitted = {f"test-{day} {name}" for day, name in said}
     assert fitted.isdisjoint(done)
     assert len(fitted | done) == 6
     (ended,) = fits.glob("*/result/comparison.json")
