@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -17,16 +18,16 @@ if TYPE_CHECKING:
 _ROWS = 10  # of a frame, shown in a notebook
 
 
-class Result:
+class Result(ABC):
     """Base of what verbs return: `to_frame` has it all, its repr and its HTML are short."""
 
+    @abstractmethod
     def summary(self) -> str:
         """Return it in one line."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_frame(self) -> pd.DataFrame:
         """Return it as a data frame."""
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         """Return the class and the summary: fields may hold thousands of numbers."""
