@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import date
 from random import Random
 
@@ -26,10 +27,15 @@ from .conftest import Server
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-runs")]
 SPEC = tiny_spec()
 DATES = [date(2026, 3, 3), date(2026, 3, 9)]
-FILES = {
-    engine: render_project(SPEC, compile_features(SPEC), DATES, engine)
-    for engine in ("duckdb", "postgres")
-}
+ENGINES = ("duckdb", "postgres")
+
+
+@functools.cache
+def files() -> dict[str, dict[str, str]]:
+    """Render the models for both engines; translating them takes seconds."""
+    return {name: render_project(SPEC, compile_features(SPEC), DATES, name) for name in ENGINES}
+
+
 KINDS = {"varchar": 'text collate "C"', "double": "double precision", "blob": "bytea"}
 
 
@@ -80,21 +86,24 @@ def test_the_models_agree(
             copy_landing(duck, con)
             changes = None if built is None else changes_since(duck, SPEC, built, marts="parity")
             run_models(
-                duck, FILES["duckdb"], schema="parity", landing="tiny_landing", changes=changes
+                duck, files()["duckdb"], schema="parity", landing="tiny_landing", changes=changes
             )
             run_models(
-                con, FILES["postgres"], schema="parity", landing="tiny_landing",
+                con, files()["postgres"], schema="parity", landing="tiny_landing",
                 changes=changes, engine="postgres",
             )  # fmt: skip
             built = last_load(duck)
-        check_parity(duck, con, FILES["duckdb"])
+        check_parity(duck, con, files()["duckdb"])
 
 
 EXPERIMENTS = spec_with_experiments()
-MARTS = {
-    engine: render_project(EXPERIMENTS, compile_features(EXPERIMENTS), DATES[1:], engine)
-    for engine in ("duckdb", "postgres")
-}
+
+
+@functools.cache
+def marts() -> dict[str, dict[str, str]]:
+    """Render the marts of experiments too."""
+    features = compile_features(EXPERIMENTS)
+    return {name: render_project(EXPERIMENTS, features, DATES[1:], name) for name in ENGINES}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -105,7 +114,7 @@ def test_experiments_and_their_marts_agree(con: psycopg.Connection, seed: int) -
     half = len(log) // 2
     first = World(log[:half], whole.links[:10], whole.plans)
     second = World(log[half:], whole.links[10:], first=half)
-    assert "experiment_daily_metrics" in models_of(MARTS["postgres"])
+    assert "experiment_daily_metrics" in models_of(marts()["postgres"])
     with duckdb.connect() as duck:
         duck.execute("set timezone = 'UTC'")
         create_landing(duck, EXPERIMENTS)
@@ -120,11 +129,11 @@ def test_experiments_and_their_marts_agree(con: psycopg.Connection, seed: int) -
                 None if built is None else changes_since(duck, EXPERIMENTS, built, marts="parity")
             )
             run_models(
-                duck, MARTS["duckdb"], schema="parity", landing="tiny_landing", changes=changes
+                duck, marts()["duckdb"], schema="parity", landing="tiny_landing", changes=changes
             )
             run_models(
-                con, MARTS["postgres"], schema="parity", landing="tiny_landing",
+                con, marts()["postgres"], schema="parity", landing="tiny_landing",
                 changes=changes, engine="postgres",
             )  # fmt: skip
             built = last_load(duck)
-        check_parity(duck, con, MARTS["duckdb"])
+        check_parity(duck, con, marts()["duckdb"])

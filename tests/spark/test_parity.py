@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import date
 from pathlib import Path
 
@@ -46,15 +47,23 @@ ONE = settings(
     suppress_health_check=[*HealthCheck],
     phases=[Phase.explicit, Phase.generate],
 )
-FILES = {
-    engine: render_project(SPEC, compile_features(SPEC), DATES, engine)
-    for engine in ("duckdb", "spark")
-}
+ENGINES = ("duckdb", "spark")
+
+
+@functools.cache
+def files() -> dict[str, dict[str, str]]:
+    """Render the models for both engines; translating them takes seconds."""
+    return {name: render_project(SPEC, compile_features(SPEC), DATES, name) for name in ENGINES}
+
+
 EXPERIMENTS = spec_with_experiments()
-MARTS = {
-    engine: render_project(EXPERIMENTS, compile_features(EXPERIMENTS), DATES[1:], engine)
-    for engine in ("duckdb", "spark")
-}
+
+
+@functools.cache
+def marts() -> dict[str, dict[str, str]]:
+    """Render the marts of experiments too."""
+    features = compile_features(EXPERIMENTS)
+    return {name: render_project(EXPERIMENTS, features, DATES[1:], name) for name in ENGINES}
 
 
 @ONE
@@ -71,9 +80,9 @@ def test_the_models_agree(
             take(duck, alias, "aliases")
             take(duck, frame(part))
         copy_landing(duck, spark, tmp_path_factory.mktemp("landing"))
-        run_models(duck, FILES["duckdb"], schema="parity", landing="tiny_landing")
-        run_models(spark, FILES["spark"], schema="parity", landing="tiny_landing", engine="spark")
-        check_parity(duck, spark, FILES["duckdb"])
+        run_models(duck, files()["duckdb"], schema="parity", landing="tiny_landing")
+        run_models(spark, files()["spark"], schema="parity", landing="tiny_landing", engine="spark")
+        check_parity(duck, spark, files()["duckdb"])
 
 
 def test_experiments_and_their_marts_agree(spark: SparkConnection, tmp_path: Path) -> None:
@@ -85,6 +94,6 @@ def test_experiments_and_their_marts_agree(spark: SparkConnection, tmp_path: Pat
             duck.register("arriving", rows)
             load(duck, EXPERIMENTS, "arriving", kind=kind, now=NOW)
         copy_landing(duck, spark, tmp_path)
-        run_models(duck, MARTS["duckdb"], schema="parity", landing="tiny_landing")
-        run_models(spark, MARTS["spark"], schema="parity", landing="tiny_landing", engine="spark")
-        check_parity(duck, spark, MARTS["duckdb"])
+        run_models(duck, marts()["duckdb"], schema="parity", landing="tiny_landing")
+        run_models(spark, marts()["spark"], schema="parity", landing="tiny_landing", engine="spark")
+        check_parity(duck, spark, marts()["duckdb"])
