@@ -53,7 +53,7 @@ def beeswarm_figure(
     axis.set_yticks(range(len(said)), said)
     axis.set_ylim(len(said) - 0.4, -0.6)
     bar = figure.colorbar(
-        ScalarMappable(cmap=colours), ax=axis, orientation="horizontal", shrink=0.35, aspect=30,
+        ScalarMappable(cmap=colours), ax=axis, orientation="horizontal", shrink=0.5, aspect=40,
         anchor=(1.0, 0.5),
     )  # fmt: skip
     bar.set_ticks([0, 1], labels=["low", "high"])
