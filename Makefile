@@ -15,8 +15,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo olist test test-engines test-spark test-slow test-faults test-mutations lint bench \
-	clean
+.PHONY: help demo olist test test-training test-engines test-spark test-slow test-faults \
+	test-mutations lint bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,8 +56,12 @@ demo: $(STAMP)  ## generate events, build, score; writes data/*.csv and prints t
 olist: $(STAMP)  ## the same on the Olist data set: make olist OLIST=DIR
 	$(BIN)/whyrank demo --spec olist --input $(OLIST) --folder data/olist
 
-test: $(STAMP)  ## everything that must pass, doctests included
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not engines and not spark"
+test: $(STAMP)  ## what must pass on any machine, doctests included
+	$(BIN)/python -m pytest -n 2 --dist loadgroup \
+		-m "not slow and not training and not engines and not spark"
+
+test-training: $(STAMP)  ## scorers that are trained, compared, promoted and served, and Olist
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "training and not slow"
 
 test-engines: $(STAMP)  ## warehouses that are killed, cut off or served
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "engines and not slow"

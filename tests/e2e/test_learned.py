@@ -17,7 +17,7 @@ from tests.e2e.conftest import Home, killed, start
 
 from .guides import Reader
 
-pytestmark = pytest.mark.xdist_group("learned")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("learned")]
 
 
 @pytest.fixture(scope="module")

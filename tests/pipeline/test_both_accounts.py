@@ -25,7 +25,7 @@ from whyrank.spec.model import FeatureSpec
 from whyrank.tracking import fetch_scorer, promote
 from whyrank.warehouse.published import read_published
 
-pytestmark = pytest.mark.xdist_group("train")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 TOP = 40
 
 

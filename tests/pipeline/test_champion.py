@@ -35,7 +35,7 @@ from whyrank.tracking import (
 from whyrank.tracking.client import using
 from whyrank.warehouse.published import read_published
 
-pytestmark = pytest.mark.xdist_group("train")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 
 
 @pytest.fixture(scope="module")

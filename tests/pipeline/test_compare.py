@@ -18,7 +18,7 @@ from whyrank.tracking import Store, TrackingError, open_store, registered
 from whyrank.tracking.client import experiment_of, using
 
 NEVER = ("scorecard", "mute")  # chosen: the reference, and one that cannot say why
-pytestmark = pytest.mark.xdist_group("train")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 
 
 def compared(signal: dict[str, float], **more: Any) -> dict[str, Any]:

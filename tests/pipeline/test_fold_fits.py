@@ -34,7 +34,7 @@ from whyrank.pipeline.training_data import Course, read_labelled, set_course, sp
 from whyrank.warehouse.engine import open_warehouse
 from whyrank.warehouse.published import Published
 
-pytestmark = pytest.mark.xdist_group("shop")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("shop")]
 CANDIDATES = ["recency", "bg_nbd", "logistic", "logistic_smote", "xgboost", "lightgbm"]
 PARAMS = {"xgboost": {"n_estimators": 30}, "lightgbm": {"n_estimators": 30}}
 

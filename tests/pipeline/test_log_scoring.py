@@ -21,7 +21,7 @@ from whyrank.pipeline.score import Ranking, score
 from whyrank.tracking import open_store, promote, registered
 from whyrank.warehouse.published import read_published
 
-pytestmark = pytest.mark.xdist_group("train")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ from whyrank.tracking.searches import log_searches
 from whyrank.tracking.titles import distinct_title
 from whyrank.warehouse.published import read_published
 
-pytestmark = pytest.mark.xdist_group("train")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 with_git = pytest.mark.skipif(
     shutil.which("git") is None and not os.environ.get("CI"), reason="git is not installed"
 )

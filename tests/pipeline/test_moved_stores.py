@@ -15,7 +15,7 @@ from whyrank.pipeline.scorers import choose_scorer
 from whyrank.tracking import Store, TrackingError, local_store
 from whyrank.tracking.client import experiment_of, using
 
-pytestmark = pytest.mark.xdist_group("train")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 
 
 def log(store: Store, text: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from tests import processes
 
-pytestmark = pytest.mark.xdist_group("olist")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("olist")]
 
 
 @pytest.fixture(scope="module")

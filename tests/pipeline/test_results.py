@@ -18,7 +18,7 @@ from whyrank.pipeline.evaluate import evaluate
 from whyrank.pipeline.results import comparison_frame
 from whyrank.pipeline.score import score
 
-pytestmark = pytest.mark.xdist_group("train")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 SHORT = 400  # letters
 
 

@@ -21,7 +21,7 @@ from whyrank.warehouse.published import read_published
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel
 
-pytestmark = pytest.mark.xdist_group("train")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from whyrank.spec.load import parse_spec
 from whyrank.tracking import fetch_scorer, open_store
 from whyrank.warehouse.engine import open_warehouse
 
-pytestmark = pytest.mark.xdist_group("shop")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("shop")]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ from .faults import FAULTS, Fault, Target
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MARKERS: Final[Mapping[Target, str]] = {
-    "test": "not slow and not engines and not spark",
+    "test": "not slow and not training and not engines and not spark",
+    "test-training": "training and not slow",
     "test-engines": "engines and not slow",
     "test-spark": "spark and not slow",
 }

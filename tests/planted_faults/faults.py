@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Target = Literal["test", "test-engines", "test-spark"]
+Target = Literal["test", "test-training", "test-engines", "test-spark"]
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/pipeline/leakage.py",
         'before = f"{until} < timestamp {quote_text(str(as_of))}"',
         'before = f"{until} < timestamp {quote_text(str(date.max))}"',
-        "test",
+        "test-training",
         (
             "tests/pipeline/test_leakage.py::"
             "test_events_and_links_from_as_of_on_are_caught_where_models_read_them",
@@ -144,7 +144,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/pipeline/leakage.py",
         '("aliases", "linked_at"))',
         '("aliases", None))',
-        "test",
+        "test-training",
         (
             "tests/pipeline/test_leakage.py::"
             "test_events_and_links_from_as_of_on_are_caught_where_models_read_them",
@@ -164,7 +164,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/tracking/registry.py",
         "sorted(fitting, key=lambda v: int(v.version), reverse=True)",
         "sorted(fitting, key=lambda v: int(v.version))",
-        "test",
+        "test-training",
         (
             f"{CHAMPION}::test_a_scorer_by_its_name_is_the_latest_and_a_champion_is_of_its_own_training",
         ),
@@ -174,7 +174,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/tracking/registry.py",
         "sorted(fitting, key=lambda v: int(v.version), reverse=True)",
         "sorted(fitting, key=lambda v: str(v.version), reverse=True)",
-        "test",
+        "test-training",
         (
             f"{CHAMPION}::test_a_scorer_by_its_name_is_the_latest_and_a_champion_is_of_its_own_training",
         ),
@@ -184,7 +184,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/tracking/registry.py",
         'if tags.get("scorer") == scorer and tags.get("training") == run:',
         'if tags.get("scorer") == scorer:',
-        "test",
+        "test-training",
         (f"{COMPARE}::test_what_is_promoted_is_the_trainings_own_version",),
     ),
     Fault(
@@ -192,7 +192,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/tracking/registry.py",
         " and tags.key != ''",
         "",
-        "test",
+        "test-training",
         (f"{COMPARE}::test_the_latest_training_that_is_whole_is_shown",),
     ),
     # Processes that die, and processes at once.
@@ -298,7 +298,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "            if not kept.exists():\n",
         "            if not (kept / name).exists():\n"
         "                shutil.rmtree(kept, ignore_errors=True)\n",
-        "test",
+        "test-training",
         ("tests/e2e/test_learned.py::test_a_killed_training_resumes_and_ends_the_same",),
     ),
     Fault(
@@ -601,7 +601,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/pipeline/fold_fits.py",
         "read_labelled(spec, course, course.folds[-1].train[-1]))",
         "read_labelled(spec, course, course.folds[-1].test))",
-        "test",
+        "test-training",
         ("tests/pipeline/test_train.py::test_scores_and_reasons_of_a_champion",),
     ),
     Fault(
@@ -755,7 +755,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/tracking/local.py",
         "    _bring_home(store, store.file)\n",
         "",
-        "test",
+        "test-training",
         ("tests/pipeline/test_moved_stores.py",),
     ),
     Fault(
@@ -763,7 +763,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/tracking/local.py",
         "        return not any(con",
         "        return False and not any(con",
-        "test",
+        "test-training",
         ("tests/pipeline/test_moved_stores.py",),
     ),
     Fault(
@@ -787,7 +787,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/features/limits.py",
         "below, above = values < 0, ",
         "below, above = values < -1e9, ",
-        "test",
+        "test-training",
         ("tests/pipeline/test_served.py",),
     ),
     Fault(
