@@ -13,6 +13,7 @@ from typing import Final
 from tests import mutations
 from tests.planted_faults.__main__ import (
     FAILED,
+    NOTHING_RAN,
     PASSED,
     ROOT,
     CannotTellError,
@@ -73,9 +74,12 @@ def sampled(tree: Path, only: Sequence[str], size: int, seed: int) -> tuple[list
     for path in paths:
         text = (tree / path).read_text(encoding="utf-8")
         # A module's doctests are tests of it as well.
+        tests = (*(name for name in CODE[path] if (tree / name).exists()), path)
         every += [
-            Fault(f"{mutant.kind}, line {mutant.line}", path, text, mutant.text, "test",
-                  (*(name for name in CODE[path] if (tree / name).exists()), path))
+            Fault(
+                f"{mutant.kind}, line {mutant.line}", path, text, mutant.text,
+                "test and test-training", tests,
+            )
             for mutant in mutants(text)
         ]  # fmt: skip
     places = random.Random(seed).sample(range(len(every)), min(size, len(every)))  # noqa: S311
@@ -92,6 +96,8 @@ def check_mutant(copy: Path, mutant: Fault, *, verbose: bool) -> bool:
             end_left(copy)
     if verbose:
         say(said)
+    if code == NOTHING_RAN:
+        raise CannotTellError(f"{mutant.path}: none of its tests ran:\n{said}")
     # A module that cannot be imported any more, or tests that do not end, are noticed.
     caught = code != PASSED
     what = verdict(code, said) if code == FAILED else "caught" if caught else "SURVIVED"

@@ -24,6 +24,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 MARKERS: Final[Mapping[Target, str]] = {
     "test": "not slow and not training and not engines and not spark",
     "test-training": "training and not slow",
+    "test and test-training": "not slow and not engines and not spark",
     "test-engines": "engines and not slow",
     "test-spark": "spark and not slow",
 }
@@ -48,7 +49,7 @@ def pytest_configure():
     settings.register_profile("quick", settings.get_profile(found), phases=phases)
     settings.load_profile("quick")
 """
-PASSED, FAILED = 0, 1  # pytest's exit codes
+PASSED, FAILED, NOTHING_RAN = 0, 1, 5  # pytest's exit codes
 PATIENCE: Final = 1200.0  # seconds until tests that hang under a fault are ended
 MANY: Final = 5  # times that, for all tests on the sound copy
 _OUTCOME: Final = re.compile(r"^(FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Target = Literal["test", "test-training", "test-engines", "test-spark"]
+Target = Literal["test", "test-training", "test and test-training", "test-engines", "test-spark"]
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,8 @@ class Fault:
 
     kind: what is wrong with it, in short; the word before the colon is what --only names. old, new:
     the snippet of the file at `path`, there exactly once, and what takes its place. target: of the
-    Makefile, whose tests have to catch it. tests: what to run, as node ids.
+    Makefile, whose tests have to catch it; of two targets, one of them. tests: what to
+    run, as node ids.
     """
 
     kind: str
