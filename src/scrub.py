@@ -10,21 +10,35 @@ import re
 from typing import Final
 
 _MARK: Final = "***"
+_QUOTED: Final = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+_NAMES: Final = (
+    r"(?:password|passwd|pwd|passphrase|token|secret|signature|credential"
+    r"|(?:api|access|account|private)[_-]?key|\b(?:pass|pw|sig)(?=[\s=:'\"]))"
+)
 _RULES: Final = (
+    # A web address has no user's name of whyrank's: what stands before the @ is a token.
+    (re.compile(r"(https?://)[^\s/@:?#'\"]+@", re.IGNORECASE), rf"\1{_MARK}@"),
     # scheme://name:password@host; an unencoded password may hold anything but blanks, @ and / too.
-    (re.compile(r"(?<=://)([^\s/@:]*):([^\s'\"]*)@"), rf"\1:{_MARK}@"),
+    (re.compile(r"(?<=//)([^\s/@:]*):([^\s]*)@"), rf"\1:{_MARK}@"),
+    # The same with blanks in the password; what begins with a port is none.
+    (re.compile(r"(?<=//)([^\s/@:]*):(?!\d+\b)([^\s/][^\n@]*)@(?=[\w.\[-])"), rf"\1:{_MARK}@"),
     # password=…, "token": …, in libpq's words, in a query or in JSON.
     (
+        re.compile(rf"({_NAMES}[\w.-]*(?:\s*=\s*|['\"]\s*:\s*))({_QUOTED}|[^\s&]+)", re.IGNORECASE),
+        rf"\1{_MARK}",
+    ),
+    # password: …, and --password …, as people and commands write it.
+    (
         re.compile(
-            r"((?:password|passwd|pwd|passphrase|token|secret|api[_-]?key|access[_-]?key)"
-            r"[\w.-]*(?:\s*=\s*|['\"]\s*:\s*))('[^']*'|\"[^\"]*\"|[^\s&;,'\")]+)",
+            rf"((?<![\w.'\"-])(?:password|passwd|passphrase|secret):\s+|--{_NAMES}\s+)"
+            rf"({_QUOTED}|\S+)",
             re.IGNORECASE,
         ),
         rf"\1{_MARK}",
     ),
-    (re.compile(r"((?:bearer|basic)\s+)[\w.~+/=%-]{8,}", re.IGNORECASE), rf"\1{_MARK}"),
+    (re.compile(r"((?:bearer|basic)\s+)\S{8,}", re.IGNORECASE), rf"\1{_MARK}"),
     # name:password@host without a scheme.
-    (re.compile(r"(?<![\w/:.])([\w.+-]+):([^\s:/@'\"][^\s'\"]*)@(?=[\w.\[-])"), rf"\1:{_MARK}@"),
+    (re.compile(r"(?<![\w/:.])([\w.+-]+):([^\s:/@'\"]\S*)@(?=[\w.\[-])"), rf"\1:{_MARK}@"),
 )
 
 

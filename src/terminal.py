@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -160,6 +161,15 @@ class Terminal:
             else:
                 sys.stderr.write(f"error: {line}\n")
 
+    def trace(self, error: BaseException) -> None:
+        """Tell an error's traceback, without the secrets that libraries quote."""
+        self.still()
+        told = shown_lines(scrub("".join(traceback.format_exception(error)).rstrip("\n")))
+        if self._json:
+            self._log("debug", told)
+        else:
+            sys.stderr.write(f"{told}\n")
+
     def print(self, text: str) -> None:
         """Write a result to stdout."""
         self.still()
@@ -218,7 +228,7 @@ def _span(seconds: float) -> str:
 
 @contextmanager
 def reporting(terminal: Terminal, *, debug: bool) -> Iterator[Terminal]:
-    """Turn errors into one line and an exit code; with `debug` the traceback is shown as well.
+    """Turn errors into one line and an exit code; with `debug` the traceback stands before it.
 
     Exit codes: 1 for what a user can put right in data or warehouse and for bugs, 2 for a call
     that cannot work, 130 when interrupted.
@@ -232,7 +242,7 @@ def reporting(terminal: Terminal, *, debug: bool) -> Iterator[Terminal]:
         raise
     except WhyrankError as error:
         if debug:
-            raise
+            terminal.trace(error)
         terminal.error(str(error))
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
@@ -240,9 +250,9 @@ def reporting(terminal: Terminal, *, debug: bool) -> Iterator[Terminal]:
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         raise typer.Exit(0) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
         if debug:
-            raise
+            terminal.trace(error)
         if (said := system_failure(error)) is not None:
             terminal.error(said)
             raise typer.Exit(1) from None

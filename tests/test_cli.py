@@ -22,6 +22,7 @@ from typer.main import get_command
 
 from tests import processes
 from whyrank.cli import app
+from whyrank.errors import UsageError
 from whyrank.terminal import Terminal, reporting
 
 WHYRANK = [sys.executable, "-m", "whyrank.cli"]
@@ -167,6 +168,24 @@ def test_what_the_machine_refuses_is_no_bug_and_what_we_do_wrong_is(
         with pytest.raises(typer.Exit), reporting(Terminal(), debug=False):
             wrong()  # type: ignore[no-untyped-call]
         assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize("json_logs", [False, True])
+def test_a_traceback_tells_no_secret_and_moves_no_cursor(
+    json_logs: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for kind, code in ((RuntimeError, 1), (UsageError, 2)):
+        with (
+            pytest.raises(typer.Exit) as caught,
+            reporting(Terminal(json_logs=json_logs), debug=True),
+        ):
+            raise kind("postgresql://ana:s3cret@db: \x1b[2J refused")
+        assert caught.value.exit_code == code
+        said = capsys.readouterr().err
+        assert "Traceback" in said
+        assert said.count("ana:***@db") >= 2  # the traceback's last line, and the error's
+        assert "s3cret" not in said
+        assert "\x1b" not in said
 
 
 def test_json_logs_are_json_lines(tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ import pytest
 from whyrank.scrub import scrub
 from whyrank.terminal import Terminal
 
-SECRETS = ["s3cret", "se/cret", "se@cret", "s:e/c@r#et?", "p%40ss", "=x&y", "日本語", "a.b-c_d~e"]
+SECRETS = [
+    "s3cret", "se/cret", "se@cret", "s:e/c@r#et?", "p%40ss", "=x&y", "日本語", "a.b-c_d~e",
+    "it's", 'say"it', "two words",
+]  # fmt: skip
 ADDRESSES = [
     "postgresql://ana:{}@db:5432/shop",
     "postgresql+psycopg://ana:{}@db/shop?sslmode=require",
@@ -20,6 +23,8 @@ ADDRESSES = [
     "mysql://:{}@db/x",
     "ana:{}@db/shop",
     "postgresql:ana:{}@db",
+    "POSTGRESQL://ana:{}@db",
+    "//ana:{}@db/shop",
 ]
 PAIRS = [
     "host=db user=ana password={} dbname=shop",
@@ -27,6 +32,16 @@ PAIRS = [
     "http://mlflow:5000/?token={}&x=1",
     "https://mlflow/?api_key={}",
     "{{'token': '{}'}}",
+    "https://bucket/log.csv?X-Amz-Credential={}&X-Amz-Date=1",
+    "https://bucket/log.csv?X-Amz-Signature={}",
+    "https://blob/log.csv?sv=1&sig={}",
+    "AccountKey={}; EndpointSuffix=x",
+    "export PGPASSWORD={}",
+    "aws_secret_access_key = {}",
+    "https://{}@host/runs",
+    "whyrank score --password {} refused",
+    "password: {}",
+    "pass={} refused",
     "Authorization: Bearer {}xxxxxxxx",
 ]
 
@@ -43,6 +58,8 @@ def told(capsys: pytest.CaptureFixture[str], text: str, *, json_logs: bool = Fal
 def test_a_password_in_an_address_is_never_told(
     capsys: pytest.CaptureFixture[str], address: str, secret: str
 ) -> None:
+    if " " in secret and "//" not in address:
+        pytest.skip("without a scheme a blank ends a password: 12:30 of ana@example.com is none")
     for written in (secret, quote(secret, safe="")):
         for text in (
             address,
@@ -55,7 +72,7 @@ def test_a_password_in_an_address_is_never_told(
 
 
 @pytest.mark.parametrize("pair", PAIRS)
-@pytest.mark.parametrize("secret", ["s3cret", "p%40ss", "a.b-c_d~e", "se/cret"])
+@pytest.mark.parametrize("secret", ["s3cret", "p%40ss", "a.b-c_d~e", "se,cret", "se)cret"])
 def test_a_named_secret_is_never_told(
     capsys: pytest.CaptureFixture[str], pair: str, secret: str
 ) -> None:
@@ -63,6 +80,12 @@ def test_a_named_secret_is_never_told(
         said = told(capsys, pair.format(secret), json_logs=json_logs)
         assert secret not in said
         assert "***" in said
+
+
+def test_what_libpq_quotes_is_one_value(capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, r"host=db password='it\'s two words' user=ana")
+    assert "password=*** user=ana" in said
+    assert "words" not in said
 
 
 @pytest.mark.parametrize(
@@ -75,6 +98,10 @@ def test_a_named_secret_is_never_told(
         "features.token_count: 'tokens / visits' has no finite value",
         "column 'password' is not there; did you mean 'passwords'",
         "postgresql://ana@db/shop cannot be reached",
+        "http://db:5000 did not answer: ask ana@example.com",
+        "features.signature: 'passes / visits' has no finite value",
+        "signature: unknown operation 'pass'",
+        "the design=2, key=user_id, passes=3",
     ],
 )
 def test_what_holds_no_secret_is_told_as_it_is(text: str) -> None:

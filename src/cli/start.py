@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from ..scrub import scrub
 from ..terminal import Terminal, reporting
 from .options import (
     SPEC,
@@ -110,6 +111,6 @@ def doctor(
 
         findings = run(spec, warehouse, tracking)
         for finding in findings:
-            terminal.print(str(finding))
+            terminal.print(scrub(str(finding)))  # as libraries and servers said it
         if any(finding.status == "broken" for finding in findings):
             raise typer.Exit(1)
