@@ -28,7 +28,7 @@ from whyrank.pipeline.ingest import ingest
 from whyrank.spec.load import parse_spec
 from whyrank.warehouse.engine import open_warehouse
 
-pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("kills-of-stores")]
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("kills-of-stores")]
 
 SHOP = ("--spec", "shop.toml", "--warehouse", "duckdb:///w.duckdb")
 TRAIN = ("train", "--candidates", "logistic", "--folds", 1, *SHOP)

@@ -24,7 +24,7 @@ from whyrank.tracking import (
 )
 from whyrank.warehouse.engine import Warehouse
 
-pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("outages")]
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("outages")]
 
 
 FEW = {"candidates": ["recency", "logistic"], "folds": 1}

@@ -772,7 +772,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/tracking/local.py",
         "    with replacing(file) as temporary:\n",
         "    for temporary in (file,):\n",
-        "test-engines",
+        "test-training",
         (KILLED_STORES,),
     ),
     Fault(
@@ -780,7 +780,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/tracking/registry.py",
         'return str(client.get_run(training).info.status) == "FINISHED"',
         "return bool(client.get_run(training))",
-        "test-engines",
+        "test-training",
         (KILLED_STORES,),
     ),
     Fault(
@@ -814,7 +814,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "src/tracking/log.py",
         "        if store.local:\n            raise\n",
         "        if store.uri:\n            raise\n",
-        "test-engines",
+        "test-training",
         ("tests/pipeline/test_outages.py::test_a_store_lost_halfway_leaves_the_run_here_whole",),
     ),
     Fault(

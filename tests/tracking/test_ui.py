@@ -19,7 +19,7 @@ from tests.servers import answering, command_lines, descendants
 from whyrank.tracking import Store, local_store
 from whyrank.tracking.client import experiment_of, using
 
-pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("outages")]
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("outages")]
 
 
 def await_end(pid: int) -> None:
