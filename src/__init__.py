@@ -4,6 +4,7 @@ The rooms of the package, from the ground up:
 
 errors, files, terminal, scorer   what everything shares; scorer says what any scorer is
 stats                             intervals by bootstrap
+plugins                           what installed packages offer by entry points
 spec                              one TOML file as frozen models; the built-in saas, media and olist
 events                            the event contract, readers, connectors, the synthetic worlds
 warehouse                         loading, the dbt project and what is published to readers

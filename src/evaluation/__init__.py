@@ -3,6 +3,7 @@
 `ranking.py` and `chances.py` have the metrics, ties handled fairly, and `acting.py` those of
 acting from a threshold on. `comparison.py` sets scorers against each other: `replicates.py` draws
 users and measures everybody on each draw, `measured.py` holds what came out beside the values
-themselves, `differences.py` makes intervals and families of them. `sentinels.py` looks for leaks,
-`folds.py` cuts time into tests, and `spend.py` measures expected spend.
+themselves, `differences.py` makes intervals and families of them, and `custom.py` has metrics from
+outside. `sentinels.py` looks for leaks, `folds.py` cuts time into tests, and `spend.py` measures
+expected spend.
 """

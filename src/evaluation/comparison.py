@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from .acting import Costs
+from .custom import CustomMetric, CustomMetrics
 from .differences import Difference, Estimate
 from .measured import Measured
 from .replicates import Progress
@@ -23,6 +24,7 @@ from .replicates import Progress
 Floats = NDArray[np.float64]
 Estimates = Mapping[str, Mapping[str, Estimate]]
 TWINS_BY = ("roc_auc", "calibration_error")
+_ONE_TEST = ("chosen on the only test: the choice flatters itself",)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Comparison:
     that explain themselves the best by the tests before the last. chosen: the simplest of them that
     cannot be told from the best there. counted: bootstrap replicates that
     drew both classes, on each test and pooled; the others are left out. costs: of acting, where
-    they are stated; then profit per user is a metric like any other.
+    they are stated; then profit per user is a metric like any other. custom: the metrics from
+    outside, and whether higher is better; they are compared like any other.
     """
 
     reference: str
@@ -77,6 +80,7 @@ class Comparison:
     costs: Costs | None
     notes: tuple[str, ...] = field(default=())
     best: str | None = None
+    custom: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def tested(self) -> Estimates:
@@ -129,6 +133,7 @@ def compare(
     level: float = 0.95,
     rng: np.random.Generator,
     progress: Progress = lambda *_: None,
+    metrics: Sequence[CustomMetric] = (),
 ) -> Comparison:
     """Compare scorers on one or more tests, oldest first.
 
@@ -139,7 +144,8 @@ def compare(
     against as well. twins: pairs of scorers set against each other by TWINS_BY. tuned_on: tests
     that parameters were searched on; they are told, and judge nothing. capacity: the share of users
     at which lift, precision and NDCG are told. costs: of acting; where it pays is told as well, by
-    profit per user. progress: told how many replicates are done, of how many.
+    profit per user. progress: told how many replicates are done, of how many. metrics: custom ones;
+    one that gives no number is left out, which the notes then say.
 
     Raises DataError when a test has one class only, when scorers differ between tests, when most
     bootstrap replicates have one class only, or when costs are stated without chances.
@@ -151,9 +157,11 @@ def compare(
     judged = [fold.name for fold in folds if fold.name not in tuned_on]
     if not judged:
         raise DataError("every test was tuned on: none is left to judge by")
+    custom = CustomMetrics(metrics)
     measured = Measured.of(
         folds,
         capacity=capacity, costs=costs, n_boot=n_boot, level=level, rng=rng, progress=progress,
+        custom=custom,
     )  # fmt: skip
     tests = {fold.name: measured.over([fold.name]) for fold in folds}
     last, pooled = tests[folds[-1].name], measured.over(judged)
@@ -176,8 +184,9 @@ def compare(
         chosen=chosen,
         counted={n: len(d.values) for n, d in (*tests.items(), ("pooled", pooled))},
         costs=costs,
-        notes=() if len(folds) > 1 else ("chosen on the only test: the choice flatters itself",),
+        notes=(*(_ONE_TEST if len(folds) == 1 else ()), *custom.failed.values()),
         best=best,
+        custom={m.name: m.higher_is_better for m in metrics if m.name not in custom.failed},
     )
 
 

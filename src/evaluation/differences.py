@@ -48,6 +48,7 @@ class Difference:
     interval: percentile bootstrap, of the level asked for. family: the interval widened so that
     all `family_size` comparisons of its family are covered together at that level (single-step
     max-t of the same replicates, Romano & Wolf 2005); the same interval where the size is 1.
+    lower_is_better: of a custom metric; that of the others is known by their names.
     """
 
     metric: str
@@ -57,6 +58,7 @@ class Difference:
     interval: tuple[float, float]
     family: tuple[float, float]
     family_size: int
+    lower_is_better: bool = False
 
     @property
     def detected(self) -> bool:
@@ -66,7 +68,8 @@ class Difference:
     @property
     def better(self) -> bool:
         """Whether the first is better, so far as its value says: some metrics should be low."""
-        return (self.value < 0) if self.metric in LOWER_IS_BETTER else (self.value > 0)
+        lower = self.lower_is_better or self.metric in LOWER_IS_BETTER
+        return (self.value < 0) if lower else (self.value > 0)
 
     def turned(self) -> Difference:
         """Return the same difference the other way round: second minus first."""
@@ -78,6 +81,7 @@ class Difference:
             (-self.interval[1], -self.interval[0]),
             (-self.family[1], -self.family[0]),
             self.family_size,
+            self.lower_is_better,
         )
 
     def numbers(self) -> str:
@@ -96,6 +100,8 @@ class Difference:
                 f"{self.first} earns {'more' if self.better else 'less'} than {self.second} {tail}"
             )
         how = "better" if self.better else "worse"
+        if self.metric not in WORDS:
+            return f"{self.first} is {how} than {self.second} by {self.metric} {tail}"
         does = f"gives {how} chances" if self.metric in LOWER_IS_BETTER else f"ranks {how}"
         return f"{self.first} {does} than {self.second} {tail}"
 
@@ -105,7 +111,8 @@ class Drawn:
     """Replicates of every scorer's metrics on one test, or of their means over tests.
 
     points: scorer -> metric -> value. values: (replicates, scorers, metrics), no NaN. n_boot: how
-    many were drawn; those of one class only are not among the values.
+    many were drawn; those of one class only are not among the values. lower: custom metrics that
+    should be low.
     """
 
     names: Sequence[str]
@@ -114,6 +121,7 @@ class Drawn:
     values: Floats
     n_boot: int
     level: float
+    lower: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if 2 * len(self.values) < self.n_boot:
@@ -158,7 +166,12 @@ class Drawn:
                         errors, reach = joint[base]
                         wide = reach * float(errors[j if base == first else i])
                         family, size = (value - wide, value + wide), len(self.names) - 1
-                    found.append(Difference(metric, first, second, value, interval, family, size))
+                    found.append(
+                        Difference(
+                            metric, first, second, value, interval, family, size,
+                            metric in self.lower,
+                        )
+                    )  # fmt: skip
         return tuple(found)
 
     def family(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .acting import Acting, Costs, acting_estimates
 from .chances import brier, calibration_error, log_loss
+from .custom import CustomMetrics
 from .differences import PROFIT, Drawn, Estimate
 from .ranking import group_by_score, lift_at, metrics_of_groups
 from .replicates import CHANCES, RANKING, Progress, replicate
@@ -28,7 +29,8 @@ class Measured:
 
     compared: metrics by which scorers are compared. acting: those of acting from a threshold on,
     profit at the stated costs among the compared as well. points: test -> scorer -> metric ->
-    value. draws: replicates, (n_boot, tests, scorers, compared and acting).
+    value. draws: replicates, (n_boot, tests, scorers, compared and acting). lower: custom metrics
+    that should be low.
     """
 
     names: Sequence[str]
@@ -38,6 +40,7 @@ class Measured:
     points: Points
     draws: Floats
     level: float
+    lower: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -50,20 +53,42 @@ class Measured:
         level: float,
         rng: np.random.Generator,
         progress: Progress = lambda *_: None,
+        custom: CustomMetrics | None = None,
     ) -> Self:
-        """Measure all scorers, by their chances only where every one of them has some."""
+        """Measure all scorers, by their chances only where every one of them has some.
+
+        custom: metrics from outside; one that gives no number on a test, or on a replicate with
+        both classes, is left out, and says so in `failed`.
+        """
+        own = custom or CustomMetrics()
         names = list(folds[0].margins)
         with_chances = all(set(fold.chances) >= set(names) for fold in folds)
         compared = (*RANKING, *CHANCES) if with_chances else RANKING
         acting = [Acting.on(fold, costs) for fold in folds]
         told = tuple(m for m in acting[0].names() if all(m in one.names() for one in acting))
-        compared = (*compared, *(metric for metric in told if metric == PROFIT))
         points = {
-            fold.name: {name: _points(fold, name, capacity) | one.points(name) for name in names}
+            fold.name: {
+                name: _points(fold, name, capacity)
+                | own.values(name, fold.labels, fold.margins[name], fold.chances.get(name))
+                | one.points(name)
+                for name in names
+            }
             for fold, one in zip(folds, acting, strict=True)
         }
-        draws = replicate(folds, (*compared, *told), capacity, n_boot, rng, costs, progress)
-        found = cls(names, tuple(points), compared, told, points, draws, level)
+        tried = own.names()
+        columns = (*compared, *tried, *(metric for metric in told if metric == PROFIT), *told)
+        draws = replicate(folds, columns, capacity, n_boot, rng, costs, progress, custom=own)
+        kept = [place for place, name in enumerate(columns) if name not in own.failed]
+        compared = tuple(columns[place] for place in kept[: len(kept) - len(told)])
+        points = {
+            test: {
+                name: {metric: v for metric, v in one.items() if metric not in own.failed}
+                for name, one in by.items()
+            }
+            for test, by in points.items()
+        }
+        draws = draws if len(kept) == len(columns) else draws[..., kept]
+        found = cls(names, tuple(points), compared, told, points, draws, level, own.lower())
         found._recentre()
         return found
 
@@ -72,7 +97,9 @@ class Measured:
         points = {name: self._means(name, self.compared, tests) for name in self.names}
         values = self._drawn(tests)[..., : len(self.compared)]
         known = values[~np.isnan(values).any(axis=(1, 2))]
-        return Drawn(self.names, self.compared, points, known, len(self.draws), self.level)
+        return Drawn(
+            self.names, self.compared, points, known, len(self.draws), self.level, self.lower
+        )
 
     def estimates(self, tests: Sequence[str]) -> dict[str, dict[str, Estimate]]:
         """Return scorer -> metric -> estimate of its mean over tests, those of acting included."""

@@ -17,6 +17,7 @@ from scipy.sparse import csr_array
 
 from .acting import Acting, Costs
 from .chances import calibration_groups, log_loss_terms
+from .custom import CustomMetrics
 from .ranking import Groups, metrics_of_groups
 
 if TYPE_CHECKING:
@@ -37,12 +38,15 @@ def replicate(
     rng: np.random.Generator,
     costs: Costs | None = None,
     progress: Progress = lambda *_: None,
+    *,
+    custom: CustomMetrics | None = None,
 ) -> Floats:
     """Return metrics of bootstrap replicates: (n_boot, tests, scorers, metrics).
 
-    metrics: all of RANKING, then all of CHANCES or none, then any that acting has. A replicate in
-    which a test has one class only is NaN there, for all scorers; where it draws nobody who is
-    acted upon, a precision alone is. progress: told how many are done, of how many.
+    metrics: all of RANKING, then all of CHANCES or none, then any that are custom or acting has. A
+    replicate in which a test has one class only is NaN there, for all scorers; where it draws
+    nobody who is acted upon, a precision alone is. progress: told how many are done, of how many.
+    custom: metrics that know no sums: each is computed on every replicate's users one by one.
     """
     population = 1 + max(int(fold.users.max()) for fold in folds)
     present = np.zeros(population, dtype=bool)
@@ -62,11 +66,39 @@ def replicate(
             drawn = rng.integers(0, everyone, everyone)
             counts[:, draw] = np.bincount(drawn, minlength=everyone)
         for place, fold in enumerate(folds):
-            measured = sums[place].measured(counts[codes[fold.users]])
+            drawn_here = counts[codes[fold.users]]
+            measured = sums[place].measured(drawn_here)
+            if custom is not None and custom.metrics:
+                for name, values in _custom(custom, fold, names, drawn_here).items():
+                    measured[name] |= values
             for column, name in enumerate(names):
                 for position, metric in enumerate(metrics):
                     found[start : start + draws, place, column, position] = measured[name][metric]
     found[np.isnan(found[..., : len(RANKING)]).any(axis=(2, 3))] = np.nan
+    return found
+
+
+def _custom(
+    custom: CustomMetrics, fold: FoldScores, names: Sequence[str], drawn: Floats
+) -> dict[str, dict[str, Floats]]:
+    """Return scorer -> custom metric -> (draws,); drawn: how often each user is drawn, (n, draws).
+
+    NaN where one class only was drawn, and for a metric that failed.
+    """
+    draws = drawn.shape[1]
+    tried = [metric.name for metric in custom.metrics]
+    found = {name: {metric: np.full(draws, np.nan) for metric in tried} for name in names}
+    for draw in range(draws):
+        rows = np.repeat(np.arange(len(drawn)), drawn[:, draw].astype(np.int64))
+        labels = fold.labels[rows]
+        if labels.all() or not labels.any() or not custom.names():
+            continue
+        for name in names:
+            chance = fold.chances.get(name)
+            known = None if chance is None else chance[rows]
+            values = custom.values(name, labels, fold.margins[name][rows], known)
+            for metric in tried:
+                found[name][metric][draw] = values[metric]
     return found
 
 

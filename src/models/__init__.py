@@ -7,7 +7,7 @@ storage       every kind of fitted model on disk
 purchases     BG/NBD and Gamma-Gamma, the classic of repeat purchase; purchase_fits fits them
 recency       the floor; blend a mean of models that says why; rank_average one that does not
 learned       a fitted model behind the Scorer contract
-catalogue     what is compared; candidates how each is fitted
+catalogue     what is compared; candidates how each is fitted; custom those from outside
 spend         expected spend, three ways; spend_fits fits them
 explain       contributions in words; stability how far they stay when values are nudged
 tuning        a search for better parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..scorer import FeatureTable, Floats
 from .blend import BlendModel
 from .catalogue import CANDIDATES, MEMBERS, RANK_AVERAGE, Candidate
 from .classifier import RankingClassifier
+from .custom import CustomCandidate
 from .encoding import Encoding, Matrix, fit_encoding
 from .fitted import Model
 from .learned import About, LearnedScorer, reference_of
@@ -52,6 +53,7 @@ class Plan:
 
     numbers, texts: features read, by type. rising, falling: the monotone ones. purchases: features
     of repeats, days since the first and since the last purchase. about: the fixed part of it.
+    custom: candidates from outside, by name.
     """
 
     numbers: tuple[str, ...]
@@ -61,6 +63,7 @@ class Plan:
     recency: str | None
     purchases: tuple[str, str, str] | None
     about: About
+    custom: Mapping[str, CustomCandidate] = field(default_factory=dict)
 
     def monotone(self) -> tuple[int, ...]:
         """Return 1, -1 or 0 for each column; categories are free."""
@@ -85,6 +88,9 @@ class Trainer:
 
         Raises DataError when there are positives or negatives only.
         """
+        custom = self._plan.custom.get(name)
+        if custom is not None:
+            return self._custom(custom)
         candidate = CANDIDATES[name]
         given: Mapping[str, Any] = {}
         if candidate.kind == "recency":
@@ -130,6 +136,17 @@ class Trainer:
             self._plan.about.seed,
         ).fit(matrix, self._data.labels)
         return encoding, fitted.model_, fitted.params_
+
+    def _custom(self, candidate: CustomCandidate) -> LearnedScorer:
+        encoding, matrix = self.matrix()
+        model = candidate.fit(matrix, self._data.labels, self._plan.about.seed)
+        return LearnedScorer(
+            encoding=encoding,
+            model=model,
+            reference=reference_of(model.margin(matrix[self._data.latest])),
+            about=self._about(candidate.name, candidate.params()),
+            unsaved=model.unsaved(),
+        )
 
     def _blend(self, params: Mapping[str, Any]) -> tuple[Encoding, Model, Mapping[str, Any]]:
         """Take the members that were fitted here already, and fit the others."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..plugins import CANDIDATES as PLUGINS
+from ..plugins import installed
 from ..spec.references import suggest
 from ..spec.training import TrainingSpec
 
@@ -52,8 +54,28 @@ def available(training: TrainingSpec) -> list[str]:
     return [name for name in CANDIDATES if name not in missing]
 
 
+def kind_of(name: str) -> str:
+    """Return the kind of a candidate's model; a custom one is a kind of its own."""
+    return CANDIDATES[name].kind if name in CANDIDATES else name
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether no custom candidate may have a name: it is whyrank's own, or means another.
+
+    >>> is_reserved("xgboost"), is_reserved("scorecard_v2"), is_reserved("neighbours")
+    (True, True, False)
+    """
+    means = {RANK_AVERAGE, "champion", "chosen", "none"}
+    return name in CANDIDATES or name in means or name.startswith("scorecard")
+
+
 def check_names(names: Sequence[str], known: Sequence[str]) -> None:
-    """Raise UsageError for a candidate that is not known, or that the spec cannot feed."""
+    """Raise UsageError for a candidate that is not known, or that the spec cannot feed.
+
+    Installed plugins are known by their names; what they are is looked at when they are loaded.
+    """
+    if not set(names) <= set(known):
+        known = [*known, *(plugin.name for plugin in installed(PLUGINS))]
     for name in names:
         if name in known:
             continue

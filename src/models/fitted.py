@@ -15,12 +15,19 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from ..errors import DataError, InstallError
+from ..plugins import first_line
 from ..scorer import Floats
 from .encoding import Matrix
 
 _CHANCE = 1e-9  # a forest's share of 0 or 1 is kept this far from certainty
-_TRUSTED = (  # of scikit-learn, beyond what skops trusts by itself
+_TRUSTED = (  # of scikit-learn, beyond what skops trusts by itself: what holds numbers only
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.tree._tree.Tree",
 )
 
@@ -162,13 +169,26 @@ class SklearnModel:
 
     def margin(self, matrix: Matrix) -> Floats:
         """Return log-odds, shape (n,)."""
-        chance = np.clip(self.estimator.predict_proba(matrix)[:, 1], _CHANCE, 1 - _CHANCE)
+        # In 32 bits nothing lies between 1 - _CHANCE and certainty.
+        positive = np.asarray(self.estimator.predict_proba(matrix)[:, 1], dtype=np.float64)
+        chance = np.clip(positive, _CHANCE, 1 - _CHANCE)
         odds: Floats = np.log(chance / (1 - chance))
         return odds
 
     def contributions(self, matrix: Matrix) -> None:
         """Return None: this library gives no exact contributions."""
         del matrix
+
+    def unsaved(self) -> str:
+        """Return why it cannot be saved to be loaded again; empty where it can."""
+        import skops.io
+
+        try:
+            data = skops.io.dumps(self.estimator)
+            strange = sorted(set(skops.io.get_untrusted_types(data=data)) - set(_TRUSTED))
+        except Exception as error:  # noqa: BLE001 - whatever an unknown class raises
+            return f"skops cannot write it ({first_line(error)})"
+        return f"it holds the type {strange[0]}, which is not loaded from files" if strange else ""
 
     def save(self, folder: Path) -> None:
         """Write estimator.skops."""

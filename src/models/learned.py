@@ -129,7 +129,8 @@ class LearnedScorer:
 
     reference: sorted margins of that population (at most REFERENCE_SIZE of them). bands: the
     percentiles from which a user counts as medium and as high: as many of the reference population
-    as the scorecard makes so.
+    as the scorecard makes so. unsaved: why it cannot be saved, and so not be registered; empty
+    where it can.
     """
 
     encoding: Encoding
@@ -139,6 +140,7 @@ class LearnedScorer:
     calibrator: Calibrator = Calibrator()
     bands: tuple[float, float] = (70.0, 90.0)
     scale: Scale = "log-odds"
+    unsaved: str = ""
 
     @property
     def name(self) -> str:
@@ -186,7 +188,12 @@ class LearnedScorer:
         return self.model.contributions(np.zeros((1, len(self.features)), np.float32)) is not None
 
     def save(self, folder: Path) -> None:
-        """Write a new folder: scorer.json, reference.npy and the model's own files."""
+        """Write a new folder: scorer.json, reference.npy and the model's own files.
+
+        Raises DataError for a scorer that cannot be saved.
+        """
+        if self.unsaved:
+            raise DataError(f"scorer {self.name!r} cannot be saved: {self.unsaved}")
         folder.mkdir(parents=True)
         raw = {
             "about": asdict(self.about),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError
 from ..models.catalogue import available, check_names
@@ -11,6 +12,7 @@ from ..spec.durations import parse_days
 from ..spec.model import Spec
 from ..spec.references import suggest
 
+Asked = Sequence[str | Mapping[str, Any]]  # names of candidates, and estimators by name
 MOST_TERMS = 15  # of a shaped scorecard, unless told
 
 N_BOOT = 1000
@@ -20,7 +22,7 @@ LEVEL = 0.95
 def check_training(
     spec: Spec,
     *,
-    candidates: Sequence[str] | None,
+    candidates: Asked | None,
     horizon: str | None,
     tune: int,
     folds: int | None,
@@ -30,13 +32,20 @@ def check_training(
     """Raise UsageError for arguments with which no training can be made, whatever the data are."""
     if tune < 0 or (folds is not None and folds < 1):
         raise UsageError(f"tune = {tune}, folds = {folds}: must be at least 0 and 1")
-    check_names(candidates or (), available(spec.training))
+    asked = [one for one in candidates or () if isinstance(one, str)]
+    check_names(asked, available(spec.training))
     horizon_days(spec, horizon)
     check_intervals(n_boot, level)
 
 
 def check_calibration(
-    spec: Spec, *, against: str, apply_to: Path | None, horizon: str | None
+    spec: Spec,
+    *,
+    against: str,
+    apply_to: Path | None,
+    horizon: str | None,
+    n_boot: int = N_BOOT,
+    level: float = LEVEL,
 ) -> None:
     """Raise UsageError for arguments with which nothing can be calibrated."""
     if against not in {"outcome", "importance"}:
@@ -44,6 +53,7 @@ def check_calibration(
     if apply_to is not None and apply_to.exists():
         raise UsageError(f"{apply_to} exists already: name a new file, none is ever replaced")
     horizon_days(spec, horizon)
+    check_intervals(n_boot, level)
 
 
 def check_shape(spec: Spec, *, against: str, terms: int, pinned: frozenset[str]) -> None:

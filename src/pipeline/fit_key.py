@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..models.catalogue import CANDIDATES
+from ..models.catalogue import kind_of
 from ..models.classifier import DEFAULTS
 from .training_data import Course
 
@@ -45,9 +45,9 @@ def run_key(course: Course, candidates: Sequence[str], params: Mapping[str, Any]
         "folds": [[str(day) for day in (fold.test, *fold.train)] for fold in course.all_folds()],
         "candidates": list(candidates),
         "params": {
-            name: {**DEFAULTS.get(CANDIDATES[name].kind, {}), **params.get(name, {})}
-            for name in candidates
+            name: {**DEFAULTS.get(kind_of(name), {}), **params.get(name, {})} for name in candidates
         },
+        "custom": [plan.custom[name].identity() for name in candidates if name in plan.custom],
         "libraries": versions(),
         # Where the files below are a sample, only the build says what was learned from.
         "build": course.published.info.build_id if course.published.info.sampled_below else "",

@@ -234,7 +234,10 @@ class _Work:
     def _fitted(
         self, fold: Fold, read: Callable[[], Sequence[Labelled]], half: int | None = None
     ) -> dict[str, LearnedScorer]:
-        """Fit what is not kept yet, on what `read` returns; the data are read if need be."""
+        """Fit what is not kept yet, on what `read` returns; the data are read if need be.
+
+        What cannot be saved is fitted again by the next run.
+        """
         part = "" if half is None else f"half-{half}"
         home = self.folder / f"test-{fold.test.isoformat()}" / part
         trainer: Fitter | None = None
@@ -247,8 +250,11 @@ class _Work:
                 self.count.show()
                 started = time.perf_counter()
                 fitted = trainer.fit(name, self.params.get(name))
-                _keep(fitted, kept, time.perf_counter() - started)
-            scorers[name] = LearnedScorer.load(kept)
+                if not fitted.unsaved:
+                    _keep(fitted, kept, time.perf_counter() - started)
+                scorers[name] = fitted
+            if kept.exists():
+                scorers[name] = LearnedScorer.load(kept)
             self.count.done += 1
         return scorers
 

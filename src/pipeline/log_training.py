@@ -30,7 +30,7 @@ from .scorers import BESIDE, MODEL_PLOTS, SCORECARD, SPEND_FOLDER
 from .show_comparison import comparison_table
 from .spend_folds import SpendFits
 from .training_data import Course, read_labelled
-from .training_note import scorer_note, training_note
+from .training_note import cell, scorer_note, training_note
 from .training_profile import write_profile
 from .training_settings import Settings
 from .tune import TRIALS
@@ -78,7 +78,7 @@ def log_training(
     plots = artifacts / "plots" / MODEL_PLOTS
     place = folder / "registered"
     _save_scorers(place, saved, spend, plots, comparison.chosen)
-    write_profile([place / name for name in saved], spec, course)
+    write_profile([place / name for name in saved if (place / name).exists()], spec, course)
     took = {
         name: [fit_seconds(folder.parent, fold, name) for fold in course.folds] for name in saved
     }
@@ -169,6 +169,8 @@ def _save_scorers(
     chosen: the learned scorer whose reasons stand beside the scorecard's, kept with it.
     """
     for name, scorer in scorers.items():
+        if _unsaved(scorer):
+            continue
         target = folder / name
         scorer.save(target)
         shutil.copyfile(plots, target / MODEL_PLOTS)
@@ -176,6 +178,11 @@ def _save_scorers(
             spend.chosen.save(target / SPEND_FOLDER)
     if chosen is not None:
         scorers[chosen].save(folder / SCORECARD / BESIDE)
+
+
+def _unsaved(scorer: Saved) -> str:
+    """Return why a scorer is not registered; empty where it is."""
+    return scorer.unsaved if isinstance(scorer, LearnedScorer) else ""
 
 
 def _scorer_record(
@@ -203,17 +210,39 @@ def _scorer_record(
         f"by_test/{metric}": [comparison.folds[test][name][metric] for test in comparison.tests]
         for metric in _STEPS
     }
+    for metric in comparison.custom:
+        found = [comparison.folds[test][name][metric] for test in comparison.tests]
+        by_test[f"by_test/{metric}"] = found
+        metrics |= _custom_metric(name, metric, comparison)
     by_test |= _acting_steps(name, comparison)
     known = [took for took in seconds if took is not None]
     if len(known) == len(seconds):  # else an older version fitted it
         by_test["fit/seconds"] = known
     metrics = {metric: round(value, _DECIMALS) for metric, value in metrics.items()}
     params = {} if isinstance(scorer, SavedScorecard) else scorer.about.params
-    what = _what(name, params)
+    what, unsaved = _what(name, params), _unsaved(scorer)
+    said = scorer_note(name, comparison, what)
     return ScorerRecord(
-        name, {"scorer": name, "what": what, **params}, metrics, by_test, folder,
-        artifacts=drawn, note=scorer_note(name, comparison, what),
+        name, {"scorer": name, "what": what, **params}, metrics, by_test,
+        None if unsaved else folder,
+        artifacts=drawn, note=f"{said}  \nNot registered: {cell(unsaved)}." if unsaved else said,
     )  # fmt: skip
+
+
+def _custom_metric(name: str, metric: str, comparison: Comparison) -> dict[str, float]:
+    """Return a scorer's custom metric on the last test and over all, and against the scorecard."""
+    tested = comparison.tested[name][metric]
+    found = {
+        "value": tested.value,
+        "lower": tested.low,
+        "upper": tested.high,
+        "all_tests": comparison.pooled[name][metric].value,
+    }
+    if name != comparison.reference:
+        change = comparison.difference("pooled", metric, name, comparison.reference)
+        parts = (change.value, *change.family)
+        found |= dict(zip(("vs_card", "vs_card_lower", "vs_card_upper"), parts, strict=True))
+    return {f"custom/{metric}/{part}": value for part, value in found.items()}
 
 
 def _acting_steps(name: str, comparison: Comparison) -> dict[str, list[float]]:
@@ -261,6 +290,8 @@ def _what(name: str, params: Mapping[str, Any]) -> str:
         return f"mean percentile of {params['members']}"
     if name == SCORECARD:
         return "the spec's points"
+    if name not in CANDIDATES:
+        return f"custom candidate, {params['source']}"
     candidate = CANDIDATES[name]
     return candidate.description.replace("the same", CANDIDATES[candidate.kind].description)
 

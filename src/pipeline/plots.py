@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..evaluation.comparison import Comparison
-from ..models.catalogue import CANDIDATES
+from ..models.catalogue import kind_of
 from ..models.rank_average import SavedRankAverage
 from ..models.words import feature_words
 from ..reports.figures import (
@@ -40,16 +40,12 @@ def kinds_shown(comparison: Comparison, champion: str | None = None) -> list[str
     """
     order = sorted(comparison.pooled, key=lambda n: -comparison.pooled[n]["roc_auc"].value)
     found = {name for name in (comparison.chosen, "xgboost", champion) if name in order}
-    kinds = {_kind(name) for name in found}
+    kinds = {kind_of(name) for name in found}
     for name in order:
-        if _kind(name) not in kinds:
-            kinds.add(_kind(name))
+        if kind_of(name) not in kinds:
+            kinds.add(kind_of(name))
             found.add(name)
     return [SCORECARD, *(name for name in order if name in found - {SCORECARD})]
-
-
-def _kind(name: str) -> str:
-    return CANDIDATES[name].kind if name in CANDIDATES else name
 
 
 def draw_scorers(

@@ -40,6 +40,7 @@ def comparison_table(comparison: Comparison) -> Iterator[str]:
     )
     yield from _left_out(comparison)
     yield from _chances(comparison, order)
+    yield from _custom(comparison, order)
     yield from _acting_lines(comparison, order)
     yield from resampling_lines(comparison)
 
@@ -127,6 +128,27 @@ def _chances(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
     rows += [[name, *(_cell(m, comparison.tested[name][m]) for m in shown)] for name in order]
     yield ""
     yield f"precision and NDCG at {comparison.capacity:.0%}, and how right the chances are"
+    yield from _aligned(rows)
+
+
+def _custom(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
+    """Yield the custom metrics on the last test, and their differences over all tests."""
+    if not comparison.custom:
+        return
+    rows = [["scorer"]]
+    rows[0] += [text for name in comparison.custom for text in (name, f"{name} minus scorecard")]
+    for scorer in order:
+        row = [scorer]
+        for metric in comparison.custom:
+            row.append(_cell(metric, comparison.tested[scorer][metric]))
+            row.append(_against(comparison, scorer, metric))
+        rows.append(row)
+    yield ""
+    ways = (
+        f"{name} ({'higher' if high else 'lower'} is better)"
+        for name, high in comparison.custom.items()
+    )
+    yield f"custom metrics: {', '.join(ways)}; differences {comparison.where()}"
     yield from _aligned(rows)
 
 
@@ -239,6 +261,6 @@ def _against(
     if name == comparison.reference:
         return ""
     found = comparison.difference("pooled", metric, name, comparison.reference)
-    mark = "" if not found.detected else (" better" if found.value > 0 else " worse")
+    mark = "" if not found.detected else (" better" if found.better else " worse")
     low, high = found.family
     return f"{found.value:{digits}} [{low:{digits}}, {high:{digits}}]{mark}"

@@ -6,8 +6,9 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ import numpy as np
 
 from ..evaluation.acting import Costs
 from ..evaluation.comparison import Comparison, compare, to_dict
+from ..evaluation.custom import CustomMetric, custom_metrics
 from ..evaluation.sentinels import Sentinel
 from ..files import replacing, sole_user
 from ..models.catalogue import CANDIDATES, available
+from ..models.custom import Asked, custom_candidates, names_of
 from ..spec.model import Spec
 from ..tracking import Store
 from ..warehouse.engine import Warehouse
@@ -77,7 +80,8 @@ def train(
     *,
     as_of: date | None = None,
     horizon: str | None = None,
-    candidates: Sequence[str] | None = None,
+    candidates: Asked | None = None,
+    metrics: Sequence[CustomMetric] = (),
     tune: int = 0,
     folds: int | None = None,
     seed: int = 0,
@@ -91,8 +95,10 @@ def train(
     """Fit candidates on temporal folds, compare them on tests they have not seen, log everything.
 
     as_of: of the last test; the latest date whose outcomes are known when None. horizon: the
-    spec's when None. candidates: all that the spec can feed, and the warehouse can fit, when
-    None. tune: trials of a search for better parameters on the folds before the last test; the
+    spec's when None. candidates: names, and mappings of names to scikit-learn classifiers of your
+    own; all that the spec can feed, the warehouse can fit and packages have installed (see
+    `plugins`) when None. metrics: custom ones, beside those that packages have installed.
+    tune: trials of a search for better parameters on the folds before the last test; the
     last test alone then judges.
     folds: tests; the spec's when None. seed: of all that is random. note: told what a person
     should know, such as a tracking server that failed, in whose stead the local store keeps the
@@ -105,12 +111,16 @@ def train(
 
     Raises WarehouseError when nothing is loaded, DataError when the log is too short or one class
     is missing, UsageError for a candidate that is not known, or when a demo would take the place of
-    events that were not generated here, SpecError for an attribute that may know the future.
+    events that were not generated here, or a candidate or metric of your own cannot be used,
+    SpecError for an attribute that may know the future.
     """
     check_training(
         spec,
         candidates=candidates, horizon=horizon, tune=tune, folds=folds, n_boot=n_boot, level=level,
     )  # fmt: skip
+    custom = custom_candidates(candidates, note=note)
+    own_metrics = custom_metrics(metrics, note=note)
+    chosen = _chosen(spec, candidates, list(custom), warehouse)
     if demo:
         make_training_world(spec, warehouse, say=say)
     else:
@@ -119,7 +129,8 @@ def train(
         course = set_course(
             spec, warehouse, as_of=as_of, horizon=horizon, folds=folds, seed=seed, say=say
         )
-    chosen = _chosen(spec, candidates, warehouse)
+    used = {name: custom[name] for name in chosen if name in custom}
+    course = replace(course, plan=replace(course.plan, custom=used))
     home = warehouse.files / spec.name / "training"
     with _alone(home, "another search for parameters", note) if tune else nullcontext():
         params = tuned_params(
@@ -131,7 +142,7 @@ def train(
     key = run_key(course, chosen, params)
     with _alone(home / key, "the same training", note):
         return _train(
-            spec, warehouse, store, course, settings, params,
+            spec, warehouse, store, course, settings, params, own_metrics,
             key=key, folder=home / key, seed=seed, n_boot=n_boot, level=level,
             say=say, note=note, progress=progress,
         )  # fmt: skip
@@ -144,6 +155,7 @@ def _train(
     course: Course,
     settings: Settings,
     params: Mapping[str, Mapping[str, Any]],
+    metrics: Sequence[CustomMetric],
     *,
     key: str,
     folder: Path,
@@ -161,6 +173,9 @@ def _train(
             spec, course, chosen,
             params=params, folder=folder, say=say, place=place, progress=progress,
         )  # fmt: skip
+    for name, scorer in fits.scorers.items():
+        if scorer.unsaved:
+            note(f"candidate {name!r} is compared, and not registered: {scorer.unsaved}")
     explains = [n for n in CANDIDATES if n in fits.scorers and fits.scorers[n].explains]
     say("comparing")
     comparison = compare(
@@ -176,6 +191,7 @@ def _train(
         level=level,
         rng=np.random.default_rng(seed),
         progress=progress,
+        metrics=metrics,
     )
     spend = fit_spend_folds(spec, course, fits, n_boot=n_boot, level=level, say=say)
     say("watching for leaks")
@@ -191,7 +207,7 @@ def _train(
     say("logging")
     run, kept = log_training(
         store, spec, course, fits, comparison, sentinels,
-        settings=settings, key=f"{key}-{n_boot}-{level:g}", folder=result,
+        settings=settings, key=f"{key}-{n_boot}-{level:g}{_measured(comparison)}", folder=result,
         spend=spend, say=say, note=note,
     )  # fmt: skip
     return Training(run, kept, folder, course, comparison, sentinels)
@@ -202,12 +218,30 @@ def _alone(folder: Path, what: str, note: Say) -> AbstractContextManager[None]:
     return sole_user(folder, lambda: note(f"{what} is under way: waiting for it to end"))
 
 
-def _chosen(spec: Spec, candidates: Sequence[str] | None, warehouse: Warehouse) -> list[str]:
+def _measured(comparison: Comparison) -> str:
+    """Return twelve hex digits of what custom metrics came to; empty without any.
+
+    A function may change and keep its name: what it gives tells two trainings apart.
+    """
+    if not comparison.custom:
+        return ""
+    found = {
+        name: [comparison.folds[test][scorer][name] for test in comparison.tests
+               for scorer in comparison.pooled]
+        for name in comparison.custom
+    }  # fmt: skip
+    told = json.dumps([found, dict(comparison.custom)], sort_keys=True)
+    return f"-{sha256(told.encode()).hexdigest()[:12]}"
+
+
+def _chosen(
+    spec: Spec, candidates: Asked | None, custom: Sequence[str], warehouse: Warehouse
+) -> list[str]:
     """Return the candidates to fit: all that the spec can feed and the warehouse can fit."""
-    known = available(spec.training)
+    known = [*available(spec.training), *custom]
     on_spark = isinstance(warehouse, SparkWarehouse)
     every = [name for name in known if not on_spark or name in (*ON_SAMPLE, *ON_CLUSTER)]
-    chosen = list(dict.fromkeys(candidates)) if candidates else every
+    chosen = list(dict.fromkeys(names_of(candidates))) if candidates else every
     if on_spark:
         check_on_cluster(chosen)
     return chosen
@@ -227,11 +261,12 @@ def costs_of(spec: Spec) -> Costs | None:
 
 def twins_of(candidates: Sequence[str]) -> list[tuple[str, str]]:
     """Return the candidates that weigh or resample, each with the same one that does not."""
-    plain = {CANDIDATES[n].kind: n for n in candidates if CANDIDATES[n].imbalance == "none"}
+    known = {name: CANDIDATES[name] for name in candidates if name in CANDIDATES}
+    plain = {one.kind: name for name, one in known.items() if one.imbalance == "none"}
     return [
-        (name, plain[CANDIDATES[name].kind])
-        for name in candidates
-        if CANDIDATES[name].imbalance != "none" and CANDIDATES[name].kind in plain
+        (name, plain[one.kind])
+        for name, one in known.items()
+        if one.imbalance != "none" and one.kind in plain
     ]
 
 

@@ -10,7 +10,7 @@ from ..errors import DataError
 from ..evaluation.folds import Fold
 from ..evaluation.ranking import roc_auc
 from ..models.candidates import Trainer
-from ..models.catalogue import BLEND, CANDIDATES, MEMBERS
+from ..models.catalogue import BLEND, MEMBERS, kind_of
 from ..models.tuning import TUNED, tune
 from ..spec.model import Spec
 from .build import Say
@@ -55,7 +55,7 @@ def tuned_params(
             trials=trials, seed=course.plan.about.seed, store=folder / TRIALS,
             study=study, progress=progress,
         )  # fmt: skip
-        found |= {name: best for name in candidates if CANDIDATES[name].kind == kind}
+        found |= {name: best for name in candidates if kind_of(name) == kind}
     if found and BLEND in candidates:
         found[BLEND] = {name: found[name] for name in MEMBERS if name in found}
     return found
@@ -63,7 +63,7 @@ def tuned_params(
 
 def search_names(course: Course, candidates: Sequence[str]) -> dict[str, str]:
     """Return the name of the search by kind of model, for the kinds that have one."""
-    kinds = [kind for kind in TUNED if any(CANDIDATES[c].kind == kind for c in candidates)]
+    kinds = [kind for kind in TUNED if any(kind_of(c) == kind for c in candidates)]
     key = run_key(course, kinds, {})
     return {kind: f"{key}-{kind}" for kind in kinds}
 

@@ -18,7 +18,8 @@ def comparison_figure(path: Path, comparison: Comparison, metric: str = "roc_auc
 
     Raises KeyError for a metric that was not measured.
     """
-    sign = 1 if metric in LOWER_IS_BETTER else -1
+    lower = metric in LOWER_IS_BETTER or not comparison.custom.get(metric, True)
+    sign = 1 if lower else -1
     pooled = {name: estimates[metric] for name, estimates in comparison.pooled.items()}
     order = sorted(pooled, key=lambda name: sign * pooled[name].value)
     figure, (left, right) = new_figure(1, 2, (11, 1.6 + 0.38 * len(order)))

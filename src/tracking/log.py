@@ -35,7 +35,7 @@ def log_run(
     say: Callable[[str], None] = lambda _: None,
     note: Callable[[str], None] = lambda _: None,
 ) -> tuple[str, Store]:
-    """Log a training: a parent run with a child per scorer, and register every scorer.
+    """Log a training: a parent run with a child per scorer, and register every one that is saved.
 
     Returns the parent run's id and the store that it is in. A finished run of the same key is
     found and left as it is. A server or database that fails is replaced by the local store, and
@@ -146,7 +146,10 @@ def _log_scorer(
         ml.log_params(dict(scorer.params))
         if scorer.artifacts is not None:
             ml.log_artifacts(str(scorer.artifacts), "plots")
-        model, version = _log_model(ml, record, scorer)
+        if scorer.folder is None:
+            _log_metrics(ml, scorer.name, scorer.metrics, scorer.by_test)
+            return
+        model, version = _log_model(ml, record, scorer, scorer.folder)
         _log_metrics(ml, scorer.name, scorer.metrics, scorer.by_test, model=model)
         client = ml.MlflowClient()
         numbers = {name: f"{value:.5g}" for name, value in scorer.metrics.items()}
@@ -185,7 +188,7 @@ def _log_metrics(
         ml.MlflowClient().log_batch(ml.active_run().info.run_id, metrics=part)
 
 
-def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord) -> tuple[str, str]:
+def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord, folder: Path) -> tuple[str, str]:
     """Register a scorer as a pyfunc made from code; return the model's id and its version.
 
     Nothing of it is pickled.
@@ -198,7 +201,7 @@ def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord) -> tuple[str, s
         spec = Path(place) / "spec.json"
         spec.write_text(record.spec_json, encoding="utf-8")
         saved = Path(place) / "scorer"  # its name in the registry, by which it is found again
-        shutil.copytree(scorer.folder, saved)
+        shutil.copytree(folder, saved)
         served = Served.load(saved, spec)
         example = record.example[list(served.reads)]
         with redirect_stderr(StringIO()):  # mlflow tells each registration there

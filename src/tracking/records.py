@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 class ScorerRecord:
     """What is logged of one scorer: a child run, and a version of the registered model.
 
-    folder: the scorer as it is saved. artifacts: a folder of files for its run, None without any.
-    note: how it ranks in a few words, in Markdown.
+    folder: the scorer as it is saved; None for one that is not registered. artifacts: a folder of
+    files for its run, None without any. note: how it ranks in a few words, in Markdown.
     """
 
     name: str
     params: Mapping[str, Any]
     metrics: Mapping[str, float]
     by_test: Mapping[str, Sequence[float]]
-    folder: Path
+    folder: Path | None
     artifacts: Path | None = None
     note: str = ""
 
