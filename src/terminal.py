@@ -48,6 +48,7 @@ class Pace:
         self._began = self._said = 0.0
         self._work: tuple[int, int, float] | None = None  # total, done at first, since when
         self._done = 0
+        self._even = True  # whether what is left takes as long as what is done
         self._known = False  # whether this step has said how far it is
 
     def begin(self, message: str) -> None:
@@ -56,8 +57,12 @@ class Pace:
         self._began = self._said = self._clock()
         self._known = False
 
-    def reach(self, done: int, total: int) -> None:
-        """Note how far the step has come."""
+    def reach(self, done: int, total: int, *, even: bool = True) -> None:
+        """Note how far the step has come.
+
+        even: whether its parts take about as long as each other; else no time left is told.
+        """
+        self._even = even
         if self._work is None or self._work[0] != total or done < self._done:
             self._work = total, done, self._began
         self._done, self._known = done, True
@@ -79,7 +84,7 @@ class Pace:
         share = min(self._done / total, 1.0)
         where = f"{self._done:,} of {total:,}" if total <= _COUNTED else f"{share:.0%}"
         left = ""
-        if self._done > first and now - since > _QUICK:
+        if self._even and self._done > first and now - since > _QUICK:
             left = (
                 f", about {_span((now - since) * (total - self._done) / (self._done - first))} left"
             )
@@ -133,11 +138,18 @@ class Terminal:
 
     def progress(self, done: int, total: int) -> None:
         """Tell how far what was said last has come; logs are told every ten seconds."""
+        self._reach(done, total, even=True)
+
+    def _reach(self, done: int, total: int, *, even: bool) -> None:
         if not total:
             return
-        self._pace.reach(done, total)
+        self._pace.reach(done, total, even=even)
         if self._status is None and self._pace.is_due():
             self._line()
+
+    def steps(self, done: int, total: int) -> None:
+        """Tell as `progress` does of parts that differ too much to tell the time left by them."""
+        self._reach(done, total, even=False)
 
     def note(self, message: str) -> None:
         """Tell something worth knowing that is no error; nothing where only errors are wanted."""

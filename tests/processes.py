@@ -97,11 +97,19 @@ class Running:
 
 
 def run_dbt(
-    arguments: Sequence[str], env: Mapping[str, str], lock: object, *, server: str = ""
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    lock: object,
+    look: Callable[[], None] = lambda: None,
+    *,
+    server: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Stand in for `whyrank.warehouse.dbt_run._run`; the lock is its caller's, which waits."""
     del lock
-    return _forked("dbt", arguments[3:], Path.cwd(), env, server)
+    running = Running("dbt", arguments[3:], Path.cwd(), env, server)
+    while not running.ended(0.5):
+        look()
+    return running.end()
 
 
 def _forked(

@@ -231,6 +231,12 @@ def test_logs_tell_how_far_long_work_is_and_when_it_may_end(
     # The first after ten seconds, four batches of three seconds: 16 more of them to come.
     assert said[1] == "comparing 200 of 1,000, 0:12, about 0:48 left …"
     assert len(said) == 5
+    terminal.say("building models")  # which differ: five quick ones say nothing of the others
+    for done in range(1, 7):
+        terminal.steps(done, 31)
+        now += 4.0
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["building models …", "building models 4 of 31, 0:12 …"]
     terminal.say("reading")
     now += 12.0
     terminal.progress(250_000, 1_000_000)

@@ -157,7 +157,8 @@ def build(
         opened, store = checked_spec(spec), open_warehouse(warehouse)
         made = run(
             opened, store,
-            as_of=as_of or [], check=check, full=full, say=terminal.say, note=terminal.note,
+            as_of=as_of or [], check=check, full=full,
+            say=terminal.say, note=terminal.note, progress=terminal.steps,
         )  # fmt: skip
         info = made.published.info
         dates = ", ".join(info.as_of_dates)

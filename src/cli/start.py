@@ -51,7 +51,8 @@ def demo(
         opened, store = open_both(spec, warehouse)
         made = run(
             opened, store,
-            folder=folder, users=users, seed=seed, source=source, force=force, say=terminal.say,
+            folder=folder, users=users, seed=seed, source=source, force=force,
+            say=terminal.say, progress=terminal.steps,
         )  # fmt: skip
         for line in demo_lines(made):
             terminal.print(line)

@@ -80,6 +80,7 @@ def build(
     full: bool = False,
     say: Say = lambda _: None,
     note: Say = lambda _: None,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> BuildResult:
     """Build the spec's models for snapshot dates and publish them.
 
@@ -88,7 +89,8 @@ def build(
     the last build touched is made anew, and snapshots alone when there was no load. Snapshots and
     marts always speak of all that is loaded. A build that was cut off is taken up by the next.
     note: told of features that have no finite value for some users, and of arms of an experiment
-    that differ in case alone.
+    that differ in case alone. progress: told how many models, then data tests, are done, of how
+    many.
 
     Raises SpecError for a feature that cannot be compiled, WarehouseError when there are no
     events (before a date), another process is writing, or a model or test fails; what was
@@ -108,7 +110,7 @@ def build(
             write_project(plan.files, project)
             dbt = partial(
                 run_dbt, project, lock=lock, advise=warehouse.advice,
-                variables=write_profile(project, warehouse, marts_schema(spec)),
+                variables=write_profile(project, warehouse, marts_schema(spec)), progress=progress,
             )  # fmt: skip
             say({"snapshots": "building snapshots", "touched": "building what changed"}.get(
                 plan.mode, "building models"

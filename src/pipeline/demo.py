@@ -50,6 +50,7 @@ def demo(
     top: int = 20,
     force: bool = False,
     say: Say = lambda _: None,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Demo:
     """Generate (or read `source`), ingest, build, test, score; write three CSV files to `folder`.
 
@@ -57,6 +58,7 @@ def demo(
     ranking as of 2018-06-01, with its evaluation over the 60 days that followed.
 
     Files of these names that whyrank did not write are kept, unless `force` says to replace them.
+    progress: told how many models, then data tests, are done, of how many.
 
     Raises UsageError when the warehouse holds events of this spec that are not a demo's, or a file
     would be replaced that whyrank did not write; WarehouseError when another process is writing;
@@ -65,7 +67,7 @@ def demo(
     folder.mkdir(parents=True, exist_ok=True)
     if not force:
         refuse_foreign(_lists(folder), "move it away, choose another folder, or say --force")
-    way = _Way(spec, warehouse, folder, top, force, say)
+    way = _Way(spec, warehouse, folder, top, force, say, progress)
     with sole_writer(warehouse):
         if spec.name == "olist":
             return way.olist(source)
@@ -84,6 +86,7 @@ class _Way:
     top: int
     force: bool
     say: Say
+    progress: Callable[[int, int], None]
 
     def generated(self, users: int, seed: int) -> Demo:
         """Load a generated world, in place of an earlier one."""
@@ -113,7 +116,10 @@ class _Way:
 
     def _finished(self, loads: list[LoadResult], as_of: date | None = None) -> Demo:
         spec, warehouse = self.spec, self.warehouse
-        build(spec, warehouse, as_of=[as_of] if as_of else [], check=True, say=self.say)
+        build(
+            spec, warehouse,
+            as_of=[as_of] if as_of else [], check=True, say=self.say, progress=self.progress,
+        )  # fmt: skip
         self.say("scoring")
         if self.force:
             for path in _lists(self.folder):

@@ -1,8 +1,9 @@
 """The process that dbt runs in: `python -m whyrank.warehouse.dbt_process PARENT PROJECT COMMAND …`.
 
 PARENT is the id of the process that started it, with which it ends. It prints one line of JSON:
-what became of each node, and the error that stopped everything if one did. All else that dbt says
-goes to the project's log file.
+what became of each node, and the error that stopped everything if one did. Each line of
+PROJECT/progress.txt says how many nodes are done, of how many. All else that dbt says goes to the
+project's log file.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Any
 
 from ..errors import WhyrankError
 
+PROGRESS = "progress.txt"  # in a rendered project, while its dbt runs
+_ENDED = ("LogModelResult", "LogTestResult", "SkippingDetails")  # dbt's events of a node's end
 SESSION = "session.json"  # beside a rendered project: what its session of Spark's is to be told
 
 
@@ -51,6 +54,24 @@ def _span(result: Any) -> dict[str, Any]:
     return {"started_at": start.isoformat(), "seconds": (end - start).total_seconds()}
 
 
+class _Counter:
+    """Counts the nodes that dbt has done with, as its events tell, and writes them to a file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._done = 0
+
+    def __call__(self, event: Any) -> None:
+        """Take an event: one of a node's start or end says how many nodes there are."""
+        name = event.info.name
+        if name != "LogStartLine" and name not in _ENDED:
+            return
+        self._done += name in _ENDED
+        total = event.data.num_models if name == "LogTestResult" else event.data.total
+        with self._file.open("a", encoding="ascii") as file:
+            file.write(f"{self._done} {total}\n")
+
+
 def main(arguments: list[str]) -> int:
     """Run one dbt command on a project; return the exit code."""
     parent, project, command, *rest = arguments
@@ -80,7 +101,7 @@ def main(arguments: list[str]) -> int:
         if on_spark and "--select" in call + ["--select"] * (command == "test"):
             views = [word if word != "test" else "run" for word in call[:fixed]]
             dbtRunner().invoke([*views, "--select", "config.materialized:view"])
-        outcome = dbtRunner().invoke(call)
+        outcome = dbtRunner(callbacks=[_Counter(Path(project) / PROGRESS)]).invoke(call)
         if on_spark and command == "run" and outcome.success:
             keep_columns(Path(project))
     nodes = [

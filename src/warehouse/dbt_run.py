@@ -5,6 +5,7 @@ dbt keeps the DuckDB file open for as long as its process lives, so it never run
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -18,10 +19,12 @@ from typing import Any
 
 from ..errors import WarehouseError
 from .changes import Changes, environment
+from .dbt_process import PROGRESS
 from .engine import Lock, Warehouse
 from .project import yaml_text
 
-_LOOK_SECONDS = 2
+_LOOK_SECONDS = 0.5
+_LOOKS = 4  # at how far it is, for one at the lock
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,14 @@ def run_dbt(
     lock: Lock | None = None,
     variables: Mapping[str, str] | None = None,
     advise: Callable[[str], str] = str.strip,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> list[NodeResult]:
     """Run `dbt run`, `dbt test` or `dbt docs generate` in a project; return what each node did.
 
     changes: what came after the last load that the models know, None to build them anew. lock:
     what keeps other writers out; dbt is ended when it is lost. variables: as `write_profile`
-    returned them. advise: says the warehouse's errors in one line (`Warehouse.advice`).
+    returned them. advise: says the warehouse's errors in one line (`Warehouse.advice`). progress:
+    told how many models or tests are done, of how many.
 
     Raises WarehouseError naming the first model or test that failed and why, and the log file, or
     saying that the lock was lost.
@@ -76,7 +81,11 @@ def run_dbt(
     if changes is None and command == "run":
         arguments.append("--full-refresh")
     told = _environment(project, {**(variables or {}), **environment(changes)})
-    done = _run(arguments, told, lock or Lock())
+    file = project / PROGRESS
+    file.unlink(missing_ok=True)
+    done = _run(arguments, told, lock or Lock(), lambda: _tell(file, progress))
+    _tell(file, progress)
+    file.unlink(missing_ok=True)
     log = project / "logs" / "dbt.log"
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
@@ -102,6 +111,17 @@ def run_dbt(
             f"dbt {command} failed: {advise(_reason(answer['error']))} (log: {log})"
         )
     return results
+
+
+def _tell(file: Path, progress: Callable[[int, int], None]) -> None:
+    """Tell how far dbt has come by the last line that it has written whole."""
+    try:
+        lines = file.read_text(encoding="ascii").split("\n")
+    except OSError:  # none is done yet
+        return
+    if len(lines) > 1:
+        done, total = map(int, lines[-2].split())
+        progress(done, total)
 
 
 def _signal(number: int) -> str:
@@ -131,19 +151,28 @@ def _reason(message: str) -> str:
 
 
 def _run(
-    arguments: Sequence[str], environment: Mapping[str, str], lock: Lock
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    lock: Lock,
+    look: Callable[[], None] = lambda: None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a process to its end, looking now and then whether the lock is still held."""
+    """Run a process to its end, looking now and then whether the lock is still held.
+
+    look: called twice a second, to see how far the process is.
+    """
     with subprocess.Popen(  # noqa: S603 - our own module with our own arguments
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=environment, pass_fds=lock.descriptors,
     ) as process:  # fmt: skip
+        looks = itertools.count(1)
         while True:
             try:
                 out, err = process.communicate(timeout=_LOOK_SECONDS)
             except subprocess.TimeoutExpired:
                 try:
-                    lock.check()
+                    look()
+                    if next(looks) % _LOOKS == 0:
+                        lock.check()
                 except BaseException:
                     process.kill()
                     raise

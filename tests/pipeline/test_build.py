@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -20,7 +21,10 @@ from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.score import explain, score
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import Warehouse, open_warehouse
+from whyrank.warehouse.dbt_process import PROGRESS
+from whyrank.warehouse.dbt_run import _run as RUN  # noqa: N812 - before it is stood in for
+from whyrank.warehouse.dbt_run import _tell
+from whyrank.warehouse.engine import Lock, Warehouse, open_warehouse
 from whyrank.warehouse.published import read_published
 
 pytestmark = [pytest.mark.usefixtures("dbt"), pytest.mark.xdist_group("build")]
@@ -257,5 +261,30 @@ def test_what_the_caller_tells_their_own_dbt_is_not_told_to_ours(
         ("DBT_PROJECT_DIR", "/nowhere"), ("DBT_FULL_REFRESH", "false"),
     ):  # fmt: skip
         monkeypatch.setenv(name, value)
-    made = build(saas, warehouse, as_of=DATES, full=True)
+    told: list[tuple[int, int]] = []
+    made = build(
+        saas, warehouse, as_of=DATES, full=True, progress=lambda *found: told.append(found)
+    )
     assert made.published.info.users == users > 0
+    # How far dbt is was told as well, at last of all models.
+    assert told == sorted(told)
+    assert {total for _, total in told} == {len(made.models)}
+    assert told[-1][0] == len(made.models) > 10
+    assert not list(warehouse.files.rglob(PROGRESS))
+
+
+def test_how_far_dbt_is_is_told_while_it_runs(tmp_path: Path) -> None:
+    """A process that ends once its progress was seen; a line that is half written says nothing."""
+    script = (
+        "printf '1 9\\n2 9\\n3 ' > progress.txt; until [ -e seen ]; do sleep 0.01; done; echo ok"
+    )
+    told: list[tuple[int, int]] = []
+
+    def look() -> None:
+        _tell(tmp_path / PROGRESS, lambda *found: told.append(found))
+        if told:
+            (tmp_path / "seen").touch()
+
+    ended = RUN(["sh", "-c", f"cd '{tmp_path}'; {script}"], dict(os.environ), Lock(), look)
+    assert (ended.stdout, ended.returncode) == ("ok\n", 0)
+    assert set(told) == {(2, 9)}

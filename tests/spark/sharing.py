@@ -13,7 +13,7 @@ import io
 import os
 import subprocess
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,11 +95,11 @@ def forget(session: SparkSession) -> None:
 
 
 def run_dbt(
-    arguments: Sequence[str], env: Mapping[str, str], lock: object
+    arguments: Sequence[str], env: Mapping[str, str], lock: object, look: Callable[[], None]
 ) -> subprocess.CompletedProcess[str]:
     """Stand in for `dbt_run._run`: dbt in this process, where the session is."""
     if not (Path(arguments[4]) / dbt_process.SESSION).exists():
-        return processes.run_dbt(arguments, env, lock)  # it would keep a DuckDB file open
+        return processes.run_dbt(arguments, env, lock, look)  # it would keep a DuckDB file open
     printed, before = io.StringIO(), dict(os.environ)
     os.environ.update(env)
     try:
