@@ -181,6 +181,8 @@ def calibrate(
     ] = None,
     horizon: HorizonOption = None,
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    n_boot: BootOption = 1000,
+    level: LevelOption = 0.95,
     tracking: TrackingOption = None,
     spec: SpecOption = SPEC,
     warehouse: WarehouseOption = WAREHOUSE,
@@ -193,7 +195,9 @@ def calibrate(
         from ..pipeline.checks import check_calibration
 
         opened, store = open_both(spec, warehouse)
-        check_calibration(opened, against=against, apply_to=apply, horizon=horizon)
+        check_calibration(
+            opened, against=against, apply_to=apply, horizon=horizon, n_boot=n_boot, level=level
+        )
         if shape:
             _shape(
                 opened, store, terminal,
@@ -213,7 +217,7 @@ def calibrate(
         made = run(
             opened, store,
             source=spec, against=against, as_of=as_of, horizon=horizon, apply_to=apply, seed=seed,
-            say=terminal.say,
+            n_boot=n_boot, level=level, say=terminal.say,
         )  # fmt: skip
         for line in calibration_lines(made):
             terminal.print(line)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,6 @@ from ..files import replacing
 from ..models.classifier import RankingClassifier
 from ..scorer import Floats
 from ..scoring.calibration import (
-    LEVEL,
     Against,
     Effect,
     WeightCalibration,
@@ -33,9 +33,13 @@ from ..spec.rewrite import with_points
 from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published
 from .build import Say
-from .checks import check_calibration
+from .checks import LEVEL, N_BOOT, check_calibration
+from .results import Result, terms_frame
 from .scorers import SCORECARD
 from .training_data import Labelled, read_labelled, set_course, user_codes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CALIBRATED = "calibrated"
 UNROUNDED = "unrounded"
@@ -65,8 +69,8 @@ class Rounding:
         )
 
 
-@dataclass(frozen=True)
-class Calibration:
+@dataclass(frozen=True, repr=False)
+class Calibration(Result):
     """A proposal, how it ranks a later date it has not seen, and the spec it would make.
 
     diff: the change of the spec's text, as lines. text: the new spec. written: where, if applied.
@@ -87,6 +91,18 @@ class Calibration:
     tested: Labelled
     published: Published
 
+    def summary(self) -> str:
+        """Return how the proposal ranks the later date, against the points as they are."""
+        change = self.comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD)
+        return (
+            f"against {self.calibration.against}, tried on {self.comparison.tests[-1]}: "
+            f"{change.words()}"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row for each term; see `results.terms_frame`."""
+        return terms_frame(self.calibration)
+
     @property
     def build(self) -> str:
         """The id of the build that was read."""
@@ -102,7 +118,8 @@ def calibrate(
     as_of: date | None = None,
     horizon: str | None = None,
     apply_to: Path | None = None,
-    n_boot: int = 1000,
+    n_boot: int = N_BOOT,
+    level: float = LEVEL,
     seed: int = 0,
     say: Say = lambda _: None,
 ) -> Calibration:
@@ -111,23 +128,27 @@ def calibrate(
     source: the spec's name or file, whose text is rewritten. against: outcome (a logistic fit of
     the scorecard's own terms, their signs kept) or importance (XGBoost's mean |SHAP| of the same
     terms). apply_to: a new file for the calibrated spec; nothing is written when None, and no file
-    is ever replaced.
+    is ever replaced. n_boot: bootstrap replicates over users. level: of all intervals.
 
-    Raises UsageError for another `against` or a file that exists already.
+    Raises UsageError for another `against`, a file that exists already, or a level that so few
+    replicates cannot tell.
     """
-    check_calibration(spec, against=against, apply_to=apply_to, horizon=horizon)
+    check_calibration(
+        spec, against=against, apply_to=apply_to, horizon=horizon, n_boot=n_boot, level=level
+    )
     course = set_course(spec, warehouse, as_of=as_of, horizon=horizon, folds=1, seed=seed, say=say)
     fold = course.folds[-1]
     train = [read_labelled(spec, course, day) for day in fold.train]
     test = read_labelled(spec, course, fold.test)
     say("calibrating")
-    found, model = _learn(spec, train, "outcome" if against == "outcome" else "importance", seed)
+    kind: Against = "outcome" if against == "outcome" else "importance"
+    found, model = _learn(spec, train, kind, seed, level)
     margins = {
         SCORECARD: Scorecard(spec.scorecard).score(test.table),
         CALIBRATED: Scorecard(found.proposed).score(test.table),
         MODEL: model.decision_function(term_shares(spec.scorecard, test.table)),
     }
-    settings = {"n_boot": n_boot, "seed": seed, "capacity": spec.training.capacity}
+    settings = {"n_boot": n_boot, "level": level, "seed": seed, "capacity": spec.training.capacity}
     comparison = _compare(margins, test, SCORECARD, **settings)  # type: ignore[arg-type]
     real = {
         CALIBRATED: margins[CALIBRATED],
@@ -154,7 +175,7 @@ def calibrate(
 
 
 def _learn(
-    spec: Spec, train: Sequence[Labelled], kind: Against, seed: int
+    spec: Spec, train: Sequence[Labelled], kind: Against, seed: int, level: float
 ) -> tuple[WeightCalibration, RankingClassifier]:
     """Return the proposal, and XGBoost on the same terms."""
     table = np.concatenate([term_shares(spec.scorecard, part.table) for part in train])
@@ -163,10 +184,10 @@ def _learn(
     model, values = _explained(table, labels, seed)
     if kind == "outcome":
         importance = np.abs(values).mean(axis=0)
-        found = calibrate_to_outcome(spec.scorecard, table, labels, users, importance)
+        found = calibrate_to_outcome(spec.scorecard, table, labels, users, importance, level=level)
         return found, model
     slopes = _slopes_of_groups(table, labels, users, seed)
-    return calibrate_to_importance(spec.scorecard, table, values, slopes), model
+    return calibrate_to_importance(spec.scorecard, table, values, slopes, level=level), model
 
 
 def _explained(
@@ -213,6 +234,9 @@ def calibration_lines(made: Calibration) -> Iterator[str]:
     for name in (SCORECARD, CALIBRATED, MODEL):
         tested = comparison.tested[name]
         yield f"{name:<17} ROC AUC {tested['roc_auc']}, lift {tested['lift']}"
+    yield (
+        f"intervals {100 * comparison.level:g}%, bootstrap over users, {comparison.n_boot:,} times"
+    )
     yield comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD).words()
     yield made.rounding.words()
     yield ""
@@ -250,7 +274,7 @@ def _term_lines(calibration: WeightCalibration) -> Iterator[str]:
         f"effect: of the whole term by {source[calibration.against]}, in points of the new card "
         f"(one is {log_odds:.3g} log-odds),"
     )
-    yield f"  with intervals of {LEVEL:.0%} for all terms together"
+    yield f"  with intervals of {100 * calibration.level:g}% for all terms together"
     yield "model: share of XGBoost's mean |SHAP|; scorecard: of the points' own mean |contribution|"
 
 
@@ -276,6 +300,7 @@ def _compare(
     reference: str,
     *,
     n_boot: int,
+    level: float,
     seed: int,
     capacity: float,
 ) -> Comparison:
@@ -284,4 +309,6 @@ def _compare(
         test.as_of.isoformat(), users, test.labels, margins, {}, dict.fromkeys(margins)
     )
     rng = np.random.default_rng(seed)
-    return compare([scores], reference=reference, capacity=capacity, n_boot=n_boot, rng=rng)
+    return compare(
+        [scores], reference=reference, capacity=capacity, n_boot=n_boot, level=level, rng=rng
+    )

@@ -11,7 +11,7 @@ import numpy as np
 from ..escapes import csv_writer
 from ..evaluation.comparison import Comparison
 from ..reports.figures import weights_figure
-from ..scoring.calibration import LEVEL, WeightCalibration
+from ..scoring.calibration import WeightCalibration
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..tracking import Store, log_result
@@ -52,7 +52,14 @@ def log_calibration(
             f"{NAME} against {against} · {test}",
             kind="calibration",
             note=_note(made),
-            params={"scorer": NAME, "against": against, "test": test, **params},
+            params={
+                "scorer": NAME,
+                "against": against,
+                "test": test,
+                "n_boot": comparison.n_boot,
+                "level": comparison.level,
+                **params,
+            },
             metrics=_metrics(comparison)
             | {"rank_correlation_of_whole_points": made.rounding.rank_correlation},
             artifacts=folder,
@@ -119,7 +126,8 @@ def _note(made: Calibration) -> str:
             )
         effect = cell(effect_text(term.effect))
         lines.append(table_row([cell(term.name), f"{term.old:g}", f"{term.new:g}", effect, sure]))
-    lines += ["", f"Intervals: {LEVEL:.0%} for all terms together. `weights.png` draws them."]
+    level = f"{100 * made.calibration.level:g}%"
+    lines += ["", f"Intervals: {level} for all terms together. `weights.png` draws them."]
     return "\n".join(lines)
 
 
@@ -134,7 +142,7 @@ def draw_weights(path: Path, spec: Spec, made: Calibration) -> None:
         points=np.array([[term.old, term.new] for term in terms]),
         effects=np.array([term.effect.points() for term in terms]),
         shares=np.array([[term.own, term.own_new, term.importance] for term in terms]),
-        level=LEVEL,
+        level=made.calibration.level,
     )
 
 
@@ -145,7 +153,7 @@ def _write_weights(path: Path, calibration: WeightCalibration) -> None:
         writer.writerow(
             [
                 "term", "points", "proposed", "effect", "effect_low", "effect_high",
-                "effect_log_odds", "effect_log_odds_low", "effect_log_odds_high",
+                "effect_log_odds", "effect_log_odds_low", "effect_log_odds_high", "level",
                 "contradicted", "model_share", "scorecard_share", "proposed_share",
             ]
         )  # fmt: skip
@@ -156,6 +164,7 @@ def _write_weights(path: Path, calibration: WeightCalibration) -> None:
                     term.name, f"{term.old:g}", f"{term.new:g}",
                     *(_finite(part, 2) for part in term.effect.points()),
                     *(_finite(part, 6) for part in log_odds),
+                    f"{calibration.level:g}",
                     "yes" if term.contradicted else "no",
                     f"{term.importance:.4f}", f"{term.own:.4f}", f"{term.own_new:.4f}",
                 ]

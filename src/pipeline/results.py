@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from html import escape
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from ..scorer import ModelReason, Reason, Scale
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..evaluation.comparison import Comparison
+    from ..scoring.calibration import WeightCalibration
     from ..scoring.ranking import RankedUser
 
 _ROWS = 10  # of a frame, shown in a notebook
@@ -87,6 +89,61 @@ def users_frame(users: Sequence[RankedUser]) -> pd.DataFrame:
         for user in users
     ]
     return pd.DataFrame(rows, columns=[*columns, "scorecard_reasons", "model_reasons"])
+
+
+def account_frame(user: RankedUser) -> pd.DataFrame:
+    """Return what made one user's score: a row for each feature and each part that has none.
+
+    part, feature, text, value, unit, points, log_odds; a column is missing where an account does
+    not read the feature. Points add up to the scorecard's score, and log-odds with the base to the
+    model's. Where the scorecard alone explains, a row is one of its reasons.
+    """
+    import pandas as pd
+
+    rows: list[tuple[object, ...]] = []
+    for one in user.influences:
+        rows += [
+            (one.part, each.name, one.said, each.value, each.unit, each.points, each.log_odds)
+            for each in one.features
+        ]
+        if not one.features:
+            rows.append((one.part, None, one.said, None, None, one.points, one.log_odds))
+    if not user.influences:
+        rows = [(one.part, None, one.text, None, None, one.amount, None) for one in user.reasons]
+    columns = ["part", "feature", "text", "value", "unit", "points", "log_odds"]
+    return pd.DataFrame(rows, columns=columns).astype({"points": "float64", "log_odds": "float64"})
+
+
+def terms_frame(calibration: WeightCalibration) -> pd.DataFrame:
+    """Return one row for each term, with the columns of weights.csv.
+
+    term, points before, proposed ones; the effect in points and in log-odds with its interval at
+    `level`, missing where the data cannot tell; whether the sign is contradicted; shares of the
+    model's mean |SHAP| and of the scorecard's mean |contribution|, before and after.
+    """
+    import pandas as pd
+
+    rows = []
+    for term in calibration.terms:
+        effect = term.effect
+        told = isfinite(effect.low) and isfinite(effect.high)
+        points = effect.points()
+        rows.append(
+            {
+                "term": term.name, "points": term.old, "proposed": term.new,
+                "effect": points[0],
+                "effect_low": points[1] if told else None,
+                "effect_high": points[2] if told else None,
+                "effect_log_odds": effect.log_odds,
+                "effect_log_odds_low": effect.low if told else None,
+                "effect_log_odds_high": effect.high if told else None,
+                "level": calibration.level, "contradicted": term.contradicted,
+                "model_share": term.importance, "scorecard_share": term.own,
+                "proposed_share": term.own_new,
+            }
+        )  # fmt: skip
+    ends = ("effect_low", "effect_high", "effect_log_odds_low", "effect_log_odds_high")
+    return pd.DataFrame(rows).astype(dict.fromkeys(ends, "float64"))
 
 
 def reason_records(reasons: Sequence[Reason | ModelReason], unit: Scale) -> list[dict[str, Any]]:

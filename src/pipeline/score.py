@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import WarehouseError
+from ..escapes import shown
 from ..files import replacing_set
 from ..scorer import Integers
 from ..scoring.lists import refuse_foreign
@@ -36,7 +37,7 @@ from ..warehouse.spark import SparkWarehouse
 from .build import Say, read_built
 from .disagreements import Changed, sides_of
 from .links import Link, link_of
-from .results import Result, users_frame
+from .results import Result, account_frame, users_frame
 from .scorers import MODEL_PLOTS, Chosen, choose_scorer
 from .spark_score import explain_on_spark, rank_on_spark
 from .specs import spec_version
@@ -92,8 +93,8 @@ class Ranking(Result):
         return users_frame(self.users)
 
 
-@dataclass(frozen=True)
-class Explanation:
+@dataclass(frozen=True, repr=False)
+class Explanation(Result):
     """One user's standing and the full account of their score.
 
     beside: the learned scorer whose log-odds stand beside the points, empty without one. link: how
@@ -108,6 +109,20 @@ class Explanation:
     features: Mapping[str, object]
     beside: str = ""
     link: Link | None = None
+
+    def summary(self) -> str:
+        """Return who it is about, how they stand, as of when and by which scorer."""
+        user = self.user
+        chance = "" if user.probability is None else f", probability {user.probability:.2%}"
+        outside = "" if self.in_population else " (not in the ranked population)"
+        return (
+            f"{shown(user.user_id)}: {user.score:.2f}, {user.label}{chance}, rank {user.rank:,} of "
+            f"{self.population:,}{outside} as of {self.as_of}, by {self.scorer}"
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return what made the score, a row each; see `results.account_frame`."""
+        return account_frame(self.user)
 
 
 def score(

@@ -2,14 +2,14 @@
 
 Both ways end in the same form: points whose positive part within reach totals 100, then whole
 points near them. A term whose sign the data contradict keeps its sign and is reported: what a sign
-means is for people to settle. Contradicted means that a 95% interval, wide enough for all terms at
+means is for people to settle. Contradicted means that the interval, wide enough for all terms at
 once and for users who stand in several snapshots, lies wholly on the other side of zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,7 +24,7 @@ from .transforms import MILLION, shares
 
 Against = Literal["outcome", "importance"]
 LEAST = 1.0  # point: a term of the spec keeps at least so much; dropping it is for people
-LEVEL = 0.95  # of intervals that hold for all terms together
+LEVEL = 0.95  # of intervals that hold for all terms together, unless told
 _FEWEST = 3  # groups of users, from which a spread can be told
 
 
@@ -32,8 +32,9 @@ _FEWEST = 3  # groups of users, from which a spread can be told
 class Effect:
     """What a whole term does to the outcome, in log-odds: an estimate and its interval.
 
-    low, high: of a 95% interval that holds for all terms together; infinite where the data cannot
-    tell. per_point: log-odds of one point of the proposal, before points are made whole.
+    low, high: of an interval that holds for all terms together, at the calibration's level;
+    infinite where the data cannot tell. per_point: log-odds of one point of the proposal, before
+    points are made whole.
     """
 
     log_odds: float
@@ -77,6 +78,7 @@ class WeightCalibration:
     """A proposal: every term before and after, the groups' caps, and the new scorecard.
 
     unrounded: the same with points in hundredths, as near as a scorecard comes to those wanted.
+    level: of the effects' intervals.
     """
 
     against: Against
@@ -84,6 +86,7 @@ class WeightCalibration:
     caps: Mapping[str, tuple[float, float]]
     proposed: ScorecardSpec
     unrounded: ScorecardSpec
+    level: float = LEVEL
 
 
 def term_shares(spec: ScorecardSpec, table: FeatureTable) -> Floats:
@@ -97,11 +100,14 @@ def calibrate_to_outcome(
     labels: NDArray[np.bool_],
     users: NDArray[np.int64],
     importance: Floats,
+    *,
+    level: float = LEVEL,
 ) -> WeightCalibration:
     """Propose points by a logistic fit of the terms whose signs are those of the spec.
 
     table: the terms' shares, (n, k). labels: bool (n,). users: who each row is, as integers, (n,).
-    importance: each term's mean |SHAP| in a model of the same table, (k,), told beside.
+    importance: each term's mean |SHAP| in a model of the same table, (k,), told beside. level: of
+    the effects' intervals.
 
     Raises DataError when all labels are one class, when a fit does not converge, or when no term
     with points to give has the sign that the data say.
@@ -111,23 +117,24 @@ def calibrate_to_outcome(
     sign = _signs(spec)
     free = fit_terms(table, labels, users)
     bound = fit_terms(table, labels, users, sign)
-    wide = float(norm.isf((1 - LEVEL) / 2 / len(sign))) * free.errors
+    wide = float(norm.isf((1 - level) / 2 / len(sign))) * free.errors
     effect = np.column_stack(
         [free.coefficients, free.coefficients - wide, free.coefficients + wide]
     )
     told = np.isfinite(free.errors)
-    return _proposal("outcome", spec, table, bound.coefficients, told, importance, effect)
+    found = _proposal("outcome", spec, table, bound.coefficients, told, importance, effect)
+    return replace(found, level=level)
 
 
 def calibrate_to_importance(
-    spec: ScorecardSpec, table: Floats, values: Floats, slopes: Floats
+    spec: ScorecardSpec, table: Floats, values: Floats, slopes: Floats, *, level: float = LEVEL
 ) -> WeightCalibration:
     """Propose points whose own mean |contribution| has the shares of a model's mean |SHAP|.
 
     table: the terms' shares, (n, k). values: the model's SHAP values of the same terms, (n, k).
     slopes: `shap_slopes` of models of groups of users that have nobody in common, (groups, k):
     only such models tell how much of a slope is chance. With fewer than three nothing is
-    contradicted.
+    contradicted. level: of the effects' intervals.
 
     A term's own mean |contribution| is its points times the mean distance of its share from the
     average one; so points are importance over that distance, not importance itself: a rare term
@@ -141,8 +148,9 @@ def calibrate_to_importance(
     target = np.divide(importance, spread, out=np.zeros_like(spread), where=spread > 0) * sign
     slope = shap_slopes(table, values)
     wanted = np.where(slope * sign < 0, 0.0, target)
-    effect = _mean_of_groups(slopes, slope)
-    return _proposal("importance", spec, table, wanted, spread > 0, importance, effect)
+    effect = _mean_of_groups(slopes, slope, level)
+    found = _proposal("importance", spec, table, wanted, spread > 0, importance, effect)
+    return replace(found, level=level)
 
 
 def shap_slopes(table: Floats, values: Floats) -> Floats:
@@ -154,7 +162,7 @@ def shap_slopes(table: Floats, values: Floats) -> Floats:
     return found
 
 
-def _mean_of_groups(slopes: Floats, slope: Floats) -> Floats:
+def _mean_of_groups(slopes: Floats, slope: Floats, level: float) -> Floats:
     """Return mean slopes over independent groups and their intervals by Student's t, (k, 3).
 
     slope: of all users, (k,): the estimate where groups are too few for a spread.
@@ -165,7 +173,7 @@ def _mean_of_groups(slopes: Floats, slope: Floats) -> Floats:
     mean, error = slopes.mean(axis=0), slopes.std(axis=0, ddof=1) / np.sqrt(groups)
     silent = error == 0  # no model of any group made anything of it
     mean, error = np.where(silent, slope, mean), np.where(silent, np.inf, error)
-    wide = float(t.isf((1 - LEVEL) / 2 / terms, groups - 1)) * error
+    wide = float(t.isf((1 - level) / 2 / terms, groups - 1)) * error
     return np.column_stack([mean, mean - wide, mean + wide])
 
 

@@ -119,8 +119,10 @@ def test_a_killed_training_resumes_and_ends_the_same(trained: Home, tmp_path: Pa
 
 
 def test_a_calibration_proposes_and_applies_only_when_told(trained: Home) -> None:
-    done = trained.run("calibrate", "--against", "outcome")
+    done = trained.run("calibrate", "--against", "outcome", "--n-boot", 60, "--level", 0.8)
     assert done.returncode == 0, done.stderr
+    assert "with intervals of 80% for all terms together" in done.stdout
+    assert "intervals 80%, bootstrap over users, 60 times" in done.stdout
     assert not (trained.folder / "mine.toml").exists()
     done = trained.run("calibrate", "--against", "outcome", "--apply", "mine.toml")
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from tests.csv_rows import csv_rows
 from tests.pipeline.conftest import Fitted
+from whyrank.errors import UsageError
 from whyrank.features.matrix import Snapshot
 from whyrank.pipeline import calibrate as calibrating
 from whyrank.pipeline import log_calibration as logging
@@ -72,6 +73,8 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
     assert numbers["rank_correlation_of_whole_points"] == made.rounding.rank_correlation
     rows: list[dict[str, str]] = told["rows"]  # type: ignore[assignment]
     lines = "\n".join(calibration_lines(made))
+    assert {row["level"] for row in rows} == {"0.95"}
+    assert "Intervals: 95% for all terms together." in str(told["note"])
     for row, term in zip(rows, made.calibration.terms, strict=True):
         if not np.isfinite(term.effect.high):
             assert (row["effect_low"], row["effect_high"], row["contradicted"]) == ("", "", "no")
@@ -106,7 +109,11 @@ def reference_shares(term: TermSpec, table: Snapshot) -> np.ndarray:
 
 def test_effects_are_scikit_learns_coefficients_of_the_terms(fitted: Fitted) -> None:
     """Of the shares of the users who were learnt from, as a build made them; within 1e-4."""
-    made = calibrate(fitted.spec, fitted.warehouse, source="saas", n_boot=20)
+    made = calibrate(fitted.spec, fitted.warehouse, source="saas", n_boot=40, level=0.8)
+    assert made.calibration.level == made.comparison.level == made.rounding.comparison.level == 0.8
+    lines = list(calibration_lines(made))
+    assert "  with intervals of 80% for all terms together" in lines
+    assert "intervals 80%, bootstrap over users, 40 times" in lines
     parts = [read_labelled(fitted.spec, fitted.course, day) for day in made.trained]
     terms = fitted.spec.scorecard.terms
     shares = np.concatenate(
@@ -119,6 +126,28 @@ def test_effects_are_scikit_learns_coefficients_of_the_terms(fitted: Fitted) -> 
         if np.isfinite(term.effect.high):
             assert term.effect.log_odds == pytest.approx(coefficient, abs=1e-4)
     assert sum(np.isfinite(term.effect.high) for term in made.calibration.terms) > len(terms) / 2
+
+
+def test_a_calibration_is_short_to_look_at_and_whole_as_a_frame(made: Calibration) -> None:
+    frame = made.to_frame().set_index("term")
+    assert list(frame.index) == [term.name for term in made.calibration.terms]
+    for term in made.calibration.terms:
+        row = frame.loc[term.name]
+        assert (row["points"], row["proposed"]) == (term.old, term.new)
+        assert row["effect"] == pytest.approx(term.effect.log_odds / term.effect.per_point)
+        assert np.isnan(row["effect_high"]) == (not np.isfinite(term.effect.high))
+        assert bool(row["contradicted"]) == term.contradicted
+    assert set(frame["level"]) == {0.95}
+    change = made.comparison.difference("tested", "roc_auc", CALIBRATED, "scorecard").words()
+    against, (test,) = made.calibration.against, made.comparison.tests
+    assert repr(made) == f"<Calibration: against {against}, tried on {test}: {change}>"
+    assert made._repr_html_().count("<tr") == 1 + min(10, len(frame))
+
+
+def test_a_level_that_so_few_replicates_cannot_tell_is_refused(fitted: Fitted) -> None:
+    for settings, said in (({"n_boot": 30}, "n-boot = 30"), ({"level": 1.0}, "level = 1: must")):
+        with pytest.raises(UsageError, match=said):
+            calibrate(fitted.spec, fitted.warehouse, source="saas", **settings)  # type: ignore[arg-type]
 
 
 def test_slopes_come_from_models_that_share_no_user(

@@ -16,7 +16,7 @@ from whyrank.errors import UsageError
 from whyrank.pipeline.compare import compare_run
 from whyrank.pipeline.evaluate import evaluate
 from whyrank.pipeline.results import comparison_frame
-from whyrank.pipeline.score import score
+from whyrank.pipeline.score import explain, score
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 SHORT = 400  # letters
@@ -47,6 +47,31 @@ def test_results_are_short_to_look_at_and_whole_as_frames(shop: Shop, tmp_path: 
     assert measured.to_frame().set_index("metric")["value"]["roc_auc"] == (
         measured.report.metric("roc_auc").value
     )
+
+
+@pytest.mark.parametrize("scorer", ["scorecard", "logistic"])
+def test_an_explanations_frame_adds_up_to_the_score(shop: Shop, scorer: str) -> None:
+    ids = shop.training.course.published.snapshot(shop.training.course.folds[-1].test)
+    user_id = pq.read_table(ids, columns=["user_id"]).column(0)[7].as_py()
+    found = explain(shop.spec, shop.warehouse, user_id, store=shop.store, scorer=scorer)
+    said = repr(found)
+    assert said.startswith(f"<Explanation: {user_id}: {found.user.score:.2f}, {found.user.label}, ")
+    assert f"rank {found.user.rank} of {found.population:,}" in said
+    assert len(said) < SHORT
+    frame = found.to_frame()
+    assert found._repr_html_().count("<tr") == 1 + min(10, len(frame))
+    assert frame["points"].sum() == pytest.approx(found.user.scorecard_score, abs=0.01)
+    if scorer == "scorecard":
+        assert frame["text"].tolist() == [reason.text for reason in found.user.reasons]
+        return
+    model = found.user.model
+    assert model is not None
+    assert frame["log_odds"].sum() + model.base == pytest.approx(model.log_odds, abs=1e-6)
+    read = {feature.name for feature in shop.spec.features}
+    assert set(frame["feature"].dropna()) == read
+    assert frame.dropna(subset=["feature"])["feature"].is_unique
+    for row in frame.dropna(subset=["feature"]).itertuples():
+        assert row.value == found.features[row.feature]
 
 
 def test_a_comparisons_frame_has_every_estimate_and_difference(shop: Shop) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm, t
 
 from whyrank.errors import DataError
 from whyrank.scoring.calibration import (
@@ -135,6 +136,25 @@ def test_slopes_of_chance_are_rarely_said_to_be_contradicted_and_true_ones_are()
     assert [term.contradicted for term in found.terms] == [False, True, False, True]
     few = calibrate_to_importance(spec, table, values, slopes[:2])
     assert not any(term.contradicted for term in few.terms)
+
+
+def test_intervals_are_as_wide_as_their_level_asks_for() -> None:
+    """Normal for a fit, Student's t for eight groups; each split over the terms (Bonferroni)."""
+    rng = np.random.default_rng(8)
+    table, labels, who = world(rng)
+    spec, ones, slopes = card([25, 25, 30, -10, 20]), np.ones(5), rng.normal(size=(8, 5))
+    for level in (0.5, 0.8, 0.99):
+        tail = (1 - level) / 2 / 5
+        fit = calibrate_to_outcome(spec, table, labels, who, ones, level=level)
+        groups = calibrate_to_importance(spec, table, table, slopes, level=level)
+        errors = fit_terms(table, labels, who).errors
+        spreads = slopes.std(axis=0, ddof=1) / np.sqrt(8)
+        for found, wide in (
+            (fit, norm.isf(tail) * errors), (groups, t.isf(tail, 7) * spreads)
+        ):  # fmt: skip
+            assert found.level == level
+            half = [(term.effect.high - term.effect.low) / 2 for term in found.terms]
+            assert half == pytest.approx(wide)
 
 
 def test_a_scorecard_that_the_data_contradict_wholly_is_refused_by_name() -> None:
