@@ -202,7 +202,8 @@ def calibrate(
             _shape(
                 opened, store, terminal,
                 source=spec, against=against, max_terms=max_terms, pin=pin or (), folds=folds or 1,
-                apply=apply, as_of=as_of, horizon=horizon, seed=seed, tracking=tracking,
+                apply=apply, as_of=as_of, horizon=horizon, seed=seed, n_boot=n_boot, level=level,
+                tracking=tracking,
             )  # fmt: skip
             return
         for option, given in (("--max-terms", max_terms), ("--pin", pin), ("--folds", folds)):
@@ -240,6 +241,8 @@ def _shape(
     as_of: date | None,
     horizon: str | None,
     seed: int,
+    n_boot: int,
+    level: float,
     tracking: str | None,
 ) -> None:
     """Propose the scorecard's shape: calibrate --shape."""
@@ -259,14 +262,14 @@ def _shape(
     made = calibrate_shape(
         spec, warehouse,
         source=source, limits=limits, as_of=as_of, horizon=horizon, folds=folds, apply_to=apply,
-        seed=seed, say=terminal.say,
+        n_boot=n_boot, level=level, seed=seed, say=terminal.say,
     )  # fmt: skip
     for line in shape_lines(made):
         terminal.print(line)
     runs = open_store_or_local(tracking, note=terminal.note)
     params = {
         "horizon": horizon or "", "seed": seed, "max_terms": limits.terms,
-        "pinned": ",".join(sorted(pinned)), "folds": folds,
+        "pinned": ",".join(sorted(pinned)), "folds": folds, "n_boot": n_boot, "level": level,
     }  # fmt: skip
     logged = log_shape(runs, spec, made, params)
     terminal.print(f"terms and diff: run {logged} in {runs.shown}")

@@ -33,6 +33,7 @@ from ..spec.rewrite import with_points
 from ..warehouse.engine import Warehouse
 from ..warehouse.published import Published
 from .build import Say
+from .calibration_words import closing_line, intervals_line, opening_lines
 from .checks import LEVEL, N_BOOT, check_calibration
 from .results import Result, terms_frame
 from .scorers import SCORECARD
@@ -220,32 +221,21 @@ def _slopes_of_groups(
 def calibration_lines(made: Calibration) -> Iterator[str]:
     """Yield the terms before and after, how both rank a later date, and the spec's diff."""
     comparison = made.comparison
-    test = comparison.tests[-1]
-    n, positives = comparison.sizes[test]
-    yield (
-        f"against {made.calibration.against}: learnt from {len(made.trained)} snapshots until "
-        f"{made.trained[-1]}, tried on {test}: {n:,} users, {positives:,} positive"
-    )
-    if made.sample:
-        yield made.sample
+    against = f"against {made.calibration.against}"
+    yield from opening_lines(against, made.trained, comparison, made.sample)
     yield ""
     yield from _term_lines(made.calibration)
     yield ""
     for name in (SCORECARD, CALIBRATED, MODEL):
         tested = comparison.tested[name]
         yield f"{name:<17} ROC AUC {tested['roc_auc']}, lift {tested['lift']}"
-    yield (
-        f"intervals {100 * comparison.level:g}%, bootstrap over users, {comparison.n_boot:,} times"
-    )
+    yield intervals_line(comparison)
     yield comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD).words()
     yield made.rounding.words()
     yield ""
     yield from made.diff or ["the points stay as they are"]
     yield ""
-    if made.written is None:
-        yield "nothing is written: review the diff, then --apply FILE"
-    else:
-        yield f"calibrated spec written to {made.written}: review it, then pass it with --spec"
+    yield closing_line("calibrated", made.written)
 
 
 def _term_lines(calibration: WeightCalibration) -> Iterator[str]:

@@ -31,7 +31,7 @@ from ..spec.rewrite_terms import with_scorecard
 from ..spec.scorecard import HUNDREDTHS, BandsSpec, ScorecardSpec, TermSpec
 from ..warehouse.engine import Warehouse
 from .build import Say
-from .checks import MOST_TERMS, check_calibration, check_shape
+from .checks import LEVEL, MOST_TERMS, N_BOOT, check_calibration, check_shape
 from .scorers import SCORECARD
 from .training_data import (
     Course,
@@ -111,7 +111,8 @@ def calibrate_shape(
     horizon: str | None = None,
     folds: int = 1,
     apply_to: Path | None = None,
-    n_boot: int = 1000,
+    n_boot: int = N_BOOT,
+    level: float = LEVEL,
     seed: int = 0,
     say: Say = lambda _: None,
 ) -> ShapeProposal:
@@ -120,12 +121,14 @@ def calibrate_shape(
     source: the spec's name or file, whose text is rewritten. folds: tests a horizon apart, the last
     as of `as_of`; each has a shape of its own, learnt from its own training snapshots, and the last
     one's is proposed. apply_to: a new file for the spec; nothing is written when None, and no file
-    is ever replaced.
+    is ever replaced. n_boot: bootstrap replicates over users. level: of all intervals.
 
     Raises UsageError for limits that cannot be kept or a file that exists already.
     """
     limits = limits or Limits(MOST_TERMS)
-    check_calibration(spec, against="outcome", apply_to=apply_to, horizon=horizon)
+    check_calibration(
+        spec, against="outcome", apply_to=apply_to, horizon=horizon, n_boot=n_boot, level=level
+    )
     check_shape(spec, against="outcome", terms=limits.terms, pinned=limits.pinned)
     course = set_course(
         spec, warehouse, as_of=as_of, horizon=horizon, folds=folds, seed=seed, say=say
@@ -135,7 +138,7 @@ def calibrate_shape(
         test = read_labelled(spec, course, fold.test)
         say(f"test {fold.test}: shaping the scorecard")
         parts = [read_labelled(spec, course, day) for day in fold.train]
-        made = shape_card(spec, course.plan.numbers, parts, limits, seed=seed)
+        made = shape_card(spec, course.plan.numbers, parts, limits, seed=seed, level=level)
         margins.append(margins_beside(spec, course, stack(parts), made, test.table))
         tests.append(test)
     assert made is not None  # noqa: S101 - there is a fold, or set_course has raised
@@ -150,7 +153,7 @@ def calibrate_shape(
         made,
         compare(
             _scores(tests, margins), reference=SCORECARD, capacity=spec.training.capacity,
-            n_boot=n_boot, rng=rng,
+            n_boot=n_boot, level=level, rng=rng,
         ),
         (
             _in_bands(spec.scorecard, spec.bands, tests[-1].table),
@@ -176,18 +179,24 @@ def _diff(before: Sequence[str], after: Sequence[str], source: str) -> tuple[str
 
 
 def shape_card(
-    spec: Spec, numbers: Sequence[str], parts: Sequence[Labelled], limits: Limits, *, seed: int
+    spec: Spec,
+    numbers: Sequence[str],
+    parts: Sequence[Labelled],
+    limits: Limits,
+    *,
+    seed: int,
+    level: float = LEVEL,
 ) -> ShapedCard:
     """Learn terms, shapes, points and bands from labelled snapshots, the latest last.
 
-    numbers: the features that new terms may read.
+    numbers: the features that new terms may read. level: of the effects' intervals.
     """
     data = stack(parts)
     found = fit_shape(spec.scorecard.terms, _shape_data(spec, numbers, parts, seed), limits)
     draft = _draft(spec.scorecard, found)
     table = term_shares(draft, data.table)
     silent = np.zeros(len(draft.terms))
-    points = calibrate_to_outcome(draft, table, data.labels, data.users, silent)
+    points = calibrate_to_outcome(draft, table, data.labels, data.users, silent, level=level)
     bands = _redrawn(spec, points.proposed, parts[-1].table)
     return ShapedCard(found, points, bands)
 

@@ -5,25 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..evaluation.differences import Difference
-from ..scoring.calibration import LEVEL
 from ..scoring.shapes import same_shape, shape_text
 from ..spec.scorecard import TermSpec
 from .calibrate import effect_text
 from .calibrate_shape import CALIBRATED, LOGISTIC, SHAPED, ShapeProposal
+from .calibration_words import closing_line, intervals_line, opening_lines
 from .scorers import SCORECARD
 
 
 def shape_lines(made: ShapeProposal) -> Iterator[str]:
     """Yield the terms before and after, how the cards rank later dates, and the spec's diff."""
     comparison = made.comparison
-    test = comparison.tests[-1]
-    n, positives = comparison.sizes[test]
-    yield (
-        f"shape: learnt from {len(made.trained)} snapshots until {made.trained[-1]}, tried on "
-        f"{test}: {n:,} users, {positives:,} positive"
-    )
-    if made.sample:
-        yield made.sample
+    yield from opening_lines("shape", made.trained, comparison, made.sample)
     yield ""
     yield from _term_lines(made)
     yield ""
@@ -34,6 +27,7 @@ def shape_lines(made: ShapeProposal) -> Iterator[str]:
         yield f"mean over {len(tests)} tests ({', '.join(tests)}), each with a card of its own:"
     for name in (SCORECARD, CALIBRATED, SHAPED, LOGISTIC):
         yield f"{name:<10} ROC AUC {found[name]['roc_auc']}, lift {found[name]['lift']}"
+    yield intervals_line(comparison)
     for name in (CALIBRATED, SHAPED, LOGISTIC):
         yield change_of(made, name).words()
     yield gap_words(made)
@@ -42,10 +36,7 @@ def shape_lines(made: ShapeProposal) -> Iterator[str]:
     yield ""
     yield from made.diff or ["the scorecard stays as it is"]
     yield ""
-    if made.written is None:
-        yield "nothing is written: review the diff, then --apply FILE"
-    else:
-        yield f"shaped spec written to {made.written}: review it, then pass it with --spec"
+    yield closing_line("shaped", made.written)
 
 
 def change_of(made: ShapeProposal, name: str) -> Difference:
@@ -116,7 +107,8 @@ def _term_lines(made: ShapeProposal) -> Iterator[str]:
         "effect: of the whole term by a logistic fit without signs, in points of the new card (one "
         f"is {made.made.points.terms[0].effect.per_point:.3g} log-odds),"
     )
+    level = f"{100 * made.made.points.level:g}%"
     yield (
-        f"  with intervals of {LEVEL:.0%} for all terms together; they take the shape as given, "
-        "though it was chosen on these data"
+        f"  with intervals of {level} for all terms together; they take the shape as given, though "
+        "it was chosen on these data"
     )

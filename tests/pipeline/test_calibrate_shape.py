@@ -36,7 +36,14 @@ def shape(fitted: Fitted, **options: object) -> ShapeProposal:
 
 @pytest.fixture(scope="module")
 def made(fitted: Fitted) -> ShapeProposal:
-    return shape(fitted)
+    return shape(fitted, level=0.8)
+
+
+def test_intervals_are_of_the_level_that_is_asked_for(made: ShapeProposal) -> None:
+    assert made.comparison.level == made.made.points.level == 0.8
+    lines = list(shape_lines(made))
+    assert "intervals 80%, bootstrap over users, 40 times" in lines
+    assert any(line.startswith("  with intervals of 80% for all terms together") for line in lines)
 
 
 def test_the_spec_it_would_write_is_the_card_that_was_measured(

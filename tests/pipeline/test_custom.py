@@ -35,7 +35,7 @@ from whyrank.pipeline.train import Training, train
 from whyrank.pipeline.training_data import read_labelled, stack
 from whyrank.tracking import Store, fetch_scorer, open_store
 
-pytestmark = pytest.mark.xdist_group("train")
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 PLUGIN = """
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin

@@ -826,6 +826,36 @@ FAULTS: Final[tuple[Fault, ...]] = (
         ("tests/spec/test_spec.py::test_errors_name_key_value_and_fix",),
     ),
     Fault(
+        "custom: a metric that gives no number on a draw takes the draw from all others",
+        "src/evaluation/measured.py",
+        "enumerate(columns) if name not in own.failed]",
+        "enumerate(columns) if name]",
+        "test",
+        (
+            "tests/evaluation/test_custom.py"
+            "::test_a_metric_that_gives_no_number_is_left_out_and_changes_nothing",
+        ),
+    ),
+    Fault(
+        "custom: a fit that is kept is taken for a candidate with other parameters",
+        "src/models/custom.py",
+        "joblib.hash(self.estimator), *(",
+        "joblib.hash(type(self.estimator)), *(",
+        "test-training",
+        ("tests/pipeline/test_custom.py::test_fits_are_kept_for_the_same_candidate_only",),
+    ),
+    Fault(
+        "progress: a model that has begun counts as done",
+        "src/warehouse/dbt_process.py",
+        "self._done += name in _ENDED",
+        "self._done += 1",
+        "test",
+        (
+            "tests/pipeline/test_build.py"
+            "::test_what_the_caller_tells_their_own_dbt_is_not_told_to_ours",
+        ),
+    ),
+    Fault(
         "docs: the reference is not what the command says",
         "src/cli/data.py",
         'help="Run the data tests too."',
