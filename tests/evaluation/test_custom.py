@@ -13,6 +13,7 @@ from scipy.stats import mannwhitneyu
 from whyrank.errors import UsageError
 from whyrank.evaluation.comparison import Comparison, FoldScores, compare, from_dict, to_dict
 from whyrank.evaluation.custom import CustomMetric, custom_metrics
+from whyrank.pipeline.train import _measured
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -129,6 +130,14 @@ def test_a_metric_that_cannot_be_used_is_refused_before_anything_is_fitted(
         custom_metrics([metric], note=lambda _: None)
     assert said in str(refused.value)
     assert repr(metric.name) in str(refused.value)
+
+
+def test_a_training_whose_metric_has_changed_is_another_training() -> None:
+    """By what it gives: the same name may stand for another function."""
+    halved = replace(SHARE, function=lambda *users: SHARE.function(*users) / 2)
+    keys = [_measured(compared(metric)) for metric in (SHARE, SHARE, halved)]
+    assert keys[0] == keys[1] != keys[2]
+    assert _measured(compared()) == ""
 
 
 def test_two_metrics_of_one_name_are_refused() -> None:

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from sklearn.base import clone
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from tests.csv_rows import csv_rows
@@ -192,6 +195,20 @@ def test_fits_are_kept_for_the_same_candidate_only() -> None:
     weights = {"weights": lambda distance: 1 / distance}  # nobody can tell whether it has changed
     vague = [CustomCandidate("n", KNeighborsClassifier(**weights), "") for _ in range(2)]
     assert vague[0].identity() != vague[1].identity()
+
+
+def test_what_is_random_in_a_candidate_has_the_trainings_seed() -> None:
+    rng = np.random.default_rng(0)
+    matrix, labels = rng.random((200, 3)).astype(np.float32), rng.random(200) < 0.3
+
+    def margins(seed: int, **params: Any) -> list[float]:
+        trees = make_pipeline(SimpleImputer(), ExtraTreesClassifier(5, max_depth=3, **params))
+        fitted = CustomCandidate("trees", trees, "an argument").fit(matrix, labels, seed)
+        found: list[float] = fitted.margin(matrix).tolist()
+        return found
+
+    assert margins(1) == margins(1) != margins(2)
+    assert margins(1, random_state=5) == margins(2, random_state=5)  # it was given
 
 
 @pytest.mark.parametrize(
