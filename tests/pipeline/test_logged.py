@@ -319,7 +319,7 @@ def test_tables_and_plots_are_kept(shop: Shop, client: MlflowClient, parent: Run
     assert {"comparison.json", "comparison.txt", "spend_by_decile.csv", "plots"} <= names()
     drawn = {
         "model_plots", "waterfall_first", "points_and_model", "points_and_shap",
-        "importance_and_points", "spend_by_decile",
+        "spend_by_decile",
     }  # fmt: skip
     assert names("plots") == {f"plots/{name}.png" for name in drawn} | {"plots/points_and_shap.csv"}
 
