@@ -163,7 +163,8 @@ def _log_scorer(
         _log_data(ml, record)
         ml.log_params(dict(scorer.params))
         if scorer.artifacts is not None:
-            ml.log_artifacts(str(scorer.artifacts), "plots")
+            # Not in a folder: MLflow's page that compares runs shows no folders.
+            ml.log_artifacts(str(scorer.artifacts))
         model, version = _log_model(ml, record, scorer)
         _log_metrics(ml, scorer.name, scorer.metrics, scorer.by_test, model=model)
         client = ml.MlflowClient()

@@ -329,11 +329,11 @@ def test_every_scorer_has_the_same_pictures_and_its_importance(
 ) -> None:
     course = shop.training.course
     part = read_labelled(shop.spec, course, course.folds[-1].test)
-    drawn = {f"plots/{name}" for name in ("ranking.png", "shap.png", "importance.png")}
+    drawn = {"ranking.png", "shap.png", "importance.png"}
     for name, run in children.items():
-        kept = {found.path for found in client.list_artifacts(run.info.run_id, "plots")}
-        assert kept == drawn | {"plots/importance.csv"}
-        place = client.download_artifacts(run.info.run_id, "plots/importance.csv", str(tmp_path))
+        kept = {found.path for found in client.list_artifacts(run.info.run_id)}
+        assert kept == drawn | {"importance.csv"}
+        place = client.download_artifacts(run.info.run_id, "importance.csv", str(tmp_path))
         rows = {row["feature"]: row for row in csv_rows(Path(place))}
         assert sum(float(row["contribution_share"]) for row in rows.values()) == pytest.approx(
             1, abs=1e-3
