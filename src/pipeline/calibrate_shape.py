@@ -30,6 +30,7 @@ from ..spec.model import Spec
 from ..spec.rewrite_terms import with_scorecard
 from ..spec.scorecard import HUNDREDTHS, BandsSpec, ScorecardSpec, TermSpec
 from ..warehouse.engine import Warehouse
+from ..warehouse.published import Published
 from .build import Say
 from .checks import LEVEL, MOST_TERMS, N_BOOT, check_calibration, check_shape
 from .scorers import SCORECARD
@@ -76,6 +77,7 @@ class ShapeProposal:
     shaped card and logistic regression of all features, each fitted again for every test. in_bands:
     share of the last test's users that are medium, and high, by the current card and the proposal.
     diff: the change of the spec's text, as lines. text: the new spec. written: where, if applied.
+    published: the build that was read.
     sample: what is said of the users it was learnt from; empty where they are all users.
     """
 
@@ -87,6 +89,7 @@ class ShapeProposal:
     diff: tuple[str, ...]
     text: str
     written: Path | None
+    published: Published
     sample: str = ""
 
     def gap_closed(self, where: str = "pooled") -> float | None:
@@ -159,7 +162,8 @@ def calibrate_shape(
             _in_bands(spec.scorecard, spec.bands, tests[-1].table),
             _in_bands(made.card, made.bands, tests[-1].table),
         ),
-        spec, course.folds[-1].train, diff, after, apply_to, course.published.info.sample,
+        spec, course.folds[-1].train, diff, after, apply_to, course.published,
+        course.published.info.sample,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from .log_data import calibration_data, code_commit, code_version
 from .scorer_plots import draw_scorer
 from .scorers import SCORECARD
 from .specs import spec_version
-from .training_note import cell, table_row
+from .training_note import cell, sentence, table_row
 
 NAME = "scorecard_calibrated"
 
@@ -30,8 +30,8 @@ def log_calibration(
 ) -> str:
     """Log a calibration to the store as a scorer among the others; return the id of its run.
 
-    Its metrics, and the figures in plots/, bear the names that those of a training's scorers bear,
-    on the one test that it was tried on. Artifacts: weights.csv and weights.png (points before and
+    Its metrics and figures bear the names that those of a training's scorers bear, on the one test
+    that it was tried on. Artifacts: those figures, weights.csv and weights.png (points before and
     after beside what the data say, with intervals, and each term's share of what moves users
     apart), calibration.txt (all that is printed), scorecard.diff and calibrated.toml.
     """
@@ -42,7 +42,7 @@ def log_calibration(
         folder = Path(temporary)
         _write_weights(folder / "weights.csv", made.calibration)
         draw_weights(folder / "weights.png", spec, made)
-        _draw_as_scorer(folder / "plots", made)
+        _draw_as_scorer(folder, made)
         (folder / "calibration.txt").write_text("\n".join(calibration_lines(made)), "utf-8")
         (folder / "scorecard.diff").write_text("\n".join(made.diff) + "\n", "utf-8")
         (folder / "calibrated.toml").write_text(made.text, "utf-8")
@@ -60,7 +60,7 @@ def log_calibration(
                 "level": comparison.level,
                 **params,
             },
-            metrics=_metrics(comparison)
+            metrics=scorer_metrics(comparison, CALIBRATED, others=(SCORECARD, MODEL))
             | {"rank_correlation_of_whole_points": made.rounding.rank_correlation},
             artifacts=folder,
             tags={
@@ -70,14 +70,16 @@ def log_calibration(
                 "build": made.build,
             },
             commit=code_commit(),
-            data=calibration_data(spec, made),
+            data=calibration_data(spec, made.published, made.trained, made.tested.as_of),
         )
 
 
-def _metrics(comparison: Comparison) -> dict[str, float]:
-    """Return the metrics of the calibrated card by a scorer's names; the others' in folders."""
-    change = comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD)
-    tested = comparison.tested[CALIBRATED]
+def scorer_metrics(
+    comparison: Comparison, proposed: str, *, others: Sequence[str]
+) -> dict[str, float]:
+    """Return a proposed card's metrics on the last test by a scorer's names; others' in folders."""
+    change = comparison.difference("tested", "roc_auc", proposed, SCORECARD)
+    tested = comparison.tested[proposed]
     found = {
         "roc_auc": tested["roc_auc"].value,
         "roc_auc_lower": tested["roc_auc"].low,
@@ -88,7 +90,7 @@ def _metrics(comparison: Comparison) -> dict[str, float]:
         "vs_card/lower": change.family[0],
         "vs_card/upper": change.family[1],
     }
-    for name in (SCORECARD, MODEL):
+    for name in others:
         for metric in ("roc_auc", "lift"):
             key = f"{name.replace(' ', '_')}/{metric}"
             found[key] = comparison.tested[name][metric].value
@@ -108,7 +110,11 @@ def _note(made: Calibration) -> str:
     A term stands among them when its points leave the interval of what the data say.
     """
     change = made.comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD)
-    lines = [f"**{cell(change.words())}**  ", f"on the test as of {made.comparison.tests[-1]}.", ""]
+    lines = [
+        f"**{cell(sentence(change.words()))}**  ",
+        f"on the test as of {made.comparison.tests[-1]}.",
+        "",
+    ]
     lines += [
         table_row(["term", "points", "proposed", "the data say, points", "sure?"]),
         "|---|---|---|---|---|",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..spec.model import Spec
 from ..tracking import DataRecord
-from .calibrate import Calibration
+from ..warehouse.published import Published
 from .fold_fits import Fits
 from .training_data import Course
 
@@ -30,10 +30,11 @@ def data_records(course: Course, fits: Fits) -> tuple[DataRecord, ...]:
     )
 
 
-def calibration_data(spec: Spec, made: Calibration) -> tuple[DataRecord, ...]:
+def calibration_data(
+    spec: Spec, table: Published, trained: Sequence[date], test: date
+) -> tuple[DataRecord, ...]:
     """Return the snapshots that a calibration learnt from, and the test that it was tried on."""
-    days = [*made.trained, made.tested.as_of]
-    table = made.published
+    days = [*trained, test]
     found = []
     for context, part in (("training", days[:-1]), ("test", days[-1:])):
         digest = hashlib.sha256()
@@ -41,7 +42,7 @@ def calibration_data(spec: Spec, made: Calibration) -> tuple[DataRecord, ...]:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         dates = f"{part[0]}" if len(part) == 1 else f"{min(part)} to {max(part)}"
-        profile = {"snapshots": [day.isoformat() for day in part], "build": made.build}
+        profile = {"snapshots": [day.isoformat() for day in part], "build": table.info.build_id}
         name = f"{spec.name} {context} snapshots {dates}"
         digits = digest.hexdigest()[:_DIGITS]
         found.append(DataRecord(context, name, digits, str(table.folder), profile))

@@ -11,11 +11,10 @@ from ..evaluation.comparison import Comparison
 from ..models.catalogue import kind_of
 from ..models.rank_average import SavedRankAverage
 from ..models.words import feature_words
+from ..reports.account_figures import shares_figure
 from ..reports.figures import (
     agreement_figure,
-    importance_figure,
     ranking_figure,
-    shares_figure,
     waterfall_figure,
 )
 from ..scoring.lists import refuse_foreign
@@ -110,16 +109,6 @@ def draw_training(
         by_points,
         by_model,
         accounts.agreements(),
-    )
-    order_of_parts = np.argsort(-np.maximum(by_points, by_model), kind="stable")
-    importance_figure(
-        folder / "importance_and_points.png",
-        "What moves users apart",
-        [accounts.parts[place] for place in order_of_parts],
-        {
-            "scorecard: mean |points| from average": by_points[order_of_parts],
-            f"{name}: mean |SHAP|": by_model[order_of_parts],
-        },
     )
 
 

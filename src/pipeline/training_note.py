@@ -58,7 +58,7 @@ def scorer_note(name: str, comparison: Comparison, what: str) -> str:
     """Return how one scorer ranked, in a line or two of Markdown."""
     last = comparison.tests[-1]
     auc = comparison.tested[name]["roc_auc"]
-    lines = [f"{cell(what)}. ROC AUC {auc} on the test as of {last}."]
+    lines = [f"{cell(sentence(what))}. ROC AUC {auc} on the test as of {last}."]
     if name != comparison.reference:
         found = comparison.difference("pooled", "roc_auc", name, comparison.reference)
         lines.append(f"Against the {comparison.reference}, {comparison.where()}: {_said(found)}.")
@@ -73,6 +73,15 @@ def cell(text: str) -> str:
     """
     safe = shown(text).replace("&", "&amp;").replace("<", "&lt;").replace("|", "&#124;")
     return safe.replace("*", "\\*").replace("`", "\\`").replace("](", "]\\(")
+
+
+def sentence(text: str) -> str:
+    """Return a text that begins with a capital letter, and is the same otherwise.
+
+    >>> sentence("mean percentile of XGBoost"), sentence("")
+    ('Mean percentile of XGBoost', '')
+    """
+    return text[:1].upper() + text[1:]
 
 
 def table_row(cells: Sequence[str]) -> str:
@@ -90,10 +99,9 @@ def _scorers(
     comparison: Comparison, seconds: Mapping[str, float], champion: str | None
 ) -> Iterator[str]:
     tests = len(comparison.judged)
-    mean = f"{tests} tests" if tests > 1 else f"{comparison.judged[-1]}"
     heads = [
-        "scorer", f"ROC AUC, {mean}", "minus scorecard", "", f"lift at {comparison.capacity:.0%}",
-        "Brier score", "fit, s",
+        "scorer", f"ROC AUC, {tests} tests" if tests > 1 else "ROC AUC", "minus scorecard", "",
+        f"lift at {comparison.capacity:.0%}", "Brier score", "fit, s",
     ]  # fmt: skip
     yield table_row(heads)
     yield "|---|---|---|---|---|---|---|"
@@ -109,7 +117,11 @@ def _scorers(
         if name != comparison.reference:
             found = comparison.difference("pooled", "roc_auc", name, comparison.reference)
             minus = found.numbers().replace(" ", _SPACE).replace("-", "\u2212")
-            better = ("better" if found.better else "worse") if found.detected else "no difference"
+            better = (
+                ("better" if found.better else "worse")
+                if found.detected
+                else f"no{_SPACE}difference"
+            )
         cells = [
             f"**{cell(name)}**, {', '.join(marks)}" if marks else cell(name),
             f"{pooled['roc_auc'].value:.3f}",

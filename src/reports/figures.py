@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from ..escapes import plain_text
 from ..evaluation.chances import calibration_bins
 from ..files import replacing
-from .labels import label_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +46,7 @@ def ranking_figure(
     labels: bool (n,). margins, chances: by scorer, (n,) each, drawn in their order;
     a scorer without chances has no reliability.
     """
-    figure, axes = new_figure(2, 3, (15, 9), layout="none")
+    figure, axes = new_figure(2, 3, (15, 9), layout=None)
     # Six panels of numbers: their room is known, and measuring it takes as long as drawing.
     figure.subplots_adjust(0.05, 0.065, 0.985, 0.91, wspace=0.2, hspace=0.28)
     shown = list(margins)[:_MOST]
@@ -107,25 +106,6 @@ def _by_factors(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
         axis.set_minor_locator(NullLocator())
 
 
-def importance_figure(
-    path: Path, title: str, names: Sequence[str], bars: Mapping[str, Floats]
-) -> None:
-    """Write horizontal bars of shares by term or feature, a colour for each account, as PNG."""
-    figure, (axis,) = new_figure(1, 1, (9, 0.45 * len(names) * max(1, len(bars) / 2) + 1.6))
-    height = 0.8 / len(bars)
-    place = np.arange(len(names))
-    for i, (name, shares) in enumerate(bars.items()):
-        colour = "black" if i == 0 else _COLOURS[(i - 1) % len(_COLOURS)]
-        axis.barh(place + i * height, 100 * shares, height, label=plain_text(name), color=colour)
-    axis.set_yticks(
-        place + 0.4 - height / 2, [plain_text(name.replace("_", " ")) for name in names]
-    )
-    axis.invert_yaxis()
-    axis.legend(frameon=False, loc="lower right")
-    named(axis, title, "share, %", "")
-    save_figure(figure, path)
-
-
 def weights_figure(
     path: Path,
     title: str,
@@ -175,37 +155,6 @@ def weights_figure(
             handles, said, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3
         )
     figure.suptitle(plain_text(title))
-    save_figure(figure, path)
-
-
-def shares_figure(
-    path: Path,
-    title: str,
-    names: Sequence[str],
-    points: Floats,
-    moved: Floats,
-    agreements: Floats,
-) -> None:
-    """Write each part's share of the points against its share of mean |SHAP|, as PNG.
-
-    points, moved: shares, (k,) each. agreements: users' rank correlations of both accounts, -1 to
-    1, as a histogram beside it.
-    """
-    figure, axes = new_figure(1, 2, (14, 6.5))
-    top = 105 * max(float(points.max()), float(moved.max()), 0.01)
-    axes[0].plot([0, top], [0, top], color=GREY, linestyle=":")
-    axes[0].scatter(100 * points, 100 * moved, color=_COLOURS[0], zorder=3)
-    axes[0].annotate(
-        "dotted: the same share in both", (0.98, 0.02), xycoords="axes fraction", ha="right",
-        fontsize=9, color="#666666",
-    )  # fmt: skip
-    named(axes[0], "What moves users apart", "share of |points|, %", "share of mean |SHAP|, %")
-    axes[1].hist(agreements, bins=np.linspace(-1, 1, 21).tolist(), color=_COLOURS[0])
-    named(axes[1], "Rank agreement of both accounts", "of one user, -1 to 1", "users")
-    figure.suptitle(plain_text(title))
-    # What hardly matters to either account would only hide the others.
-    told = np.flatnonzero(100 * np.maximum(points, moved) >= top / 40).tolist()
-    label_points(axes[0], [names[i] for i in told], 100 * points[told], 100 * moved[told])
     save_figure(figure, path)
 
 
@@ -303,7 +252,7 @@ def new_figure(
     columns: int,
     size: tuple[float, float],
     *,
-    layout: Literal["constrained", "none"] = "constrained",
+    layout: Literal["constrained"] | None = "constrained",
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure of so many inches, and its axes, row by row."""
     from matplotlib.figure import Figure
@@ -328,4 +277,4 @@ def save_figure(figure: Figure, path: Path) -> None:
     figure.set_dpi(_DPI)
     with replacing(path) as temporary:
         # Not savefig, which measures every word once more: half of the time of a picture.
-        FigureCanvasAgg(figure).print_png(temporary)
+        FigureCanvasAgg(figure).print_png(temporary)  # type: ignore[no-untyped-call]

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..serving import MODEL_CODE, Served
 from .client import VIEW, experiment_of, find_all, source_tags, using
+from .killed_runs import logging_process
 from .promotion import describe_model
 from .records import DataRecord, RunRecord, ScorerRecord
 from .registry import is_whole, registered
@@ -63,26 +64,38 @@ def _log_run(store: Store, record: RunRecord, say: Callable[[str], None]) -> str
         for found in find_all(ml, experiment, query):
             if is_whole(ml, found):
                 return found
-        title = distinct_title(ml, experiment, record)
-        with ml.start_run(experiment_id=experiment, run_name=title) as parent:
-            ml.set_tags({**record.tags, **source_tags(record.commit), **_kind("training", record)})
-            ml.log_params(dict(record.params))
-            _log_metrics(ml, record.title, record.metrics, record.by_test)
-            _log_data(ml, record)
-            for scorer in record.scorers:
-                say(f"logging {scorer.name}")
-                _log_scorer(ml, experiment, record, scorer, parent.info.run_id)
-            describe_model(ml.MlflowClient(), registered(record.spec))
-            share_views(ml, experiment)
-            log_searches(ml, experiment, record.searches, parent.info.run_id)
-            ml.log_artifacts(str(record.artifacts))
-            chosen = f"tags.training = '{parent.info.run_id}' and tags.kind != 'trial'"
-            columns = [f"metrics.`{name}`" for name in record.columns]
-            share_view(ml, experiment, VIEW, chosen, columns, order=columns[0])
-            # Last, so that a run that was cut off is logged again, whole.
-            ml.set_tag("key", record.key)
-            run_id: str = parent.info.run_id
-        return run_id
+        with logging_process(store, ml, experiment) as tags:
+            return _log_whole(ml, experiment, record, tags, say)
+
+
+def _log_whole(
+    ml: Any,
+    experiment: str,
+    record: RunRecord,
+    tags: Mapping[str, str],
+    say: Callable[[str], None],
+) -> str:
+    """Log a training's runs, and register its scorers; return the parent run's id."""
+    title = distinct_title(ml, experiment, record)
+    with ml.start_run(experiment_id=experiment, run_name=title, tags=tags) as parent:
+        run_id = str(parent.info.run_id)
+        ml.set_tags({**record.tags, **source_tags(record.commit), **_kind("training", record)})
+        ml.log_params(dict(record.params))
+        _log_metrics(ml, record.title, record.metrics, record.by_test)
+        _log_data(ml, record)
+        for scorer in record.scorers:
+            say(f"logging {scorer.name}")
+            _log_scorer(ml, experiment, record, scorer, run_id)
+        describe_model(ml.MlflowClient(), registered(record.spec))
+        share_views(ml, experiment)
+        log_searches(ml, experiment, record.searches, run_id)
+        ml.log_artifacts(str(record.artifacts))
+        chosen = f"tags.training = '{run_id}' and tags.kind != 'trial'"
+        columns = [f"metrics.`{name}`" for name in record.columns]
+        share_view(ml, experiment, VIEW, chosen, columns, order=columns[0])
+        # Last, so that a run that was cut off is logged again, whole.
+        ml.set_tag("key", record.key)
+    return run_id
 
 
 def log_result(
@@ -111,7 +124,12 @@ def log_result(
     with using(store) as ml:
         experiment = experiment_of(store, ml, spec)
         share_views(ml, experiment)
-        with ml.start_run(experiment_id=experiment, run_name=title, description=note) as run:
+        with (
+            logging_process(store, ml, experiment) as process,
+            ml.start_run(
+                experiment_id=experiment, run_name=title, description=note, tags=process
+            ) as run,
+        ):
             about = {**(tags or {}), **source_tags(commit), "kind": kind, "spec": spec}
             ml.set_tags(about)
             if data:
@@ -145,7 +163,8 @@ def _log_scorer(
         _log_data(ml, record)
         ml.log_params(dict(scorer.params))
         if scorer.artifacts is not None:
-            ml.log_artifacts(str(scorer.artifacts), "plots")
+            # Not in a folder: MLflow's page that compares runs shows no folders.
+            ml.log_artifacts(str(scorer.artifacts))
         if scorer.folder is None:
             _log_metrics(ml, scorer.name, scorer.metrics, scorer.by_test)
             return

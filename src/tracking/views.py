@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +13,9 @@ from .stores import Store
 LISTS, WEIGHTS = "lists", "weights"
 # What stands in a view, by its key in the address.
 VIEWS = {
-    VIEW: "who ranks better",
-    LISTS: "which list came from which model",
-    WEIGHTS: "which weights should change",
+    VIEW: "Who ranks better",
+    LISTS: "Which list came from which model",
+    WEIGHTS: "Which weights should change",
 }
 _COLUMNS = {
     LISTS: (
@@ -32,7 +33,10 @@ _KINDS = {LISTS: "scoring", WEIGHTS: "calibration"}
 def share_view(
     ml: Any, experiment: str, key: str, chosen: str, columns: Sequence[str], *, order: str
 ) -> None:
-    """Set the state of MLflow's table of runs under a key: which runs, columns, and order."""
+    """Set a named view of MLflow's table of runs under a key: which runs, columns, and order.
+
+    The experiment's page lists it under Views, and an address with the key opens it.
+    """
     state = {
         "searchFilter": chosen,
         "orderByKey": order,
@@ -46,7 +50,9 @@ def share_view(
         "runsPinned": [],
         "runsHidden": [],
     }
-    ml.MlflowClient().set_experiment_tag(experiment, f"{SHARED}.{key}", json.dumps(state))
+    now = int(time.time() * 1000)
+    view = {"name": VIEWS[key], "createdAt": now, "updatedAt": now, "state": json.dumps(state)}
+    ml.MlflowClient().set_experiment_tag(experiment, f"{SHARED}.{key}", json.dumps(view))
 
 
 def share_views(ml: Any, experiment: str) -> None:

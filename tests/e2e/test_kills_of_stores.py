@@ -25,7 +25,9 @@ from tests.pipeline.shops import SPEC, write_orders
 from whyrank.files import sole_user
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
+from whyrank.pipeline.train import train
 from whyrank.spec.load import parse_spec
+from whyrank.tracking import local_store
 from whyrank.warehouse.engine import open_warehouse
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("kills-of-stores")]
@@ -167,6 +169,12 @@ def is_logged(home: Home) -> bool:
         return bool(con.execute(query).fetchone()[0])
 
 
+def statuses(home: Home) -> list[str]:
+    """Return the status of every run, in the order in which they began."""
+    with closing(sqlite3.connect(home.folder / "mlflow" / "mlflow.db")) as con:
+        return [row[0] for row in con.execute("select status from runs order by start_time")]
+
+
 def check_training(world: World, home: Home, moments: Sequence[Moment]) -> int:
     """Kill trainings one after the other, then let one end; return how many were running still."""
     hits = 0
@@ -180,6 +188,7 @@ def check_training(world: World, home: Home, moments: Sequence[Moment]) -> int:
         assert done.returncode == 2, done.stderr
         assert "no scorer 'logistic' is registered" in done.stderr
     run(home, *TRAIN)
+    assert "RUNNING" not in statuses(home)
     assert compared(home) == world.compared
     assert ranked(home, "logistic") == world.lists["logistic"]
     assert ranked(home) == world.lists["scorecard"]  # there is no champion
@@ -248,6 +257,26 @@ def test_a_killed_training_leaves_a_sound_store_and_no_scorer(world: World, tmp_
     home = copy_of(world.fitted, tmp_path / "home")
     moments = [CREATION[-1], REGISTRATION[-1], REGISTRATION[-2]]
     assert check_training(world, home, moments) == len(moments)
+    assert "KILLED" in statuses(home)
+
+
+def test_a_run_that_is_being_logged_is_not_taken_for_a_killed_one(
+    world: World, tmp_path: Path
+) -> None:
+    home = copy_of(world.fitted, tmp_path / "home")
+    spec = parse_spec((home.folder / "shop.toml").read_text(encoding="utf-8"))
+    warehouse = open_warehouse(f"duckdb:///{home.folder}/w.duckdb")
+    found = []
+
+    def score_meanwhile(said: str) -> None:
+        if said == "logging logistic":
+            ranked(home, "scorecard")  # leaves a run too, and so looks for killed ones
+            found.extend(statuses(home))
+
+    store = local_store(home.folder / "mlflow")
+    train(spec, warehouse, store, candidates=["logistic"], folds=1, say=score_meanwhile)
+    assert sorted(found) == ["FINISHED", "FINISHED", "RUNNING"]  # the card's, the list's
+    assert set(statuses(home)) == {"FINISHED"}
 
 
 def test_a_killed_promotion_is_done_or_not(world: World, tmp_path: Path) -> None:

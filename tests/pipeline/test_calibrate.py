@@ -58,7 +58,10 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
 
     def kept(*_: object, note: str, metrics: Mapping[str, float], **more: Path) -> str:
         told.update(
-            note=note, metrics=dict(metrics), rows=csv_rows(more["artifacts"] / "weights.csv")
+            note=note,
+            metrics=dict(metrics),
+            rows=csv_rows(more["artifacts"] / "weights.csv"),
+            pictures=[path.name for path in more["artifacts"].glob("*.png")],
         )
         return "run"
 
@@ -70,6 +73,9 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
     change = made.comparison.difference("tested", "roc_auc", CALIBRATED, "scorecard")
     assert change.family_size == 2
     assert (low, high) == change.family
+    drawn: list[str] = told["pictures"]  # type: ignore[assignment]
+    # As a scorer of a training has them; MLflow compares what stands in no folder.
+    assert {"ranking.png", "shap.png", "importance.png", "weights.png"} <= set(drawn)
     assert numbers["rank_correlation_of_whole_points"] == made.rounding.rank_correlation
     rows: list[dict[str, str]] = told["rows"]  # type: ignore[assignment]
     lines = "\n".join(calibration_lines(made))

@@ -123,6 +123,11 @@ def test_what_is_logged_is_what_is_printed(
     monkeypatch.setattr(logging, "log_result", log)
     logging.log_shape(open_store(home=tmp_path), fitted.spec, made, {})
     assert kept["text"] == made.text
+    metrics: dict[str, float] = kept["metrics"]  # type: ignore[assignment]
+    # As a scorer of a training, so that one table holds both.
+    assert metrics["roc_auc"] == made.comparison.tested[SHAPED]["roc_auc"].value
+    said = "{vs_card/auc:+.3f} [{vs_card/lower:+.3f}, {vs_card/upper:+.3f}]".format(**metrics)
+    assert said in str(kept["note"])
     lines = list(shape_lines(made))
     assert kept["note"] in lines
     rows: list[dict[str, str]] = kept["rows"]  # type: ignore[assignment]

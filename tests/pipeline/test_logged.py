@@ -319,7 +319,7 @@ def test_tables_and_plots_are_kept(shop: Shop, client: MlflowClient, parent: Run
     assert {"comparison.json", "comparison.txt", "spend_by_decile.csv", "plots"} <= names()
     drawn = {
         "model_plots", "waterfall_first", "points_and_model", "points_and_shap",
-        "importance_and_points", "spend_by_decile",
+        "spend_by_decile",
     }  # fmt: skip
     assert names("plots") == {f"plots/{name}.png" for name in drawn} | {"plots/points_and_shap.csv"}
 
@@ -329,11 +329,11 @@ def test_every_scorer_has_the_same_pictures_and_its_importance(
 ) -> None:
     course = shop.training.course
     part = read_labelled(shop.spec, course, course.folds[-1].test)
-    drawn = {f"plots/{name}" for name in ("ranking.png", "shap.png", "importance.png")}
+    drawn = {"ranking.png", "shap.png", "importance.png"}
     for name, run in children.items():
-        kept = {found.path for found in client.list_artifacts(run.info.run_id, "plots")}
-        assert kept == drawn | {"plots/importance.csv"}
-        place = client.download_artifacts(run.info.run_id, "plots/importance.csv", str(tmp_path))
+        kept = {found.path for found in client.list_artifacts(run.info.run_id)}
+        assert kept == drawn | {"importance.csv"}
+        place = client.download_artifacts(run.info.run_id, "importance.csv", str(tmp_path))
         rows = {row["feature"]: row for row in csv_rows(Path(place))}
         assert sum(float(row["contribution_share"]) for row in rows.values()) == pytest.approx(
             1, abs=1e-3

@@ -227,14 +227,16 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
 
 def test_the_ui_opens_on_the_last_training_best_scorer_first(world: World) -> None:
     line, lists, weights = view_lines(world.store, 5000)
-    assert "which list came from which model: http://127.0.0.1:5000/#/experiments/" in lists
-    assert "which weights should change: http://127.0.0.1:5000/#/experiments/" in weights
-    assert line.startswith("  whyrank saas, who ranks better: http://127.0.0.1:5000/#/experiments/")
+    assert "Which list came from which model: http://127.0.0.1:5000/#/experiments/" in lists
+    assert "Which weights should change: http://127.0.0.1:5000/#/experiments/" in weights
+    assert line.startswith("  whyrank saas, Who ranks better: http://127.0.0.1:5000/#/experiments/")
     number = line.split("/experiments/")[1].split("/")[0]
     client = MlflowClient(world.store.uri)
     key = line.split("viewStateShareKey=")[1]
     tags = client.get_experiment(number).tags
-    view = json.loads(tags[f"mlflow.sharedViewState.{key}"])
+    saved = json.loads(tags[f"mlflow.sharedViewState.{key}"])
+    assert saved["name"] == "Who ranks better"  # without one the page's list of views lacks it
+    view = json.loads(saved["state"])
     assert len(tags[f"mlflow.sharedViewState.{key}"]) < 5000  # what MLflow keeps of a tag
     order = [f"{view['orderByKey']} DESC"]
     runs = client.search_runs([number], view["searchFilter"], order_by=order)

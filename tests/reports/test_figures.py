@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.text import Text
 
 from whyrank.evaluation.ranking import lift_at
-from whyrank.reports import figures, scorer_figures
+from whyrank.reports import account_figures, figures, scorer_figures
 
 
 def test_gain_and_lift_are_drawn_from_the_same_ranking(
@@ -39,38 +38,29 @@ def test_shares_and_deciles_are_drawn_even_of_little(
     tmp_path: Path, agreements: np.ndarray
 ) -> None:
     shares = np.array([0.75, 0.25]), np.array([0.0, 1.0])
-    figures.shares_figure(tmp_path / "s.png", "t", ["a", "b_c"], *shares, agreements)
+    account_figures.shares_figure(tmp_path / "s.png", "t", ["a", "b_c"], *shares, agreements)
     figures.deciles_figure(tmp_path / "d.png", "t", [(2.0, 1.0), (0.5, 0.0)])
     for name in ("s.png", "d.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_no_name_of_a_point_covers_another_or_leaves_the_picture(
+def test_each_part_has_a_row_with_its_shares_by_both_accounts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Any] = []
-    monkeypatch.setattr(figures, "save_figure", lambda figure, _: drawn.append(figure))
-    # As the saas spec has them: many parts without points, close together at the left.
-    points = np.array([7, 14, 19, 17, 9, 8, 6, 5, 5, 3, 2, 1, 0, 0, 0, 0, 0, 4.0])
-    moved = np.array([28, 13, 9, 3, 8, 5, 4, 4, 3, 1, 4, 1, 5, 3.2, 3.0, 2.9, 2.4, 16.5])
-    names = [f"a part named {'long ' * (place % 3)}{place}" for place in range(len(points))]
-    shares = points / points.sum(), moved / moved.sum()
-    figures.shares_figure(tmp_path / "s.png", "t", names, *shares, np.array([0.5]))
-    (figure,) = drawn
-    figure.draw_without_rendering()
-    axis = figure.axes[0]
-    texts = [text for text in axis.texts if text.get_text().startswith("a part")]
-    assert {text.get_text() for text in texts} == set(names)
-    boxes = [Text.get_window_extent(text) for text in texts]  # of the words, without their line
-    window = axis.get_window_extent()
-    for place, one in enumerate(boxes):
-        assert window.y0 <= one.y0
-        assert one.y1 <= window.y1
-        for other in boxes[:place]:
-            apart = (
-                one.x1 <= other.x0 or other.x1 <= one.x0 or one.y1 <= other.y0 or other.y1 <= one.y0
-            )
-            assert apart, (texts[place].get_text(), one, other)
+    monkeypatch.setattr(account_figures, "save_figure", lambda figure, _: drawn.append(figure))
+    names = ["small", "only_model", "both", "only_points", "smaller"]
+    points = np.array([0.005, 0.0, 0.4, 0.595, 0.0])
+    moved = np.array([0.0, 0.3, 0.695, 0.0, 0.005])
+    account_figures.shares_figure(tmp_path / "s.png", "t", names, points, moved, np.array([0.5]))
+    axis = drawn[0].axes[0]
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["both", "only points", "only model"]
+    rows = {line.get_label(): dict(zip(*line.get_data()[::-1], strict=True)) for line in axis.lines}
+    assert rows == {
+        "scorecard's points": pytest.approx({0: 40, 1: 59.5, 2: 0}),
+        "model's SHAP": pytest.approx({0: 69.5, 1: 0, 2: 30}),
+    }
+    assert "2 smaller parts are left out" in axis.get_xlabel()
 
 
 def test_a_beeswarm_draws_every_user_of_every_row_where_they_were_moved(
