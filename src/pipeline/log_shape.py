@@ -7,11 +7,31 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..escapes import csv_writer, inert
+from ..models.learned import LearnedScorer
+from ..models.points import PointsModel
+from ..scoring.shaped_card import shaped_spec
 from ..spec.model import Spec
+from ..spec.written import written_spec
 from ..tracking import Store, log_result
-from .calibrate_shape import CALIBRATED, LOGISTIC, SHAPED, ShapeProposal
+from .calibrate_shape import CALIBRATED, LOGISTIC, SHAPED, ShapeProposal, diff_lines
 from .scorers import SCORECARD
 from .show_shape import change_of, shape_lines, term_rows
+
+SHAPED_SPEC, SHAPED_DIFF = "shaped.toml", "scorecard.diff"
+
+
+def proposal(spec: Spec, scorer: object) -> dict[str, str]:
+    """Return the spec that a shaped scorecard proposes and its diff, by file name.
+
+    Both specs are written from their parts, since a training knows no text of a person's. Empty
+    for any other scorer.
+    """
+    if not isinstance(scorer, LearnedScorer) or not isinstance(scorer.model, PointsModel):
+        return {}
+    shaped = shaped_spec(spec, scorer.model.card, scorer.model.bands)
+    before, after = written_spec(spec), written_spec(shaped)
+    diff = diff_lines(before.splitlines(), after.splitlines(), spec.name)
+    return {SHAPED_SPEC: after, SHAPED_DIFF: "\n".join(diff) + "\n"}
 
 
 def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str, object]) -> str:
@@ -35,8 +55,8 @@ def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str
             for row in term_rows(made):
                 writer.writerow([inert(cell) for cell in row])
         (folder / "shape.txt").write_text("\n".join(shape_lines(made)), "utf-8")
-        (folder / "scorecard.diff").write_text("\n".join(made.diff) + "\n", "utf-8")
-        (folder / "shaped.toml").write_text(made.text, "utf-8")
+        (folder / SHAPED_DIFF).write_text("\n".join(made.diff) + "\n", "utf-8")
+        (folder / SHAPED_SPEC).write_text(made.text, "utf-8")
         return log_result(
             store,
             spec.name,

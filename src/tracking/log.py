@@ -146,6 +146,8 @@ def _log_scorer(
         ml.log_params(dict(scorer.params))
         if scorer.artifacts is not None:
             ml.log_artifacts(str(scorer.artifacts), "plots")
+        for name, text in scorer.texts.items():
+            ml.log_text(text, name)
         model, version = _log_model(ml, record, scorer)
         _log_metrics(ml, scorer.name, scorer.metrics, scorer.by_test, model=model)
         client = ml.MlflowClient()
