@@ -15,6 +15,7 @@ from ..spec.written import written_spec
 from ..tracking import Store, log_result
 from .calibrate_shape import CALIBRATED, LOGISTIC, SHAPED, ShapeProposal, diff_lines
 from .scorers import SCORECARD
+from .shape_plots import SHAPES, draw_shape
 from .show_shape import change_of, shape_lines, term_rows
 
 SHAPED_SPEC, SHAPED_DIFF = "shaped.toml", "scorecard.diff"
@@ -37,7 +38,8 @@ def proposal(spec: Spec, scorer: object) -> dict[str, str]:
 def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str, object]) -> str:
     """Log a proposal to the store; return the id of its run.
 
-    Artifacts: terms.csv, shape.txt (all that is printed), scorecard.diff and shaped.toml.
+    Artifacts: terms.csv, shapes.png (its changed terms drawn), shape.txt (all that is printed),
+    scorecard.diff and shaped.toml.
     """
     comparison = made.comparison
     test = comparison.tests[-1]
@@ -54,6 +56,7 @@ def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str
             writer.writerow(["term", "feature", "shape", "points", "proposed", "effect"])
             for row in term_rows(made):
                 writer.writerow([inert(cell) for cell in row])
+        draw_shape(folder / SHAPES, made)
         (folder / "shape.txt").write_text("\n".join(shape_lines(made)), "utf-8")
         (folder / SHAPED_DIFF).write_text("\n".join(made.diff) + "\n", "utf-8")
         (folder / SHAPED_SPEC).write_text(made.text, "utf-8")
