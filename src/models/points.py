@@ -159,9 +159,11 @@ class _Columns:
         return len(self.matrix)
 
     def numbers(self, name: str) -> Floats:
+        """Return a number or boolean feature, shape (n,), null as NaN."""
         return self.matrix[:, self.names.index(name)].astype(np.float64)
 
     def texts(self, name: str) -> tuple[Integers, list[str]]:
+        """Return a text feature as codes, shape (n,), -1 for null, into a list of texts."""
         known = next(one.texts for one in self.categories if one.name == name)
         codes = self.matrix[:, self.names.index(name)].astype(np.int64)
         return codes, [*known, _OTHER]

@@ -82,9 +82,11 @@ class _Taken:
         return len(self.rows)
 
     def numbers(self, name: str) -> Floats:
+        """Return a number or boolean feature, shape (n,), null as NaN."""
         return self.table.numbers(name)[self.rows]
 
     def texts(self, name: str) -> tuple[Integers, list[str]]:
+        """Return a text feature as codes, shape (n,), -1 for null, into a list of texts."""
         codes, texts = self.table.texts(name)
         return codes[self.rows], texts
 
