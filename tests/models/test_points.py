@@ -81,9 +81,9 @@ def test_without_a_card_or_positives_enough_it_cannot_be_fitted() -> None:
     """The card of saas has 12 terms, so 120 rows have to have reached the target."""
     known = data()
     with pytest.raises(CannotFitError, match="'scorecard_shaped' is left out: there is no score"):
-        Trainer(plan(), known).fit("scorecard_shaped")
+        Trainer(plan(spec=None), known).fit("scorecard_shaped")
     few = known.labels & (np.cumsum(known.labels) <= 119)
-    trainer = Trainer(replace(plan(), spec=load_spec("saas")), replace(known, labels=few))
+    trainer = Trainer(plan(spec=load_spec("saas")), replace(known, labels=few))
     with pytest.raises(CannotFitError, match="119 training rows reached .* 12 terms .* 120 at le"):
         trainer.fit("scorecard_shaped")
 
