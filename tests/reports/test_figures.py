@@ -104,7 +104,13 @@ def test_terms_are_drawn_with_their_names_and_users_below_the_points(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Any] = []
-    monkeypatch.setattr(shape_figure, "save_figure", lambda figure, _: drawn.append(figure))
+    save = shape_figure.save_figure
+
+    def saved(figure: Any, path: Path) -> None:
+        drawn.append(figure)
+        save(figure, path)
+
+    monkeypatch.setattr(shape_figure, "save_figure", saved)
     x, edges = np.arange(3.0), np.arange(4.0) - 0.5
     points, users = np.array([0.0, 4.0, 8.0]), np.array([0.64, 0.04, 0.0])
     panel = shape_figure.TermPanel("a$b$c", "new, 8 points", "a", x, None, points, edges, users)
@@ -122,5 +128,6 @@ def test_terms_are_drawn_with_their_names_and_users_below_the_points(
     assert [label.get_text() for label in second.get_xticklabels()] == [
         "a long name…", "\\$", "unknown",
     ]  # fmt: skip
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
     shape_figure.shape_figure(tmp_path / "none.png", "t", [])
     assert "no term changes" in {text.get_text() for text in drawn[1].axes[0].texts}
