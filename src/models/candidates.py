@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..scorer import FeatureTable, Floats
+from ..scoring.shape_fit import Limits
+from ..scoring.shaped_card import LabelledRows, shape_card
+from ..spec.model import Spec
 from .blend import BlendModel
 from .catalogue import CANDIDATES, MEMBERS, RANK_AVERAGE, Candidate
 from .classifier import RankingClassifier
@@ -18,9 +21,20 @@ from .custom import CustomCandidate
 from .encoding import Encoding, Matrix, fit_encoding
 from .fitted import Model
 from .learned import About, LearnedScorer, reference_of
+from .points import fit_points
 from .purchase_fits import BetaGeometric
 from .purchases import PurchaseModel, histories_of
 from .recency import RecencyModel
+
+POSITIVES_BY_TERM = 10  # rows, at least, to shape a term by (Peduzzi et al. 1996)
+
+
+class CannotFitError(DataError):
+    """A candidate cannot learn from these data, though others may: it is left out."""
+
+    def __init__(self, candidate: str, why: str) -> None:
+        super().__init__(f"candidate {candidate!r} is left out: {why}")
+        self.candidate = candidate
 
 
 @dataclass(frozen=True)
@@ -28,12 +42,19 @@ class TrainingData:
     """Stacked snapshots to learn from: one row per user and as_of date, the latest date last.
 
     users: who each row is, as integers, shape (n,). latest: rows of the latest date, bool (n,).
+    late: rows of the later half of the dates, bool (n,); None where only the latest is told apart.
     """
 
     table: FeatureTable
     labels: NDArray[np.bool_]
     users: NDArray[np.int64]
     latest: NDArray[np.bool_]
+    late: NDArray[np.bool_] | None = None
+
+    def rows(self) -> LabelledRows:
+        """Return the same as a scorecard is learnt from."""
+        late = self.latest if self.late is None else self.late
+        return LabelledRows(self.table, self.labels, self.users, late, self.latest)
 
     def check(self) -> None:
         """Raise DataError when there is nothing to learn: no rows, or one class only."""
@@ -53,7 +74,7 @@ class Plan:
 
     numbers, texts: features read, by type. rising, falling: the monotone ones. purchases: features
     of repeats, days since the first and since the last purchase. about: the fixed part of it.
-    custom: candidates from outside, by name.
+    custom: candidates from outside, by name. spec: whose scorecard is shaped; None where none is.
     """
 
     numbers: tuple[str, ...]
@@ -64,6 +85,7 @@ class Plan:
     purchases: tuple[str, str, str] | None
     about: About
     custom: Mapping[str, CustomCandidate] = field(default_factory=dict)
+    spec: Spec | None = None
 
     def monotone(self) -> tuple[int, ...]:
         """Return 1, -1 or 0 for each column; categories are free."""
@@ -86,7 +108,7 @@ class Trainer:
 
         params: of its library, over the defaults; of the blend, by member.
 
-        Raises DataError when there are positives or negatives only.
+        Raises CannotFitError where this candidate alone cannot learn from the data.
         """
         custom = self._plan.custom.get(name)
         if custom is not None:
@@ -100,6 +122,8 @@ class Trainer:
             encoding, model = self._purchases()
         elif candidate.kind == "blend":
             encoding, model, given = self._blend(params or {})
+        elif candidate.kind == "shape":
+            encoding, model, given = self._shaped(name)
         else:
             encoding, model, given = self._classifier(candidate, params)
             if name in MEMBERS:
@@ -165,6 +189,27 @@ class Trainer:
         fitted = BetaGeometric(horizon).fit(np.column_stack(histories_of(matrix, places)))
         params = (fitted.r_, fitted.alpha_, fitted.a_, fitted.b_)
         return encoding, PurchaseModel(places, horizon, params)
+
+    def _shaped(self, name: str) -> tuple[Encoding, Model, Mapping[str, Any]]:
+        """Learn the scorecard's shape, as `calibrate --shape` does without options."""
+        spec, data = self._plan.spec, self._data
+        if spec is None:
+            raise CannotFitError(name, "there is no scorecard whose shape could be learnt")
+        positives, terms = int(data.labels.sum()), len(spec.scorecard.terms)
+        if positives < POSITIVES_BY_TERM * terms:
+            raise CannotFitError(
+                name,
+                f"{positives:,} training rows reached the target, and the shapes of {terms} terms "
+                f"are learnt from {POSITIVES_BY_TERM * terms:,} at least",
+            )
+        seed = self._plan.about.seed
+        try:
+            made = shape_card(spec, self._plan.numbers, data.rows(), Limits(), seed=seed)
+        except DataError as error:
+            raise CannotFitError(name, str(error)) from error
+        per_point = made.points.terms[0].effect.per_point
+        encoding, model = fit_points(made.card, made.bands, per_point, data.table, data.labels)
+        return encoding, model, made.changes()
 
     def _about(self, name: str, params: Mapping[str, Any]) -> About:
         about = self._plan.about

@@ -28,6 +28,7 @@ class Candidate:
 CANDIDATES: Mapping[str, Candidate] = {
     "recency": Candidate("recency", "none", "one feature, the floor: who was here last"),
     "bg_nbd": Candidate("bg_nbd", "none", "purchases in closed form (Fader, Hardie & Lee 2005)"),
+    "scorecard_shaped": Candidate("shape", "none", "the scorecard, its terms and shapes learnt"),
     "logistic": Candidate("logistic", "none", "logistic regression on scaled logarithms"),
     "logistic_weights": Candidate("logistic", "weights", "the same, classes weighing the same"),
     "logistic_smote": Candidate("logistic", "smote", "the same, positives oversampled"),

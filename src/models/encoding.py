@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..scorer import FeatureTable
+from ..scorer import FeatureTable, Integers
 
-Matrix = NDArray[np.float32]
+Matrix = NDArray[np.float32 | np.float64]
 SMOOTHING = 200.0  # users of a category that count as much as the rest of the population
 PARTS = 5
 _BLOCK = 4_096  # rows
@@ -40,28 +40,63 @@ class TextCodes:
 
 
 @dataclass(frozen=True)
+class Categories:
+    """The known texts of a text feature: its column holds a text's place among them.
+
+    A null is -1, another text the place after the last one.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+
+    def column(self, table: FeatureTable) -> Integers:
+        """Return each user's place, shape (n,)."""
+        codes, texts = table.texts(self.name)
+        places = {text: place for place, text in enumerate(self.texts)}
+        known = [places.get(text, len(places)) for text in texts]
+        return np.array([*known, -1], dtype=np.int64)[codes]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the categories as JSON can hold them."""
+        return {"name": self.name, "texts": list(self.texts)}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Categories:
+        """Return the categories that `to_dict` wrote."""
+        return cls(raw["name"], tuple(raw["texts"]))
+
+
+@dataclass(frozen=True)
 class Encoding:
-    """Which features stand in which column: numbers first (null as NaN), then texts."""
+    """Which features stand in which column: numbers first (null as NaN), then texts.
+
+    texts: by what they are worth. categories: by their place among known texts. dtype: of the
+    matrix; float64 keeps every number as it is.
+    """
 
     numbers: tuple[str, ...]
     texts: tuple[TextCodes, ...] = ()
+    categories: tuple[Categories, ...] = ()
+    dtype: Literal["float32", "float64"] = "float32"
 
     @property
     def names(self) -> tuple[str, ...]:
         """The features, in the order of the columns."""
-        return (*self.numbers, *(text.name for text in self.texts))
+        known = [*(text.name for text in self.texts), *(one.name for one in self.categories)]
+        return (*self.numbers, *known)
 
     def matrix(self, table: FeatureTable) -> Matrix:
-        """Return the features as float32, shape (n, k), every value finite or NaN.
+        """Return the features, shape (n, k), every value finite or NaN.
 
         A number past ±1e38 counts as that. Raises DataError naming a feature that the table does
         not have, that is no number, or that is infinite for somebody.
         """
         columns: list[NDArray[Any]] = [_numbers(table, name) for name in self.numbers]
         columns += [text.column(table) for text in self.texts]
-        found = np.empty((len(table), len(columns)), dtype=np.float32)
+        columns += [one.column(table) for one in self.categories]
+        found: Matrix = np.empty((len(table), len(columns)), dtype=self.dtype)
         # A block is cast column by column and turned round while it is in the cache.
-        block = np.empty((len(columns), _BLOCK), dtype=np.float32)
+        block: Matrix = np.empty((len(columns), _BLOCK), dtype=self.dtype)
         for start in range(0, len(found), _BLOCK):
             part = block[:, : len(found) - start]
             with np.errstate(over="ignore"):
@@ -76,12 +111,22 @@ class Encoding:
     def to_dict(self) -> dict[str, Any]:
         """Return the encoding as JSON can hold it."""
         texts = [{"name": t.name, "worth": dict(t.worth), "other": t.other} for t in self.texts]
-        return {"numbers": list(self.numbers), "texts": texts}
+        return {
+            "numbers": list(self.numbers),
+            "texts": texts,
+            "categories": [one.to_dict() for one in self.categories],
+            "dtype": self.dtype,
+        }
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Encoding:
-        """Return the encoding that `to_dict` wrote."""
-        return cls(tuple(raw["numbers"]), tuple(TextCodes(**text) for text in raw["texts"]))
+        """Return the encoding that `to_dict` wrote, now or before there were categories."""
+        return cls(
+            tuple(raw["numbers"]),
+            tuple(TextCodes(**text) for text in raw["texts"]),
+            tuple(Categories.from_dict(one) for one in raw.get("categories", ())),
+            raw.get("dtype", "float32"),
+        )
 
 
 def fit_encoding(

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import DataError, WhyrankError
 from .blend import BlendModel
 from .fitted import LightgbmModel, LinearModel, Model, SklearnModel, XgboostModel
+from .points import PointsModel
 from .purchases import PurchaseModel
 from .recency import RecencyModel
 
@@ -21,6 +22,7 @@ KINDS: dict[str, Any] = {
     "purchases": PurchaseModel,
     "recency": RecencyModel,
     "blend": BlendModel,
+    "points": PointsModel,
 }
 
 

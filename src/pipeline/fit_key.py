@@ -27,7 +27,7 @@ _LIBRARIES = (
 )
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SOURCES = (
-    "scorer.py", "features/matrix.py", "models/*.py", "pipeline/fold_fits.py",
+    "scorer.py", "features/matrix.py", "models/*.py", "scoring/*.py", "pipeline/fold_fits.py",
     "pipeline/hindsight.py", "pipeline/spark_train.py", "pipeline/training_data.py",
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..evaluation.comparison import FoldScores
 from ..evaluation.folds import Fold
-from ..models.candidates import Plan, Trainer
+from ..models.candidates import CannotFitError, Plan, Trainer
 from ..models.learned import Calibrator, LearnedScorer, fit_calibrator
 from ..scorer import Floats
 from ..scoring.ranking import LABELS, band_codes
@@ -125,13 +125,29 @@ def fit_folds(
     many.
 
     Where there is none before the first test, it is calibrated on halves of its users. Every fit
-    is kept in `folder` as it is done. Raises DataError for one class only.
+    is kept in `folder` as it is done. A candidate that cannot learn from some fold's data is left
+    out of all, and `say` says why. Raises DataError for one class only, or where none is left.
     """
     rounds = len(course.all_folds()) + (0 if course.warm_up else 2)  # two halves of the users
     work = _Work(
         spec, course, candidates, params, folder, say, place or Here(course.plan),
         _Count(rounds * len(candidates), progress),
     )  # fmt: skip
+    try:
+        return _fit_folds(work)
+    except CannotFitError as error:
+        rest = [name for name in candidates if name != error.candidate]
+        if not rest:
+            raise
+        say(str(error))
+        return fit_folds(
+            spec, course, rest,
+            params=params, folder=folder, say=say, place=place, progress=progress,
+        )  # fmt: skip
+
+
+def _fit_folds(work: _Work) -> Fits:
+    spec, course = work.spec, work.course
     fits = [work.fold(fold) for fold in course.all_folds()]
     tests = fits[1:] if course.warm_up else fits
     codes = iter(user_codes([fit.part.table.user_ids for fit in tests]))

@@ -8,24 +8,44 @@ from datetime import date
 from pathlib import Path
 
 from ..escapes import csv_writer, inert
+from ..models.learned import LearnedScorer
+from ..models.points import PointsModel
+from ..scoring.shaped_card import shaped_spec
 from ..spec.model import Spec
+from ..spec.written import written_spec
 from ..tracking import Store, log_result
-from .calibrate_shape import CALIBRATED, LOGISTIC, SHAPED, ShapeProposal
+from .calibrate_shape import CALIBRATED, LOGISTIC, SHAPED, ShapeProposal, diff_lines
 from .log_calibration import scorer_metrics
 from .log_data import calibration_data, code_commit, code_version
 from .scorers import SCORECARD
+from .shape_plots import SHAPES, draw_shape
 from .show_shape import change_of, shape_lines, term_rows
 from .specs import spec_version
 
 NAME = "scorecard_shaped"
+SHAPED_SPEC, SHAPED_DIFF = "shaped.toml", "scorecard.diff"
+
+
+def proposal(spec: Spec, scorer: object) -> dict[str, str]:
+    """Return the spec that a shaped scorecard proposes and its diff, by file name.
+
+    Both specs are written from their parts, since a training knows no text of a person's. Empty
+    for any other scorer.
+    """
+    if not isinstance(scorer, LearnedScorer) or not isinstance(scorer.model, PointsModel):
+        return {}
+    shaped = shaped_spec(spec, scorer.model.card, scorer.model.bands)
+    before, after = written_spec(spec), written_spec(shaped)
+    diff = diff_lines(before.splitlines(), after.splitlines(), spec.name)
+    return {SHAPED_SPEC: after, SHAPED_DIFF: "\n".join(diff) + "\n"}
 
 
 def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str, object]) -> str:
     """Log a proposal to the store; return the id of its run.
 
     Its metrics bear the names that those of a training's scorers bear, on the last test; vs_card is
-    over all tests. Artifacts: terms.csv, shape.txt (all that is printed), scorecard.diff and
-    shaped.toml.
+    over all tests. Artifacts: terms.csv, shapes.png (its changed terms drawn), shape.txt (all that
+    is printed), scorecard.diff and shaped.toml.
     """
     comparison = made.comparison
     test = comparison.tests[-1]
@@ -45,9 +65,10 @@ def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str
             writer.writerow(["term", "feature", "shape", "points", "proposed", "effect"])
             for row in term_rows(made):
                 writer.writerow([inert(cell) for cell in row])
+        draw_shape(folder / SHAPES, made)
         (folder / "shape.txt").write_text("\n".join(shape_lines(made)), "utf-8")
-        (folder / "scorecard.diff").write_text("\n".join(made.diff) + "\n", "utf-8")
-        (folder / "shaped.toml").write_text(made.text, "utf-8")
+        (folder / SHAPED_DIFF).write_text("\n".join(made.diff) + "\n", "utf-8")
+        (folder / SHAPED_SPEC).write_text(made.text, "utf-8")
         return log_result(
             store,
             spec.name,

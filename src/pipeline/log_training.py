@@ -23,6 +23,7 @@ from ..tracking import RunRecord, ScorerRecord, Store, TrackingError, log_run, r
 from .build import Say
 from .fold_fits import Fits, fit_seconds
 from .log_data import code_commit, code_version, data_records
+from .log_shape import proposal
 from .log_spend import spend_metrics, write_spend
 from .log_tuning import search_records
 from .plots import draw_scorers, draw_training
@@ -83,7 +84,9 @@ def log_training(
         name: [fit_seconds(folder.parent, fold, name) for fold in course.folds] for name in saved
     }
     scorers = tuple(
-        _scorer_record(name, scorer, comparison, place / name, drawn / name, took[name])
+        _scorer_record(
+            name, scorer, comparison, place / name, drawn / name, took[name], proposal(spec, scorer)
+        )
         for name, scorer in saved.items()
     )
     last_took = {name: found[-1] for name, found in took.items() if found[-1] is not None}
@@ -192,6 +195,7 @@ def _scorer_record(
     folder: Path,
     drawn: Path,
     seconds: Sequence[float | None],
+    texts: Mapping[str, str],
 ) -> ScorerRecord:
     tested, pooled = comparison.tested[name], comparison.pooled[name]
     points = comparison.folds[comparison.tests[-1]][name]
@@ -226,6 +230,7 @@ def _scorer_record(
         name, {"scorer": name, "what": what, **params}, metrics, by_test,
         None if unsaved else folder,
         artifacts=drawn, note=f"{said}  \nNot registered: {cell(unsaved)}." if unsaved else said,
+        texts=texts,
     )  # fmt: skip
 
 
@@ -293,6 +298,8 @@ def _what(name: str, params: Mapping[str, Any]) -> str:
     if name not in CANDIDATES:
         return f"custom candidate, {params['source']}"
     candidate = CANDIDATES[name]
+    if candidate.kind not in CANDIDATES:
+        return candidate.description
     return candidate.description.replace("the same", CANDIDATES[candidate.kind].description)
 
 

@@ -79,7 +79,7 @@ def term_rows(made: ShapeProposal) -> Iterator[tuple[str, str, str, str, str, st
     for term, told in zip(made.made.card.terms, made.made.points.terms, strict=True):
         before = shape.before.get(term.name)
         yield (
-            term.name, term.feature, _change(before, term),
+            term.name, term.feature, _shape_change(before, term),
             "" if before is None else f"{before.points:g}", f"{term.points:g}",
             effect_text(told.effect) + (", the other sign" if told.contradicted else ""),
         )  # fmt: skip
@@ -87,7 +87,21 @@ def term_rows(made: ShapeProposal) -> Iterator[tuple[str, str, str, str, str, st
         yield term.name, term.feature, "dropped: others give more", f"{term.points:g}", "", ""
 
 
-def _change(before: TermSpec | None, term: TermSpec) -> str:
+def change_words(before: TermSpec | None, after: TermSpec | None) -> str:
+    """Say in a few words how a term changes, its shape and its points."""
+    if after is None:
+        return "dropped" if before is None else f"dropped, {before.points:g} points"
+    points = f"{after.points:g} points" if before is None else _moved(before, after)
+    return f"{_shape_change(before, after)}, {points}"
+
+
+def _moved(before: TermSpec, after: TermSpec) -> str:
+    if before.points == after.points:
+        return f"{after.points:g} points"
+    return f"{before.points:g} → {after.points:g} points"
+
+
+def _shape_change(before: TermSpec | None, term: TermSpec) -> str:
     if before is None:
         return f"new: {shape_text(term)}"
     if same_shape(before, term):

@@ -140,9 +140,10 @@ def stack(parts: Sequence[Labelled]) -> TrainingData:
     table = Snapshot.stack([part.table for part in parts])
     latest = np.zeros(len(table), dtype=bool)
     latest[len(table) - len(parts[-1].table) :] = True
+    late = np.repeat(np.arange(len(parts)) >= len(parts) / 2, [len(part.labels) for part in parts])
     users = user_codes([part.table.user_ids for part in parts])
     return TrainingData(
-        table, np.concatenate([part.labels for part in parts]), np.concatenate(users), latest
+        table, np.concatenate([part.labels for part in parts]), np.concatenate(users), latest, late
     )
 
 
@@ -264,6 +265,7 @@ def _plan(spec: Spec, last: date, days: int, fold: Fold, seed: int) -> Plan:
         recency=training.recency,
         purchases=(bought.repeats, bought.first, bought.last) if bought else None,
         about=about,
+        spec=spec,
     )
 
 

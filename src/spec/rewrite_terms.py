@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from itertools import pairwise
 
@@ -10,6 +9,7 @@ from ..errors import SpecError
 from .load import parse_spec
 from .rewrite import written
 from .scorecard import BandsSpec, ScorecardSpec, TermSpec
+from .written import number, quoted
 
 _HEADER = re.compile(r"^\[[^\n]*$", re.MULTILINE)
 _TERM = "[[scorecard.terms]]"
@@ -69,7 +69,7 @@ def _rewritten(text: str, card: ScorecardSpec, bands: BandsSpec, version: str) -
         pieces.append(body + tail if body else tail.lstrip("\n"))
     made = "".join(pieces)
     return re.sub(
-        r'^version = ".*"$', lambda _: f"version = {_quoted(version)}", made, count=1,
+        r'^version = ".*"$', lambda _: f"version = {quoted(version)}", made, count=1,
         flags=re.MULTILINE,
     )  # fmt: skip
 
@@ -91,7 +91,7 @@ def _with_shape(body: str, term: TermSpec) -> str:
     made = _with_key(body, "points", written(term.points))
     for key in reversed(_SHAPE):
         value = getattr(term, key)
-        said = None if value is None else _quoted(value) if key == "transform" else _number(value)
+        said = None if value is None else quoted(value) if key == "transform" else number(value)
         made = _with_key(made, key, said)
     return made
 
@@ -120,23 +120,14 @@ def _same(one: str, other: str) -> bool:
 def _block(term: TermSpec) -> str:
     lines = [
         _TERM,
-        f"name = {_quoted(term.name)}",
-        f"feature = {_quoted(term.feature)}",
+        f"name = {quoted(term.name)}",
+        f"feature = {quoted(term.feature)}",
         f"points = {written(term.points)}",
-        f"transform = {_quoted(term.transform)}",
+        f"transform = {quoted(term.transform)}",
     ]
     lines += [
-        f"{key} = {_number(getattr(term, key))}"
+        f"{key} = {number(getattr(term, key))}"
         for key in _SHAPE[1:]
         if getattr(term, key) is not None
     ]
-    return "\n".join([*lines, f"reason = {_quoted(term.reason)}"])
-
-
-def _number(value: float) -> str:
-    return repr(float(value)).removesuffix(".0")
-
-
-def _quoted(text: str) -> str:
-    # JSON's escapes are TOML's, but for the one character that TOML forbids and JSON allows.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return "\n".join([*lines, f"reason = {quoted(term.reason)}"])

@@ -165,6 +165,8 @@ def _log_scorer(
         if scorer.artifacts is not None:
             # Not in a folder: MLflow's page that compares runs shows no folders.
             ml.log_artifacts(str(scorer.artifacts))
+        for name, text in scorer.texts.items():
+            ml.log_text(text, name)
         if scorer.folder is None:
             _log_metrics(ml, scorer.name, scorer.metrics, scorer.by_test)
             return

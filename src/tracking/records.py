@@ -17,7 +17,8 @@ class ScorerRecord:
     """What is logged of one scorer: a child run, and a version of the registered model.
 
     folder: the scorer as it is saved; None for one that is not registered. artifacts: a folder of
-    files for its run, None without any. note: how it ranks in a few words, in Markdown.
+    files for its run, None without any. note: how it ranks in a few words, in Markdown. texts:
+    other files of its run, by name.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ScorerRecord:
     folder: Path | None
     artifacts: Path | None = None
     note: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,69 @@ import pyarrow as pa
 from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import Plan, TrainingData
 from whyrank.models.learned import About
+from whyrank.spec.load import parse_spec
 
 ABOUT = About("", "toy", "1+x", "f", "2026-01-01", ("2025-12-01",), 30, 0, 0, 0, {})
+SPEC = parse_spec(
+    """
+name = "toy"
+version = "1"
+description = "Who buys."
+[events]
+view = { description = "A view." }
+buy = { description = "Buys." }
+[target]
+events = ["buy"]
+horizon = "30d"
+description = "Buys."
+[population]
+where = "views >= 0"
+description = "everybody"
+[[features]]
+name = "views"
+op = "count"
+events = ["view"]
+unit = "views"
+description = "Views."
+[[features]]
+name = "days"
+op = "days_since_last"
+events = ["view"]
+unit = "days"
+description = "Days since the last view."
+[[features]]
+name = "noise"
+op = "mean"
+column = "value"
+events = ["view"]
+unit = "dollars"
+description = "Nothing."
+[[features]]
+name = "device"
+op = "latest"
+type = "text"
+column = "device"
+unit = "device"
+description = "Device."
+[[scorecard.terms]]
+name = "keen"
+feature = "views"
+points = 80
+transform = "linear"
+cap = 20
+reason = "{value} views"
+[[scorecard.terms]]
+name = "device"
+feature = "device"
+points = 20
+transform = "map"
+map = { ios = 1, web = 0.5 }
+reason = "on {value}"
+[bands]
+medium = 30
+high = 60
+"""
+)
 
 
 def plan(**changes: object) -> Plan:
@@ -21,6 +82,7 @@ def plan(**changes: object) -> Plan:
         "recency": "days",
         "purchases": None,
         "about": ABOUT,
+        "spec": SPEC,
     }
     return Plan(**{**known, **changes})  # type: ignore[arg-type]
 

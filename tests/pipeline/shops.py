@@ -19,7 +19,7 @@ from whyrank.tracking import Store
 from whyrank.warehouse.engine import Warehouse, open_warehouse
 
 START, DAYS, USERS = date(2026, 1, 1), 170, 500
-CANDIDATES = ["recency", "bg_nbd", "logistic", "xgboost"]
+CANDIDATES = ["recency", "bg_nbd", "scorecard_shaped", "logistic", "xgboost"]
 SPEC = """
 name = "shop"
 version = "1"

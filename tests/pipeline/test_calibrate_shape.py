@@ -118,11 +118,16 @@ def test_what_is_logged_is_what_is_printed(
     def log(*_: object, artifacts: Path, metrics: dict[str, float], note: str, **__: object) -> str:
         kept.update(rows=csv_rows(artifacts / "terms.csv"), metrics=metrics, note=note)
         kept["text"] = (artifacts / "shaped.toml").read_text(encoding="utf-8")
+        kept["drawn"] = (artifacts / "shapes.png").read_text(encoding="utf-8")
         return "run"
 
+    def draw(path: Path, proposed: ShapeProposal) -> None:  # many panels take seconds to draw
+        path.write_text(proposed.text, encoding="utf-8")
+
     monkeypatch.setattr(logging, "log_result", log)
+    monkeypatch.setattr(logging, "draw_shape", draw)
     logging.log_shape(open_store(home=tmp_path), fitted.spec, made, {})
-    assert kept["text"] == made.text
+    assert kept["text"] == kept["drawn"] == made.text
     metrics: dict[str, float] = kept["metrics"]  # type: ignore[assignment]
     # As a scorer of a training, so that one table holds both.
     assert metrics["roc_auc"] == made.comparison.tested[SHAPED]["roc_auc"].value

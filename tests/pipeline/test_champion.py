@@ -113,12 +113,13 @@ def test_explaining_under_the_champion_scorecard_shows_points_and_log_odds(
     assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_agreement_is_of_points_beyond_the_usual_and_log_odds(
-    shop: Shop, version: int, tmp_path: Path
-) -> None:
-    """By hand from reasons.csv of everybody, who are fewer than the usual is told by."""
+def test_agreement_is_of_points_beyond_the_usual_and_log_odds(shop: Shop, tmp_path: Path) -> None:
+    """By hand from reasons.csv of everybody, who are fewer than the usual is told by.
+
+    By a scorer that reads all features: of the two that both cards read, there is no rank to tell.
+    """
     out = tmp_path / "top_users.csv"
-    made = score(shop.spec, shop.warehouse, store=shop.store, top=1_000, out=out)
+    made = score(shop.spec, shop.warehouse, store=shop.store, scorer="logistic", top=1_000, out=out)
     said: dict[str, dict[str, tuple[float, float]]] = {}
     for row in csv_rows(tmp_path / "reasons.csv"):
         mine = said.setdefault(row["user_id"], {})
@@ -139,12 +140,15 @@ def test_agreement_is_of_points_beyond_the_usual_and_log_odds(
         assert float(told[user]) == pytest.approx(wanted, abs=0.00051)  # three decimals
     # The same in an explanation, and in a list of everybody, whoever else is in them.
     everyone = tmp_path / "everyone.csv"
-    score(shop.spec, shop.warehouse, store=shop.store, top=2_000, out=everyone, everyone=True)
+    score(
+        shop.spec, shop.warehouse,
+        store=shop.store, scorer="logistic", top=2_000, out=everyone, everyone=True,
+    )  # fmt: skip
     by_all = {row["user_id"]: row["agreement"] for row in csv_rows(everyone)}
     assert len(by_all) > len(told)
     assert told.items() <= by_all.items()
     for user in made.users[:3]:
-        one = explain(shop.spec, shop.warehouse, user.user_id, store=shop.store)
+        one = explain(shop.spec, shop.warehouse, user.user_id, store=shop.store, scorer="logistic")
         assert f"rank agreement of the two: {told[user.user_id]}" in explanation_lines(one)
 
 

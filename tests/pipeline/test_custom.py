@@ -151,7 +151,7 @@ def test_a_custom_candidate_is_a_fitted_copy_on_the_folds_rows(
     assert not hasattr(trained.neighbours[-1], "classes_")
 
 
-def test_each_has_a_run_with_plots_and_only_what_is_safe_to_load_is_registered(
+def test_each_has_a_run_with_pictures_and_only_what_is_safe_to_load_is_registered(
     shop: Shop, trained: Trained, tmp_path: Path
 ) -> None:
     client = MlflowClient(trained.store.uri, trained.store.uri)
@@ -167,7 +167,7 @@ def test_each_has_a_run_with_plots_and_only_what_is_safe_to_load_is_registered(
         assert data.metrics["by_test/missed"] == pooled[name]["missed"].value
     assert "KNeighborsClassifier(n_neighbors=50)" in runs["neighbours"].data.params["estimator"]
     assert runs["first"].data.params["source"].endswith(":FirstColumn of shop_plugin 1.0")
-    plots = Path(client.download_artifacts(runs["first"].info.run_id, "plots", str(tmp_path)))
+    plots = Path(client.download_artifacts(runs["first"].info.run_id, "", str(tmp_path)))
     assert {p.name for p in plots.iterdir()} >= {"ranking.png", "shap.png", "importance.png"}
     lost = {r["feature"]: float(r["roc_auc_lost"]) for r in csv_rows(plots / "importance.csv")}
     first = trained.training.course.plan.numbers[0]  # all that it reads

@@ -49,6 +49,7 @@ with_git = pytest.mark.skipif(
 SCORERS = ["scorecard", *CANDIDATES, "rank_average"]
 READS = {
     "scorecard": {"orders", "days_since_last"},
+    "scorecard_shaped": {"orders", "days_since_last"},
     "recency": {"days_since_last"},
     "bg_nbd": {"repeats", "days_since_first", "days_since_last"},
 }

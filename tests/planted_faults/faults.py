@@ -35,6 +35,7 @@ BAD_INPUT: Final = "tests/e2e/test_bad_input.py"
 LANDING: Final = "tests/warehouse/test_landing.py"
 CHAMPION: Final = "tests/pipeline/test_champion.py"
 COMPARE: Final = "tests/pipeline/test_compare.py"
+SHAPED: Final = "tests/pipeline/test_shaped_candidate.py"
 POSTGRES: Final = "tests/engines/test_postgres.py"
 
 FAULTS: Final[tuple[Fault, ...]] = (
@@ -604,6 +605,25 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "read_labelled(spec, course, course.folds[-1].test))",
         "test-training",
         ("tests/pipeline/test_train.py::test_scores_and_reasons_of_a_champion",),
+    ),
+    Fault(
+        "shape: a shaped scorecard learns from the outcomes of its test",
+        "src/pipeline/fold_fits.py",
+        "        scorers = self._fitted(fold, lambda: self._read(fold))\n",
+        "        scorers = self._fitted(fold, lambda: [*self._read(fold), part])\n",
+        "test-training",
+        (f"{SHAPED}::test_outcomes_of_a_test_do_not_reach_its_own_fit",),
+    ),
+    Fault(
+        "shape: what the cap of a group takes away is dealt to no feature",
+        "src/models/points.py",
+        "        points = points + _dealt(points, rest[:, place], inside)\n",
+        "",
+        "test",
+        (
+            "tests/models/test_points.py::test_margins_are_the_points_and_contributions_add_up",
+            "tests/models/test_points.py::test_what_a_cap_and_clipping_move_is_dealt_in_proportion",
+        ),
     ),
     Fault(
         "evaluation: replicates of two scorers are not paired",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from whyrank.evaluation.ranking import lift_at
-from whyrank.reports import account_figures, figures, scorer_figures
+from whyrank.reports import account_figures, figures, scorer_figures, shape_figure
 
 
 def test_gain_and_lift_are_drawn_from_the_same_ranking(
@@ -88,3 +88,36 @@ def test_a_beeswarm_draws_every_user_of_every_row_where_they_were_moved(
     # Nobody's dot hides another's: they stand apart, and in their own row.
     assert np.abs(y - rows).max() < 0.5
     assert len(np.unique(np.round(y[rows == 0], 6))) > 3
+
+
+def test_terms_are_drawn_with_their_names_and_users_below_the_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    save = shape_figure.save_figure
+
+    def saved(figure: Any, path: Path) -> None:
+        drawn.append(figure)
+        save(figure, path)
+
+    monkeypatch.setattr(shape_figure, "save_figure", saved)
+    x, edges = np.arange(3.0), np.arange(4.0) - 0.5
+    points, users = np.array([0.0, 4.0, 8.0]), np.array([0.64, 0.04, 0.0])
+    panel = shape_figure.TermPanel("a$b$c", "new, 8 points", "a", x, None, points, edges, users)
+    kinds = ("a long name of a device", "$", "unknown")
+    by_kind = shape_figure.TermPanel("d", "map", "device", x, points, -points, edges, users, kinds)
+    shape_figure.shape_figure(tmp_path / "s.png", "t", [panel, by_kind])
+    first, second = drawn[0].axes[:2]
+    assert first.get_title() == "a\\$b\\$c\nnew, 8 points"
+    curves = [line for line in first.get_lines() if len(line.get_xdata()) == len(x)]
+    assert [curve.get_ydata().tolist() for curve in curves] == [[0, 4, 8]]
+    bars = [bar.get_height() for bar in first.patches[:3]]
+    assert bars[0] == pytest.approx(4 * bars[1])  # square roots of shares of 64% and 4%
+    assert bars[2] == 0
+    assert max(bar.get_y() + bar.get_height() for bar in first.patches[:3]) < 4
+    assert [label.get_text() for label in second.get_xticklabels()] == [
+        "a long name…", "\\$", "unknown",
+    ]  # fmt: skip
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+    shape_figure.shape_figure(tmp_path / "none.png", "t", [])
+    assert "no term changes" in {text.get_text() for text in drawn[1].axes[0].texts}
