@@ -53,13 +53,14 @@ def told(capsys: pytest.CaptureFixture[str], text: str, *, json_logs: bool = Fal
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
-@pytest.mark.parametrize("secret", SECRETS)
+# Without a scheme a blank ends a password: "12:30 of ana@example.com" holds none.
+WRITTEN = [(a, s) for a in ADDRESSES for s in SECRETS if "//" in a or " " not in s]
+
+
+@pytest.mark.parametrize(("address", "secret"), WRITTEN)
 def test_a_password_in_an_address_is_never_told(
     capsys: pytest.CaptureFixture[str], address: str, secret: str
 ) -> None:
-    if " " in secret and "//" not in address:
-        pytest.skip("without a scheme a blank ends a password: 12:30 of ana@example.com is none")
     for written in (secret, quote(secret, safe="")):
         for text in (
             address,
