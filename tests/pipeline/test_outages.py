@@ -98,11 +98,11 @@ def test_a_store_lost_halfway_leaves_the_run_here_whole(
     monkeypatch.setattr(Store, "local", property(lambda self: "remote" not in self.uri))
     sending, sent = log._log_model, []
 
-    def failing(ml: object, record: object, scorer: object) -> str:
+    def failing(*scorer: object) -> tuple[str, str]:
         sent.append(scorer)
         if len(sent) == 2:
             raise ConnectionResetError(104, "Connection reset by peer")
-        return sending(ml, record, scorer)  # type: ignore[arg-type]
+        return sending(*scorer)  # type: ignore[arg-type]
 
     monkeypatch.setattr(log, "_log_model", failing)
     notes: list[str] = []
