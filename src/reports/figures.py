@@ -80,7 +80,7 @@ def ranking_figure(
     axes[4].axhline(1, color=GREY, linestyle=":")
     named(axes[0], "ROC", "share of the others ranked above", "share of converters")
     named(axes[1], "Precision and recall", "recall", "precision")
-    named(axes[2], "Reliability (tenths of users)", "said, %", "came, %")
+    named(axes[2], "Reliability (tenths of users)", "predicted probability, %", "observed, %")
     named(axes[3], "Gain", "best ranked users, %", "converters among them, %")
     named(axes[4], "Lift", "best ranked users, %", "converters among them, times the average")
     _by_factors(axes[4], (0.1, 1, 2, 5, 10, 20, 50, 100), (1, 2, 5, 10, 20, 50, 100))
@@ -119,7 +119,8 @@ def weights_figure(
     """Write a scorecard's calibration by term as PNG.
 
     points: before and after, (k, 2). effects: what the data say in the same points, with interval,
-    (k, 3); infinite ends are drawn to the edge. shares: of what moves users apart, 0 to 1: of the
+    (k, 3); an infinite end is drawn to the edge, and
+    two of them are said in words. shares: of what moves users apart, 0 to 1: of the
     scorecard before and after and of the model, (k, 3). level: of the intervals.
     """
     figure, axes = new_figure(1, 2, (14, 0.5 * len(names) + 2.4))
@@ -129,9 +130,17 @@ def weights_figure(
     edge = 0.06 * (high - low)
     inside = np.clip(effects, low - edge, high + edge)
     axes[0].axvline(0, color=GREY, linewidth=1)
-    axes[0].hlines(place, inside[:, 1], inside[:, 2], color=_COLOURS[4], linewidth=5, alpha=0.55)
+    known = np.isfinite(effects[:, 1:]).any(axis=1)
+    axes[0].hlines(
+        place[known], inside[known, 1], inside[known, 2], color=_COLOURS[4], linewidth=5, alpha=0.55
+    )
+    for row in place[~known].tolist():
+        axes[0].text(
+            high + edge, row, "the data cannot tell", ha="right", va="center", fontsize=9,
+            color="#666666",
+        )  # fmt: skip
     axes[0].plot(
-        inside[:, 0], place, "|", color=_COLOURS[1], markersize=13, markeredgewidth=2.5,
+        inside[known, 0], place[known], "|", color=_COLOURS[1], markersize=13, markeredgewidth=2.5,
         label=f"the data say (line: {level:.0%} interval)",
     )  # fmt: skip
     axes[0].plot(points[:, 0], place, "o", color="black", markersize=7, label="points now")
@@ -151,8 +160,9 @@ def weights_figure(
         axis.set_yticks(place, [plain_text(name.replace("_", " ")) for name in names])
         axis.set_ylim(len(names) - 0.4, -0.6)
         handles, said = axis.get_legend_handles_labels()
+        below = -0.65 / (0.5 * len(names) + 1.1)  # inches, as a share of the axes' height
         axis.legend(
-            handles, said, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3
+            handles, said, frameon=False, loc="upper center", bbox_to_anchor=(0.5, below), ncols=3
         )
     figure.suptitle(plain_text(title))
     save_figure(figure, path)

@@ -121,3 +121,27 @@ def test_terms_are_drawn_with_their_names_and_users_below_the_points(
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
     shape_figure.shape_figure(tmp_path / "none.png", "t", [])
     assert "no term changes" in {text.get_text() for text in drawn[1].axes[0].texts}
+
+
+def test_what_the_data_cannot_tell_is_said_and_not_drawn_as_an_interval(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(figures, "save_figure", lambda figure, _: drawn.append(figure))
+    figures.weights_figure(
+        tmp_path / "w.png", "t", ["told", "silent", "open"],
+        points=np.array([[10.0, 12.0], [-40.0, -40.0], [6.0, 26.0]]),
+        effects=np.array([[14.0, 9.0, 20.0], [-40.0, -np.inf, np.inf], [30.0, 18.0, np.inf]]),
+        shares=np.full((3, 3), 0.3), level=0.9,
+    )  # fmt: skip
+    axis = drawn[0].axes[0]
+    (lines,) = axis.collections
+    ends = {float(part[0, 1]): tuple(part[:, 0]) for part in lines.get_segments()}
+    assert set(ends) == {0.0, 2.0}
+    assert ends[0.0] == pytest.approx((9, 20))
+    assert ends[2.0] == pytest.approx((18, axis.get_xlim()[1]))  # open: to the edge
+    assert [(t.get_position()[1], t.get_text()) for t in axis.texts] == [
+        (1, "the data cannot tell")
+    ]
+    legend = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert "the data say (line: 90% interval)" in legend
