@@ -19,9 +19,9 @@ _RULES: Final = (
     # A web address has no user's name of whyrank's: what stands before the @ is a token.
     (re.compile(r"(https?://)[^\s/@:?#'\"]+@", re.IGNORECASE), rf"\1{_MARK}@"),
     # scheme://name:password@host; an unencoded password may hold anything but blanks, @ and / too.
-    (re.compile(r"(?<=//)([^\s/@:]*):([^\s]*)@"), rf"\1:{_MARK}@"),
+    (re.compile(r"(?<=//)([^\s/@:\[]*):(\S*)@"), rf"\1:{_MARK}@"),
     # The same with blanks in the password; what begins with a port is none.
-    (re.compile(r"(?<=//)([^\s/@:]*):(?!\d+\b)([^\s/][^\n@]*)@(?=[\w.\[-])"), rf"\1:{_MARK}@"),
+    (re.compile(r"(?<=//)([^\s/@:\[]*):(?!\d+\b)([^\s/][^\n@]*)@(?=[\w.\[-])"), rf"\1:{_MARK}@"),
     # password=…, "token": …, in libpq's words, in a query or in JSON.
     (
         re.compile(rf"({_NAMES}[\w.-]*(?:\s*=\s*|['\"]\s*:\s*))({_QUOTED}|[^\s&]+)", re.IGNORECASE),
@@ -36,7 +36,7 @@ _RULES: Final = (
         ),
         rf"\1{_MARK}",
     ),
-    (re.compile(r"((?:bearer|basic)\s+)\S{8,}", re.IGNORECASE), rf"\1{_MARK}"),
+    (re.compile(r"((?:bearer|authorization\W+basic)\s+)\S{8,}", re.IGNORECASE), rf"\1{_MARK}"),
     # name:password@host without a scheme.
     (re.compile(r"(?<![\w/:.])([\w.+-]+):([^\s:/@'\"]\S*)@(?=[\w.\[-])"), rf"\1:{_MARK}@"),
 )

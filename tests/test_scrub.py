@@ -43,6 +43,7 @@ PAIRS = [
     "password: {}",
     "pass={} refused",
     "Authorization: Bearer {}xxxxxxxx",
+    "{{'Authorization': 'Basic {}xxxxxxxx'}}",
 ]
 
 
@@ -100,6 +101,8 @@ def test_what_libpq_quotes_is_one_value(capsys: pytest.CaptureFixture[str]) -> N
         "column 'password' is not there; did you mean 'passwords'",
         "postgresql://ana@db/shop cannot be reached",
         "http://db:5000 did not answer: ask ana@example.com",
+        "http://[::1]:5000 did not answer: ask ana@example.com",
+        "a basic scorecard ranks by points",
         "features.signature: 'passes / visits' has no finite value",
         "signature: unknown operation 'pass'",
         "the design=2, key=user_id, passes=3",
