@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from ..spec.model import Spec
 from ..tracking import Store, log_result
 from .calibrate import CALIBRATED, MODEL, Calibration, calibration_lines, effect_text
 from .log_data import calibration_data, code_commit, code_version
+from .results import terms_frame
 from .scorer_plots import draw_scorer
 from .scorers import SCORECARD
 from .specs import spec_version
@@ -152,30 +154,27 @@ def draw_weights(path: Path, spec: Spec, made: Calibration) -> None:
     )
 
 
+_FORMATS = {
+    "points": "g", "proposed": "g", "level": "g",
+    "effect": ".2f", "effect_low": ".2f", "effect_high": ".2f",
+    "effect_log_odds": ".6f", "effect_log_odds_low": ".6f", "effect_log_odds_high": ".6f",
+    "model_share": ".4f", "scorecard_share": ".4f", "proposed_share": ".4f",
+}  # fmt: skip
+
+
 def _write_weights(path: Path, calibration: WeightCalibration) -> None:
     """Write a row by term; where the data cannot tell a term's effect its interval is empty."""
+    frame = terms_frame(calibration)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv_writer(file)
-        writer.writerow(
-            [
-                "term", "points", "proposed", "effect", "effect_low", "effect_high",
-                "effect_log_odds", "effect_log_odds_low", "effect_log_odds_high", "level",
-                "contradicted", "model_share", "scorecard_share", "proposed_share",
-            ]
-        )  # fmt: skip
-        for term in calibration.terms:
-            log_odds = (term.effect.log_odds, term.effect.low, term.effect.high)
-            writer.writerow(
-                [
-                    term.name, f"{term.old:g}", f"{term.new:g}",
-                    *(_finite(part, 2) for part in term.effect.points()),
-                    *(_finite(part, 6) for part in log_odds),
-                    f"{calibration.level:g}",
-                    "yes" if term.contradicted else "no",
-                    f"{term.importance:.4f}", f"{term.own:.4f}", f"{term.own_new:.4f}",
-                ]
-            )  # fmt: skip
+        writer.writerow(frame.columns)
+        for row in frame.to_dict("records"):
+            writer.writerow([_cell(str(column), value) for column, value in row.items()])
 
 
-def _finite(value: float, decimals: int) -> str:
-    return f"{value:.{decimals}f}" if np.isfinite(value) else ""
+def _cell(column: str, value: Any) -> str:
+    if column in _FORMATS:
+        return format(value, _FORMATS[column]) if np.isfinite(value) else ""
+    if column == "contradicted":
+        return "yes" if value else "no"
+    return str(value)
