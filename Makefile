@@ -85,7 +85,7 @@ test-faults: $(SPARK)  ## plants faults one by one, and demands that the tests c
 	$(BIN)/python -m tests.planted_faults
 
 test-mutations: $(STAMP)  ## small changes of the decision code, a sample of them: 95% have to be caught
-	@echo "a sample of 80 mutants, about a minute each; --sample N --seed N (python -m tests.mutations)"
+	@echo "a sample of 80 mutants, about a minute each, two at a time; --sample N --seed N --jobs N (python -m tests.mutations)"
 	$(BIN)/python -m tests.mutations
 
 lint: $(STAMP)  ## ruff, mypy, import layers, no package host named

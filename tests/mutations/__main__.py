@@ -7,7 +7,10 @@ import random
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
 
 from tests import mutations
@@ -33,6 +36,7 @@ from .mutants import mutants
 
 SAMPLE: Final = 80
 LEAST: Final = 0.95  # of the sample that has to be caught
+JOBS: Final = 2  # at a time, each in a copy of its own
 PATIENCE: Final = 600.0  # seconds; tests that do not end by then have noticed
 _COMPARING: Final = ("tests/evaluation/test_comparison.py", "tests/evaluation/test_replicates.py")
 # The decision code, and the tests that are to notice a change of it, the quickest first.
@@ -106,6 +110,29 @@ def check_mutant(copy: Path, mutant: Fault, *, verbose: bool) -> bool:
     return caught
 
 
+def caught_of(copies: Sequence[Path], sample: Sequence[Fault], *, verbose: bool) -> int:
+    """Plant mutants, as many at a time as there are copies; return how many were caught."""
+    free: SimpleQueue[Path] = SimpleQueue()
+    for copy in copies:
+        free.put(copy)
+
+    def check(mutant: Fault) -> bool:
+        copy = free.get()
+        try:
+            return check_mutant(copy, mutant, verbose=verbose)
+        finally:
+            free.put(copy)
+
+    with ThreadPoolExecutor(len(copies)) as pool:
+        try:
+            return sum(pool.map(check, sample))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for copy in copies:
+                end_left(copy)
+            raise
+
+
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Return what was asked for."""
     parser = argparse.ArgumentParser(
@@ -116,6 +143,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sample", type=int, default=SAMPLE, metavar="N", help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--only", nargs="+", default=[], metavar="PATH", help="files or folders")
+    parser.add_argument("--jobs", type=int, default=JOBS, metavar="N", help="how many at a time")
     parser.add_argument("--list", action="store_true", help="list the sample, and plant nothing")
     parser.add_argument("--unchecked", action="store_true", help="skip the run without a mutant")
     parser.add_argument("--verbose", action="store_true", help="show all that pytest says")
@@ -133,11 +161,13 @@ def main() -> int:
             for mutant in sample:
                 say(f"{mutant.path} | {mutant.kind} | {told(mutant)}")
             return 0
-        with copied(ROOT) as copy:
-            check_import(copy)
+        with ExitStack() as stack:
+            copies = [stack.enter_context(copied(ROOT)) for _ in range(max(1, asked.jobs))]
+            for copy in copies:
+                check_import(copy)
             if not asked.unchecked:
-                check_sound(copy, sample, verbose=asked.verbose)
-            caught = sum(check_mutant(copy, mutant, verbose=asked.verbose) for mutant in sample)
+                check_sound(copies[0], sample, verbose=asked.verbose)
+            caught = caught_of(copies, sample, verbose=asked.verbose)
     except CannotTellError as error:
         say(f"error: {error}")
         return 2
