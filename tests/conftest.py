@@ -30,7 +30,10 @@ settings.load_profile("whyrank")
 
 
 # Groups are dealt whole, the longest first: one that comes last leaves a worker idle.
-_LONG = ("train", "learned", "kills-of-stores", "build", "wheel", "olist", "shop", "media")
+_LONG = (
+    "train", "learned", "kills-of-stores", "bad-input", "build", "wheel", "olist", "shop", "media",
+    "media-marts",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -19,6 +19,7 @@ from whyrank.warehouse.landing import create_landing, load
 from whyrank.warehouse.project import render_project
 
 AS_OF = date(2026, 3, 20)
+pytestmark = pytest.mark.xdist_group("media-marts")
 KEYS = {
     "sessions": ["user_id", "session_start"],
     "user_features": ["user_id"],

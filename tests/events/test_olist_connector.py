@@ -16,6 +16,7 @@ import pytest
 from whyrank.events.connectors.olist import OlistEvents, read_olist
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+pytestmark = pytest.mark.xdist_group("olist")  # the files are read once
 LOST = ("canceled", "unavailable")
 STAMPS = {
     "order_purchased": "order_purchase_timestamp",

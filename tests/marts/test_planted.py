@@ -28,6 +28,8 @@ DAYS = 90
 START = date(2026, 1, 1)
 SPEC = load_spec("media")
 
+pytestmark = pytest.mark.xdist_group("media-marts")  # its world is made once
+
 
 @dataclass(frozen=True)
 class Built:

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks on every estimator; each that is skipped has its reason here."""
+"""scikit-learn's own checks on every estimator; each that fails has its reason here."""
 
 from __future__ import annotations
 
@@ -107,11 +107,16 @@ def excused(estimator: Any) -> dict[str, str]:
         GammaGamma(),
         make_pipeline(Histories(3), BetaGeometric()),
         make_pipeline(Histories(2), GammaGamma()),
-    ],
-    expected_failed_checks=excused,
+    ]
 )
 def test_scikit_learn_finds_a_proper_estimator(estimator: Any, check: Any) -> None:
-    check(estimator)
+    """A check that is excused must fail: one that passes is excused no longer."""
+    if check.func.__name__ not in excused(estimator):
+        check(estimator)
+        return
+    # Not an expected failure of pytest's, which would lay out seventy tracebacks for nobody.
+    with pytest.raises(Exception):  # noqa: B017, PT011 - each check fails by an error of its own
+        check(estimator)
 
 
 @pytest.mark.parametrize(
