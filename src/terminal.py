@@ -49,20 +49,25 @@ class Pace:
         self._work: tuple[int, int, float] | None = None  # total, done at first, since when
         self._done = 0
         self._even = True  # whether what is left takes as long as what is done
+        self._left: float | None = None  # seconds that were left
+        self._left_at = 0.0  # when they were
         self._known = False  # whether this step has said how far it is
 
     def begin(self, message: str) -> None:
         """Begin a step."""
         self._message = message
         self._began = self._said = self._clock()
-        self._known = False
+        self._known, self._left = False, None
 
-    def reach(self, done: int, total: int, *, even: bool = True) -> None:
+    def reach(self, done: int, total: int, *, even: bool = True, left: float | None = None) -> None:
         """Note how far the step has come.
 
-        even: whether its parts take about as long as each other; else no time left is told.
+        even: whether its parts take about as long as each other; else the time left is `left`
+        seconds from now, or is not told.
         """
         self._even = even
+        if left != self._left:
+            self._left, self._left_at = left, self._clock()
         if self._work is None or self._work[0] != total or done < self._done:
             self._work = total, done, self._began
         self._done, self._known = done, True
@@ -83,11 +88,13 @@ class Pace:
         total, first, since = self._work
         share = min(self._done / total, 1.0)
         where = f"{self._done:,} of {total:,}" if total <= _COUNTED else f"{share:.0%}"
-        left = ""
+        seconds = None
         if self._even and self._done > first and now - since > _QUICK:
-            left = (
-                f", about {_span((now - since) * (total - self._done) / (self._done - first))} left"
-            )
+            seconds = (now - since) * (total - self._done) / (self._done - first)
+        elif not self._even and self._left is not None:
+            seconds = self._left - (now - self._left_at)
+        # One that takes longer than it did is not said to be done.
+        left = f", about {_span(seconds)} left" if seconds is not None and seconds > 0 else ""
         return f"{self._message} {where}{_after(now - since)}{left}"
 
     def __rich__(self) -> Text:
@@ -140,16 +147,19 @@ class Terminal:
         """Tell how far what was said last has come; logs are told every ten seconds."""
         self._reach(done, total, even=True)
 
-    def _reach(self, done: int, total: int, *, even: bool) -> None:
+    def _reach(self, done: int, total: int, *, even: bool, left: float | None = None) -> None:
         if not total:
             return
-        self._pace.reach(done, total, even=even)
+        self._pace.reach(done, total, even=even, left=left)
         if self._status is None and self._pace.is_due():
             self._line()
 
-    def steps(self, done: int, total: int) -> None:
-        """Tell as `progress` does of parts that differ too much to tell the time left by them."""
-        self._reach(done, total, even=False)
+    def steps(self, done: int, total: int, left: float | None = None) -> None:
+        """Tell as `progress` does of parts that differ too much to tell the time left by them.
+
+        left: the seconds left, where they are known by something else.
+        """
+        self._reach(done, total, even=False, left=left)
 
     def note(self, message: str) -> None:
         """Tell something worth knowing that is no error; nothing where only errors are wanted."""

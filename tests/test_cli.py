@@ -237,6 +237,20 @@ def test_logs_tell_how_far_long_work_is_and_when_it_may_end(
         now += 4.0
     said = capsys.readouterr().err.splitlines()
     assert said == ["building models …", "building models 4 of 31, 0:12 …"]
+    terminal.say("building models")  # whose times of the last build are known
+    for done, left in ((1, 90.0), (2, 40.0)):
+        for _ in range(4):
+            terminal.steps(done, 31, left)
+            now += 6.0
+    assert capsys.readouterr().err.splitlines() == [
+        "building models …",
+        "building models 1 of 31, 0:12, about 1:18 left …",
+        "building models 2 of 31, 0:24, about 0:40 left …",
+        "building models 2 of 31, 0:36, about 0:28 left …",
+    ]
+    now += 60.0
+    terminal.steps(2, 31, 40.0)  # the last build's took less: nothing is left by them
+    assert capsys.readouterr().err.splitlines() == ["building models 2 of 31, 1:48 …"]
     terminal.say("reading")
     now += 12.0
     terminal.progress(250_000, 1_000_000)

@@ -14,7 +14,7 @@ from ..features.compiler import Compiled, compile_features
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..warehouse.changes import Changes, changes_since
-from ..warehouse.dbt_run import NodeResult, run_dbt, write_profile
+from ..warehouse.dbt_run import BuildProgress, NodeResult, run_dbt, write_profile
 from ..warehouse.engine import Connection, Lock, Warehouse, sole_writer
 from ..warehouse.landing import create_landing, landing_tables
 from ..warehouse.model_runs import model_runs
@@ -34,7 +34,7 @@ from ..warehouse.published import (
     read_published,
     tables_of,
 )
-from ..warehouse.runs import Run, ended, noted, now, record
+from ..warehouse.runs import Run, ended, noted, now, record, usual_seconds
 from ..warehouse.sample import sample_bound
 from .specs import data_version, spec_version
 
@@ -80,7 +80,7 @@ def build(
     full: bool = False,
     say: Say = lambda _: None,
     note: Say = lambda _: None,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    progress: BuildProgress = lambda *_: None,
 ) -> BuildResult:
     """Build the spec's models for snapshot dates and publish them.
 
@@ -90,7 +90,8 @@ def build(
     marts always speak of all that is loaded. A build that was cut off is taken up by the next.
     note: told of features that have no finite value for some users, and of arms of an experiment
     that differ in case alone. progress: told how many models, then data tests, are done, of how
-    many.
+    many, and the seconds left: as many as the models took in the last build of this mode, None
+    for tests and where there was none.
 
     Raises SpecError for a feature that cannot be compiled, WarehouseError when there are no
     events (before a date), another process is writing, or a model or test fails; what was
@@ -103,6 +104,7 @@ def build(
         with warehouse.connect() as con:
             plan = _plan(con, spec, columns, as_of, warehouse, full=full)
             run = Run("build", plan.mode, now(), rows_in=plan.events)
+            usual = usual_seconds(con, spec, plan.mode)
         with noted(run, lambda state: _note(warehouse, spec, state)):
             only = SNAPSHOT_MODEL if plan.mode == "snapshots" else ""
             since = plan.changes.sessions_since if plan.changes else None
@@ -119,6 +121,7 @@ def build(
                 "run",
                 select=[only] if only else [],
                 changes=plan.changes,
+                usual=usual,
             )  # fmt: skip
             if check:
                 say("testing data")

@@ -11,6 +11,7 @@ from ..errors import UsageError
 from ..scorer import Reason
 from ..scoring.lists import refuse_foreign
 from ..spec.model import Spec
+from ..warehouse.dbt_run import BuildProgress
 from ..warehouse.engine import Warehouse, sole_writer
 from ..warehouse.landing import LoadResult
 from .build import build
@@ -50,7 +51,7 @@ def demo(
     top: int = 20,
     force: bool = False,
     say: Say = lambda _: None,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    progress: BuildProgress = lambda *_: None,
 ) -> Demo:
     """Generate (or read `source`), ingest, build, test, score; write three CSV files to `folder`.
 
@@ -86,7 +87,7 @@ class _Way:
     top: int
     force: bool
     say: Say
-    progress: Callable[[int, int], None]
+    progress: BuildProgress
 
     def generated(self, users: int, seed: int) -> Demo:
         """Load a generated world, in place of an earlier one."""

@@ -2,8 +2,8 @@
 
 PARENT is the id of the process that started it, with which it ends. It prints one line of JSON:
 what became of each node, and the error that stopped everything if one did. Each line of
-PROJECT/progress.txt says how many nodes are done, of how many. All else that dbt says goes to the
-project's log file.
+PROJECT/progress.txt says how many nodes are done, of how many, and which ended. All else
+that dbt says goes to the project's log file.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ class _Counter:
             return
         self._done += name in _ENDED
         total = event.data.num_models if name == "LogTestResult" else event.data.total
+        ended = f" {event.data.node_info.node_name}" if name in _ENDED else ""
         with self._file.open("a", encoding="ascii") as file:
-            file.write(f"{self._done} {total}\n")
+            file.write(f"{self._done} {total}{ended}\n")
 
 
 def main(arguments: list[str]) -> int:

@@ -23,6 +23,8 @@ from .dbt_process import PROGRESS
 from .engine import Lock, Warehouse
 from .project import yaml_text
 
+# Told how many models or tests are done, of how many, and the seconds left where they are known.
+BuildProgress = Callable[[int, int, float | None], None]
 _LOOK_SECONDS = 0.5
 _LOOKS = 4  # at how far it is, for one at the lock
 
@@ -63,14 +65,16 @@ def run_dbt(
     lock: Lock | None = None,
     variables: Mapping[str, str] | None = None,
     advise: Callable[[str], str] = str.strip,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    progress: BuildProgress = lambda *_: None,
+    usual: Mapping[str, float] | None = None,
 ) -> list[NodeResult]:
     """Run `dbt run`, `dbt test` or `dbt docs generate` in a project; return what each node did.
 
     changes: what came after the last load that the models know, None to build them anew. lock:
     what keeps other writers out; dbt is ended when it is lost. variables: as `write_profile`
     returned them. advise: says the warehouse's errors in one line (`Warehouse.advice`). progress:
-    told how many models or tests are done, of how many.
+    told how many models or tests are done, of how many, and the seconds left. usual: the seconds
+    that each model took the last time, by which that is reckoned; without them it is None.
 
     Raises WarehouseError naming the first model or test that failed and why, and the log file, or
     saying that the lock was lost.
@@ -83,8 +87,8 @@ def run_dbt(
     told = _environment(project, {**(variables or {}), **environment(changes)})
     file = project / PROGRESS
     file.unlink(missing_ok=True)
-    done = _run(arguments, told, lock or Lock(), lambda: _tell(file, progress))
-    _tell(file, progress)
+    done = _run(arguments, told, lock or Lock(), lambda: _tell(file, progress, usual or {}))
+    _tell(file, progress, usual or {})
     file.unlink(missing_ok=True)
     log = project / "logs" / "dbt.log"
     try:
@@ -113,15 +117,17 @@ def run_dbt(
     return results
 
 
-def _tell(file: Path, progress: Callable[[int, int], None]) -> None:
-    """Tell how far dbt has come by the last line that it has written whole."""
+def _tell(file: Path, progress: BuildProgress, usual: Mapping[str, float]) -> None:
+    """Tell how far dbt has come by the lines that it has written whole."""
     try:
-        lines = file.read_text(encoding="ascii").split("\n")
+        lines = file.read_text(encoding="ascii").split("\n")[:-1]
     except OSError:  # none is done yet
         return
-    if len(lines) > 1:
-        done, total = map(int, lines[-2].split())
-        progress(done, total)
+    if lines:
+        done, total, *_ = lines[-1].split()
+        ended = {name for line in lines for name in line.split()[2:]}
+        left = sum(seconds for name, seconds in usual.items() if name not in ended)
+        progress(int(done), int(total), left if usual else None)
 
 
 def _signal(number: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import duckdb
@@ -89,3 +89,25 @@ def last_run(con: Connection, spec: Spec, kind: Kind) -> Run | None:
         [kind],
     ).fetchone()
     return Run(*found) if found else None
+
+
+def usual_seconds(con: Connection, spec: Spec, mode: str) -> dict[str, float]:
+    """Return the seconds of each model in the last build of a mode that was done; empty at first.
+
+    mode: a build's, as its run is named.
+    """
+    table = f"{quote_name(landing_schema(spec))}.runs"
+    done = f"from {table} where status = 'done' and seconds is not null"
+    build = con.execute(
+        f"select started_at, seconds {done} and kind = 'build' and name = ? "
+        "order by started_at desc limit 1",
+        [mode],
+    ).fetchone()
+    if build is None:
+        return {}
+    start, seconds = build
+    rows = con.execute(
+        f"select name, seconds {done} and kind = 'model' and started_at between ? and ?",
+        [start, start + timedelta(seconds=seconds)],
+    ).fetchall()
+    return {name: float(took) for name, took in rows}

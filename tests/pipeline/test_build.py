@@ -261,30 +261,36 @@ def test_what_the_caller_tells_their_own_dbt_is_not_told_to_ours(
         ("DBT_PROJECT_DIR", "/nowhere"), ("DBT_FULL_REFRESH", "false"),
     ):  # fmt: skip
         monkeypatch.setenv(name, value)
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int, float | None]] = []
+    last = build(saas, warehouse, as_of=DATES, full=True)
     made = build(
         saas, warehouse, as_of=DATES, full=True, progress=lambda *found: told.append(found)
     )
     assert made.published.info.users == users > 0
-    # How far dbt is was told as well, at last of all models.
-    assert told == sorted(told)
-    assert {total for _, total in told} == {len(made.models)}
-    assert told[-1][0] == len(made.models) > 10
+    # How far dbt is was told as well, at last of all models, and what is left by the last build.
+    done, totals, left = map(list, zip(*told, strict=True))
+    assert done == sorted(done)
+    assert set(totals) == {len(made.models)}
+    assert done[-1] == len(made.models) > 10
+    assert left == sorted(left, reverse=True)
+    assert left[-1] == 0.0
+    took = [model.seconds for model in last.models]
+    # Before or after each model there was something left, and never more than all of them took.
+    assert left[0] <= sum(took) + 1e-6 * len(took)
     assert not list(warehouse.files.rglob(PROGRESS))
 
 
 def test_how_far_dbt_is_is_told_while_it_runs(tmp_path: Path) -> None:
     """A process that ends once its progress was seen; a line that is half written says nothing."""
-    script = (
-        "printf '1 9\\n2 9\\n3 ' > progress.txt; until [ -e seen ]; do sleep 0.01; done; echo ok"
-    )
-    told: list[tuple[int, int]] = []
+    script = "printf '1 9 a\\n2 9 b2\\n3 ' > progress.txt; "
+    script += "until [ -e seen ]; do sleep 0.01; done; echo ok"
+    told: list[tuple[int, int, float | None]] = []
 
     def look() -> None:
-        _tell(tmp_path / PROGRESS, lambda *found: told.append(found))
+        _tell(tmp_path / PROGRESS, lambda *found: told.append(found), {"a": 2.0, "b": 3.5})
         if told:
             (tmp_path / "seen").touch()
 
     ended = RUN(["sh", "-c", f"cd '{tmp_path}'; {script}"], dict(os.environ), Lock(), look)
     assert (ended.stdout, ended.returncode) == ("ok\n", 0)
-    assert set(told) == {(2, 9)}
+    assert set(told) == {(2, 9, 3.5)}
