@@ -70,9 +70,13 @@ class Home:
 
     def rows(self, table: str) -> int:
         """Count the rows of a landing table of the saas spec."""
+        return self._counts(table)[table]
+
+    def _counts(self, *tables: str) -> dict[str, int]:
+        counts = ", ".join(f"(select count(*) from saas_landing.{table})" for table in tables)
         with duckdb.connect(str(self.folder / "data" / "whyrank.duckdb"), read_only=True) as con:
-            found = con.execute(f"select count(*) from saas_landing.{table}").fetchone()
-        return int(found[0]) if found else 0
+            found = con.execute(f"select {counts}").fetchone()
+        return dict(zip(tables, found or (), strict=True))
 
     def state(self) -> dict[str, str]:
         """Digest every file but the database's own, for which its tables are counted."""
@@ -83,7 +87,8 @@ class Home:
             if ours and "/dbt/" not in name and "/spill" not in name:
                 found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         if (self.folder / "data" / "whyrank.duckdb").exists():
-            found |= {t: str(self.rows(t)) for t in ("events", "quarantine", "loads", "builds")}
+            counts = self._counts("events", "quarantine", "loads", "builds")
+            found |= {table: str(count) for table, count in counts.items()}
         return found
 
 
