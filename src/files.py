@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -14,6 +15,8 @@ from pathlib import Path
 from .errors import DataError, WarehouseError
 
 _NAME = 40  # characters, of up to four bytes each, that leave room for a suffix
+# What `_held_folder` names its folders; no file of a user's is called so.
+_LEFT = re.compile(rf"\..{{1,{_NAME}}}\.whyrank-[a-z0-9_]{{8}}", re.DOTALL)
 
 
 @contextmanager
@@ -75,11 +78,12 @@ def replacing_set(main: Path, others: Sequence[Path]) -> Iterator[Path]:
 def workplace(place: Path) -> Iterator[Path]:
     """Yield a new folder beside `place`, for what will be put there, and remove it at the end.
 
-    What processes that were killed left of such folders, for the same place, is removed first:
-    they are known by that no process holds them. Raises OSError.
+    What processes that were killed left of such folders is removed first: they are known by that
+    no process holds them. Those for other places too, as some are written once and never again.
+    Raises OSError.
     """
     for left in os.scandir(place.parent):
-        if left.name.startswith(_start(place)) and left.is_dir(follow_symlinks=False):
+        if _LEFT.fullmatch(left.name) and left.is_dir(follow_symlinks=False):
             _remove_if_left(Path(left.path))
     folder, held = _held_folder(place)
     try:
@@ -89,15 +93,11 @@ def workplace(place: Path) -> Iterator[Path]:
         os.close(held)
 
 
-def _start(place: Path) -> str:
-    """Return how the names of folders for a place begin; no file of a user's is called so."""
-    return f".{place.name[:_NAME]}.whyrank-"
-
-
 def _held_folder(place: Path) -> tuple[Path, int]:
     """Create a folder and hold it, by a descriptor that is returned and the system's lock."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=_start(place), dir=place.parent))
+        start = f".{place.name[:_NAME]}.whyrank-"
+        folder = Path(tempfile.mkdtemp(prefix=start, dir=place.parent))
         try:
             held = os.open(folder, os.O_RDONLY)
         except FileNotFoundError:  # taken for a killed process's, before it could be held
