@@ -105,6 +105,11 @@ def test_a_planted_difference_is_detected_and_none_is_not() -> None:
     assert not same.detected
     assert "no detectable difference between same and scorecard" in same.words()
     assert found.chosen == "better"
+    assert found.where() == "over 2 tests"
+    alone = compare(
+        folds[:1], reference="scorecard", n_boot=100, rng=np.random.default_rng(0)
+    )  # fmt: skip
+    assert alone.where() == "on one test"
     assert "ROC AUC better ranks better than scorecard" in found.verdict()
     worse = found.difference("tested", "roc_auc", "scorecard", "better")
     assert worse.words().startswith("scorecard ranks worse than better")

@@ -43,7 +43,22 @@ def test_no_training_outcome_reaches_past_its_test(
         assert before.test + timedelta(days=horizon) == after.test
 
 
+@pytest.mark.parametrize(("first", "kept"), [(1, 3), (2, 2), (5, 2), (6, 2), (7, 1), (11, 1)])
+def test_a_snapshot_knows_at_least_the_day_of_the_first_event(first: int, kept: int) -> None:
+    """Training dates of 2, 7 and 12 March know what came before them, on the 1st, the 6th, …"""
+    (found,) = rolling_folds(
+        date(2026, 3, 22), horizon_days=10, every_days=5, snapshots=3, folds=1,
+        first_event=date(2026, 3, first),
+    )  # fmt: skip
+    assert [day.day for day in found.train] == [2, 7, 12][-kept:]
+
+
 def test_a_log_that_is_too_short_is_said() -> None:
+    with pytest.raises(DataError, match="as of 2026-03-12, and the first event is of 2026-03-12"):
+        rolling_folds(
+            date(2026, 3, 22), horizon_days=10, every_days=5, snapshots=3, folds=1,
+            first_event=date(2026, 3, 12),
+        )  # fmt: skip
     with pytest.raises(DataError, match="load older events, or shorten the horizon"):
         rolling_folds(
             date(2026, 3, 1), horizon_days=90, every_days=30, snapshots=3, folds=1,

@@ -141,6 +141,54 @@ def test_what_cannot_be_measured_is_refused(
         ranking.evaluate(score, label, rng=np.random.default_rng(0))
 
 
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, -1e-9, 1, 1], "weights must be finite and not negative"),
+        ([1, np.nan, 1, 1], "weights must be finite and not negative"),
+        ([1, np.inf, 1, 1], "weights must be finite and not negative"),
+        ([1, 1, 1], "one length"),
+    ],
+)
+def test_weights_that_cannot_be_are_refused(weights: list[float], message: str) -> None:
+    for metric in METRICS:
+        with pytest.raises(DataError, match=message):
+            metric([4, 3, 2, 1], [1, 0, 1, 0], weights)
+
+
+def test_a_weight_of_zero_leaves_a_user_out() -> None:
+    score, label = np.array([5.0, 4, 3, 3, 2, 1]), np.array([1, 0, 1, 0, 0, 1])
+    kept = np.array([1, 2, 3, 4])
+    weight = np.isin(np.arange(6), kept).astype(float)
+    for metric in METRICS:
+        assert metric(score, label, weight) == pytest.approx(metric(score[kept], label[kept]))
+
+
+def test_a_report_says_all_that_was_measured() -> None:
+    """In words to three decimals, and by name with the ends of each interval."""
+    rng = np.random.default_rng(2)
+    label = rng.random(1500) < 0.1
+    score = rng.normal(size=1500) + label
+    report = ranking.evaluate(score, label, n_boot=100, level=0.9, rng=rng)
+    raw = report.to_dict()
+    assert (raw["n"], raw["positives"]) == (1500, label.sum())
+    assert report.base_rate == label.mean()
+    head, *lines = str(report).splitlines()
+    assert head == (
+        f"1,500 users, {label.sum()} positive ({label.mean():.2%}); 90% intervals, bootstrap over "
+        "users, 100 times"
+    )
+    assert {metric.name for metric in report.metrics} > {"roc_auc", "average_precision"}
+    for metric, line in zip(report.metrics, lines, strict=True):
+        low, high = raw[f"{metric.name}_low"], raw[f"{metric.name}_high"]
+        assert low <= raw[metric.name] <= high
+        assert line.split() == [
+            metric.name, f"{raw[metric.name]:.3f}", f"[{low:.3f},", f"{high:.3f}]"
+        ]  # fmt: skip
+    assert raw["roc_auc"] == ranking.roc_auc(score, label)
+    assert len(raw) == 2 + 3 * len(lines)
+
+
 def test_too_few_positives_for_an_interval_are_refused() -> None:
     # With one negative of three, 30% of replicates have none, and with one positive as many.
     with pytest.raises(DataError, match="too few positives"):

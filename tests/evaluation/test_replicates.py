@@ -101,6 +101,17 @@ def test_three_positives_still_give_intervals_and_say_what_was_left_out() -> Non
         assert difference.family[0] < difference.value < difference.family[1]
 
 
+def test_a_draw_that_misses_a_class_counts_for_no_metric() -> None:
+    """Without a negative, there is a precision and no area: neither says anything of ranking."""
+    base = fold(6, 40, 38, "nearly all")
+    found = replicate([base], METRICS, 0.1, 400, np.random.default_rng(0))[:, 0]
+    lost = np.isnan(found[..., 0]).all(axis=1)
+    # A draw of 40 of 40 misses both negatives with a chance of (1 - 1/20)^40, 13%.
+    assert 20 < lost.sum() < 84
+    assert np.isnan(found[lost]).all()
+    assert np.isfinite(found[~lost]).all()
+
+
 def test_intervals_from_a_minority_of_replicates_are_refused() -> None:
     one = fold(5, 300, 1, "one")
     labels = np.concatenate([one.labels, np.zeros(3000, dtype=bool)])

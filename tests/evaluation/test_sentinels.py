@@ -171,6 +171,16 @@ def test_outcomes_that_count_twice_are_counted() -> None:
     assert "those of 2026-02-10 too count 12 of them" in caught.saw
 
 
+def test_a_category_that_says_nothing_passes() -> None:
+    """One value for all ranks nobody: exactly 0.5, with no error to be within."""
+    train, test = split(1), split(2)
+    found = shuffled(
+        linear_fit, train, test[:2], encoded=lambda rows, _: {"plan": np.ones(len(rows))}
+    )
+    assert found.passed
+    assert "at most 0.500 (plan); must not exceed 0.5 by more than 0.000" in found.saw
+
+
 def alone(
     name: str, features: dict[str, np.ndarray], labels: np.ndarray, **margins: object
 ) -> Alone:
@@ -185,10 +195,12 @@ def test_a_feature_too_good_to_be_true_is_named_on_whichever_test_it_is() -> Non
     honest, leaking = alone("b", fine, labels), alone("a", leak, labels)
     known = {"capacity": 0.1, "suspect_auc": 0.9, "suspect_lift": None}
     assert too_good([honest, honest], **known).passed  # type: ignore[arg-type]
-    for tests in ([leaking, honest], [honest, leaking]):
-        caught = too_good(tests, **known)  # type: ignore[arg-type]
-        assert not caught.passed
-        assert "signed_up_later on a" in caught.saw
+    for gaps in (0, 1, 100):  # in the middle, those who are not known hide nothing of the others
+        leak["signed_up_later"][:gaps] = np.nan
+        for tests in ([leaking, honest], [honest, leaking]):
+            caught = too_good(tests, **known)  # type: ignore[arg-type]
+            assert not caught.passed
+            assert "signed_up_later on a" in caught.saw
 
 
 def test_a_lift_too_good_to_be_true_is_named_though_the_area_is_not() -> None:

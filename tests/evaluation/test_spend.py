@@ -76,6 +76,21 @@ def test_the_interval_of_the_top_tenth_is_that_of_resampled_users() -> None:
     assert low < found.top_decile < high
 
 
+def test_draws_in_which_nobody_spent_say_nothing_of_the_top_tenth() -> None:
+    """One of two users spent: a draw of two misses them once in four, and then is left out."""
+    expected, actual = np.array([2.0, 1.0]), np.array([0.0, 5.0])
+    found = [
+        spend_report(expected, actual, n_boot=1, rng=np.random.default_rng(seed))
+        for seed in range(40)
+    ]
+    ends = [report.top_decile_interval for report in found]
+    # A tenth of two is one, rounded up: it brings half of what the same user drawn twice brings,
+    # and nothing where both are drawn. Of no draw that counts, anything from 0 to 1 is true.
+    assert set(ends) == {(0.0, 0.0), (0.5, 0.5), (0.0, 1.0)}
+    # Binomial(40, 1/4) lies outside of 2 to 20 less than once in two thousand times.
+    assert 2 <= ends.count((0.0, 1.0)) <= 20
+
+
 def customers(n: int, rng: np.random.Generator) -> tuple[Snapshot, np.ndarray]:
     """Customers whose rate and purse differ; what they spend in the 60 days that follow."""
     rate = rng.gamma(0.6, 1 / 90, n)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,8 +30,14 @@ class Mutant:
     text: str
 
 
-def mutants(source: str) -> list[Mutant]:
-    """Return every mutant of a module's source, in the order of the file."""
+def mutants(source: str, alike: Collection[str] = ()) -> list[Mutant]:
+    """Return every mutant of a module's source, in the order of the file.
+
+    alike: lines, without what they begin and end with, of which no mutant behaves otherwise.
+    """
+    lines = [line.strip() for line in source.splitlines()]
+    if missing := sorted(set(alike).difference(lines)):
+        raise ValueError(f"no such line: {'; '.join(missing)}")
     tree = ast.parse(source)
     raw = source.encode()
     starts = [0]
@@ -43,7 +49,8 @@ def mutants(source: str) -> list[Mutant]:
         end = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
         text = (raw[:begin] + new.encode() + raw[end:]).decode()
         ast.parse(text)
-        found.append(Mutant(kind, node.lineno, text))
+        if lines[node.lineno - 1] not in alike:
+            found.append(Mutant(kind, node.lineno, text))
     return sorted(found, key=lambda mutant: mutant.line)
 
 
@@ -105,6 +112,8 @@ def _changed(node: ast.expr | ast.stmt) -> Iterator[tuple[str, str]]:  # noqa: C
                 kept = isinstance(called, ast.Name)
                 function = ast.Name(new) if kept else ast.Attribute(called.value, new)
                 yield "call", ast.unparse(ast.Call(function, arguments, keywords))
+        case ast.Return(ast.Constant(None)):
+            pass  # it is what the next one puts in a value's place
         case ast.Return(ast.expr()):
             yield "returned value", "return None"
         case ast.Raise():

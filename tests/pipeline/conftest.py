@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +33,15 @@ class Fitted:
     fits: Fits
     folder: Path
 
-    def watch(self, course: Course | None = None) -> dict[str, Sentinel]:
+    def watch(
+        self,
+        course: Course | None = None,
+        progress: Callable[[int, int], None] = lambda *_: None,
+    ) -> dict[str, Sentinel]:
         """Run the sentinels; return them by name."""
-        found = leakage.watch(self.spec, self.warehouse, course or self.course, self.fits, seed=0)
+        found = leakage.watch(
+            self.spec, self.warehouse, course or self.course, self.fits, seed=0, progress=progress
+        )
         return {sentinel.name: sentinel for sentinel in found}
 
 

@@ -38,8 +38,12 @@ pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 
 
 def test_an_honest_training_passes_every_sentinel(fitted: Fitted) -> None:
-    found = fitted.watch()
+    told: list[tuple[int, int]] = []
+    found = fitted.watch(progress=lambda *reached: told.append(reached))
     assert [str(s) for s in found.values() if not s.passed] == []
+    # Before each fit of shuffled labels, the fit of noise and the rebuild: so many are done.
+    fits = int(found["shuffled labels"].saw.partition(" fits;")[0].rpartition(" ")[2])
+    assert told == [(done, fits + 2) for done in range(fits + 2)]
     assert "categories' worth on the rows it was made for" in found["shuffled labels"].saw
 
 

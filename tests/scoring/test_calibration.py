@@ -51,6 +51,13 @@ def test_importance_becomes_points_whose_own_contributions_have_its_shares() -> 
     found = calibrate_to_importance(card([30, 30, 40]), table, values, np.ones((4, 3)))
     # Contributions that are linear in the shares come back as their slopes, 1 : 6 : 2 of 100.
     assert [term.new for term in found.terms] == [11, 67, 22]
+    # What the terms move scores by, before and after, and what the model's do.
+    for name, contributions in (
+        ("own", table * [30, 30, 40]), ("own_new", table * [11, 67, 22]), ("importance", values),
+    ):  # fmt: skip
+        moved = np.abs(contributions - contributions.mean(axis=0)).mean(axis=0)
+        shares = [getattr(term, name) for term in found.terms]
+        assert shares == pytest.approx(list(moved / moved.sum()))
 
 
 @given(
