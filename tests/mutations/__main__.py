@@ -7,10 +7,8 @@ import random
 import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Final
 
 from tests import mutations
@@ -20,9 +18,9 @@ from tests.planted_faults.__main__ import (
     PASSED,
     ROOT,
     CannotTellError,
-    check_import,
+    caught_of,
     check_sound,
-    copied,
+    copies,
     end_left,
     planted,
     run_tests,
@@ -133,29 +131,6 @@ def check_mutant(copy: Path, mutant: Fault, *, verbose: bool) -> bool:
     return caught
 
 
-def caught_of(copies: Sequence[Path], sample: Sequence[Fault], *, verbose: bool) -> int:
-    """Plant mutants, as many at a time as there are copies; return how many were caught."""
-    free: SimpleQueue[Path] = SimpleQueue()
-    for copy in copies:
-        free.put(copy)
-
-    def check(mutant: Fault) -> bool:
-        copy = free.get()
-        try:
-            return check_mutant(copy, mutant, verbose=verbose)
-        finally:
-            free.put(copy)
-
-    with ThreadPoolExecutor(len(copies)) as pool:
-        try:
-            return sum(pool.map(check, sample))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for copy in copies:
-                end_left(copy)
-            raise
-
-
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Return what was asked for."""
     parser = argparse.ArgumentParser(
@@ -184,13 +159,10 @@ def main() -> int:
             for mutant in sample:
                 say(f"{mutant.path} | {mutant.kind} | {told(mutant)}")
             return 0
-        with ExitStack() as stack:
-            copies = [stack.enter_context(copied(ROOT)) for _ in range(max(1, asked.jobs))]
-            for copy in copies:
-                check_import(copy)
+        with copies(ROOT, asked.jobs) as made:
             if not asked.unchecked:
-                check_sound(copies[0], sample, verbose=asked.verbose)
-            caught = caught_of(copies, sample, verbose=asked.verbose)
+                check_sound(made[0], sample, verbose=asked.verbose)
+            caught = caught_of(made, sample, partial(check_mutant, verbose=asked.verbose))
     except CannotTellError as error:
         say(f"error: {error}")
         return 2

@@ -1,6 +1,7 @@
 """Plant faults in a copy of the source, one at a time, and see whether the tests catch them.
 
     python -m tests.planted_faults [--only KIND ...] [--tree PATH] [--list] [--verbose]
+    python -m tests.planted_faults --one-a-kind [--seed N] --jobs 2
 
 Each fault is a mistake that a programmer could make: one snippet of the source replaced by
 another. The tests named with it run in the copy, chosen by the marker expression of the target of

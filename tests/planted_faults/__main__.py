@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import re
 import shutil
 import signal
@@ -11,9 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
 
 from tests import planted_faults
@@ -272,6 +276,50 @@ def _short(text: str, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def one_a_kind(faults: Sequence[Fault], seed: int) -> list[Fault]:
+    """Return one fault of each kind, drawn."""
+    kinds: dict[str, list[Fault]] = {}
+    for fault in faults:
+        kinds.setdefault(fault.kind.partition(":")[0], []).append(fault)
+    rng = random.Random(seed)  # noqa: S311 - a sample
+    return [rng.choice(each) for each in kinds.values()]
+
+
+@contextmanager
+def copies(tree: Path, jobs: int) -> Iterator[list[Path]]:
+    """Give as many copies of a checkout as faults are planted at a time."""
+    with ExitStack() as stack:
+        made = [stack.enter_context(copied(tree)) for _ in range(max(1, jobs))]
+        for copy in made:
+            check_import(copy)
+        yield made
+
+
+def caught_of(
+    copies: Sequence[Path], faults: Sequence[Fault], check: Callable[[Path, Fault], bool]
+) -> int:
+    """Check faults, as many at a time as there are copies; return how many were caught."""
+    free: SimpleQueue[Path] = SimpleQueue()
+    for copy in copies:
+        free.put(copy)
+
+    def checked(fault: Fault) -> bool:
+        copy = free.get()
+        try:
+            return check(copy, fault)
+        finally:
+            free.put(copy)
+
+    with ThreadPoolExecutor(len(copies)) as pool:
+        try:
+            return sum(pool.map(checked, faults))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for copy in copies:
+                end_left(copy)
+            raise
+
+
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Return what was asked for."""
     parser = argparse.ArgumentParser(
@@ -280,6 +328,9 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", nargs="+", default=[], metavar="KIND", help="kinds to plant")
+    parser.add_argument("--one-a-kind", action="store_true", help="of each kind one, by --seed")
+    parser.add_argument("--seed", type=int, default=0, help="of --one-a-kind")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many at a time")
     parser.add_argument("--tree", type=Path, default=ROOT, help="the checkout; else this one")
     parser.add_argument("--list", action="store_true", help="list the faults, and plant none")
     parser.add_argument("--verbose", action="store_true", help="show all that pytest says")
@@ -291,16 +342,17 @@ def main() -> int:
     asked = parsed()
     try:
         faults = chosen([word.lower() for word in asked.only])
+        if asked.one_a_kind:
+            faults = one_a_kind(faults, asked.seed)
         if asked.list:
             for fault in faults:
                 say(f"{fault.kind} | {fault.path} | {told(fault)} | {fault.target} | "
                     f"{' '.join(fault.tests)}")  # fmt: skip
             return 0
-        with copied(asked.tree.resolve()) as copy:
-            check_import(copy)
-            check_snippets(copy, faults)
-            check_sound(copy, faults, verbose=asked.verbose)
-            caught = sum(check_fault(copy, fault, verbose=asked.verbose) for fault in faults)
+        with copies(asked.tree.resolve(), asked.jobs) as made:
+            check_snippets(made[0], faults)
+            check_sound(made[0], faults, verbose=asked.verbose)
+            caught = caught_of(made, faults, partial(check_fault, verbose=asked.verbose))
     except CannotTellError as error:
         say(f"error: {error}")
         return 2
