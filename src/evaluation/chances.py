@@ -30,7 +30,7 @@ def log_loss(chance: Floats, labels: NDArray[np.bool_]) -> float:
 def log_loss_terms(chance: Floats, labels: NDArray[np.bool_]) -> Floats:
     """Return what each user adds to the mean that the log loss is, shape (n,)."""
     said = np.where(labels, chance, 1 - chance)
-    terms: Floats = -np.log(np.clip(said, _FLOOR, 1))
+    terms: Floats = -np.log(np.maximum(said, _FLOOR))
     return terms
 
 

@@ -80,6 +80,26 @@ def test_probability_metrics_equal_scikit_learns() -> None:
     )
 
 
+def test_what_is_told_of_a_test_is_counted_by_hand() -> None:
+    """Twenty users without ties: the top twentieth is one of them, the top fifth four."""
+    margin = np.arange(20.0)[::-1]
+    labels = np.isin(np.arange(20), [0, 2, 3, 9, 15])
+    chance = np.full(20, 0.3)
+    one = FoldScores(
+        "t", np.arange(20), labels, {"scorecard": margin, "flat": -margin}, {"scorecard": chance},
+        {"scorecard": None, "flat": None},
+    )  # fmt: skip
+    found = compare([one], reference="scorecard", n_boot=20, rng=np.random.default_rng(0))
+    told = found.folds["t"]["scorecard"]
+    assert told["base_rate"] == 0.25
+    assert told["lift_at_5pct"] == pytest.approx(1.0 / 0.25)
+    assert told["lift_at_20pct"] == pytest.approx(0.75 / 0.25)
+    assert told["mean_probability"] == pytest.approx(0.3)
+    assert told["calibration_error"] == pytest.approx(calibration_error(chance, labels))
+    assert found.folds["t"]["flat"]["lift_at_20pct"] == 0.0
+    assert "brier" not in found.folds["t"]["flat"]
+
+
 def test_calibration_error_is_zero_for_true_chances_up_to_sampling() -> None:
     rng = np.random.default_rng(1)
     chance = rng.beta(1, 9, 20_000)

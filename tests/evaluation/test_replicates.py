@@ -95,6 +95,9 @@ def test_three_positives_still_give_intervals_and_say_what_was_left_out() -> Non
     for estimates in (*found.by_test.values(), found.pooled):
         for estimate in estimates["fine"].values():
             assert np.isfinite([estimate.value, estimate.low, estimate.high]).all()
+        # Moved to lie around the value, as is said of calibration errors, though draws are missing.
+        error = estimates["fine"]["calibration_error"]
+        assert error.low < error.value < error.high
     for where in ("tested", "pooled"):
         difference = found.difference(where, "roc_auc", "fine", "scorecard")
         assert np.isfinite([*difference.interval, *difference.family]).all()

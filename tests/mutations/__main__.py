@@ -50,8 +50,8 @@ CODE: Final[dict[str, tuple[str, ...]]] = {
     "src/evaluation/chances.py": _COMPARING,
     "src/evaluation/comparison.py": (*_COMPARING, "tests/evaluation/test_truths.py", *_TRAINED),
     "src/evaluation/differences.py": (*_COMPARING, "tests/evaluation/test_acting.py"),
-    "src/evaluation/folds.py": ("tests/evaluation/test_folds.py", *_TRAINED),
-    "src/evaluation/measured.py": (*_COMPARING, "tests/evaluation/test_acting.py", *_TRAINED),
+    "src/evaluation/folds.py": ("tests/evaluation/test_folds.py",),
+    "src/evaluation/measured.py": (*_COMPARING, "tests/evaluation/test_acting.py"),
     "src/evaluation/ranking.py": (
         "tests/evaluation/test_ranking.py", *_COMPARING, "tests/pipeline/test_evaluate.py",
     ),
