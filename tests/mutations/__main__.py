@@ -84,6 +84,11 @@ ALIKE: Final[dict[str, dict[str, str]]] = {
         "spent = actual > 0": "who spent nothing may be a cell each: the same draws, only slower",
         "values, place = np.unique(-by, return_inverse=True)": "both areas of the ratio turn over",
     },
+    "src/scoring/calibration.py": {
+        'raise DataError("no whole points within reach total 100; write them by hand")': (
+            "a guard: each step closes the gap by one, and there are more than it is wide"
+        ),
+    },
     "src/pipeline/leakage.py": {
         "counts = found or (0,)": "an aggregate always has a row; this is for the type alone",
     },

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from tests.csv_rows import csv_rows
 from tests.pipeline.conftest import Fitted
-from whyrank.errors import UsageError
+from whyrank.errors import DataError, UsageError
 from whyrank.features.matrix import Snapshot
 from whyrank.pipeline import calibrate as calibrating
 from whyrank.pipeline import log_calibration as logging
@@ -154,6 +154,17 @@ def test_a_level_that_so_few_replicates_cannot_tell_is_refused(fitted: Fitted) -
     for settings, said in (({"n_boot": 30}, "n-boot = 30"), ({"level": 1.0}, "level = 1: must")):
         with pytest.raises(UsageError, match=said):
             calibrate(fitted.spec, fitted.warehouse, source="saas", **settings)  # type: ignore[arg-type]
+
+
+def test_a_fit_that_does_not_converge_proposes_nothing(
+    fitted: Fitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("whyrank.scoring.term_fit._STEPS", 2)
+    with pytest.raises(DataError, match="did not converge in 2 steps: leave out terms that say"):
+        calibrate(
+            fitted.spec, fitted.warehouse, source="saas", n_boot=60, apply_to=tmp_path / "new.toml"
+        )
+    assert not list(tmp_path.iterdir())
 
 
 def test_slopes_come_from_models_that_share_no_user(

@@ -11,6 +11,7 @@ from scipy.stats import binom, norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
+from whyrank.errors import DataError
 from whyrank.features.matrix import Snapshot
 from whyrank.scoring.calibration import LEVEL, calibrate_to_outcome, term_shares
 from whyrank.scoring.term_fit import fit_terms
@@ -160,3 +161,29 @@ def test_effects_in_points_are_those_of_the_proposal() -> None:
         assert not term.contradicted
         assert low < value < high
         assert value == pytest.approx(real.points, abs=0.02)
+
+
+@pytest.mark.parametrize("label", [False, True])
+def test_labels_of_one_class_are_refused(label: bool) -> None:
+    table = shares_of(features(np.random.default_rng(6), 50))
+    with pytest.raises(DataError, match="calibration needs users of both classes; load more"):
+        calibrate_to_outcome(card(), table, np.full(50, label), np.arange(50), np.ones(4))
+
+
+def test_a_fit_that_is_not_done_in_its_steps_is_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the intercept alone, the first step of Newton's is far from the last one."""
+    rng = np.random.default_rng(7)
+    table = shares_of(features(rng, 4000))
+    labels = drawn(rng, table, EFFECTS)
+    whole = fit_terms(table, labels, np.arange(4000))
+    monkeypatch.setattr("whyrank.scoring.term_fit._STEPS", 30)
+    assert np.array_equal(
+        fit_terms(table, labels, np.arange(4000)).coefficients, whole.coefficients
+    )
+    for steps in (1, 2):
+        monkeypatch.setattr("whyrank.scoring.term_fit._STEPS", steps)
+        with pytest.raises(
+            DataError,
+            match=rf"fit of 4 terms did not converge in {steps} steps: leave out terms that say",
+        ):
+            calibrate_to_outcome(card(), table, labels, np.arange(4000), np.ones(4))
