@@ -734,6 +734,14 @@ FAULTS: Final[tuple[Fault, ...]] = (
         ("tests/scoring/test_term_fit.py", "tests/scoring/test_calibration.py"),
     ),
     Fault(
+        "calibration: the last step of a fit that has not converged is taken for its end",
+        "src/scoring/term_fit.py",
+        "        weights, loss = tried, now\n    raise DataError(",
+        "        weights, loss = tried, now\n    return weights\n    raise DataError(",
+        "test",
+        ("tests/scoring/test_term_fit.py",),
+    ),
+    Fault(
         "bad input: a value without an end stops everybody's list",
         "src/spec/defined.py",
         "    if never_zero(node.expression):\n        return None\n    safe = node.copy()",
@@ -770,6 +778,22 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "",
         "test",
         ("tests/test_files.py",),
+    ),
+    Fault(
+        "files: what a killed process left stays where nothing is written under its name again",
+        "src/files.py",
+        "        if _LEFT.fullmatch(left.name) and",
+        "        if left.name.startswith(f'.{place.name}.') and",
+        "test",
+        ("tests/test_files.py",),
+    ),
+    Fault(
+        "progress: the time left forgets which models are done",
+        "src/warehouse/dbt_run.py",
+        "for name, seconds in usual.items() if name not in ended)",
+        "for name, seconds in usual.items())",
+        "test",
+        ("tests/pipeline/test_build.py",),
     ),
     Fault(
         "store: a copy goes on with the original's files",
