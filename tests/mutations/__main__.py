@@ -63,7 +63,9 @@ CODE: Final[dict[str, tuple[str, ...]]] = {
         "tests/evaluation/test_spend.py", "tests/pipeline/test_train_shop.py",
     ),
     "src/pipeline/compare.py": ("tests/evaluation/test_comparison.py", *_TRAINED),
-    "src/pipeline/leakage.py": ("tests/pipeline/test_leakage.py",),
+    "src/pipeline/leakage.py": (
+        "tests/pipeline/test_sampled.py", "tests/pipeline/test_leakage.py",
+    ),
     "src/pipeline/scorers.py": ("tests/pipeline/test_champion.py", *_TRAINED),
     "src/scoring/calibration.py": (
         "tests/scoring/test_term_fit.py", "tests/scoring/test_calibration.py",

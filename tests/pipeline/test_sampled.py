@@ -69,7 +69,17 @@ def test_nothing_of_the_sample_knows_the_future(warehouse: Sampled) -> None:
 
 
 def test_features_of_entities_are_told_apart() -> None:
-    assert of_entities(SPEC) == {"rate", "lag", "worth", "seen", "seen_big"}
+    own = {"rate", "lag", "worth", "seen", "seen_big"}
+    assert of_entities(SPEC) == own
+    # An expression over one is made of all users' events too, and one over that expression.
+    plain = next(feature for feature in SPEC.features if feature.sql)
+    more = [
+        plain.model_copy(update={"name": name, "sql": sql})
+        for name, sql in (("deep", "twice + 1"), ("twice", "2 * rate"), ("rated", "2 * operate"))
+    ]
+    assert of_entities(SPEC.model_copy(update={"features": (*SPEC.features, *more)})) == {
+        *own, "twice", "deep"
+    }  # fmt: skip
 
 
 def test_another_sample_is_published_by_a_build_of_snapshots(warehouse: Sampled) -> None:
