@@ -143,6 +143,9 @@ def test_slopes_of_chance_are_rarely_said_to_be_contradicted_and_true_ones_are()
     assert [term.contradicted for term in found.terms] == [False, True, False, True]
     few = calibrate_to_importance(spec, table, values, slopes[:2])
     assert not any(term.contradicted for term in few.terms)
+    assert all(np.isinf([term.effect.low, term.effect.high]).all() for term in few.terms)
+    enough = calibrate_to_importance(spec, table, values, slopes[:3])  # groups to tell a spread by
+    assert np.isfinite([(term.effect.low, term.effect.high) for term in enough.terms]).all()
 
 
 def test_intervals_are_as_wide_as_their_level_asks_for() -> None:
