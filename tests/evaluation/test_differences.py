@@ -112,6 +112,11 @@ def test_nobody_or_no_replicate_is_refused(users: int, times: int) -> None:
         next(resampled_counts(np.array([users, 0]), times, rng))
 
 
+def test_one_user_is_drawn_every_time() -> None:
+    (batch,) = resampled_counts(np.array([0, 1]), 3, np.random.default_rng(0))
+    assert batch.tolist() == [[0, 1]] * 3
+
+
 def test_batches_are_as_one_and_hold_a_replicate_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = np.arange(7)
 

@@ -80,21 +80,52 @@ CODE: Final[dict[str, tuple[str, ...]]] = {
     "src/tracking/registry.py": ("tests/pipeline/test_champion.py", *_TRAINED),
 }  # fmt: skip
 
-# Lines of which no mutant behaves otherwise, and why.
-ALIKE: Final[dict[str, dict[str, str]]] = {
+# Mutants that behave as the source does, by line and what is put there, and why.
+_CELLS: Final = "who spent nothing may be a cell each: the same draws, only slower"
+_START: Final = "where a fit starts, not where it ends"
+_SEARCH: Final = "how long a step is shortened: none is, this often"
+_SIGN: Final = "points are never 0, so a sign is 1 or -1"
+ALIKE: Final[dict[str, dict[tuple[str, str], str]]] = {
     "src/evaluation/spend.py": {
-        "spent = actual > 0": "who spent nothing may be a cell each: the same draws, only slower",
-        "values, place = np.unique(-by, return_inverse=True)": "both areas of the ratio turn over",
-    },
-    "src/scoring/calibration.py": {
-        'raise DataError("no whole points within reach total 100; write them by hand")': (
-            "a guard: each step closes the gap by one, and there are more than it is wide"
+        ("spent = actual > 0", "(actual >= 0)"): _CELLS,
+        ("spent = actual > 0", "1"): _CELLS,
+        ("values, place = np.unique(-by, return_inverse=True)", "(by)"): (
+            "both areas of the ratio turn over"
         ),
     },
     "src/pipeline/leakage.py": {
-        "counts = found or (0,)": "an aggregate always has a row; this is for the type alone",
+        ("counts = found or (0,)", "1"): "an aggregate always has a row: this is for its type",
     },
-}
+    "src/scoring/calibration.py": {
+        (
+            'raise DataError("no whole points within reach total 100; write them by hand")', "pass"
+        ): "a guard: each step closes the gap by one, and there are more than it is wide",
+        ("wanted = np.where(slope * sign < 0, 0.0, target)", "(slope / sign)"): _SIGN,
+        (
+            "return [p for p, term in enumerate(spec.terms) "
+            "if term.group == name and sign[p] > 0]", "(sign[p] >= 0)",
+        ): _SIGN,
+        ("if term.group is None and sign[place] > 0", "(sign[place] >= 0)"): _SIGN,
+        (
+            "place for place, term in enumerate(spec.terms) "
+            "if term.group is None and sign[place] > 0", "(sign[place] >= 0)",
+        ): _SIGN,
+    },
+    "src/scoring/term_fit.py": {
+        ("weights[0] = np.log(labels.mean() / (1 - labels.mean()))", "1"): _START,
+        ("weights[0] = np.log(labels.mean() / (1 - labels.mean()))", "2"): _START,
+        ("while length > 2.0**-40:", "3.0"): _SEARCH,
+        ("while length > 2.0**-40:", "41"): _SEARCH,
+        ("while length > 2.0**-40:", "(length >= 2.0 ** (-40))"): _SEARCH,
+        (
+            "flat = curvature <= _FLAT * _ridge(len(design))",
+            "(curvature < _FLAT * _ridge(len(design)))",
+        ): "no curvature meets the bound exactly",
+        ("found: Floats = 1 / (1 + np.exp(-np.clip(margin, -500, 500)))", "501"): (
+            "nothing of exp(-500) is left beside 1"
+        ),
+    },
+}  # fmt: skip
 
 
 def sampled(tree: Path, only: Sequence[str], size: int, seed: int) -> tuple[list[Fault], int]:

@@ -30,14 +30,14 @@ class Mutant:
     text: str
 
 
-def mutants(source: str, alike: Collection[str] = ()) -> list[Mutant]:
+def mutants(source: str, alike: Collection[tuple[str, str]] = ()) -> list[Mutant]:
     """Return every mutant of a module's source, in the order of the file.
 
-    alike: lines, without what they begin and end with, of which no mutant behaves otherwise.
+    alike: mutants that behave as the source does, each as the line that it changes, without what
+    that begins and ends with, and what it puts there. Raises ValueError when there is no such one.
     """
     lines = [line.strip() for line in source.splitlines()]
-    if missing := sorted(set(alike).difference(lines)):
-        raise ValueError(f"no such line: {'; '.join(missing)}")
+    unmet = set(alike)
     tree = ast.parse(source)
     raw = source.encode()
     starts = [0]
@@ -49,8 +49,12 @@ def mutants(source: str, alike: Collection[str] = ()) -> list[Mutant]:
         end = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
         text = (raw[:begin] + new.encode() + raw[end:]).decode()
         ast.parse(text)
-        if lines[node.lineno - 1] not in alike:
+        if (lines[node.lineno - 1], new) in alike:
+            unmet.discard((lines[node.lineno - 1], new))
+        else:
             found.append(Mutant(kind, node.lineno, text))
+    if unmet:
+        raise ValueError(f"no such mutant: {sorted(unmet)}")
     return sorted(found, key=lambda mutant: mutant.line)
 
 

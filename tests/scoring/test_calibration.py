@@ -79,6 +79,21 @@ def test_any_proposal_is_whole_keeps_signs_and_reaches_100(
         assert abs(new.points) >= 1
 
 
+@pytest.mark.parametrize(
+    ("wanted", "whole"),
+    [
+        ([33.4, 33.3, 33.3], [34, 33, 33]),
+        ([33.3, 33.3, 33.4], [33, 33, 34]),
+        ([10.4, 20.4, 69.2], [11, 20, 69]),  # of equal remainders the first
+        ([10.6, 20.7, 68.7], [10, 21, 69]),  # one too many: whoever gained the most gives it
+        ([0.1, 49.9, 50.0], [1, 49, 50]),  # one point at least, whoever pays for it
+    ],
+)
+def test_rounded_points_go_to_the_largest_remainders(wanted: list[float], whole: list[int]) -> None:
+    proposed, _, _ = _whole(card([30, 30, 40]), np.array(wanted), np.ones(3, dtype=bool))
+    assert [term.points for term in proposed.terms] == whole
+
+
 def world(rng: np.random.Generator, users: int = 300, times: int = 6) -> tuple[np.ndarray, ...]:
     """Users who stand there several times with much the same shares and, often, the same outcome.
 
