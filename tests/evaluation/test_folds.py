@@ -64,5 +64,7 @@ def test_a_log_that_is_too_short_is_said() -> None:
             date(2026, 3, 1), horizon_days=90, every_days=30, snapshots=3, folds=1,
             first_event=date(2026, 1, 1),
         )  # fmt: skip
-    with pytest.raises(DataError, match="it needs training dates, all before the test"):
-        Fold(date(2026, 1, 1), (date(2026, 1, 1),))
+    day = date(2026, 1, 1)
+    for train in ((), (day,), (date(2025, 12, 1), day), (day, date(2025, 12, 1))):
+        with pytest.raises(DataError, match="it needs training dates, all before the test"):
+            Fold(day, train)

@@ -148,10 +148,14 @@ def test_every_metric_has_an_interval_around_it_on_every_test_and_pooled() -> No
 
 
 def test_chances_are_compared_only_where_every_scorer_has_them() -> None:
-    one = fold(1, 400, 60, "a")
-    bare = FoldScores("a", one.users, one.labels, one.margins, {}, dict.fromkeys(one.margins))
-    found = compare([bare], reference="scorecard", n_boot=50, rng=np.random.default_rng(0))
-    assert set(found.pooled["fine"]) == set(RANKING)
+    whole, one = fold(1, 400, 60, "a"), fold(2, 400, 60, "b")
+    bare = replace(one, chances={})
+    half = replace(one, chances={"fine": one.chances["fine"]})
+    for tests in ([bare], [half], [whole, bare], [half, whole], [whole, half]):
+        found = compare(tests, reference="scorecard", n_boot=50, rng=np.random.default_rng(0))
+        assert set(found.pooled["fine"]) == set(RANKING)
+    found = compare([whole, one], reference="scorecard", n_boot=50, rng=np.random.default_rng(0))
+    assert set(found.pooled["fine"]) == {*RANKING, *CHANCES}
 
 
 def test_intervals_of_the_brier_score_are_those_of_a_mean() -> None:

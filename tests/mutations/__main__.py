@@ -86,6 +86,16 @@ _START: Final = "where a fit starts, not where it ends"
 _SEARCH: Final = "how long a step is shortened: none is, this often"
 _SIGN: Final = "points are never 0, so a sign is 1 or -1"
 ALIKE: Final[dict[str, dict[tuple[str, str], str]]] = {
+    "src/evaluation/chances.py": {
+        (
+            "return float(np.round(np.average(np.abs(said - came), weights=size), 15))", "16"
+        ): "beyond what a double holds",
+    },
+    "src/evaluation/replicates.py": {
+        (
+            "means = (self.terms.T @ drawn) / total if self.groups else np.empty((0, 0))", "1"
+        ): "a shape that nothing reads",
+    },
     "src/evaluation/spend.py": {
         ("spent = actual > 0", "(actual >= 0)"): _CELLS,
         ("spent = actual > 0", "1"): _CELLS,
