@@ -93,6 +93,23 @@ def workplace(place: Path) -> Iterator[Path]:
         os.close(held)
 
 
+@contextmanager
+def temporary_folder(what: str) -> Iterator[Path]:
+    """Yield a new folder among the system's temporary files, and remove it at the end.
+
+    what: is in its name, for whoever looks at these files. Lists and models are put there, so what
+    processes that were killed left of such folders is removed first. Raises OSError.
+
+    >>> with temporary_folder("example") as folder:
+    ...     (folder / "list.csv").write_text("rank")
+    4
+    >>> folder.exists()
+    False
+    """
+    with workplace(Path(tempfile.gettempdir(), what)) as folder:
+        yield folder
+
+
 def _held_folder(place: Path) -> tuple[Path, int]:
     """Create a folder and hold it, by a descriptor that is returned and the system's lock."""
     while True:

@@ -173,6 +173,7 @@ def _serve(path: str, caller: socket.socket) -> None:
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(env)
+        tempfile.tempdir = None  # by this environment, and not by the server's
         _streams(place)
         os._exit(_code(functools.partial(_whyrank, path) if work == "whyrank" else _dbt, words))
     with suppress(OSError):  # nobody listens when the caller was killed

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from whyrank.errors import WarehouseError
-from whyrank.files import replacing, replacing_set, sole_user
+from whyrank.files import replacing, replacing_set, sole_user, temporary_folder
 
 
 def mode(path: Path) -> int:
@@ -140,6 +141,37 @@ def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(
     assert left.is_dir()
     write(tmp_path / again, "ours")
     assert {path.name for path in tmp_path.iterdir()} == {"top.csv", again, mine.name}
+
+
+def test_temporary_folders_of_killed_processes_are_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists of people and copies of models are put there; what is in use stays."""
+    code = (
+        "import sys, whyrank.files as files\n"
+        "with files.temporary_folder('scoring') as folder:\n"
+        "    (folder / 'top_users.csv').write_text('people')\n"
+        "    print(folder, flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    (tmp_path / ".mine").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as other:  # fmt: skip
+        assert other.stdout is not None
+        left = Path(other.stdout.readline().strip())
+        assert left.parent == tmp_path
+        with temporary_folder("model") as ours:
+            assert (left / "top_users.csv").read_text() == "people"
+            assert mode(ours) == 0o700
+        other.kill()
+    assert left.is_dir()
+    with temporary_folder("model"):
+        assert not left.exists()
+    assert [path.name for path in tmp_path.iterdir()] == [".mine"]
 
 
 def test_a_folder_has_one_user_at_a_time(tmp_path: Path) -> None:

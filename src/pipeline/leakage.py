@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import duckdb
@@ -33,6 +31,7 @@ from ..evaluation.sentinels import (
 )
 from ..features.compiler import compile_features
 from ..features.matrix import Snapshot
+from ..files import temporary_folder
 from ..models.candidates import Plan, Trainer, TrainingData
 from ..scorer import Floats
 from ..spec.expressions import quote_name, quote_text
@@ -206,8 +205,8 @@ def _copy_landing(
     """Take over what was loaded, up to a date, from the warehouse: all, or the sample's part."""
     landing = quote_name(landing_schema(spec))
     tables = (("events", "event_time"), ("users", None), ("aliases", "linked_at"))
-    with tempfile.TemporaryDirectory() as folder:
-        paths = {table: Path(folder) / f"{table}.parquet" for table, _ in tables}
+    with temporary_folder("rebuild") as folder:
+        paths = {table: folder / f"{table}.parquet" for table, _ in tables}
         # Closed before anything is read here: each side may take its share of memory.
         with (
             warehouse.reading() as there,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..escapes import csv_writer
 from ..evaluation.comparison import Comparison
+from ..files import temporary_folder
 from ..reports.figures import weights_figure
 from ..scoring.calibration import WeightCalibration
 from ..scoring.scorecard import Scorecard
@@ -40,8 +40,7 @@ def log_calibration(
     comparison = made.comparison
     test = comparison.tests[-1]
     against = made.calibration.against
-    with tempfile.TemporaryDirectory(prefix="whyrank-calibration-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder("calibration") as folder:
         _write_weights(folder / "weights.csv", made.calibration)
         draw_weights(folder / "weights.png", spec, made)
         _draw_as_scorer(folder, made)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..errors import WhyrankError
 from ..features.matrix import Snapshot
+from ..files import temporary_folder
 from ..reports.figures import PSI_FAR, drift_figure
 from ..spec.model import Spec
 from ..tracking import DataRecord, Store, log_result, open_store
@@ -65,8 +65,7 @@ def _log(spec: Spec, warehouse: Warehouse, made: Ranking, store: Store, *, every
     found, trained = _drifts(published, made, everyone=everyone)
     chosen = made.chosen
     version = str(chosen.version) if chosen is not None and chosen.version else ""
-    with tempfile.TemporaryDirectory(prefix="whyrank-scoring-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder("scoring") as folder:
         _write_files(folder, made, found)
         return log_result(
             store,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from datetime import date
-from pathlib import Path
 
 from ..escapes import csv_writer, inert
+from ..files import temporary_folder
 from ..models.learned import LearnedScorer
 from ..models.points import PointsModel
 from ..scoring.shaped_card import shaped_spec
@@ -58,8 +57,7 @@ def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str
     }
     metrics = scorer_metrics(comparison, SHAPED, others=(SCORECARD, CALIBRATED, LOGISTIC))
     metrics |= against_card
-    with tempfile.TemporaryDirectory(prefix="whyrank-shape-") as temporary:
-        folder = Path(temporary)
+    with temporary_folder("shape") as folder:
         with (folder / "terms.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv_writer(file)
             writer.writerow(["term", "feature", "shape", "points", "proposed", "effect"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ..errors import UsageError
+from ..files import temporary_folder
 from ..models.learned import Calibrator, LearnedScorer
 from ..models.rank_average import SavedRankAverage
 from ..models.spend import SpendScorer
@@ -78,9 +78,9 @@ def choose_scorer(
     """
     if name == SCORECARD:
         return Chosen(SCORECARD, None)
-    with TemporaryDirectory(prefix="whyrank-") as place:
+    with temporary_folder("scorer") as place:
         opened = store or open_store(tracking, note=note)
-        return _read_scorer(spec, name, fetch_scorer(opened, spec.name, name, Path(place)), note)
+        return _read_scorer(spec, name, fetch_scorer(opened, spec.name, name, place), note)
 
 
 def _read_scorer(

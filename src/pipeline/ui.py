@@ -8,11 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import UsageError
+from ..files import temporary_folder
 from ..tracking import Store, views
 from ..tracking.ui_app import NAME, entry_point
 
@@ -71,8 +71,8 @@ def serve_ui(store: Store, port: int) -> int:
     before = signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         with (
-            tempfile.TemporaryDirectory(prefix="whyrank-ui-") as plugin,
-            subprocess.Popen(command, env=_with_app(env, Path(plugin))) as server,  # noqa: S603
+            temporary_folder("ui") as plugin,
+            subprocess.Popen(command, env=_with_app(env, plugin)) as server,  # noqa: S603
         ):
             try:
                 return server.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
@@ -13,6 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from ..files import temporary_folder
 from ..serving import MODEL_CODE, Served
 from .client import VIEW, experiment_of, find_all, source_tags, using
 from .killed_runs import logging_process
@@ -216,12 +216,12 @@ def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord, folder: Path) -
 
     Its signature and its example hold what this scorer reads, and nothing else.
     """
-    with tempfile.TemporaryDirectory() as place:
-        code = Path(place) / "ranking_model.py"
+    with temporary_folder("model") as place:
+        code = place / "ranking_model.py"
         code.write_text(MODEL_CODE, encoding="utf-8")
-        spec = Path(place) / "spec.json"
+        spec = place / "spec.json"
         spec.write_text(record.spec_json, encoding="utf-8")
-        saved = Path(place) / "scorer"  # its name in the registry, by which it is found again
+        saved = place / "scorer"  # its name in the registry, by which it is found again
         shutil.copytree(folder, saved)
         served = Served.load(saved, spec)
         example = record.example[list(served.reads)]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..files import temporary_folder
 from .client import ABSENT, find_all, find_experiment, using
 from .promotion import record_promotion
 from .stores import Store, TrackingError
@@ -59,8 +59,10 @@ def _comparison(ml: Any, run: str) -> dict[str, Any]:
     advice = "name the id of a training's parent run, or leave --run out for the latest"
     if COMPARISON not in _files(ml, run):
         raise IncompleteRunError(f"run {run!r} holds no comparison: {advice}")
-    with tempfile.TemporaryDirectory(prefix="whyrank-") as place:
-        path = ml.artifacts.download_artifacts(run_id=run, artifact_path=COMPARISON, dst_path=place)
+    with temporary_folder("comparison") as place:
+        path = ml.artifacts.download_artifacts(
+            run_id=run, artifact_path=COMPARISON, dst_path=str(place)
+        )
         try:
             raw: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
         except (ValueError, RecursionError):

@@ -149,6 +149,10 @@ WRITING = [
     there("list/.top_users.csv.whyrank-*/top_users.csv"),
     there("list/reasons.csv"),
 ]
+LOGGING = [
+    there("tmp/.scorer.whyrank-*/*"),
+    there("tmp/.scoring.whyrank-*/*"),
+]
 PUBLISHING = [
     there("w/shop/published/.2*"),
     there("w/shop/published/.2*/*.parquet", least=2),
@@ -223,6 +227,17 @@ def check_promotion(world: World, home: Home, moments: Sequence[Moment]) -> int:
 
 def check_list(world: World, home: Home, moments: Sequence[Moment]) -> int:
     """Kill scorings; what stands is of one list, if not all of it, and the last one is whole."""
+    temporary = home.folder / "tmp"
+    temporary.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(temporary))
+        hits = _check_list(world, home, moments)
+    # A list and a model, which a killed scoring leaves there, are somebody's data.
+    assert not list(temporary.glob(".*whyrank*"))
+    return hits
+
+
+def _check_list(world: World, home: Home, moments: Sequence[Moment]) -> int:
     hits = 0
     words = ("score", "--scorer", "logistic", "--top", 40, "--out", LIST, *SHOP)
     folder, sets = home.folder / LIST.parent, dict[str, dict[str, bytes]]()
@@ -293,7 +308,7 @@ def test_a_killed_promotion_is_done_or_not(world: World, tmp_path: Path) -> None
 
 def test_a_killed_scoring_leaves_no_list_of_two_scorers(world: World, tmp_path: Path) -> None:
     home = copy_of(world.trained, tmp_path / "home")
-    assert check_list(world, home, [*WRITING, *WRITING]) >= len(WRITING)
+    assert check_list(world, home, [*WRITING, *LOGGING, *WRITING]) >= len(WRITING) + 1
 
 
 def test_a_killed_publication_leaves_the_build_before_or_the_next(
@@ -343,7 +358,11 @@ def test_at_two_hundred_moments(
     world: World, tmp_path: Path, kind: str, kills: int, words: tuple[object, ...]
 ) -> None:
     """Ten at a time on a copy: aimed ones, and others drawn over the time that it takes."""
-    aimed = {"train": [*CREATION, *REGISTRATION], "score": WRITING, "build": PUBLISHING}
+    aimed = {
+        "train": [*CREATION, *REGISTRATION],
+        "score": [*WRITING, *LOGGING],
+        "build": PUBLISHING,
+    }
     rng = np.random.default_rng(kills)
     began = time.monotonic()
     run(copy_of(world.fitted if kind == "train" else world.trained, tmp_path / "timed"), *words)

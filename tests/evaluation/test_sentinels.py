@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 import numpy as np
+import pytest
 from scipy.stats import binom, norm
+from scipy.stats import t as student
 
 from whyrank.evaluation.sentinels import (
     FALSE_ALARMS,
@@ -114,6 +116,31 @@ def test_a_worth_that_has_seen_its_own_label_is_caught_though_the_test_shows_not
     assert told is not None
     mean, within = map(float, told.groups())  # to three decimals
     assert abs(mean - 0.5) <= within + 0.001
+
+
+def test_the_bounds_are_students_and_shared_out_over_what_is_looked_at() -> None:
+    """Fifteen fits whose areas are given: their mean's error is that of fifteen draws."""
+    areas = [0.45, 0.5, 0.6] * 5
+    tested = np.repeat([True, False], 20)
+    given = iter(areas)
+
+    def refit(rows: Rows, labels: np.ndarray) -> Refit:
+        """A positive at a time above all negatives, or below: an area of so many twentieths."""
+        above = round(20 * next(given))
+        margins = np.concatenate([np.where(np.arange(20) < above, 1.0, -1.0), np.zeros(20)])
+        return Refit(margins, {})
+
+    labels, snapshot = np.tile([True, False], 20), np.zeros(40, dtype=np.int64)
+    rng = np.random.default_rng(0)
+    found = shuffled_labels(refit, labels, snapshot, tested, rng=rng, times=15)
+    error = np.std(areas, ddof=1) / np.sqrt(15)
+    assert tolerance(found) == pytest.approx(
+        float(student.isf(FALSE_ALARMS / 2, 14)) * error, abs=5e-4
+    )
+    for tests, sides in ((1, 1), (1, 2), (7, 1), (7, 2)):
+        assert standard_errors(15, tests=tests, sides=sides) == pytest.approx(
+            float(student.isf(FALSE_ALARMS / (sides * tests), 14))
+        )
 
 
 def test_a_mean_of_fifteen_is_off_by_chance_as_rarely_as_is_said() -> None:
