@@ -99,6 +99,12 @@ ALIKE: Final[dict[str, dict[tuple[str, str], str]]] = {
     "src/evaluation/spend.py": {
         ("spent = actual > 0", "(actual >= 0)"): _CELLS,
         ("spent = actual > 0", "1"): _CELLS,
+        (
+            "gini=float(np.round(_gini(expected, actual) / _gini(actual, actual), 12)),", "13"
+        ): "rounding that lies between what doubles hold and what is compared",
+        ("amount = np.bincount(cell, weights=actual) / np.maximum(sizes, 1)", "2"): (
+            "halves what every spender brought, and only shares of it are told"
+        ),
         ("values, place = np.unique(-by, return_inverse=True)", "(by)"): (
             "both areas of the ratio turn over"
         ),
