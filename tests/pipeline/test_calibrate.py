@@ -23,7 +23,7 @@ from whyrank.scoring.scorecard import Scorecard
 from whyrank.spec.scorecard import TermSpec
 from whyrank.tracking import open_store
 
-pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("fitted")]
 
 
 @pytest.fixture(scope="module", params=["outcome", "importance"])

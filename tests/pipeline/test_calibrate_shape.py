@@ -23,7 +23,7 @@ from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
 
-pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("fitted")]
 PINNED = frozenset({"pricing", "balance"})
 
 

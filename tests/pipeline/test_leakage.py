@@ -34,7 +34,7 @@ from whyrank.tracking import open_store
 from whyrank.warehouse.engine import open_warehouse
 from whyrank.warehouse.project import render_project
 
-pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("fitted")]
 
 
 def test_an_honest_training_passes_every_sentinel(fitted: Fitted) -> None:

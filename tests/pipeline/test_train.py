@@ -55,7 +55,7 @@ from whyrank.tracking import (
 from whyrank.warehouse.engine import Warehouse, open_warehouse
 from whyrank.warehouse.published import read_published
 
-pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("world")]
 CANDIDATES = ["recency", "logistic", "xgboost", "forest"]
 
 

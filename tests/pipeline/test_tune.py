@@ -21,7 +21,7 @@ from whyrank.pipeline.tune import tuned_params
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
 
-pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
+pytestmark = [pytest.mark.training, pytest.mark.xdist_group("fitted")]
 
 
 def search(fitted: Fitted, folder: Path, **more: object) -> tuple[dict[str, object], list[object]]:
