@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,7 +16,7 @@ from datetime import date
 from pathlib import Path
 
 from ..errors import WarehouseError
-from ..files import replacing
+from ..files import replacing, workplace
 from ..spec.expressions import quote_text
 from ..spec.model import Spec
 from .duckdb_file import translated
@@ -37,7 +35,6 @@ from .published_there import (
 from .sample import USER_TABLES, in_sample, sample_told
 
 KEPT_BUILDS = 3
-_LEFT_SECONDS = 24 * 3600
 _EVERYONE = "everyone"
 _LOADED = "last_load"
 _IN_PLACE = ("user_features", "outcomes", "user_details")  # what a cluster scores and learns from
@@ -202,8 +199,9 @@ def _copied(
     folder = root / info.build_id
     root.mkdir(parents=True, exist_ok=True)
     # Under another name until it is whole: two readers may fetch the same build at once.
-    part = Path(tempfile.mkdtemp(prefix=f".{info.build_id}.", dir=root))
-    try:
+    with workplace(folder) as work:
+        part = work / "build"
+        part.mkdir()
         for day in info.as_of_dates:
             where = f"as_of = date {quote_text(day)} and {inside}"
             path = part / f"user_features_{day}.parquet"
@@ -216,13 +214,10 @@ def _copied(
                 _hold(in_place / name, part / _EVERYONE / name)
         text = json.dumps(asdict(info), indent=1)
         (part / "build.json").write_text(text, encoding="utf-8")
-        part.chmod(0o755)
         with suppress(OSError):  # somebody else was quicker, and wrote the same
             part.rename(folder)
-        if not folder.exists():
-            raise WarehouseError(f"{folder}: cannot be written: free or grant what it takes")
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    if not folder.exists():
+        raise WarehouseError(f"{folder}: cannot be written: free or grant what it takes")
     with replacing(root / "current") as temporary:
         temporary.write_text(info.build_id, encoding="utf-8")
     return Published(folder, info)
@@ -321,8 +316,3 @@ def _forget_old(root: Path, current: str) -> None:
     )
     for old in builds[: -(KEPT_BUILDS - 1)]:
         shutil.rmtree(old, ignore_errors=True)
-    # What a killed publication left; somebody may be writing the younger ones.
-    for left in root.glob(".*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)

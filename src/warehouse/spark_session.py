@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import WarehouseError
+from ..files import workplace
 from .dialects import Engine
 from .engine import Cursor
 
@@ -168,13 +168,10 @@ def check_workers(session: SparkSession, folder: Path) -> str:
     whyrank is not the driver's, or that does not see the folder or may not write to it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shared = Path(tempfile.mkdtemp(prefix=".check-", dir=folder.resolve()))
-    shared.chmod(folder.stat().st_mode & 0o777)
     cores = slots(session)
-    try:
+    with workplace(folder.resolve() / "check") as shared:
+        shared.chmod(folder.stat().st_mode & 0o777)
         rows = _told_by_workers(session, cores, str(shared))
-    finally:
-        shutil.rmtree(shared, ignore_errors=True)
     ours = metadata.version("whyrank")
     for row in rows:
         if row["whyrank"] != ours:

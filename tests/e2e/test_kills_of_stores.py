@@ -154,9 +154,9 @@ LOGGING = [
     there("tmp/.scoring.whyrank-*/*"),
 ]
 PUBLISHING = [
-    there("w/shop/published/.2*"),
-    there("w/shop/published/.2*/*.parquet", least=2),
-    there("w/shop/published/.current*"),
+    there("w/shop/published/.2*.whyrank-*"),
+    there("w/shop/published/.2*.whyrank-*/build/*.parquet", least=2),
+    there("w/shop/published/.current.whyrank-*"),
 ]
 
 
@@ -265,6 +265,7 @@ def check_publishing(world: World, home: Home, moments: Sequence[Moment]) -> int
         assert ranked(home, "logistic") == world.lists["logistic"]
     run(home, "build", *SHOP)
     assert ranked(home, "logistic") == world.lists["logistic"]
+    assert not list((home.folder / "w").glob("**/.*.whyrank-*"))
     return hits
 
 
