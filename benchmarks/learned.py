@@ -17,18 +17,21 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import Trainer
 from whyrank.models.learned import LearnedScorer
-from whyrank.pipeline.scorers import Chosen
-from whyrank.pipeline.standing import account, stand
-from whyrank.pipeline.training_data import read_labelled, set_course, stack
+from whyrank.pipeline.backtest import set_course
 from whyrank.pipeline.training_world import make_training_world
+from whyrank.published.build import Published
+from whyrank.published.snapshot import Snapshot
+from whyrank.ranking.active_scorer import Chosen
+from whyrank.ranking.rank import account, stand
 from whyrank.serving import percentile_codes
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import Warehouse, open_warehouse
-from whyrank.warehouse.published import Published, read_published
+from whyrank.training.datasets import read_labelled, stack
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.open import open_warehouse
+from whyrank.warehouse.publish import read_published
 
 TREES = 300
 EXPORTED = 1_000

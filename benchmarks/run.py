@@ -18,8 +18,8 @@ import duckdb
 from benchmarks.processes import Measured, fresh, interleaved, run
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.spec.load import load_spec
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.published import read_published
+from whyrank.warehouse.open import open_warehouse
+from whyrank.warehouse.publish import read_published
 
 HERE = Path(__file__).parent
 WHYRANK = [sys.executable, "-m", "whyrank.cli"]

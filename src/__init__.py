@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .pipeline.init import init
     from .pipeline.score import explain, score
     from .spec.load import load_spec, parse_spec
-    from .warehouse.engine import open_warehouse
+    from .warehouse.open import open_warehouse
 
     __version__: str
 
@@ -61,7 +61,7 @@ _HOMES = {
     "ingest_connector": "pipeline.connect",
     "init": "pipeline.init",
     "load_spec": "spec.load",
-    "open_warehouse": "warehouse.engine",
+    "open_warehouse": "warehouse.open",
     "parse_spec": "spec.load",
     "rank_events": "pipeline.frames",
     "score": "pipeline.score",

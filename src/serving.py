@@ -13,17 +13,18 @@ import pyarrow as pa
 
 from .errors import DataError
 from .features.limits import impossible_values
-from .features.matrix import Snapshot
 from .models.explain import explain_rows, model_reasons, words_of
 from .models.learned import Calibrator, LearnedScorer
 from .models.rank_average import SavedRankAverage
 from .models.storage import read_whole
-from .scorer import Floats, Integers, ModelReason, Reason, grouped
+from .published.snapshot import Snapshot
+from .scorer import ModelReason, Reason, grouped
 from .scoring.ranking import LABELS, band_codes
 from .scoring.reasons import places, scorecard_reasons, sentences
 from .scoring.scorecard import Scorecard
 from .spec.model import Spec
 from .spec.scorecard import HUNDREDTHS
+from .types import Floats, Integers
 
 if TYPE_CHECKING:
     import pandas as pd

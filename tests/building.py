@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from whyrank.database import connect_duckdb
-from whyrank.warehouse import dbt_run
-from whyrank.warehouse.changes import Changes
-from whyrank.warehouse.dbt_run import NodeResult
-from whyrank.warehouse.direct import _Runner
-from whyrank.warehouse.project import models_of
+from whyrank.warehouse.dbt_project import run as dbt_run
+from whyrank.warehouse.dbt_project.changes import Changes
+from whyrank.warehouse.dbt_project.in_memory import _Runner
+from whyrank.warehouse.dbt_project.render import models_of
+from whyrank.warehouse.dbt_project.run import NodeResult
+from whyrank.warehouse.dialects import DUCKDB
 
 
 class _Timed(_Runner):
@@ -55,7 +56,7 @@ def run_models(
     with connect_duckdb(profile["path"], config=profile["config_options"]) as con:
         con.execute("set timezone = 'UTC'")
         con.execute(f'create schema if not exists "{schema}"')
-        runner = _Timed(con, models, schema, landing, changes, "duckdb")
+        runner = _Timed(con, models, schema, landing, changes, DUCKDB)
         if select:
             runner.done += [name for name in models if name not in select]
         for name in models:

@@ -13,7 +13,7 @@ from tests import building, processes
 from whyrank.pipeline import build
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
-from whyrank.warehouse import dbt_run
+from whyrank.warehouse.dbt_project import run as dbt_run
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"

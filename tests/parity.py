@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from whyrank.warehouse.project import models_of
+from whyrank.warehouse.dbt_project.render import models_of
 
 
 def plain(value: object) -> object:

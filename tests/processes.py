@@ -38,7 +38,7 @@ PRELOADED = (
     "whyrank.pipeline.build", "whyrank.pipeline.calibrate", "whyrank.pipeline.compare",
     "whyrank.pipeline.demo", "whyrank.pipeline.doctor", "whyrank.pipeline.evaluate",
     "whyrank.pipeline.init", "whyrank.pipeline.score", "whyrank.pipeline.train",
-    "whyrank.warehouse.dbt_process", "whyrank.warehouse.postgres",
+    "whyrank.warehouse.dbt_project.child", "whyrank.warehouse.engines.postgres.warehouse",
 )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def run_dbt(
     *,
     server: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Stand in for `whyrank.warehouse.dbt_run._run`; the lock is its caller's, which waits."""
+    """Stand in for `dbt_project.run._run`; the lock is its caller's, which waits."""
     del lock
     running = Running("dbt", arguments[3:], Path.cwd(), env, server)
     while not running.ended(0.5):
@@ -221,7 +221,7 @@ def _streams(place: str) -> None:
 
 def _whyrank(path: str, words: list[str]) -> int:
     from whyrank.cli import main
-    from whyrank.warehouse import dbt_run
+    from whyrank.warehouse.dbt_project import run as dbt_run
 
     dbt_run._run = functools.partial(run_dbt, server=path)
     sys.argv = ["whyrank", *words]
@@ -230,7 +230,7 @@ def _whyrank(path: str, words: list[str]) -> int:
 
 
 def _dbt(words: list[str]) -> int:
-    from whyrank.warehouse import dbt_process
+    from whyrank.warehouse.dbt_project import child as dbt_process
 
     dbt_process._end_with_parent = lambda _: None  # the server is its parent
     return dbt_process.main(words)

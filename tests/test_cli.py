@@ -22,8 +22,8 @@ from typer.main import get_command
 
 from tests import processes
 from whyrank.cli import app
+from whyrank.cli.output import Terminal, reporting
 from whyrank.errors import UsageError
-from whyrank.terminal import Terminal, reporting
 
 WHYRANK = [sys.executable, "-m", "whyrank.cli"]
 HEAVY = ("pandas", "dbt", "xgboost", "mlflow", "shap", "streamlit", "rich", "duckdb", "numpy")

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 
 from tests import processes
 from tests.csv_rows import csv_rows
+from whyrank.cli.output import Terminal
 from whyrank.database import connect_duckdb
 from whyrank.escapes import (
     INERT,
@@ -35,7 +36,6 @@ from whyrank.escapes import (
 )
 from whyrank.scoring.lists import refuse_foreign
 from whyrank.scoring.ranking import write_propensities
-from whyrank.terminal import Terminal
 
 NASTY = "\x1b[31mred\x1b[0m\r\n\x07\x00\x85\u2028\u202eevil\u2066\x7f"
 

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
+from whyrank.cli.output import Terminal
 from whyrank.scrub import scrub
-from whyrank.terminal import Terminal
 
 SECRETS = [
     "s3cret", "se/cret", "se@cret", "s:e/c@r#et?", "p%40ss", "=x&y", "日本語", "a.b-c_d~e",

@@ -18,13 +18,14 @@ from whyrank.models.candidates import Trainer
 from whyrank.models.explain import explain_rows
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.stability import MOST_TURNED, stability, turned
+from whyrank.pipeline.backtest import set_course
 from whyrank.pipeline.build import build
 from whyrank.pipeline.generate import generate
 from whyrank.pipeline.ingest import ingest
-from whyrank.pipeline.training_data import Labelled, read_labelled, set_course, stack
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.training.datasets import Labelled, read_labelled, stack
+from whyrank.warehouse.open import open_warehouse
 
 SEEDS = (1, 2, 3, 4, 5)
 USERS, DAYS, BEST = 4000, 150, 200

@@ -13,10 +13,13 @@ import numpy as np
 import pandas as pd
 
 from whyrank.cli.options import open_both
-from whyrank.evaluation.comparison import FoldScores, compare
-from whyrank.pipeline.calibrate_shape import SHAPED, margins_beside, shape_card
-from whyrank.pipeline.training_data import read_labelled, set_course, stack, user_codes
+from whyrank.evaluation.comparison import compare
+from whyrank.evaluation.fold_scores import FoldScores
+from whyrank.pipeline.backtest import set_course
+from whyrank.pipeline.calibrate_shape import shape_card
 from whyrank.scoring.shape_fit import Limits
+from whyrank.training.datasets import read_labelled, stack, user_codes
+from whyrank.training.shape_proposal import SHAPED, margins_beside
 
 
 def main(spec_name: str, url: str, folds: int, folder: Path, as_of: date | None) -> None:

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whyrank.cli.options import open_both
-from whyrank.pipeline.training_data import Labelled, read_labelled, set_course
+from whyrank.pipeline.backtest import set_course
+from whyrank.training.datasets import Labelled, read_labelled
 
 
 def main(spec_name: str, url: str, folds: int, folder: Path, as_of: date | None) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import typer
 
 from ..errors import UsageError
-from ..terminal import Terminal
 from . import data, learning, ranking, start
+from .output import Terminal
 
 _NAMED = ("WHYRANK_SPEC", "WHYRANK_WAREHOUSE", "WHYRANK_TRACKING")  # environment variables
 

@@ -8,7 +8,6 @@ from typing import Annotated, Optional
 
 import typer
 
-from ..terminal import Terminal, reporting
 from .options import (
     SPEC,
     WAREHOUSE,
@@ -21,6 +20,7 @@ from .options import (
     open_both,
     read_date,
 )
+from .output import Terminal, reporting
 
 commands = typer.Typer()
 
@@ -152,7 +152,7 @@ def build(
         from ..pipeline.build import build as run
         from ..pipeline.export import export_features
         from ..pipeline.specs import checked_spec
-        from ..warehouse.engine import open_warehouse
+        from ..warehouse.open import open_warehouse
 
         opened, store = checked_spec(spec), open_warehouse(warehouse)
         made = run(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from ..errors import UsageError
-from ..terminal import Terminal, reporting
 from .options import (
     SPEC,
     WAREHOUSE,
@@ -26,10 +25,11 @@ from .options import (
     open_both,
     read_date,
 )
+from .output import Terminal, reporting
 
 if TYPE_CHECKING:
     from ..spec.model import Spec
-    from ..warehouse.engine import Warehouse
+    from ..warehouse.base import Warehouse
 
 commands = typer.Typer()
 
@@ -72,7 +72,7 @@ def train(
 ) -> None:
     """Fit learned scorers on past dates, compare them, log all to MLflow."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
-        from ..pipeline.checks import check_training
+        from ..training.checks import check_training
 
         opened, store = open_both(spec, warehouse)
         names = [name.strip() for part in candidates or () for name in part.split(",")] or None
@@ -86,8 +86,8 @@ def train(
             refuse_empty(opened, store)
         terminal.say("importing libraries")
         from ..pipeline.compare import compare_run
-        from ..pipeline.show_comparison import comparison_lines
         from ..pipeline.train import train as run
+        from ..reports.comparison_text import comparison_lines
         from ..tracking import open_store_or_local
 
         runs = open_store_or_local(tracking, note=terminal.note)
@@ -127,7 +127,7 @@ def compare(
     """Say which scorer ranks better, by how much, and how sure that is."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..pipeline.compare import compare_run, comparison_document, promotion_lines
-        from ..pipeline.show_comparison import comparison_lines
+        from ..reports.comparison_text import comparison_lines
         from ..spec.load import load_spec
         from ..tracking import open_store
 
@@ -192,7 +192,7 @@ def calibrate(
 ) -> None:
     """Propose the scorecard's points from data; the spec changes only by --apply."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
-        from ..pipeline.checks import check_calibration
+        from ..training.checks import check_calibration
 
         opened, store = open_both(spec, warehouse)
         check_calibration(
@@ -211,9 +211,9 @@ def calibrate(
                 raise UsageError(f"{option} needs --shape: points alone have no such limit")
         terminal.say("importing libraries")
         from ..pipeline.calibrate import calibrate as run
-        from ..pipeline.calibrate import calibration_lines
-        from ..pipeline.log_calibration import log_calibration
         from ..tracking import open_store_or_local
+        from ..training.calibration_text import calibration_lines
+        from ..training.record_calibration import log_calibration
 
         made = run(
             opened, store,
@@ -246,17 +246,17 @@ def _shape(
     tracking: str | None,
 ) -> None:
     """Propose the scorecard's shape: calibrate --shape."""
-    from ..pipeline.checks import MOST_TERMS, check_shape
+    from ..training.checks import MOST_TERMS, check_shape
 
     terms = max_terms or MOST_TERMS
     pinned = frozenset(name.strip() for part in pin for name in part.split(","))
     check_shape(spec, against=against, terms=terms, pinned=pinned)
     terminal.say("importing libraries")
     from ..pipeline.calibrate_shape import calibrate_shape
-    from ..pipeline.log_shape import log_shape
-    from ..pipeline.show_shape import shape_lines
     from ..scoring.shape_fit import Limits
     from ..tracking import open_store_or_local
+    from ..training.record_shape import log_shape
+    from ..training.shape_text import shape_lines
 
     limits = Limits(terms, pinned)
     made = calibrate_shape(
@@ -285,7 +285,7 @@ def ui(
 ) -> None:
     """Open MLflow's user interface, on this machine only (127.0.0.1)."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
-        from ..pipeline.ui import check_port, check_servable, serve_ui, view_lines
+        from ..pipeline.mlflow_ui import check_port, check_servable, serve_ui, view_lines
         from ..tracking import open_store
 
         store = open_store(tracking, note=terminal.note)

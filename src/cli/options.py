@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from ..spec.model import Spec
-    from ..warehouse.engine import Warehouse
+    from ..warehouse.base import Warehouse
 
 
 def read_date(text: str) -> date:
@@ -84,6 +84,6 @@ WAREHOUSE = "duckdb:///data/whyrank.duckdb"
 def open_both(spec: str, warehouse: str) -> tuple[Spec, Warehouse]:
     """Return the spec and the warehouse that the options name."""
     from ..spec.load import load_spec
-    from ..warehouse.engine import open_warehouse
+    from ..warehouse.open import open_warehouse
 
     return load_spec(spec), open_warehouse(warehouse)

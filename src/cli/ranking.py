@@ -10,7 +10,6 @@ import typer
 from typer.core import TyperCommand
 
 from ..escapes import shown
-from ..terminal import Terminal, reporting
 from .options import (
     SPEC,
     WAREHOUSE,
@@ -28,6 +27,7 @@ from .options import (
     WarehouseOption,
     open_both,
 )
+from .output import Terminal, reporting
 
 commands = typer.Typer()
 
@@ -55,9 +55,10 @@ def score(
         if population not in {"spec", "all"}:
             raise UsageError(f"--population {population!r}: write spec or all")
         opened, store = open_both(spec, warehouse)
-        from ..pipeline.log_scoring import log_scoring
         from ..pipeline.score import score as run
-        from ..pipeline.show import ranking_lines, stale
+        from ..published.staleness import stale
+        from ..ranking.record import log_scoring
+        from .text import ranking_lines
 
         terminal.say("scoring")
         made = run(
@@ -115,7 +116,7 @@ def explain(
     """Say why one user stands where they stand."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..pipeline.score import explain as run
-        from ..pipeline.show import explanation_lines
+        from .text import explanation_lines
 
         opened, store = open_both(spec, warehouse)
         found = run(
@@ -123,7 +124,7 @@ def explain(
             as_of=as_of, scorer=scorer, tracking=tracking, note=terminal.note,
         )  # fmt: skip
         if plot is not None:
-            from ..pipeline.plots import draw_user
+            from ..training.plots import draw_user
 
             draw_user(found, plot)
         for line in explanation_lines(found):
@@ -147,13 +148,13 @@ def evaluate(
 ) -> None:
     """Measure a past date's ranking on what came after it."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
-        from ..pipeline.checks import check_intervals, horizon_days
+        from ..training.checks import check_intervals, horizon_days
 
         opened, store = open_both(spec, warehouse)
         horizon_days(opened, horizon)
         check_intervals(n_boot, level)
         from ..pipeline.evaluate import evaluate as run
-        from ..pipeline.show import evaluation_lines
+        from .text import evaluation_lines
 
         terminal.say("evaluating")
         found = run(

@@ -8,7 +8,6 @@ from typing import Annotated, Optional
 import typer
 
 from ..scrub import scrub
-from ..terminal import Terminal, reporting
 from .options import (
     SPEC,
     WAREHOUSE,
@@ -21,6 +20,7 @@ from .options import (
     WarehouseOption,
     open_both,
 )
+from .output import Terminal, reporting
 
 commands = typer.Typer()
 
@@ -46,7 +46,7 @@ def demo(
     """Generate or read events, build, score, show the top of the list."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..pipeline.demo import demo as run
-        from ..pipeline.show import demo_lines
+        from .text import demo_lines
 
         opened, store = open_both(spec, warehouse)
         made = run(

@@ -12,37 +12,18 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DataError
-from .acting import Costs
-from .custom import CustomMetric, CustomMetrics
+from ..types import Progress
+from .bootstrap_metrics import Measured
+from .custom_metrics import CustomMetric, CustomMetrics
 from .differences import Difference, Estimate
-from .measured import Measured
-from .replicates import Progress
+from .fold_scores import FoldScores
+from .thresholds import Costs
 
-Floats = NDArray[np.float64]
 Estimates = Mapping[str, Mapping[str, Estimate]]
 TWINS_BY = ("roc_auc", "calibration_error")
 _ONE_TEST = ("chosen on the only test: the choice flatters itself",)
-
-
-@dataclass(frozen=True)
-class FoldScores:
-    """One test: who, what came, and what each scorer said.
-
-    name: of the test, its as_of. users: integers that name users across tests, (n,). labels: bool
-    (n,). margins: what each scorer ranks by, (n,) each. chances: calibrated probabilities, (n,)
-    each, for those that have them. thresholds: the margin of each scorer at which the capacity
-    was reached in the test before, None where there was none.
-    """
-
-    name: str
-    users: NDArray[np.int64]
-    labels: NDArray[np.bool_]
-    margins: Mapping[str, Floats]
-    chances: Mapping[str, Floats]
-    thresholds: Mapping[str, float | None]
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..stats.bootstrap import joint_reach
+from ..types import Floats
 
-Floats = NDArray[np.float64]
 Points = Mapping[str, Mapping[str, float]]
 PROFIT = "at_cost/profit"
 WORDS = {

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..stats.bootstrap import percentile_interval, resampled_counts
+from ..types import Floats
 
 LEVEL = 0.95
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

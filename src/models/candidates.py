@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..scorer import FeatureTable, Floats
+from ..scorer import FeatureTable
 from ..scoring.shape_fit import Limits
 from ..scoring.shaped_card import LabelledRows, shape_card
 from ..spec.model import Spec
-from .blend import BlendModel
+from ..types import Floats
 from .catalogue import CANDIDATES, MEMBERS, RANK_AVERAGE, Candidate
 from .classifier import RankingClassifier
 from .custom import CustomCandidate
@@ -25,6 +25,7 @@ from .points import fit_points
 from .purchase_fits import BetaGeometric
 from .purchases import PurchaseModel, histories_of
 from .recency import RecencyModel
+from .storage import BlendModel
 
 POSITIVES_BY_TERM = 10  # rows, at least, to shape a term by (Peduzzi et al. 1996)
 

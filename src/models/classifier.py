@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 from threadpoolctl import threadpool_limits
 
 from ..errors import UsageError
-from ..scorer import Floats
+from ..types import Floats
 from .encoding import Matrix
 from .fitted import (
     LightgbmModel,

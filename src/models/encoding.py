@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..scorer import FeatureTable, Integers
+from ..scorer import FeatureTable
+from ..types import Integers
 
 Matrix = NDArray[np.float32 | np.float64]
 SMOOTHING = 200.0  # users of a category that count as much as the rest of the population

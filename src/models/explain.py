@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scorer import Contributions, FeatureTable, Floats, ModelReason
+from ..scorer import Contributions, FeatureTable, ModelReason
 from ..spec.model import FeatureSpec
+from ..types import Floats
 from .encoding import Matrix
 from .learned import Calibrator, LearnedScorer
 from .words import counted, part_words

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import DataError, InstallError
 from ..plugins import first_line
-from ..scorer import Floats
+from ..types import Floats
 from .encoding import Matrix
 
 _CHANCE = 1e-9  # a forest's share of 0 or 1 is kept this far from certainty

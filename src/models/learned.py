@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..scorer import Contributions, FeatureTable, Floats, Scale
+from ..scorer import Contributions, FeatureTable, Scale
+from ..types import Floats
 from .encoding import Encoding
 from .fitted import Model
 from .storage import load_model, read_whole, save_model

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scorer import Floats
+from ..types import Floats
 from .encoding import Matrix
 from .fitted import signed_log
 

@@ -11,9 +11,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scorer import FeatureTable, Floats, Integers
+from ..scorer import FeatureTable
 from ..scoring.scorecard import Scorecard
 from ..spec.scorecard import HUNDREDTHS, BandsSpec, ScorecardSpec
+from ..types import Floats, Integers
 from .encoding import Categories, Encoding, Matrix
 
 _FILE = "points.json"

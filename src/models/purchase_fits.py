@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from ..errors import DataError
-from ..scorer import Floats
+from ..types import Floats
 from .purchases import expected_purchases, expected_value
 
 _START = (-1.0, 0.5, 0.0, 0.5)  # logarithms of r, alpha (in mean ages), a, b

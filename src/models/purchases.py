@@ -15,7 +15,7 @@ from typing import Self
 
 import numpy as np
 
-from ..scorer import Floats
+from ..types import Floats
 from .encoding import Matrix
 
 _SINGULAR = 1e-6

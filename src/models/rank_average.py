@@ -10,7 +10,8 @@ from typing import Self
 import numpy as np
 
 from ..errors import DataError
-from ..scorer import FeatureTable, Floats
+from ..scorer import FeatureTable
+from ..types import Floats
 from .learned import About, Calibrator, LearnedScorer, percentiles
 from .storage import read_whole
 

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from ..scorer import Floats
+from ..types import Floats
 from .encoding import Matrix
 
 _NEVER = 36_500.0  # days: whoever was never seen comes last

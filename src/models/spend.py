@@ -17,7 +17,8 @@ from typing import Self
 import numpy as np
 
 from ..errors import DataError
-from ..scorer import FeatureTable, Floats
+from ..scorer import FeatureTable
+from ..types import Floats
 from .encoding import Encoding
 from .fitted import XgboostModel
 from .learned import LearnedScorer

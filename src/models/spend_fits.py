@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import DataError
-from ..scorer import Floats
+from ..types import Floats
 from .candidates import Plan, Trainer, TrainingData
 from .classifier import threads_for
 from .encoding import Encoding

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..scorer import FeatureTable, Floats
+from ..scorer import FeatureTable
+from ..types import Floats
 from .encoding import Matrix
 from .explain import NUDGES, by_part, nudged, parts_of
 from .learned import LearnedScorer

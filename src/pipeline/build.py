@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Literal
 
 from ..errors import WarehouseError
 from ..features.compiler import Compiled, compile_features
+from ..published.build import BuildInfo, Published, tables_of
+from ..published.labels import default_as_of
+from ..published.sample import sample_bound
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
-from ..warehouse.changes import Changes, changes_since
-from ..warehouse.dbt_run import BuildProgress, NodeResult, run_dbt, write_profile
-from ..warehouse.engine import Connection, Lock, Warehouse, sole_writer
-from ..warehouse.landing import create_landing, landing_tables
-from ..warehouse.model_runs import model_runs
-from ..warehouse.project import (
+from ..spec.versions import data_version, spec_version
+from ..types import BuildProgress, Say
+from ..warehouse.base import Warehouse, sole_writer
+from ..warehouse.contracts import Connection, Lock
+from ..warehouse.dbt_project.changes import Changes, changes_since
+from ..warehouse.dbt_project.render import (
     SNAPSHOT_MODEL,
     fingerprint,
-    landing_schema,
-    marts_schema,
     render_project,
     write_project,
 )
-from ..warehouse.published import (
-    BuildInfo,
-    Published,
-    loads_since,
-    publish,
-    read_published,
-    tables_of,
-)
+from ..warehouse.dbt_project.run import NodeResult, run_dbt, write_profile
+from ..warehouse.landing.load import create_landing
+from ..warehouse.model_runs import model_runs
+from ..warehouse.publish import publish
 from ..warehouse.runs import Run, ended, noted, now, record, usual_seconds
-from ..warehouse.sample import sample_bound
-from .specs import data_version, spec_version
 
 NO_DAY = date.max
 Mode = Literal["full", "touched", "snapshots"]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -112,7 +106,8 @@ def build(
             write_project(plan.files, project)
             dbt = partial(
                 run_dbt, project, lock=lock, advise=warehouse.advice,
-                variables=write_profile(project, warehouse, marts_schema(spec)), progress=progress,
+                variables=write_profile(project, warehouse, spec.marts_schema), progress=progress,
+                hooks=warehouse.dbt_hooks,
             )  # fmt: skip
             say({"snapshots": "building snapshots", "touched": "building what changed"}.get(
                 plan.mode, "building models"
@@ -159,21 +154,18 @@ def _plan(
             f"nothing was known as of {dates[0]}: the first event is of {first_event}; give a "
             "later --as-of"
         )
-    files = render_project(
-        spec, columns, dates, warehouse.engine, location=warehouse.location(marts_schema(spec))
-    )
+    location = warehouse.location(spec.marts_schema)
+    files = render_project(spec, columns, dates, warehouse.model_dialect, location=location)
     mark = fingerprint(files, without=[SNAPSHOT_MODEL])
     built_load = None if full else _built_load(con, spec, mark)
     changes = None
     if built_load is not None:
-        warehouse.see_model(con, spec, "sessions")
+        warehouse.register_model(con, spec, "sessions")
         changes = changes_since(con, spec, built_load)
-    if changes and not warehouse.can_follow(spec, files, changes.sessions_since):
+    if changes and not warehouse.can_build_incrementally(spec, files, changes.sessions_since):
         built_load = changes = None
-    schema = quote_name(landing_schema(spec))
-    # What Spark is replacing days of cannot be told from what it has replaced.
-    replaces_days = warehouse.engine == "spark" and built_load != last_load
-    if built_load is None or replaces_days:
+    schema = quote_name(spec.landing_schema)
+    if built_load is None or (not warehouse.resumes and built_load != last_load):
         # From here until the end the models may be half new: nobody may build on them. (Those
         # that an interrupted build of touched users leaves are made again by the next.)
         con.execute(f"delete from {schema}.builds")
@@ -202,7 +194,7 @@ def _settle(
     runs: Sequence[Run],
 ) -> None:
     """Write down that the build is done, and what the next one may take over of it."""
-    builds = f"{quote_name(landing_schema(spec))}.builds"
+    builds = f"{quote_name(spec.landing_schema)}.builds"
     con.execute("begin")
     con.execute(f"delete from {builds}")
     con.execute(
@@ -213,61 +205,12 @@ def _settle(
     con.execute("commit")
 
 
-def read_built(spec: Spec, warehouse: Warehouse, *, note: Say = lambda _: None) -> Published:
-    """Return the current build of a spec as it is now.
-
-    note: told when something was loaded that the build does not know.
-
-    Raises WarehouseError when nothing is built, or what a build rests on changed in the spec since:
-    its features would be taken for those that the spec has now.
-    """
-    published = read_published(warehouse, spec.name)
-    info = published.info
-    if info.made_from != data_version(spec):
-        raise WarehouseError(
-            f"build {info.build_id} was made from spec {info.spec} {info.spec_version}, and its "
-            f"features, events or population have changed since (now {spec_version(spec)}): run "
-            "`whyrank build`"
-        )
-    if since := loads_since(warehouse, spec.name, info):
-        what = "a file was" if since == 1 else f"{since:,} files were"
-        note(
-            f"{what} loaded after build {info.build_id}, which does not know what is in it: run "
-            "`whyrank build`"
-        )
-    return published
-
-
-def is_built(spec: Spec, warehouse: Warehouse, published: Published) -> bool:
-    """Return whether a build was made of all that is loaded, with this sample; only reads."""
-    schema = quote_name(landing_schema(spec))
-    info = published.info
-    sampled = sample_bound(info.users, warehouse.sample) == info.sampled_below
-    if not sampled or not warehouse.exists():
-        return False
-    with warehouse.reading() as con:
-        if not landing_tables(con, spec) >= {"builds", "loads"}:
-            return False
-        found = con.execute(
-            f"select count(*) from {schema}.builds where build_id = ? "
-            f"and last_load = (select coalesce(max(load_id), 0) from {schema}.loads)",
-            [info.build_id],
-        ).fetchone()
-    return bool(found and found[0])
-
-
-def default_as_of(spec: Spec, last_event: datetime) -> date:
-    """Return the day after the last event, or the spec's trust_until when that is earlier."""
-    following = last_event.date() + timedelta(days=1)
-    return min(following, spec.trust_until) if spec.trust_until else following
-
-
 def _publish(
     con: Connection, warehouse: Warehouse, spec: Spec, plan: _Plan, lock: Lock
 ) -> Published:
     moment = datetime.now(UTC)
     counted = con.execute(
-        f"select count(distinct user_id) from {quote_name(marts_schema(spec))}.user_features"
+        f"select count(distinct user_id) from {quote_name(spec.marts_schema)}.user_features"
     ).fetchone()
     users = int(counted[0]) if counted else 0
     if not users:
@@ -303,7 +246,7 @@ def _undefined(con: Connection, spec: Spec, columns: Compiled, day: date) -> Ite
         undefined = " and ".join([f"{quote_name(feature.feature)} is null", *known])
         counts.append(f"sum(case when {undefined} then 1 else 0 end)")
     found = con.execute(
-        f"select count(*), {', '.join(counts)} from {quote_name(marts_schema(spec))}.user_features "
+        f"select count(*), {', '.join(counts)} from {quote_name(spec.marts_schema)}.user_features "
         f"where as_of = date '{day}'"
     ).fetchone()
     users, *numbers = found or (0,)
@@ -321,7 +264,7 @@ def _arms_alike(con: Connection, spec: Spec) -> Iterator[str]:
         return
     found = con.execute(
         "select experiment_id, min(variant), max(variant) "
-        f"from {quote_name(marts_schema(spec))}.experiment_exposures "
+        f"from {quote_name(spec.marts_schema)}.experiment_exposures "
         "group by experiment_id, lower(variant) having count(distinct variant) > 1 order by 1, 2"
     ).fetchall()
     for experiment, one, other in found:
@@ -337,7 +280,7 @@ def _data_state(con: Connection, spec: Spec) -> tuple[datetime, datetime, int]:
     The last event is none that is later than the last load: a clock that is ahead moves nobody's
     as_of, and does not make outcomes known that have not happened.
     """
-    schema = quote_name(landing_schema(spec))
+    schema = quote_name(spec.landing_schema)
     found = con.execute(f"select min(event_time), max(event_time) from {schema}.events").fetchone()
     if found is None or found[0] is None:
         raise WarehouseError(
@@ -357,7 +300,7 @@ def _built_load(con: Connection, spec: Spec, mark: str) -> int | None:
     making the same days again changes nothing.
     """
     found = con.execute(
-        f"select fingerprint, last_load from {quote_name(landing_schema(spec))}.builds "
+        f"select fingerprint, last_load from {quote_name(spec.landing_schema)}.builds "
         "order by built_at desc limit 1"
     ).fetchone()
     return int(found[1]) if found and found[0] == mark else None

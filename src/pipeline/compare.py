@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..evaluation.comparison import Comparison, from_dict
+from ..ranking.active_scorer import SCORECARD
+from ..reports.frames import Result, comparison_frame
 from ..spec.model import Spec
 from ..tracking import Store, promote, read_champion, read_comparison
-from .results import Result, comparison_frame
-from .scorers import SCORECARD
 
 if TYPE_CHECKING:
     import pandas as pd

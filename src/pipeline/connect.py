@@ -9,9 +9,8 @@ from ..errors import UsageError
 from ..events.connectors.olist import read_olist
 from ..spec.model import Spec
 from ..spec.references import suggest
-from ..warehouse.engine import Warehouse
-from ..warehouse.landing import LoadResult
-from ..warehouse.loading import loading
+from ..warehouse.base import Warehouse
+from ..warehouse.contracts import LoadResult
 
 CONNECTORS = {"olist": read_olist}
 
@@ -31,7 +30,7 @@ def ingest_connector(
     if connector not in CONNECTORS:
         raise UsageError(f"no connector {connector!r}; {suggest(connector, CONNECTORS)}")
     say(f"reading {folder}")
-    with loading(warehouse) as loader:
+    with warehouse.loader() as loader:
         made = CONNECTORS[connector](folder, con=loader.con)
         return [
             loader.load(spec, made.users, kind="users"),

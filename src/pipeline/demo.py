@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from ..errors import UsageError
+from ..ranking.results import Ranking
 from ..scorer import Reason
 from ..scoring.lists import refuse_foreign
 from ..spec.model import Spec
-from ..warehouse.dbt_run import BuildProgress
-from ..warehouse.engine import Warehouse, sole_writer
-from ..warehouse.landing import LoadResult
+from ..types import BuildProgress, Say
+from ..warehouse.base import Warehouse, sole_writer
+from ..warehouse.contracts import LoadResult
+from ..warehouse.synthetic_claim import claim, end_claim
 from .build import build
-from .claims import claim, end_claim
 from .connect import ingest_connector
 from .evaluate import Evaluation, evaluate
 from .export import export_features
 from .generate import generate, refuse_others
 from .ingest import ingest
-from .score import BESIDE_THE_LIST, Ranking, score
+from .score import BESIDE_THE_LIST, score
 
-Say = Callable[[str], None]
 OLIST_AS_OF = date(2018, 6, 1)
 OLIST_HORIZON = "60d"
 _FEATURES = "user_features.csv"

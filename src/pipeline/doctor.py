@@ -15,19 +15,20 @@ import pyarrow.parquet as pq
 
 from ..errors import BusyError, WhyrankError
 from ..models.fitted import lightgbm
+from ..published.build import Published
+from ..published.staleness import stale
+from ..ranking.active_scorer import choose_scorer
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
+from ..spec.versions import spec_version
 from ..tracking import CHAMPION, open_store
-from ..warehouse.engine import Connection, Warehouse, open_warehouse
-from ..warehouse.landing import landing_tables
-from ..warehouse.project import landing_schema
-from ..warehouse.published import Published, read_published
+from ..warehouse.base import Warehouse
+from ..warehouse.contracts import Connection
+from ..warehouse.landing.load import landing_tables
+from ..warehouse.open import open_warehouse
+from ..warehouse.publish import read_published
 from ..warehouse.runs import Kind, Run, last_run
-from ..warehouse.spark import SparkWarehouse
-from ..warehouse.spark_session import check_workers, refuse_without_spark
-from .scorers import choose_scorer
-from .show import stale
-from .specs import checked_spec, spec_version
+from .specs import checked_spec
 
 PACKAGES = (
     "duckdb",
@@ -77,9 +78,7 @@ def doctor(spec: str, warehouse: str, tracking: str | None = None) -> list[Findi
     if opened and stores:
         findings += _warehouse(opened[0], stores[0])
         findings += _published(opened[0], stores[0])
-    findings += [
-        line for store in stores if isinstance(store, SparkWarehouse) for line in _spark(store)
-    ]
+    findings += [line for store in stores for line in _cluster(store)]
     if opened:
         findings += _champion(opened[0], tracking)
     return findings
@@ -166,7 +165,7 @@ class _State:
     @classmethod
     def read(cls, con: Connection, spec: Spec) -> _State:
         """Read it, of tables that are there: an earlier version had fewer."""
-        schema, tables = quote_name(landing_schema(spec)), landing_tables(con, spec)
+        schema, tables = quote_name(spec.landing_schema), landing_tables(con, spec)
 
         def rows(table: str, what: str, *, grouped: str = "") -> list[tuple[Any, ...]]:
             sql = f"select {what} from {schema}.{table} {grouped}"
@@ -194,17 +193,13 @@ def _run(run: Run) -> Finding:
     return Finding("ok", f"last {run.kind}: {run.name}, {began}, {rows}, {run.seconds:.1f} s")
 
 
-def _spark(warehouse: SparkWarehouse) -> Iterator[Finding]:
-    """Look at a cluster: what it needs here, whether workers take a session, and what they run."""
+def _cluster(warehouse: Warehouse) -> Iterator[Finding]:
+    """Look at what a warehouse has beyond a connection: on Spark, workers and what they run."""
     try:
-        refuse_without_spark()
-        yield Finding("ok", "pyspark, dbt-spark and a Java that runs Spark are here")
-        with warehouse.session() as session:
-            told = check_workers(session, warehouse.files)
+        for line in warehouse.examine():
+            yield Finding("ok", line)
     except WhyrankError as error:
         yield Finding("broken", str(error))
-        return
-    yield Finding("ok", f"workers of {warehouse.master} run {told}")
 
 
 def _published(spec: Spec, warehouse: Warehouse) -> Iterator[Finding]:

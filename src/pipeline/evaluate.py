@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from ..errors import WarehouseError
-from ..evaluation.ranking import RankingReport
-from ..evaluation.ranking import evaluate as evaluate_scores
-from ..features.matrix import Snapshot
+from ..evaluation.ranking_metrics import RankingReport
+from ..evaluation.ranking_metrics import evaluate as evaluate_scores
+from ..published.labels import check_horizon, converted_within
+from ..published.snapshot import Snapshot
+from ..reports.frames import Result
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
-from ..warehouse.engine import Warehouse
-from ..warehouse.published import Published
-from .build import Say, read_built
-from .checks import LEVEL, N_BOOT, check_intervals, horizon_days
-from .results import Result
+from ..training.checks import LEVEL, N_BOOT, check_intervals, horizon_days
+from ..types import Say
+from ..warehouse.base import Warehouse
+from ..warehouse.builds import read_built
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,50 +93,3 @@ def evaluate(
         chosen, days, spec.target.description, spec.population.description, report,
         published.info.sample,
     )  # fmt: skip
-
-
-def converted_within(
-    published: Published, snapshot: Snapshot, as_of: date, days: int
-) -> NDArray[np.bool_]:
-    """Return whether each user reached the target in [as_of, as_of + days), shape (n,)."""
-    outcomes = outcomes_within(published, as_of, days)
-    inside = pc.is_in(snapshot.user_ids, value_set=outcomes.column("user_id").combine_chunks())
-    labels: NDArray[np.bool_] = inside.to_numpy().astype(bool)
-    return labels
-
-
-def outcomes_within(published: Published, as_of: date, days: int) -> pa.Table:
-    """Return user_id and value of the outcomes in [as_of, as_of + days)."""
-    start, end = label_window(as_of, days)
-    return pq.read_table(
-        published.table("outcomes"),
-        columns=["user_id", "value"],
-        filters=[("event_time", ">=", start), ("event_time", "<", end)],
-    )
-
-
-def label_window(as_of: date, days: int) -> tuple[datetime, datetime]:
-    """Return when outcomes that label a date begin, and when they have ended; UTC without a zone.
-
-    >>> label_window(date(2026, 3, 1), 2)
-    (datetime.datetime(2026, 3, 1, 0, 0), datetime.datetime(2026, 3, 3, 0, 0))
-    """
-    start = datetime(as_of.year, as_of.month, as_of.day, tzinfo=UTC).replace(tzinfo=None)
-    return start, start + timedelta(days=days)
-
-
-def known_until(spec: Spec, published: Published) -> date:
-    """Return the day before which outcomes are known: the log's end, or the spec's trust in it."""
-    last = datetime.fromisoformat(published.info.last_event).date() + timedelta(days=1)
-    return min(last, spec.trust_until) if spec.trust_until else last
-
-
-def check_horizon(spec: Spec, published: Published, as_of: date, days: int) -> None:
-    """Raise WarehouseError when the outcomes within days after as_of are not all known."""
-    end = as_of + timedelta(days=days)
-    known = known_until(spec, published)
-    if end > known:
-        raise WarehouseError(
-            f"the outcomes of {as_of} + {days} days need the log until {end}, and it can be "
-            f"trusted until {known}: choose --as-of {known - timedelta(days=days)} or earlier"
-        )

@@ -11,9 +11,9 @@ from ..files import replacing
 from ..scoring.lists import refuse_foreign
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
-from ..warehouse.duckdb_file import settings_beside, translated
-from ..warehouse.engine import Warehouse
-from .build import read_built
+from ..warehouse.base import Warehouse
+from ..warehouse.builds import read_built
+from ..warehouse.duckdb_errors import translated
 
 
 def export_features(
@@ -36,7 +36,7 @@ def export_features(
         day = quote_text(str(as_of or published.as_of_dates[-1]))
         everyone = f"read_parquet({files}, hive_partitioning = true)"
         source = f"(select * from {everyone} where as_of = date {day})"
-    limits = settings_beside(warehouse)
+    limits = warehouse.settings_beside()
     with connect_duckdb(config=limits) as con, replacing(out) as temporary, translated(str(out)):
         texts = {
             row[0]

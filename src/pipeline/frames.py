@@ -12,7 +12,11 @@ import numpy as np
 from ..database import connect_duckdb
 from ..errors import DataError, UsageError
 from ..features.compiler import compile_features
-from ..features.matrix import Snapshot
+from ..published.labels import default_as_of
+from ..published.snapshot import Snapshot
+from ..ranking.active_scorer import SCORECARD, Chosen, choose_scorer
+from ..ranking.rank import stand
+from ..reports.frames import reason_records
 from ..scorer import ModelReason, Reason, Scale
 from ..scoring.ranking import LABELS
 from ..scoring.reasons import scorecard_reasons, sentences
@@ -20,18 +24,13 @@ from ..scoring.scorecard import Scorecard
 from ..spec.expressions import quote_name
 from ..spec.load import load_spec
 from ..spec.model import Spec
-from ..warehouse.direct import run_models
-from ..warehouse.landing import LoadResult, create_landing, load
-from ..warehouse.project import (
+from ..warehouse.contracts import LoadResult
+from ..warehouse.dbt_project.in_memory import run_models
+from ..warehouse.dbt_project.render import (
     SNAPSHOT_MODEL,
-    landing_schema,
-    marts_schema,
     render_project,
 )
-from .build import default_as_of
-from .results import reason_records
-from .scorers import SCORECARD, Chosen, choose_scorer
-from .standing import stand
+from ..warehouse.landing.load import create_landing, load
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +103,7 @@ def features_of(
         con.execute("set timezone = 'UTC'")
         create_landing(con, spec)
         results = _loaded(con, spec, events, users, aliases, now)
-        schema = quote_name(landing_schema(spec))
+        schema = quote_name(spec.landing_schema)
         last = con.execute(f"select max(event_time) from {schema}.events").fetchone()
         if last is None or last[0] is None:
             raise DataError(f"the frame of events has no acceptable row: {results[0].reasons}")
@@ -114,12 +113,12 @@ def features_of(
         run_models(
             con,
             files,
-            schema=marts_schema(spec),
-            landing=landing_schema(spec),
+            schema=spec.marts_schema,
+            landing=spec.landing_schema,
             only=[SNAPSHOT_MODEL],
         )
         table = con.execute(
-            f"select * from {quote_name(marts_schema(spec))}.user_features order by user_id, as_of"
+            f"select * from {quote_name(spec.marts_schema)}.user_features order by user_id, as_of"
         ).to_arrow_table()
     return table, results[0].reasons
 

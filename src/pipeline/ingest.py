@@ -8,11 +8,10 @@ from pathlib import Path
 
 from ..errors import DataError, UsageError
 from ..spec.model import Spec
-from ..warehouse.engine import Warehouse
-from ..warehouse.landing import LoadResult
-from ..warehouse.loading import loading
-from .attributes import changing_attributes, changing_lines
-from .claims import end_claim
+from ..warehouse.base import Warehouse
+from ..warehouse.contracts import LoadResult
+from ..warehouse.landing.static_attributes import changing_attributes, changing_lines
+from ..warehouse.synthetic_claim import end_claim
 
 
 def ingest(
@@ -52,7 +51,7 @@ def ingest(
     results = []
     if own:
         end_claim(spec, warehouse)
-    with loading(warehouse) as loader:
+    with warehouse.loader() as loader:
         for kind, path in given:
             say(f"loading {path}")
             mine = restate and kind == "events"

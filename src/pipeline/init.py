@@ -18,7 +18,7 @@ from ..files import replacing
 from ..spec.expressions import quote_name
 from ..spec.load import parse_spec
 from ..spec.references import suggest
-from ..warehouse.sources import open_source
+from ..warehouse.landing.sources import open_source
 
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "user_id": ("user_id", "userid", "user", "customer_id", "customer", "visitor_id", "uid",

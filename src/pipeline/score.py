@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,13 +14,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import WarehouseError
-from ..escapes import shown
 from ..files import replacing_set
-from ..scorer import Integers
+from ..published.build import Published
+from ..ranking.active_scorer import MODEL_PLOTS, choose_scorer
+from ..ranking.disagreements import sides_of
+from ..ranking.rank import Standing, account, read_features, stand
+from ..ranking.results import Explanation, Ranked, Ranking
+from ..ranking.spark import explain_on_spark, rank_on_spark
 from ..scoring.lists import refuse_foreign
 from ..scoring.ranking import (
     LABELS,
-    RankedUser,
     write_all_scores,
     write_propensities,
     write_top_users,
@@ -30,21 +32,12 @@ from ..scoring.reasons_csv import write_reasons
 from ..spec.model import Spec
 from ..spec.references import suggest
 from ..spec.scorecard import HUNDREDTHS
+from ..spec.versions import spec_version
 from ..tracking import CHAMPION, Store
-from ..warehouse.engine import Warehouse
-from ..warehouse.published import Published
-from ..warehouse.spark import SparkWarehouse
-from .build import Say, read_built
-from .disagreements import Changed, sides_of
-from .links import Link, link_of
-from .results import Result, account_frame, users_frame
-from .scorers import MODEL_PLOTS, Chosen, choose_scorer
-from .spark_score import explain_on_spark, rank_on_spark
-from .specs import spec_version
-from .standing import Ranked, Standing, account, read_features, stand
-
-if TYPE_CHECKING:
-    import pandas as pd
+from ..types import Integers, Say
+from ..warehouse.base import Warehouse
+from ..warehouse.builds import read_built
+from ..warehouse.landing.links import link_of
 
 TOP_USERS = "top_users"
 ALL_SCORES = "all_scores.parquet"
@@ -52,77 +45,6 @@ PROPENSITIES = "user_propensity_scores.csv"
 REASONS = "reasons.csv"
 DISAGREEMENTS = "disagreements.csv"
 BESIDE_THE_LIST = (ALL_SCORES, PROPENSITIES, REASONS, DISAGREEMENTS, MODEL_PLOTS)
-
-
-@dataclass(frozen=True, repr=False)
-class Ranking(Result):
-    """What score made: the exported users, and where everything was written.
-
-    beside: the learned scorer whose reasons stand beside the points, empty without one. A file is
-    None where the scorer has nothing for it. changed: how many users change sides between the two,
-    of the capacity (a share of users) and of the label high; None without a learned scorer.
-    chosen: what ranked.
-    """
-
-    users: tuple[RankedUser, ...]
-    population: int
-    labels: Mapping[str, int]
-    as_of: date
-    last_event: str
-    run_id: str
-    scorer: str
-    top_users: Path
-    all_scores: Path
-    propensities: Path | None
-    beside: str = ""
-    both_accounts: tuple[Path, Path] | None = None
-    plots: Path | None = None
-    capacity: float = 0.0
-    changed: Changed | None = None
-    chosen: Chosen | None = None
-
-    def summary(self) -> str:
-        """Return how many are listed of how many, as of when and by which scorer."""
-        return (
-            f"{len(self.users):,} of {self.population:,} users as of {self.as_of}, by "
-            f"{self.scorer}: {self.top_users}"
-        )
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return one row for each listed user; reasons are lists of part, text, amount and unit."""
-        return users_frame(self.users)
-
-
-@dataclass(frozen=True, repr=False)
-class Explanation(Result):
-    """One user's standing and the full account of their score.
-
-    beside: the learned scorer whose log-odds stand beside the points, empty without one. link: how
-    the id that was asked for became this user's; None where it is theirs.
-    """
-
-    user: RankedUser
-    population: int
-    in_population: bool
-    as_of: date
-    scorer: str
-    features: Mapping[str, object]
-    beside: str = ""
-    link: Link | None = None
-
-    def summary(self) -> str:
-        """Return who it is about, how they stand, as of when and by which scorer."""
-        user = self.user
-        chance = "" if user.probability is None else f", probability {user.probability:.2%}"
-        outside = "" if self.in_population else " (not in the ranked population)"
-        return (
-            f"{shown(user.user_id)}: {user.score:.2f}, {user.label}{chance}, rank {user.rank:,} of "
-            f"{self.population:,}{outside} as of {self.as_of}, by {self.scorer}"
-        )
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return what made the score, a row each; see `results.account_frame`."""
-        return account_frame(self.user)
 
 
 def score(
@@ -176,7 +98,7 @@ def score(
     }
     with replacing_set(out, others) as folder:
         here = folder / out.name
-        if isinstance(warehouse, SparkWarehouse):
+        if warehouse.distributed:
             # Everybody's scores and chances stay in the shared folder.
             found = rank_on_spark(
                 spec, warehouse, published, chosen, as_of,
@@ -317,7 +239,7 @@ def explain(
         explain, spec, warehouse, as_of=as_of, scorer=scorer, store=store, tracking=tracking
     )
     features = read_features(spec, published, chosen, as_of, everyone=True)
-    if isinstance(warehouse, SparkWarehouse):
+    if warehouse.distributed:
         one = explain_on_spark(spec, warehouse, published, chosen, as_of, user_id)
         if one is None:
             return _of_person(spec, warehouse, published, user_id, day, features.user_ids, again)

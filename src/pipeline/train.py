@@ -14,32 +14,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..evaluation.acting import Costs
 from ..evaluation.comparison import Comparison, compare, to_dict
-from ..evaluation.custom import CustomMetric, custom_metrics
-from ..evaluation.sentinels import Sentinel
+from ..evaluation.custom_metrics import CustomMetric, custom_metrics
+from ..evaluation.leakage_checks import Sentinel
+from ..evaluation.thresholds import Costs
 from ..files import replacing, sole_user
 from ..models.catalogue import CANDIDATES, available
 from ..models.custom import Asked, custom_candidates, names_of
+from ..ranking.active_scorer import SCORECARD
+from ..reports.comparison_text import resampling_lines
+from ..reports.frames import Result, comparison_frame
 from ..spec.model import Spec
 from ..tracking import Store
-from ..warehouse.engine import Warehouse
-from ..warehouse.spark import SparkWarehouse
-from .build import Say
-from .checks import LEVEL, N_BOOT, check_training
-from .fit_key import run_key
-from .fold_fits import Here, Place, fit_folds
-from .leakage import watch
-from .log_training import log_training
-from .results import Result, comparison_frame
-from .scorers import SCORECARD
-from .show_comparison import resampling_lines
-from .spark_train import ON_CLUSTER, ON_SAMPLE, OnCluster, check_on_cluster
-from .spend_folds import fit_spend_folds
-from .training_data import Course, set_course
-from .training_settings import Settings
+from ..training.cache_key import run_key
+from ..training.checks import LEVEL, N_BOOT, check_training
+from ..training.datasets import Course
+from ..training.fitting import Here, Place, fit_folds
+from ..training.leakage import watch
+from ..training.record import log_training
+from ..training.settings import Settings
+from ..training.spark import ON_CLUSTER, ON_SAMPLE, OnCluster, check_on_cluster
+from ..training.spend import fit_spend_folds
+from ..training.tuning import search_names, tuned_params
+from ..types import Say
+from ..warehouse.base import Warehouse
+from .backtest import set_course
 from .training_world import hinting_at_demo, make_training_world, refuse_empty
-from .tune import search_names, tuned_params
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,7 +239,7 @@ def _chosen(
 ) -> list[str]:
     """Return the candidates to fit: all that the spec can feed and the warehouse can fit."""
     known = [*available(spec.training), *custom]
-    on_spark = isinstance(warehouse, SparkWarehouse)
+    on_spark = warehouse.distributed
     every = [name for name in known if not on_spark or name in (*ON_SAMPLE, *ON_CLUSTER)]
     chosen = list(dict.fromkeys(names_of(candidates))) if candidates else every
     if on_spark:
@@ -248,7 +248,7 @@ def _chosen(
 
 
 def _place(warehouse: Warehouse, course: Course) -> AbstractContextManager[Place]:
-    if isinstance(warehouse, SparkWarehouse):
+    if warehouse.distributed:
         return OnCluster(warehouse, course)
     return nullcontext(Here(course.plan))
 

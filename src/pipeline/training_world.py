@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ..errors import DataError, UsageError, WarehouseError
 from ..spec.model import Spec
-from ..warehouse.engine import Warehouse, sole_writer
-from .build import Say, build
-from .claims import claim, end_claim, foreign_files, loaded_files
+from ..types import Say
+from ..warehouse.base import Warehouse, sole_writer
+from ..warehouse.synthetic_claim import claim, end_claim, foreign_files, loaded_files
+from .build import build
 from .generate import GENERATORS, generate
 from .ingest import ingest
 

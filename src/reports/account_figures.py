@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..escapes import plain_text
+from ..types import Floats
 from .figures import _COLOURS, GREY, named, new_figure, save_figure
 
-Floats = NDArray[np.float64]
 _LEAST = 1 / 40  # of the largest share: a part that is smaller by both accounts has no row
 _ROW, _AROUND = 0.32, 2.2  # inches: of a row, and of what stands above and below all rows
 _LOWEST = 4.5  # inches, so that the histogram beside two rows can be read

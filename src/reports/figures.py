@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..escapes import plain_text
-from ..evaluation.chances import calibration_bins
+from ..evaluation.probability_metrics import calibration_bins
 from ..files import replacing
+from ..types import Bools, Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 # Colours that most colour-blind people tell apart (Okabe & Ito 2008); the scorecard is black.
 _COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31",

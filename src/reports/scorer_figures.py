@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..escapes import plain_text
+from ..types import Floats
 from .figures import _COLOURS, GREY, named, new_figure, save_figure
 
-Floats = NDArray[np.float64]
 _ROWS = 12  # features drawn one by one; the others are one row
 _BINS = 80  # in which dots of a row are stacked
 _HEIGHT = 0.38  # of a row, up and down

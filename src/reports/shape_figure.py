@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..escapes import plain_text
+from ..types import Floats
 from .figures import _COLOURS, GREY, named, new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 _COLUMNS = 3
 _WIDE, _HIGH = 5.0, 3.3  # inches of a panel
 _LETTERS = 52  # of a panel's title on a line

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy.stats import norm, t
 
 from ..errors import DataError
-from ..scorer import FeatureTable, Floats
+from ..scorer import FeatureTable
 from ..spec.scorecard import FULL_SCORE, HUNDREDTHS, ScorecardSpec
+from ..types import Floats
 from .term_fit import fit_terms
 from .transforms import MILLION, shares
 

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from ..escapes import HARMLESS, INERT, KEY, Ids, csv_writer, inert
 from ..files import replacing
-from ..scorer import Account, Floats, Influence, Integers, ModelReason, Reason, grouped
+from ..scorer import Account, Influence, ModelReason, Reason, grouped
 from ..spec.scorecard import HUNDREDTHS, BandsSpec
+from ..types import Floats, Integers
 
 LABELS = ("low", "medium", "high")
 LEADING = (

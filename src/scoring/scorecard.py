@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..scorer import Contributions, FeatureTable, Floats, Integers, Scale
+from ..scorer import Contributions, FeatureTable, Scale
 from ..spec.scorecard import FULL_SCORE, HUNDREDTHS, ScorecardSpec
+from ..types import Floats, Integers
 from .transforms import points_of, points_sql, shares
 
 CLIPPING = "clipping"
@@ -19,7 +20,7 @@ class Scorecard:
     the group, or "clipping"), so that contributions always sum to the score.
 
     >>> import pyarrow as pa
-    >>> from whyrank.features.matrix import Snapshot
+    >>> from whyrank.published.snapshot import Snapshot
     >>> from whyrank.spec.scorecard import ScorecardSpec
     >>> term = {"name": "visits", "feature": "sessions", "points": 100, "transform": "linear",
     ...         "cap": 4, "reason": "came {value} times"}

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from ..scorer import Floats
 from ..spec.scorecard import TermSpec
+from ..types import Floats
 from .shapes import direction_of, same_shape
 from .term_fit import least_loss
 

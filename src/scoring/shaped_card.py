@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scorer import FeatureTable, Floats, Integers
+from ..scorer import FeatureTable
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS, BandsSpec, ScorecardSpec, TermSpec
+from ..types import Floats, Integers
 from .calibration import LEVEL, WeightCalibration, calibrate_to_outcome, term_shares
 from .scorecard import Scorecard
 from .shape_fit import Limits, Shape, ShapeData, fit_shape

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..scorer import FeatureTable, Floats
+from ..scorer import FeatureTable
 from ..spec.model import FeatureSpec
 from ..spec.scorecard import TermSpec
+from ..types import Floats
 
 ROUND = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 _DAYS = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 14.0, 21.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 365.0)

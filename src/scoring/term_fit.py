@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..scorer import Floats
+from ..types import Floats
 
 # Of a whole fit, not of a row: it settles ties (two terms that say the same, a term that alone
 # tells the classes apart) and its pull on everything else vanishes as rows are added.

@@ -11,9 +11,10 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from ..scorer import FeatureTable, Floats, Integers
+from ..scorer import FeatureTable
 from ..spec.expressions import quote_name, quote_text
 from ..spec.scorecard import HUNDREDTHS, TermSpec
+from ..types import Floats, Integers
 
 MILLION = 1_000_000
 

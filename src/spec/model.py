@@ -218,6 +218,16 @@ class Spec(Part):
         )
         return self
 
+    @property
+    def landing_schema(self) -> str:
+        """The schema of the landing tables, such as "saas_landing"."""
+        return f"{self.name}_landing"
+
+    @property
+    def marts_schema(self) -> str:
+        """The schema in which dbt builds the models, such as "saas_marts"."""
+        return f"{self.name}_marts"
+
     def feature(self, name: str) -> FeatureSpec:
         """Return the feature of that name; raises KeyError when there is none."""
         for feature in self.features:

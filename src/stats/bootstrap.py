@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..types import Floats
 
 Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
 BATCH_CELLS = 4_000_000
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..escapes import shown
 from .client import ABSENT
+from .markdown import ROOM
 
 _MARK = " (champion)"
 _ABOUT = (
@@ -15,8 +16,7 @@ _ABOUT = (
     "`whyrank compare --promote` moves it."
 )
 _COLUMNS = ("champion", "promoted_at", "promoted_by", "champion_before")
-_ROOM = "\u00a0\u00a0"  # the UI draws tables without any room between columns
-_HEAD = f"| champion | promoted{_ROOM} | by{_ROOM} | before it |\n|---|---|---|---|\n"
+_HEAD = f"| champion | promoted{ROOM} | by{ROOM} | before it |\n|---|---|---|---|\n"
 
 
 def record_promotion(client: Any, model: str, version: Any, before: Any) -> None:
@@ -50,7 +50,7 @@ def _add_to_history(client: Any, model: str, made: dict[str, str]) -> None:
     before, head, lines = said.partition(_HEAD)
     if not head:
         before, lines = f"{said}\n\n", ""
-    cells = [made[key].replace("|", "/") + _ROOM for key in _COLUMNS]
+    cells = [made[key].replace("|", "/") + ROOM for key in _COLUMNS]
     client.update_registered_model(model, f"{before}{_HEAD}| {' | '.join(cells)} |\n{lines}")
 
 

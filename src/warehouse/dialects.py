@@ -1,53 +1,80 @@
-"""One definition, several engines: SQL written for DuckDB, said again for Postgres or Spark.
+"""One definition, several engines: SQL is written for DuckDB and translated for the others.
 
-Models and expressions are written once, in DuckDB's dialect. sqlglot says them again for the
-engine; what it does not know, or would say with another meaning, is rewritten here first, on the
-parsed tree: every rule keeps the value that DuckDB gives.
+Models and expressions are written once, in DuckDB's dialect. sqlglot translates them; what it does
+not know, or would give another meaning, is rewritten first, on the parsed tree. Every rule keeps
+the value that DuckDB gives.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
 from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
 from ..errors import WarehouseError
-from . import rules_postgres, rules_spark
 from .rules import Rule
 
-Engine = Literal["duckdb", "postgres", "spark"]
-_RULES: Final[Mapping[Engine, tuple[Rule, ...]]] = {
-    "duckdb": (),
-    "postgres": rules_postgres.RULES,
-    "spark": rules_spark.RULES,
-}
+Settings = Mapping[str, Any]
 
 
-def translate(sql: str, engine: Engine) -> str:
-    """Return an SQL statement, written for DuckDB, for an engine.
+def _replacing(kind: str, name: str, sql: str) -> Sequence[str]:
+    return [f"create or replace {kind} {name} as {sql}"]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How an engine writes what is written for DuckDB.
+
+    name: sqlglot's name of the dialect. rules: rewrites of the parsed tree before sqlglot writes
+    it. creates: returns the statements that create a view or table, of its kind, name and SQL.
+    by_name: the words that let an insert match columns by name. exact_sums: whether sums of doubles
+    end in the digits that DuckDB's have. model_settings: what a model's config has besides. days:
+    writes an incremental model whose rows are replaced by day, for engines that cannot delete rows.
+    project_settings: lines of YAML for all models, given the folder of the tables' files.
+    """
+
+    name: str
+    rules: tuple[Rule, ...] = ()
+    creates: Callable[[str, str, str], Sequence[str]] = _replacing
+    by_name: str = ""
+    exact_sums: bool = False
+    model_settings: Callable[[Settings], Settings] = lambda _: {}
+    days: Callable[[str, str, Settings], str] | None = None
+    project_settings: Callable[[str], str] = lambda _: ""
+
+
+DUCKDB: Final = Dialect("duckdb", by_name="by name", exact_sums=True)
+
+
+def translate(sql: str, dialect: Dialect) -> str:
+    """Return an SQL statement, written for DuckDB, in a dialect.
 
     Raises WarehouseError when the statement cannot be parsed.
 
-    >>> translate("select arg_max(a, t) from e", "postgres")
+    >>> from whyrank.warehouse.engines.postgres.dialect import POSTGRES
+    >>> translate("select arg_max(a, t) from e", POSTGRES)
     'SELECT (ARRAY_AGG(a ORDER BY t DESC) FILTER(WHERE NOT a IS NULL))[1] FROM e'
-    >>> translate("select n / 2 from e", "duckdb")
+    >>> translate("select n / 2 from e", DUCKDB)
     'select n / 2 from e'
     """
-    if engine == "duckdb":
+    if dialect is DUCKDB:
         return sql
     try:
         tree = parse_one(sql, dialect="duckdb")
     except SqlglotError as error:
         reason = str(error).splitlines()[0]
-        raise WarehouseError(f"cannot be said for {engine}: {reason}: {sql[:80]!r}") from None
-    for rule in _RULES[engine]:
+        raise WarehouseError(
+            f"cannot be translated for {dialect.name}: {reason}: {sql[:80]!r}"
+        ) from None
+    for rule in dialect.rules:
         tree = _everywhere(tree, rule)
-    return tree.sql(dialect=engine, pretty=len(sql) > 200)  # noqa: PLR2004 - to be read
+    return tree.sql(dialect=dialect.name, pretty=len(sql) > 200)  # noqa: PLR2004 - to be read
 
 
 def _everywhere(tree: exp.Expr, rule: Rule) -> exp.Expr:
@@ -63,87 +90,57 @@ def _everywhere(tree: exp.Expr, rule: Rule) -> exp.Expr:
     return tree
 
 
-def translate_model(text: str, engine: Engine) -> str:
-    """Return a dbt model or test, written for DuckDB, for an engine.
+def translate_model(text: str, dialect: Dialect) -> str:
+    """Return a dbt model or test, written for DuckDB, in a dialect.
 
-    What dbt fills in (ref, source, changed, this) stands as names while the SQL is said again, and
+    What dbt fills in (ref, source, changed, this) stands as names while the SQL is translated, and
     both forms of an incremental model are, one after the other.
     """
-    full, settings = _rendered(text, incremental=False)
-    if engine == "spark" and settings.get("materialized") == "incremental":
-        return _by_day(text, full, settings) if "meta" in settings else _said(full, engine) + "\n"
+    if dialect is DUCKDB:
+        return text
+    full, settings = rendered(text, incremental=False)
+    incremental = settings.get("materialized") == "incremental"
+    if dialect.days and incremental:
+        if "meta" in settings:
+            return dialect.days(text, full, settings)
+        return translated_model(full, dialect) + "\n"
     lines = []
     if settings:
         hook = settings.get("pre_hook")
         if hook:
-            settings["pre_hook"] = _conditional(_said(_rendered(hook, incremental=True)[0], engine))
-        lines.append(f"{{{{ config(**{json.dumps({**settings, **_extras(settings, engine)})}) }}}}")
-    if settings.get("materialized") != "incremental":
-        return "\n".join([*lines, _said(full, engine), ""])
-    later = _rendered(text, incremental=True)[0]
-    needed = sorted(set(re.findall(r"whyrank_ref_(\w+?)_end", later)))
-    lines += [f"-- depends_on: {{{{ ref('{name}') }}}}" for name in needed]
-    lines += ["{% if is_incremental() %}", _said(later, engine), "{% else %}", _said(full, engine)]
-    return "\n".join([*lines, "{% endif %}", ""])
+            sql, _ = rendered(hook, incremental=True)
+            settings["pre_hook"] = when_incremental(translated_model(sql, dialect))
+        lines.append(config_line({**settings, **dialect.model_settings(settings)}))
+    if not incremental:
+        return "\n".join([*lines, translated_model(full, dialect), ""])
+    later, _ = rendered(text, incremental=True)
+    forms = (translated_model(later, dialect), translated_model(full, dialect))
+    return "\n".join([*lines, *both_forms(later, *forms)])
 
 
-def _by_day(text: str, full: str, settings: Mapping[str, Any]) -> str:
-    """Return a model whose rows Spark keeps in a folder per day, of which a build replaces some.
+def config_line(settings: Settings) -> str:
+    """Return a model's call of config."""
+    return f"{{{{ config(**{json.dumps(settings)}) }}}}"
 
-    Files have no rows to delete. The folders of the days that change are put aside before dbt runs
-    (`spark_days`), and MODEL__before shows the table as it was. The hook brings back those rows of
-    them that the delete of other engines would leave, and the statement adds the new ones.
+
+def both_forms(later: str, incremental: str, full: str) -> list[str]:
+    """Return the lines of an incremental model: its form for new rows, and the one for all.
+
+    later: the incremental form as it was rendered, which says what it refers to.
     """
-    of = str(settings["meta"]["day_of"])
-    day = of if of == "day" else f"{of}_day"
-    later = _rendered(text, incremental=True)[0]
-    forms = []
-    for sql in (later, full):
-        dated = sql if of == day else f"select d.*, cast(d.{of} as date) as {day} from ({sql}) as d"
-        forms.append(_said(dated, "spark"))
-    hook = _rendered(settings["pre_hook"], incremental=True)[0]
-    config = {
-        "materialized": "incremental",
-        "incremental_strategy": "append",
-        "partition_by": [day],
-        "pre_hook": _conditional(_keeping(hook, day)),
-    }
     needed = sorted(set(re.findall(r"whyrank_ref_(\w+?)_end", later)))
-    return "\n".join(
-        [
-            f"{{{{ config(**{json.dumps(config)}) }}}}",
-            *(f"-- depends_on: {{{{ ref('{name}') }}}}" for name in needed),
-            "{% if is_incremental() %}", forms[0], "{% else %}", forms[1], "{% endif %}", "",
-        ]
-    )  # fmt: skip
+    return [
+        *(f"-- depends_on: {{{{ ref('{name}') }}}}" for name in needed),
+        "{% if is_incremental() %}", incremental, "{% else %}", full, "{% endif %}", "",
+    ]  # fmt: skip
 
 
-def _keeping(delete: str, day: str) -> str:
-    """Return the insert of the rows of changed days that "delete from this using …" would leave."""
-    tree = parse_one(delete, dialect="duckdb")
-    others = ", ".join(table.sql(dialect="duckdb") for table in tree.args["using"])
-    condition = tree.args["where"].sql(dialect="duckdb").replace("whyrank_this_end.", "k.")
-    since = "date '0001-01-01' + whyrank_changed_sessions_since_days_is_0_end"
-    kept = (
-        f"select k.* from whyrank_this_end as k where k.{day} >= {since} "
-        f"and not exists (select 1 from {others} {condition})"
-    )
-    said = _said(kept, "spark").replace("{{ this }}", "{{ this }}__before")
-    return f"insert into {{{{ this }}}} {said}"
-
-
-def _conditional(hook: str) -> str:
+def when_incremental(hook: str) -> str:
+    """Return a hook that runs in incremental builds alone."""
     return "{% if is_incremental() %}" + hook + "{% endif %}"
 
 
-def _extras(settings: Mapping[str, str], engine: Engine) -> dict[str, object]:
-    """Settings that Postgres wants besides: rows of touched users are looked up by an index."""
-    if engine != "postgres" or ".user_id" not in str(settings.get("pre_hook", "")):
-        return {}
-    return {"indexes": [{"columns": ["user_id"]}]}
-
-
-def _rendered(text: str, *, incremental: bool) -> tuple[str, dict[str, Any]]:
+def rendered(text: str, *, incremental: bool) -> tuple[str, dict[str, Any]]:
     """Fill in dbt's calls with names that are plain SQL, and return what config was given."""
     settings: dict[str, Any] = {}
     environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - SQL
@@ -166,9 +163,9 @@ _FILLED = (
 )
 
 
-def _said(sql: str, engine: Engine) -> str:
+def translated_model(sql: str, dialect: Dialect) -> str:
     """Translate SQL with names in place of dbt's calls, and put the calls back."""
-    said = translate(sql, engine).replace("{", "{{ '{' }}")
+    said = translate(sql, dialect).replace("{", "{{ '{' }}")
     for pattern, call in _FILLED:
         said = re.sub(pattern, call, said)
     return said

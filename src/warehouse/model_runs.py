@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
-from .dbt_run import NodeResult
-from .engine import Connection
-from .project import landing_schema, marts_schema, models_of
+from .contracts import Connection
+from .dbt_project.render import models_of
+from .dbt_project.run import NodeResult
 from .runs import Run, now
 
 _READ = re.compile(r"\b(?:ref\(\s*|source\(\s*'landing'\s*,\s*)'(\w+)'")
@@ -52,7 +52,7 @@ class _Counts:
         self._counts: dict[str, int] = {}
         # Of a name in both schemas, the mart's would be meant; there is none.
         self.kept: dict[str, str] = {}
-        for schema in (landing_schema(spec), marts_schema(spec)):
+        for schema in (spec.landing_schema, spec.marts_schema):
             rows = con.execute(
                 "select table_name from information_schema.tables "
                 "where table_schema = ? and table_type = 'BASE TABLE'",

@@ -17,8 +17,7 @@ import duckdb
 from ..errors import WhyrankError
 from ..spec.expressions import quote_name, quote_value
 from ..spec.model import Spec
-from .engine import Connection
-from .project import landing_schema
+from .contracts import Connection
 
 Kind = Literal["load", "build", "model"]
 
@@ -71,7 +70,7 @@ def noted(run: Run, write: Callable[[Run], None]) -> Iterator[None]:
 
 def record(con: Connection, spec: Spec, runs: Sequence[Run]) -> None:
     """Write runs down; one of the same kind, name and start takes the place of the earlier row."""
-    table = f"{quote_name(landing_schema(spec))}.runs"
+    table = f"{quote_name(spec.landing_schema)}.runs"
     for run in runs:
         kind, name, began = map(quote_value, (run.kind, run.name, run.started_at))
         con.execute(
@@ -84,7 +83,7 @@ def last_run(con: Connection, spec: Spec, kind: Kind) -> Run | None:
     """Return the run of a kind that began last, or None."""
     found = con.execute(
         "select kind, name, started_at, seconds, rows_in, rows_out, status "
-        f"from {quote_name(landing_schema(spec))}.runs where kind = ? "
+        f"from {quote_name(spec.landing_schema)}.runs where kind = ? "
         "order by started_at desc limit 1",
         [kind],
     ).fetchone()
@@ -96,7 +95,7 @@ def usual_seconds(con: Connection, spec: Spec, mode: str) -> dict[str, float]:
 
     mode: a build's, as its run is named.
     """
-    table = f"{quote_name(landing_schema(spec))}.runs"
+    table = f"{quote_name(spec.landing_schema)}.runs"
     done = f"from {table} where status = 'done' and seconds is not null"
     build = con.execute(
         f"select started_at, seconds {done} and kind = 'build' and name = ? "

@@ -14,9 +14,9 @@ from benchmarks import reference_media
 from whyrank.events.synthetic.media.world import generate_media
 from whyrank.features.compiler import compile_features
 from whyrank.spec.load import load_spec
-from whyrank.warehouse.direct import run_models
-from whyrank.warehouse.landing import create_landing, load
-from whyrank.warehouse.project import render_project
+from whyrank.warehouse.dbt_project.in_memory import run_models
+from whyrank.warehouse.dbt_project.render import render_project
+from whyrank.warehouse.landing.load import create_landing, load
 
 AS_OF = date(2026, 3, 20)
 pytestmark = pytest.mark.xdist_group("media-marts")

@@ -16,7 +16,7 @@ from whyrank.events.synthetic.saas import Generated, generate_saas
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.open import open_warehouse
 
 AS_OF = date(2026, 3, 15)
 

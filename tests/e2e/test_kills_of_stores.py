@@ -28,7 +28,7 @@ from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.train import train
 from whyrank.spec.load import parse_spec
 from whyrank.tracking import local_store
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.open import open_warehouse
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("kills-of-stores")]
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from whyrank.evaluation.ranking import roc_auc
+from whyrank.evaluation.ranking_metrics import roc_auc
 from whyrank.pipeline.build import build
 from whyrank.pipeline.evaluate import evaluate
 from whyrank.pipeline.generate import generate
@@ -18,7 +18,7 @@ from whyrank.pipeline.score import score
 from whyrank.pipeline.train import train
 from whyrank.spec.load import load_spec
 from whyrank.tracking import open_store
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.open import open_warehouse
 
 AS_OF, DAYS = date(2026, 3, 18), 14
 

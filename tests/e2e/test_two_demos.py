@@ -17,7 +17,7 @@ from tests.e2e.conftest import Home, start
 from whyrank.errors import WarehouseError
 from whyrank.pipeline.training_world import make_training_world
 from whyrank.spec.load import load_spec
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.open import open_warehouse
 
 pytestmark = pytest.mark.engines
 
@@ -67,7 +67,7 @@ def test_of_two_trainings_one_makes_the_world(tmp_path: Path) -> None:
         "import sys\n"
         "from whyrank.pipeline.training_world import make_training_world as make\n"
         "from whyrank.spec.load import load_spec\n"
-        "from whyrank.warehouse.engine import open_warehouse\n"
+        "from whyrank.warehouse.open import open_warehouse\n"
         "say = lambda text: print(text, file=sys.stderr, flush=True)\n"
         "make(load_spec('saas'), open_warehouse(sys.argv[1]), users=60, days=40, say=say)\n"
     )

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from tests.e2e.conftest import GOOD, HEADER, Home
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.open import open_warehouse
 
 PASSWORD = "s3cret/of@tests"  # noqa: S105 - of a server that lives as long as the tests
 OWNER = "postgres"

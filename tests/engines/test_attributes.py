@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.features.worlds import tiny_spec
 from tests.warehouse.saying import Row, files, last_said, stored, write
 from tests.warehouse.test_attributes import SAID
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.loading import loading
+from whyrank.warehouse.open import open_warehouse
 
 from .conftest import Server
 
@@ -35,7 +34,7 @@ def test_what_was_said_last_is_known_and_the_same_file_twice_is_nothing_new(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[list[Row]]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with psycopg.connect(url, autocommit=True) as con, loading(open_warehouse(url)) as loader:
+    with psycopg.connect(url, autocommit=True) as con, open_warehouse(url).loader() as loader:
         con.execute("drop schema if exists tiny_landing cascade")
         for place, rows in enumerate(told):
             path = write(tmp_path / f"{place}.csv", rows)

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.e2e.conftest import Home
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.open import open_warehouse
 
 from .conftest import BUILD, PASSWORD, Server
 

@@ -17,8 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.features.worlds import tiny_spec
-from whyrank.warehouse.loading import loading
-from whyrank.warehouse.postgres import PostgresWarehouse
+from whyrank.warehouse.engines.postgres.warehouse import PostgresWarehouse
 
 from .conftest import Server
 
@@ -110,7 +109,7 @@ def load_objects(
     )
     with psycopg.connect(store.uri, autocommit=True) as con:
         con.execute("drop schema if exists tiny_landing cascade")
-    with loading(store) as loader:
+    with store.loader() as loader:
         loader.con.register("arriving", rows)
         loader.load(SPEC, "arriving", now=NOW)
     with psycopg.connect(store.uri) as con:

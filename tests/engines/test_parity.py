@@ -17,23 +17,25 @@ from tests.marts.worlds import tiny_spec as spec_with_experiments
 from tests.parity import check_parity
 from tests.warehouse.test_incremental import arrivals, landing, last_load, take
 from whyrank.features.compiler import compile_features
-from whyrank.warehouse.changes import changes_since
-from whyrank.warehouse.direct import run_models
-from whyrank.warehouse.landing import create_landing, load
-from whyrank.warehouse.project import models_of, render_project
+from whyrank.warehouse.dbt_project.changes import changes_since
+from whyrank.warehouse.dbt_project.in_memory import run_models
+from whyrank.warehouse.dbt_project.render import models_of, render_project
+from whyrank.warehouse.dialects import DUCKDB
+from whyrank.warehouse.engines.postgres.dialect import POSTGRES
+from whyrank.warehouse.landing.load import create_landing, load
 
 from .conftest import Server
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-runs")]
 SPEC = tiny_spec()
 DATES = [date(2026, 3, 3), date(2026, 3, 9)]
-ENGINES = ("duckdb", "postgres")
+DIALECTS = (DUCKDB, POSTGRES)
 
 
 @functools.cache
 def files() -> dict[str, dict[str, str]]:
     """Render the models for both engines; translating them takes seconds."""
-    return {name: render_project(SPEC, compile_features(SPEC), DATES, name) for name in ENGINES}
+    return {d.name: render_project(SPEC, compile_features(SPEC), DATES, d) for d in DIALECTS}
 
 
 KINDS = {"varchar": 'text collate "C"', "double": "double precision", "blob": "bytea"}
@@ -90,7 +92,7 @@ def test_the_models_agree(
             )
             run_models(
                 con, files()["postgres"], schema="parity", landing="tiny_landing",
-                changes=changes, engine="postgres",
+                changes=changes, dialect=POSTGRES,
             )  # fmt: skip
             built = last_load(duck)
         check_parity(duck, con, files()["duckdb"])
@@ -103,7 +105,7 @@ EXPERIMENTS = spec_with_experiments()
 def marts() -> dict[str, dict[str, str]]:
     """Render the marts of experiments too."""
     features = compile_features(EXPERIMENTS)
-    return {name: render_project(EXPERIMENTS, features, DATES[1:], name) for name in ENGINES}
+    return {d.name: render_project(EXPERIMENTS, features, DATES[1:], d) for d in DIALECTS}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -133,7 +135,7 @@ def test_experiments_and_their_marts_agree(con: psycopg.Connection, seed: int) -
             )
             run_models(
                 con, marts()["postgres"], schema="parity", landing="tiny_landing",
-                changes=changes, engine="postgres",
+                changes=changes, dialect=POSTGRES,
             )  # fmt: skip
             built = last_load(duck)
         check_parity(duck, con, marts()["duckdb"])

@@ -20,8 +20,9 @@ from whyrank.events.synthetic.saas import Generated, generate_saas
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import Warehouse, open_warehouse
-from whyrank.warehouse.published import read_published
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.open import open_warehouse
+from whyrank.warehouse.publish import read_published
 
 from .conftest import BUILD, PASSWORD, Server, dbt_says, tables
 

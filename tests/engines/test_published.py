@@ -13,15 +13,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from whyrank.errors import WarehouseError
+from whyrank.published.build import TABLES, BuildInfo, Published
 from whyrank.spec.model import Spec
-from whyrank.warehouse import extract, published
-from whyrank.warehouse.engine import Lock, Warehouse, open_warehouse
-from whyrank.warehouse.published import KEPT_BUILDS, BuildInfo, Published, publish, read_published
+from whyrank.warehouse import publish as publishing
+from whyrank.warehouse.contracts import Lock
+from whyrank.warehouse.engines.postgres.extract import PostgresExtract
+from whyrank.warehouse.engines.postgres.publish import PostgresBuilds
+from whyrank.warehouse.open import open_warehouse
+from whyrank.warehouse.publish import KEPT_BUILDS, publish, read_published
 
 from .conftest import Server
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-runs")]
-FIRST = BuildInfo("b0", "saas", "1", ("2026-04-01",), "", "", 1, published.TABLES)
+FIRST = BuildInfo("b0", "saas", "1", ("2026-04-01",), "", "", 1, TABLES)
 
 
 class Shop:
@@ -37,7 +41,7 @@ class Shop:
             con.execute(
                 "create table saas_marts.user_features (user_id text, as_of date, build text)"
             )
-            for name in published.TABLES:
+            for name in TABLES:
                 con.execute(f"create table saas_marts.{name} (build text)")
 
     def build(self, spec: Spec) -> Published:
@@ -45,7 +49,7 @@ class Shop:
         build_id = f"b{self.count}"
         self.count += 1
         with psycopg.connect(self.url) as con:
-            for name in ("user_features", *published.TABLES):
+            for name in ("user_features", *TABLES):
                 con.execute(f"truncate saas_marts.{name}")
                 con.execute(f"insert into saas_marts.{name} (build) values ('{build_id}')")
             con.execute("update saas_marts.user_features set user_id = 'u', as_of = '2026-04-01'")
@@ -83,13 +87,13 @@ def away(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 def builds_in(copy: Published) -> set[str]:
     """Which builds the rows of a fetched copy are of."""
     files = sorted(copy.folder.glob("*.parquet"))
-    assert len(files) == 1 + len(published.TABLES)
+    assert len(files) == 1 + len(TABLES)
     return {build for path in files for build in pq.read_table(path)["build"].to_pylist()}
 
 
 def while_fetching(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
     """Do something once, after the next fetch has written its first table."""
-    write = extract._FromPostgres.write
+    write = PostgresExtract.write
     waiting = [act]
 
     def writing(self: Any, table: str, path: Path, **how: str) -> None:
@@ -97,7 +101,7 @@ def while_fetching(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> 
         if waiting:
             waiting.pop()()
 
-    monkeypatch.setattr(extract._FromPostgres, "write", writing)
+    monkeypatch.setattr(PostgresExtract, "write", writing)
 
 
 def test_a_reader_keeps_its_build_while_others_are_published(
@@ -128,16 +132,16 @@ def test_a_reader_takes_what_is_current_when_it_begins_to_fetch(
     """It looks whether there is something to fetch, then builds come, then it fetches."""
     shop.build(saas)
     away()
-    look = published._published_there
+    look = publishing._shared_build
 
-    def looking(warehouse: Warehouse, spec_name: str) -> BuildInfo:
-        seen = look(warehouse, spec_name)
+    def looking(*given: Any) -> BuildInfo:
+        seen = look(*given)
         for _ in range(KEPT_BUILDS + 1):
             shop.build(saas)
         away()
         return seen
 
-    monkeypatch.setattr(published, "_published_there", looking)
+    monkeypatch.setattr(publishing, "_shared_build", looking)
     copy = read_published(shop.store, "saas")
     assert copy.info.build_id == f"b{KEPT_BUILDS + 1}"
     assert builds_in(copy) == {copy.info.build_id}
@@ -148,7 +152,7 @@ def test_a_build_that_is_gone_before_it_is_held_is_told(
 ) -> None:
     shop.build(saas)
     away()
-    hold = published.hold_there
+    hold = PostgresBuilds.hold
 
     def holding(*given: Any) -> None:
         for _ in range(KEPT_BUILDS):
@@ -156,7 +160,7 @@ def test_a_build_that_is_gone_before_it_is_held_is_told(
         hold(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(published, "hold_there", holding)
+        patch.setattr(PostgresBuilds, "hold", holding)
         # Those that are published in between hold theirs as usual.
         patch.setattr(shop, "build", _without(patch, hold, shop.build))
         with pytest.raises(WarehouseError, match="build b0 was replaced before .* run this again"):
@@ -166,7 +170,7 @@ def test_a_build_that_is_gone_before_it_is_held_is_told(
 
 def _without(patch: pytest.MonkeyPatch, hold: Any, build: Callable[[Spec], Published]) -> Any:
     def building(spec: Spec) -> Published:
-        patch.setattr(published, "hold_there", hold)
+        patch.setattr(PostgresBuilds, "hold", hold)
         return build(spec)
 
     return building
@@ -178,14 +182,14 @@ def test_two_readers_fetch_the_same_build_at_once(
     shop.build(saas)
     away()
     both = threading.Barrier(2, timeout=600)  # each has its first table before either goes on
-    write = extract._FromPostgres.write
+    write = PostgresExtract.write
 
     def writing(self: Any, table: str, path: Path, **how: str) -> None:
         write(self, table, path, **how)
         if table.startswith("user_features"):
             both.wait()
 
-    monkeypatch.setattr(extract._FromPostgres, "write", writing)
+    monkeypatch.setattr(PostgresExtract, "write", writing)
     found: list[Published] = []
     readers = [
         threading.Thread(target=lambda: found.append(read_published(shop.store, "saas")))

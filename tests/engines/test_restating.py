@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.features.worlds import tiny_spec
 from tests.warehouse.restating import CONTENT, Load, Model, ordered, sequences
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.loading import loading
+from whyrank.warehouse.open import open_warehouse
 
 from .conftest import Server
 
@@ -35,7 +34,7 @@ def test_any_sequence_of_loads_leaves_what_the_rule_says(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     model = Model()
-    with psycopg.connect(url, autocommit=True) as con, loading(open_warehouse(url)) as loader:
+    with psycopg.connect(url, autocommit=True) as con, open_warehouse(url).loader() as loader:
         con.execute("drop schema if exists tiny_landing cascade")
         for i, one in enumerate(loads):
             path = one.write(tmp_path / f"{i}.csv")

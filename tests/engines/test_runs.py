@@ -10,11 +10,12 @@ import pytest
 
 from tests.e2e.conftest import GOOD, HEADER, Home, start
 from tests.e2e.test_two_demos import check_two_demos
-from whyrank.pipeline.build import build, is_built
+from whyrank.pipeline.build import build
 from whyrank.pipeline.doctor import doctor
 from whyrank.pipeline.ingest import ingest
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.builds import is_built
+from whyrank.warehouse.open import open_warehouse
 
 from .conftest import PASSWORD, Server
 

@@ -14,9 +14,9 @@ import pytest
 from whyrank.events.synthetic.saas import generate_saas
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
-from whyrank.pipeline.leakage import future_invariance
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.training.leakage import future_invariance
+from whyrank.warehouse.open import open_warehouse
 
 from .conftest import Server
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from whyrank.spec.expressions import text_as
 from whyrank.warehouse.dialects import translate
+from whyrank.warehouse.engines.postgres.dialect import POSTGRES
 
 from .conftest import Server
 
@@ -60,7 +61,7 @@ def on_both(
     query = f"select {sql} as v from (select cast('TEXT' as varchar) as t) as given"
     literal = "'" + text.replace("'", "''") + "'"
     here = duck.execute(query.replace("'TEXT'", literal)).fetchone()
-    there = con.execute(translate(query, "postgres").replace("'TEXT'", literal)).fetchone()
+    there = con.execute(translate(query, POSTGRES).replace("'TEXT'", literal)).fetchone()
     assert here
     assert there
     return here[0], there[0]
@@ -141,6 +142,6 @@ def test_a_division_is_the_same_wherever_it_stands(
     )
     query = f"select {sql} from (values {numbers}) as given (a, b, c)"
     here = [row[0] for row in duck.execute(query).fetchall()]
-    there = [row[0] for row in con.execute(translate(query, "postgres")).fetchall()]
+    there = [row[0] for row in con.execute(translate(query, POSTGRES)).fetchall()]
     for one, other in zip(here, there, strict=True):
         assert one == other or (one != one and other != other), (here, there)  # noqa: PLR0124 - NaN

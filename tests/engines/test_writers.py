@@ -16,8 +16,7 @@ import pytest
 from tests.e2e.conftest import Home, start
 from whyrank.errors import WarehouseError
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.loading import loading
+from whyrank.warehouse.open import open_warehouse
 
 from .conftest import BUILD, Server, dbt_says, tables
 
@@ -69,7 +68,7 @@ def test_a_build_whose_lock_is_lost_publishes_nothing(
 
 def test_a_load_whose_lock_is_lost_keeps_nothing(postgres: Server, saas: Spec) -> None:
     url = postgres.new_database()
-    with loading(open_warehouse(url)) as loader:
+    with open_warehouse(url).loader() as loader:
         loader.con.execute(
             "create table arriving as select 'u' as user_id, timestamp '2026-03-01' as event_time, "
             "'page_view' as event_name"
@@ -114,7 +113,7 @@ def test_dbt_does_not_begin_without_its_parent(tmp_path: Path) -> None:
     """As when the parent ended before dbt's process could ask to end with it."""
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    process = [sys.executable, "-m", "whyrank.warehouse.dbt_process"]
+    process = [sys.executable, "-m", "whyrank.warehouse.dbt_project.child"]
     done = subprocess.run(
         [*process, str(gone.pid), str(tmp_path), "run"],
         capture_output=True, text=True, check=False,

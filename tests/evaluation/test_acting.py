@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from whyrank.errors import DataError
-from whyrank.evaluation.acting import Costs
-from whyrank.evaluation.comparison import FoldScores, compare, from_dict, to_dict
+from whyrank.evaluation.comparison import compare, from_dict, to_dict
+from whyrank.evaluation.fold_scores import FoldScores
+from whyrank.evaluation.thresholds import Costs
 from whyrank.models.learned import fit_calibrator
-from whyrank.pipeline.hindsight import Hindsight
-from whyrank.pipeline.show_comparison import comparison_table
+from whyrank.reports.comparison_text import comparison_table
+from whyrank.training.calibration import Hindsight
 
 RULES = ("at_capacity", "at_cost")
 

@@ -13,9 +13,16 @@ from sklearn.metrics import brier_score_loss, ndcg_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from whyrank.errors import DataError
-from whyrank.evaluation.chances import brier, calibration_bins, calibration_error, log_loss
-from whyrank.evaluation.comparison import Comparison, FoldScores, compare, from_dict, to_dict
-from whyrank.evaluation.ranking import (
+from whyrank.evaluation.comparison import Comparison, compare, from_dict, to_dict
+from whyrank.evaluation.fold_scores import FoldScores
+from whyrank.evaluation.paired_bootstrap import cells_of
+from whyrank.evaluation.probability_metrics import (
+    brier,
+    calibration_bins,
+    calibration_error,
+    log_loss,
+)
+from whyrank.evaluation.ranking_metrics import (
     average_precision,
     group_by_score,
     lift_at,
@@ -24,10 +31,9 @@ from whyrank.evaluation.ranking import (
     precision_at,
     roc_auc,
 )
-from whyrank.evaluation.replicates import cells_of
 from whyrank.pipeline.compare import cautions, champion_of
-from whyrank.pipeline.show_comparison import comparison_table
 from whyrank.pipeline.train import twins_of
+from whyrank.reports.comparison_text import comparison_table
 
 
 def fold(

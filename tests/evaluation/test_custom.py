@@ -11,8 +11,9 @@ import pytest
 from scipy.stats import mannwhitneyu
 
 from whyrank.errors import UsageError
-from whyrank.evaluation.comparison import Comparison, FoldScores, compare, from_dict, to_dict
-from whyrank.evaluation.custom import CustomMetric, custom_metrics
+from whyrank.evaluation.comparison import Comparison, compare, from_dict, to_dict
+from whyrank.evaluation.custom_metrics import CustomMetric, custom_metrics
+from whyrank.evaluation.fold_scores import FoldScores
 from whyrank.pipeline.train import _measured
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from whyrank.errors import DataError
-from whyrank.evaluation import ranking
+from whyrank.evaluation import ranking_metrics as ranking
 
 METRICS = [
     ranking.roc_auc,

@@ -9,12 +9,13 @@ import pytest
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from whyrank.errors import DataError
-from whyrank.evaluation.acting import Costs
-from whyrank.evaluation.chances import calibration_bins, calibration_groups
-from whyrank.evaluation.comparison import FoldScores, compare
-from whyrank.evaluation.ranking import lift_at, ndcg_at, precision_at
-from whyrank.evaluation.replicates import CHANCES, RANKING, replicate
-from whyrank.pipeline.show_comparison import comparison_table
+from whyrank.evaluation.comparison import compare
+from whyrank.evaluation.fold_scores import FoldScores
+from whyrank.evaluation.paired_bootstrap import CHANCES, RANKING, replicate
+from whyrank.evaluation.probability_metrics import calibration_bins, calibration_groups
+from whyrank.evaluation.ranking_metrics import lift_at, ndcg_at, precision_at
+from whyrank.evaluation.thresholds import Costs
+from whyrank.reports.comparison_text import comparison_table
 
 METRICS = (*RANKING, *CHANCES)
 COSTS = Costs(3.0, 7.0)

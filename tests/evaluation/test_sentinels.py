@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import binom, norm
 from scipy.stats import t as student
 
-from whyrank.evaluation.sentinels import (
+from whyrank.evaluation.leakage_checks import (
     FALSE_ALARMS,
     Alone,
     Refit,

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tests.models.tables import ABOUT
 from whyrank.errors import DataError
 from whyrank.evaluation.spend import spend_report
-from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import Plan, Trainer, TrainingData
 from whyrank.models.learned import LearnedScorer, fit_calibrator
 from whyrank.models.spend import SPENDERS, SpendScorer
 from whyrank.models.spend_fits import choose_spender, fit_spend, spenders_of
-from whyrank.scorer import Floats
+from whyrank.published.snapshot import Snapshot
+from whyrank.types import Floats
 
 PLAN = Plan(
     ("repeats", "first", "last", "value"), (), frozenset(), frozenset(), None,

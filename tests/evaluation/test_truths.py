@@ -7,10 +7,11 @@ import pyarrow as pa
 import pytest
 
 from tests.models.tables import ABOUT
-from whyrank.evaluation.comparison import Comparison, FoldScores, compare
-from whyrank.evaluation.ranking import roc_auc
-from whyrank.features.matrix import Snapshot
+from whyrank.evaluation.comparison import Comparison, compare
+from whyrank.evaluation.fold_scores import FoldScores
+from whyrank.evaluation.ranking_metrics import roc_auc
 from whyrank.models.candidates import Plan, Trainer, TrainingData
+from whyrank.published.snapshot import Snapshot
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.spec.scorecard import ScorecardSpec
 

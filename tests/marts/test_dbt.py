@@ -16,11 +16,13 @@ from whyrank.errors import WarehouseError
 from whyrank.events.synthetic.saas import generate_saas
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
+from whyrank.published.build import Published, tables_of
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
-from whyrank.warehouse.dbt_run import run_dbt
-from whyrank.warehouse.engine import Warehouse, open_warehouse
-from whyrank.warehouse.published import Published, read_published, tables_of
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.dbt_project.run import run_dbt
+from whyrank.warehouse.open import open_warehouse
+from whyrank.warehouse.publish import read_published
 
 pytestmark = pytest.mark.usefixtures("dbt")
 EXPERIMENTS = """
@@ -131,7 +133,7 @@ def test_a_dbt_that_is_killed_is_said_by_its_signal(
         script = f"echo 'a warning' >&2; kill -{number} $$"
         return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
 
-    monkeypatch.setattr("whyrank.warehouse.dbt_run._run", killed)
+    monkeypatch.setattr("whyrank.warehouse.dbt_project.run._run", killed)
     with pytest.raises(WarehouseError) as caught:
         run_dbt(tmp_path, "run")
     log = tmp_path / "logs" / "dbt.log"

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from tests.marts.worlds import HEAD, MARTS, NOW, World, frames, worlds
 from whyrank.features.compiler import compile_features
 from whyrank.spec.load import parse_spec
-from whyrank.warehouse.changes import NO_DAY, changes_since
-from whyrank.warehouse.direct import run_models
-from whyrank.warehouse.landing import create_landing, load
-from whyrank.warehouse.project import models_of, render_project
+from whyrank.warehouse.dbt_project.changes import NO_DAY, changes_since
+from whyrank.warehouse.dbt_project.in_memory import run_models
+from whyrank.warehouse.dbt_project.render import models_of, render_project
+from whyrank.warehouse.landing.load import create_landing, load
 
 SPEC = parse_spec(HEAD + MARTS, "tiny.toml")
 FILES = render_project(SPEC, compile_features(SPEC), [date(2026, 3, 9)])

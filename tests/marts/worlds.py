@@ -17,15 +17,13 @@ from jinja2 import Template
 from whyrank.features.compiler import compile_features
 from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
-from whyrank.warehouse.changes import changes_since
-from whyrank.warehouse.direct import run_models
-from whyrank.warehouse.landing import create_landing, load
-from whyrank.warehouse.project import (
-    landing_schema,
-    marts_schema,
+from whyrank.warehouse.dbt_project.changes import changes_since
+from whyrank.warehouse.dbt_project.in_memory import run_models
+from whyrank.warehouse.dbt_project.render import (
     models_of,
     render_project,
 )
+from whyrank.warehouse.landing.load import create_landing, load
 
 START = datetime(2026, 3, 1)
 NOW = datetime(2026, 6, 1)
@@ -215,7 +213,7 @@ def project_of(marts: str) -> tuple[Spec, Mapping[str, str], Mapping[str, str]]:
     spec = tiny_spec(marts)
     files = render_project(spec, compile_features(spec), [date(2026, 3, 9)])
     tests = {
-        path: Template(text).render(ref=lambda name: f"{marts_schema(spec)}.{name}")
+        path: Template(text).render(ref=lambda name: f"{spec.marts_schema}.{name}")
         for path, text in files.items()
         if path.startswith(tuple(f"tests/{folder}/" for folder in FOLDERS))
     }
@@ -230,7 +228,7 @@ def marts_of(
     parts: worlds that arrived before, each followed by a build that the next one goes on from.
     """
     spec, files, tests = project_of(marts)
-    schema, landing = marts_schema(spec), landing_schema(spec)
+    schema, landing = spec.marts_schema, spec.landing_schema
     wanted = [name for name in only if name in models_of(files)]
     with duckdb.connect(config={"autoinstall_known_extensions": False, "threads": 1}) as con:
         con.execute("set timezone = 'UTC'")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import Plan, TrainingData
 from whyrank.models.learned import About
+from whyrank.published.snapshot import Snapshot
 from whyrank.spec.load import parse_spec
 
 ABOUT = About("", "toy", "1+x", "f", "2026-01-01", ("2025-12-01",), 30, 0, 0, 0, {})

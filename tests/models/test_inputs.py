@@ -14,10 +14,10 @@ import pytest
 
 from tests.models.tables import data, plan
 from whyrank.errors import DataError
-from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import Trainer, TrainingData
 from whyrank.models.classifier import KINDS
 from whyrank.models.encoding import Encoding
+from whyrank.published.snapshot import Snapshot
 from whyrank.serving import Served
 from whyrank.spec.model import Spec
 

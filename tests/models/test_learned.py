@@ -13,7 +13,6 @@ from scipy.special import logit
 
 from tests.models.tables import data, plan, toy
 from whyrank.errors import DataError, UsageError
-from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import RankAverage, Trainer, TrainingData
 from whyrank.models.catalogue import BLEND, CANDIDATES, MEMBERS, available, check_names
 from whyrank.models.classifier import DEFAULTS
@@ -21,8 +20,9 @@ from whyrank.models.encoding import Matrix, fit_encoding
 from whyrank.models.explain import agreement, explain_rows, model_reasons, nudged, words_of
 from whyrank.models.fitted import Model
 from whyrank.models.learned import Calibrator, LearnedScorer, fit_calibrator
-from whyrank.scorer import Floats
+from whyrank.published.snapshot import Snapshot
 from whyrank.spec.model import FeatureSpec
+from whyrank.types import Floats
 
 LEARNED = [name for name in CANDIDATES if name != "bg_nbd"]
 

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 
 from tests.models.tables import ABOUT, data, plan
 from tests.scoring.test_scorecard import ROWS, scorecards, table
-from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import CannotFitError, Trainer, TrainingData
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.points import PointsModel, fit_points, points_by_feature
+from whyrank.published.snapshot import Snapshot
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.spec.load import load_spec
 from whyrank.spec.scorecard import BandsSpec, ScorecardSpec

@@ -46,27 +46,27 @@ _TRAINED: Final = (
 )  # fmt: skip
 # The decision code, and the tests that are to notice a change of it, the quickest first.
 CODE: Final[dict[str, tuple[str, ...]]] = {
-    "src/evaluation/acting.py": ("tests/evaluation/test_acting.py", *_COMPARING),
-    "src/evaluation/chances.py": _COMPARING,
+    "src/evaluation/thresholds.py": ("tests/evaluation/test_acting.py", *_COMPARING),
+    "src/evaluation/probability_metrics.py": _COMPARING,
     "src/evaluation/comparison.py": (*_COMPARING, "tests/evaluation/test_truths.py", *_TRAINED),
     "src/evaluation/differences.py": (*_COMPARING, "tests/evaluation/test_acting.py"),
     "src/evaluation/folds.py": ("tests/evaluation/test_folds.py",),
-    "src/evaluation/measured.py": (*_COMPARING, "tests/evaluation/test_acting.py"),
-    "src/evaluation/ranking.py": (
+    "src/evaluation/bootstrap_metrics.py": (*_COMPARING, "tests/evaluation/test_acting.py"),
+    "src/evaluation/ranking_metrics.py": (
         "tests/evaluation/test_ranking.py", *_COMPARING, "tests/pipeline/test_evaluate.py",
     ),
-    "src/evaluation/replicates.py": _COMPARING,
-    "src/evaluation/sentinels.py": (
+    "src/evaluation/paired_bootstrap.py": _COMPARING,
+    "src/evaluation/leakage_checks.py": (
         "tests/evaluation/test_sentinels.py", "tests/pipeline/test_leakage.py",
     ),
     "src/evaluation/spend.py": (
         "tests/evaluation/test_spend.py", "tests/pipeline/test_train_shop.py",
     ),
     "src/pipeline/compare.py": ("tests/evaluation/test_comparison.py", *_TRAINED),
-    "src/pipeline/leakage.py": (
+    "src/training/leakage.py": (
         "tests/pipeline/test_sampled.py", "tests/pipeline/test_leakage.py",
     ),
-    "src/pipeline/scorers.py": ("tests/pipeline/test_champion.py", *_TRAINED),
+    "src/ranking/active_scorer.py": ("tests/pipeline/test_champion.py", *_TRAINED),
     "src/scoring/calibration.py": (
         "tests/scoring/test_term_fit.py", "tests/scoring/test_calibration.py",
         "tests/pipeline/test_calibrate.py",
@@ -85,12 +85,12 @@ _START: Final = "where a fit starts, not where it ends"
 _SEARCH: Final = "how long a step is shortened: none is, this often"
 _SIGN: Final = "points are never 0, so a sign is 1 or -1"
 ALIKE: Final[dict[str, dict[tuple[str, str], str]]] = {
-    "src/evaluation/chances.py": {
+    "src/evaluation/probability_metrics.py": {
         (
             "return float(np.round(np.average(np.abs(said - came), weights=size), 15))", "16"
         ): "beyond what a double holds",
     },
-    "src/evaluation/replicates.py": {
+    "src/evaluation/paired_bootstrap.py": {
         (
             "means = (self.terms.T @ drawn) / total if self.groups else np.empty((0, 0))", "1"
         ): "a shape that nothing reads",
@@ -109,7 +109,7 @@ ALIKE: Final[dict[str, dict[tuple[str, str], str]]] = {
             "both areas of the ratio turn over"
         ),
     },
-    "src/pipeline/leakage.py": {
+    "src/training/leakage.py": {
         ("counts = found or (0,)", "1"): "an aggregate always has a row: this is for its type",
     },
     "src/scoring/calibration.py": {

@@ -10,17 +10,19 @@ import pytest
 
 from tests.pipeline.purchases import Buyers, open_buyers
 from tests.pipeline.shops import Shop, open_shop, train_shop
-from whyrank.evaluation.sentinels import Sentinel
-from whyrank.pipeline import leakage
+from whyrank.evaluation.leakage_checks import Sentinel
+from whyrank.pipeline.backtest import set_course
 from whyrank.pipeline.build import build
-from whyrank.pipeline.fold_fits import Fits, fit_folds
 from whyrank.pipeline.generate import generate
 from whyrank.pipeline.ingest import ingest
-from whyrank.pipeline.training_data import Course, set_course
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
-from whyrank.warehouse.engine import Warehouse, open_warehouse
+from whyrank.training import leakage
+from whyrank.training.datasets import Course
+from whyrank.training.fitting import Fits, fit_folds
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.open import open_warehouse
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
 from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import Warehouse, open_warehouse
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.open import open_warehouse
 
 START = datetime(2024, 1, 1)
 DAYS = 420

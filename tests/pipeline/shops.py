@@ -16,7 +16,8 @@ from whyrank.pipeline.train import Training, train
 from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
 from whyrank.tracking import Store
-from whyrank.warehouse.engine import Warehouse, open_warehouse
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.open import open_warehouse
 
 START, DAYS, USERS = date(2026, 1, 1), 170, 500
 CANDIDATES = ["recency", "bg_nbd", "scorecard_shaped", "logistic", "xgboost"]

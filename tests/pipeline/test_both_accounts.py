@@ -15,15 +15,15 @@ from scipy.stats import rankdata
 
 from tests.csv_rows import csv_rows
 from tests.pipeline.shops import Shop
-from whyrank.features.matrix import Snapshot
+from whyrank.cli.text import explanation_lines, ranking_lines
 from whyrank.models.words import counted, feature_words, part_words
-from whyrank.pipeline.disagreements import Sides
 from whyrank.pipeline.score import explain, score
-from whyrank.pipeline.show import explanation_lines, ranking_lines
+from whyrank.published.snapshot import Snapshot
+from whyrank.ranking.disagreements import Sides
 from whyrank.serving import Served
 from whyrank.spec.model import FeatureSpec
 from whyrank.tracking import fetch_scorer, promote
-from whyrank.warehouse.published import read_published
+from whyrank.warehouse.publish import read_published
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 TOP = 40

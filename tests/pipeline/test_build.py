@@ -21,11 +21,13 @@ from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.score import explain, score
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
-from whyrank.warehouse.dbt_process import PROGRESS
-from whyrank.warehouse.dbt_run import _run as RUN  # noqa: N812 - before it is stood in for
-from whyrank.warehouse.dbt_run import _tell
-from whyrank.warehouse.engine import Lock, Warehouse, open_warehouse
-from whyrank.warehouse.published import read_published
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.contracts import Lock
+from whyrank.warehouse.dbt_project.child import PROGRESS
+from whyrank.warehouse.dbt_project.run import _run as RUN  # noqa: N812 - before it is stood in for
+from whyrank.warehouse.dbt_project.run import _tell
+from whyrank.warehouse.open import open_warehouse
+from whyrank.warehouse.publish import read_published
 
 pytestmark = [pytest.mark.usefixtures("dbt"), pytest.mark.xdist_group("build")]
 DATES = [date(2026, 2, 1), date(2026, 4, 1)]

@@ -14,14 +14,16 @@ from sklearn.metrics import roc_auc_score
 from tests.csv_rows import csv_rows
 from tests.pipeline.conftest import Fitted
 from whyrank.errors import DataError, UsageError
-from whyrank.features.matrix import Snapshot
 from whyrank.pipeline import calibrate as calibrating
-from whyrank.pipeline import log_calibration as logging
-from whyrank.pipeline.calibrate import CALIBRATED, Calibration, calibrate, calibration_lines
-from whyrank.pipeline.training_data import read_labelled
+from whyrank.pipeline.calibrate import calibrate
+from whyrank.published.snapshot import Snapshot
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.spec.scorecard import TermSpec
 from whyrank.tracking import open_store
+from whyrank.training import record_calibration as logging
+from whyrank.training.calibration_text import calibration_lines
+from whyrank.training.datasets import read_labelled
+from whyrank.training.points_calibration import CALIBRATED, Calibration
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("fitted")]
 

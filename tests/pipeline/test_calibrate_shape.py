@@ -13,15 +13,16 @@ from tests.csv_rows import csv_rows
 from tests.pipeline.conftest import Fitted
 from whyrank.errors import UsageError
 from whyrank.pipeline import calibrate_shape as shaping
-from whyrank.pipeline import log_shape as logging
-from whyrank.pipeline.calibrate_shape import SHAPED, ShapeProposal, calibrate_shape
-from whyrank.pipeline.show_shape import shape_lines
-from whyrank.pipeline.training_data import Course, Labelled, read_labelled
+from whyrank.pipeline.calibrate_shape import calibrate_shape
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.scoring.shape_fit import Limits
 from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
+from whyrank.training import record_shape as logging
+from whyrank.training.datasets import Course, Labelled, read_labelled
+from whyrank.training.shape_proposal import SHAPED, ShapeProposal
+from whyrank.training.shape_text import shape_lines
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("fitted")]
 PINNED = frozenset({"pricing", "balance"})

@@ -12,16 +12,15 @@ from scipy.stats import spearmanr
 
 from tests.csv_rows import csv_rows
 from tests.pipeline.shops import Shop
+from whyrank.cli.text import explanation_lines, ranking_lines
 from whyrank.errors import DataError, UsageError
-from whyrank.features.matrix import Snapshot
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.spend import SpendScorer
 from whyrank.pipeline.compare import compare_run
-from whyrank.pipeline.plots import draw_user
 from whyrank.pipeline.score import explain, score
-from whyrank.pipeline.scorers import MODEL_PLOTS, choose_scorer
-from whyrank.pipeline.show import explanation_lines, ranking_lines
-from whyrank.pipeline.training_profile import read_profile
+from whyrank.published.snapshot import Snapshot
+from whyrank.ranking.active_scorer import MODEL_PLOTS, choose_scorer
+from whyrank.ranking.drift import read_profile
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.serving import SavedScorecard, load_scorer
 from whyrank.spec.model import Spec
@@ -33,7 +32,8 @@ from whyrank.tracking import (
     registered,
 )
 from whyrank.tracking.client import using
-from whyrank.warehouse.published import read_published
+from whyrank.training.plots import draw_user
+from whyrank.warehouse.publish import read_published
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 
@@ -294,7 +294,7 @@ def test_a_scorecard_kept_with_an_unreadable_spec_is_refused(
     shutil.copytree(found[2], tmp_path / "scorer")
     (tmp_path / "spec.json").write_text('{"name": "shop", "of_later_days": 1}', encoding="utf-8")
     monkeypatch.setattr(
-        "whyrank.pipeline.scorers.fetch_scorer", lambda *_: (*found[:2], tmp_path / "scorer")
+        "whyrank.ranking.active_scorer.fetch_scorer", lambda *_: (*found[:2], tmp_path / "scorer")
     )
     with pytest.raises(UsageError, match="this version of whyrank cannot read"):
         choose_scorer(shop.spec, "champion", shop.store)

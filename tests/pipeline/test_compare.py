@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from whyrank.errors import UsageError
-from whyrank.evaluation.comparison import FoldScores, compare, from_dict, to_dict
+from whyrank.evaluation.comparison import compare, from_dict, to_dict
+from whyrank.evaluation.fold_scores import FoldScores
 from whyrank.pipeline.compare import champion_of, compare_run
 from whyrank.spec.load import load_spec
 from whyrank.tracking import Store, TrackingError, open_store, registered

@@ -27,16 +27,16 @@ from tests.csv_rows import csv_rows
 from tests.pipeline.shops import Shop, train_shop
 from tests.plugins import install
 from whyrank.errors import DataError, UsageError
-from whyrank.evaluation.custom import custom_metrics
+from whyrank.evaluation.custom_metrics import custom_metrics
 from whyrank.models.candidates import Trainer
 from whyrank.models.custom import CustomCandidate, custom_candidates
-from whyrank.pipeline import plots
 from whyrank.pipeline.compare import compare_run, comparison_document
 from whyrank.pipeline.score import score
-from whyrank.pipeline.scorer_plots import draw_scorer
 from whyrank.pipeline.train import Training, train
-from whyrank.pipeline.training_data import read_labelled, stack
 from whyrank.tracking import Store, fetch_scorer, open_store
+from whyrank.training import plots
+from whyrank.training.datasets import read_labelled, stack
+from whyrank.training.scorer_plots import draw_scorer
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 PLUGIN = """

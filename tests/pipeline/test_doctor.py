@@ -11,13 +11,14 @@ import duckdb
 import pandas as pd
 import pytest
 
-from whyrank.pipeline.build import build, is_built
+from whyrank.pipeline.build import build
 from whyrank.pipeline.doctor import doctor
 from whyrank.pipeline.ingest import ingest
+from whyrank.published.build import BuildInfo, Published
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.published import BuildInfo, Published
+from whyrank.warehouse.builds import is_built
+from whyrank.warehouse.open import open_warehouse
 from whyrank.warehouse.runs import Run, record
 
 
@@ -185,7 +186,7 @@ def test_a_database_that_is_being_written_is_told_in_one_line(saas: Spec, tmp_pa
     with store.reading():
         assert found("broken", "saas", url) == []
     code = (
-        "import sys; from whyrank.warehouse.engine import open_warehouse as o\n"
+        "import sys; from whyrank.warehouse.open import open_warehouse as o\n"
         "with o(sys.argv[1]).writing():\n print(flush=True); sys.stdin.readline()\n"
     )
     with subprocess.Popen(

@@ -10,13 +10,14 @@ import pytest
 
 from tests.features.worlds import tiny_spec
 from whyrank.errors import WarehouseError
-from whyrank.features.matrix import Snapshot
 from whyrank.pipeline.build import build
-from whyrank.pipeline.evaluate import converted_within, evaluate
+from whyrank.pipeline.evaluate import evaluate
 from whyrank.pipeline.ingest import ingest
+from whyrank.published.build import Published
+from whyrank.published.labels import converted_within
+from whyrank.published.snapshot import Snapshot
 from whyrank.spec.load import parse_spec, spec_text
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.published import Published
+from whyrank.warehouse.open import open_warehouse
 
 AS_OF, DAYS = date(2026, 3, 10), 5
 MIDNIGHT, TICK = datetime(2026, 3, 10), timedelta(microseconds=1)

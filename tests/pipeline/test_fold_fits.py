@@ -24,15 +24,16 @@ from whyrank.models.classifier import DEFAULTS
 from whyrank.models.learned import fit_calibrator
 from whyrank.models.purchase_fits import BetaGeometric
 from whyrank.models.spend_fits import fit_spend, spenders_of
-from whyrank.pipeline import fit_key
-from whyrank.pipeline.fit_key import run_key, versions
-from whyrank.pipeline.fold_fits import Fits, fit_folds
-from whyrank.pipeline.hindsight import Hindsight
+from whyrank.pipeline.backtest import set_course
 from whyrank.pipeline.ingest import ingest
-from whyrank.pipeline.spend_folds import SpendFits, fit_spend_folds
-from whyrank.pipeline.training_data import Course, read_labelled, set_course, split_users, stack
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.published import Published
+from whyrank.published.build import Published
+from whyrank.training import cache_key as fit_key
+from whyrank.training.cache_key import run_key, versions
+from whyrank.training.calibration import Hindsight
+from whyrank.training.datasets import Course, read_labelled, split_users, stack
+from whyrank.training.fitting import Fits, fit_folds
+from whyrank.training.spend import SpendFits, fit_spend_folds
+from whyrank.warehouse.open import open_warehouse
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("shop")]
 CANDIDATES = ["recency", "bg_nbd", "logistic", "logistic_smote", "xgboost", "lightgbm"]
@@ -327,7 +328,7 @@ def test_fits_are_kept_under_everything_they_depend_on(
         with monkeypatch.context() as patch:
             patch.setattr(metadata, "version", lambda n, o=name: "0" if n == o else version(n))
             assert key() != known, name
-    for source in ("models/classifier.py", "models/encoding.py", "pipeline/hindsight.py"):
+    for source in ("models/classifier.py", "models/encoding.py", "training/calibration.py"):
         with monkeypatch.context() as patch:
             copy = tmp_path / source.replace("/", "-")
             shutil.copytree(fit_key._PACKAGE, copy, ignore=shutil.ignore_patterns("*.pyc"))

@@ -12,7 +12,7 @@ from whyrank.pipeline.build import build
 from whyrank.pipeline.frames import features_of
 from whyrank.pipeline.ingest import ingest
 from whyrank.spec.load import parse_spec
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.open import open_warehouse
 
 pytestmark = pytest.mark.usefixtures("dbt")
 EVENTS = [

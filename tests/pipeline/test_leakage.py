@@ -14,25 +14,25 @@ import pytest
 from tests.features.worlds import tiny_spec
 from tests.pipeline.conftest import Fitted
 from whyrank.errors import UsageError
-from whyrank.evaluation.sentinels import steady_attributes, too_good
-from whyrank.features.matrix import Snapshot
+from whyrank.evaluation.leakage_checks import steady_attributes, too_good
 from whyrank.models import candidates
 from whyrank.models.candidates import Trainer
 from whyrank.models.encoding import TextCodes, fit_encoding
 from whyrank.models.learned import LearnedScorer
-from whyrank.pipeline import leakage
-from whyrank.pipeline.attributes import changing_attributes
 from whyrank.pipeline.build import build
 from whyrank.pipeline.compare import compare_run
 from whyrank.pipeline.ingest import ingest
-from whyrank.pipeline.scorers import choose_scorer
 from whyrank.pipeline.train import train
-from whyrank.pipeline.training_data import Course, Labelled, read_labelled, stack
+from whyrank.published.snapshot import Snapshot
+from whyrank.ranking.active_scorer import choose_scorer
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.project import render_project
+from whyrank.training import leakage
+from whyrank.training.datasets import Course, Labelled, read_labelled, stack
+from whyrank.warehouse.dbt_project.render import render_project
+from whyrank.warehouse.landing.static_attributes import changing_attributes
+from whyrank.warehouse.open import open_warehouse
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("fitted")]
 
@@ -186,7 +186,7 @@ def test_events_and_links_from_as_of_on_are_caught_where_models_read_them(
         return late
 
     monkeypatch.setattr("whyrank.pipeline.build.render_project", rendered)
-    monkeypatch.setattr("whyrank.pipeline.leakage.render_project", rendered)
+    monkeypatch.setattr("whyrank.training.leakage.render_project", rendered)
     as_of, spec = date(2026, 3, 4), tiny_spec()
     store = open_warehouse(f"duckdb:///{tmp_path}/w.duckdb")
     rows = [f"{user},2026-03-02T10:00:00Z,view" for user in ("a", "b", "c", "d", "anon", "known")]

@@ -15,11 +15,12 @@ from mlflow.entities import Run
 
 from tests.csv_rows import csv_rows
 from tests.pipeline.shops import Shop
-from whyrank.features.matrix import Snapshot
-from whyrank.pipeline.log_scoring import log_scoring
-from whyrank.pipeline.score import Ranking, score
+from whyrank.pipeline.score import score
+from whyrank.published.snapshot import Snapshot
+from whyrank.ranking.record import log_scoring
+from whyrank.ranking.results import Ranking
 from whyrank.tracking import open_store, promote, registered
-from whyrank.warehouse.published import read_published
+from whyrank.warehouse.publish import read_published
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 

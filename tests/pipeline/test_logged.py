@@ -26,21 +26,21 @@ from whyrank.models.candidates import RankAverage
 from whyrank.models.learned import LearnedScorer, fit_calibrator
 from whyrank.models.rank_average import SavedRankAverage
 from whyrank.models.tuning import tune
-from whyrank.pipeline.accounts import Accounts, both_accounts
 from whyrank.pipeline.compare import _refuse_unfit, compare_run
-from whyrank.pipeline.log_data import code_commit
-from whyrank.pipeline.log_tuning import search_records
 from whyrank.pipeline.score import score
-from whyrank.pipeline.scorer_plots import moved_by
-from whyrank.pipeline.scorers import choose_scorer
-from whyrank.pipeline.training_data import read_labelled, stack
+from whyrank.ranking.active_scorer import choose_scorer
+from whyrank.ranking.mean_attributions import Accounts, both_accounts
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.serving import Served, load_scorer
 from whyrank.tracking import RunRecord, fetch_scorer, registered
 from whyrank.tracking.client import experiment_of, using
+from whyrank.tracking.code_version import code_commit
 from whyrank.tracking.searches import log_searches
 from whyrank.tracking.titles import distinct_title
-from whyrank.warehouse.published import read_published
+from whyrank.training.datasets import read_labelled, stack
+from whyrank.training.record_tuning import search_records
+from whyrank.training.scorer_plots import moved_by
+from whyrank.warehouse.publish import read_published
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 with_git = pytest.mark.skipif(
@@ -225,7 +225,7 @@ def test_outside_a_checkout_no_commit_is_named(
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     inside = tmp_path / "log_data.py"
     inside.write_text("", encoding="utf-8")
-    monkeypatch.setattr("whyrank.pipeline.log_data.__file__", str(inside))
+    monkeypatch.setattr("whyrank.tracking.code_version.__file__", str(inside))
     assert code_commit() is None
     monkeypatch.setenv("PATH", str(tmp_path))  # no git at all
     assert code_commit() is None

@@ -12,8 +12,8 @@ from whyrank.events.synthetic.saas import generate_saas
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.published import read_published
+from whyrank.warehouse.open import open_warehouse
+from whyrank.warehouse.publish import read_published
 
 pytestmark = [pytest.mark.engines, pytest.mark.usefixtures("dbt")]
 

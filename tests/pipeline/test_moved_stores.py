@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.shops import Shop
-from whyrank.pipeline.scorers import choose_scorer
+from whyrank.ranking.active_scorer import choose_scorer
 from whyrank.tracking import Store, TrackingError, local_store
 from whyrank.tracking.client import experiment_of, using
 

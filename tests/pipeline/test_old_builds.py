@@ -14,18 +14,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.csv_rows import csv_rows
+from whyrank.cli.text import explanation_lines
 from whyrank.errors import UsageError, WarehouseError
 from whyrank.pipeline.build import build
 from whyrank.pipeline.evaluate import evaluate
 from whyrank.pipeline.export import export_features
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.score import explain, score
-from whyrank.pipeline.show import explanation_lines
 from whyrank.reports.figures import waterfall_figure
 from whyrank.scoring.lists import refuse_foreign
 from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import Warehouse, open_warehouse
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.open import open_warehouse
 
 TEXT = """
 name = "corner"

@@ -22,7 +22,7 @@ from whyrank.tracking import (
     open_store_or_local,
     read_comparison,
 )
-from whyrank.warehouse.engine import Warehouse
+from whyrank.warehouse.base import Warehouse
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("outages")]
 

@@ -15,8 +15,8 @@ from tests.pipeline.shops import Shop
 from whyrank.errors import UsageError
 from whyrank.pipeline.compare import compare_run
 from whyrank.pipeline.evaluate import evaluate
-from whyrank.pipeline.results import comparison_frame
 from whyrank.pipeline.score import explain, score
+from whyrank.reports.frames import comparison_frame
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 SHORT = 400  # letters

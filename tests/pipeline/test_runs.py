@@ -14,7 +14,8 @@ from whyrank.events.synthetic.saas import generate_saas
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import Warehouse, open_warehouse
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.open import open_warehouse
 from whyrank.warehouse.runs import now
 
 pytestmark = pytest.mark.usefixtures("dbt")

@@ -12,11 +12,12 @@ import pandas as pd
 import pytest
 
 from tests.features.worlds import Event, frame, tiny_spec
-from whyrank.pipeline.build import build, is_built
+from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
-from whyrank.pipeline.leakage import future_invariance, of_entities
-from whyrank.warehouse.duckdb_file import DuckDBWarehouse
-from whyrank.warehouse.published import read_published
+from whyrank.training.leakage import future_invariance, of_entities
+from whyrank.warehouse.builds import is_built
+from whyrank.warehouse.engines.duckdb import DuckDBWarehouse
+from whyrank.warehouse.publish import read_published
 
 SPEC = tiny_spec()
 AS_OF = date(2026, 3, 8)

@@ -16,7 +16,7 @@ from whyrank.pipeline.score import score
 from whyrank.scorer import signed
 from whyrank.tracking import fetch_scorer, registered
 from whyrank.tracking.client import using
-from whyrank.warehouse.published import read_published
+from whyrank.warehouse.publish import read_published
 
 if TYPE_CHECKING:
     from mlflow.pyfunc import PyFuncModel

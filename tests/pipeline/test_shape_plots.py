@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from whyrank.features.matrix import Snapshot
-from whyrank.pipeline import shape_plots
+from whyrank.published.snapshot import Snapshot
 from whyrank.reports.shape_figure import TermPanel
 from whyrank.scoring.shape_fit import Shape
 from whyrank.spec.model import FeatureSpec
 from whyrank.spec.scorecard import TermSpec
+from whyrank.training import shape_plots
 
 USERS = Snapshot(
     pa.table(

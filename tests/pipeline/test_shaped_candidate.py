@@ -16,15 +16,15 @@ from tests.pipeline.shops import SPEC, Shop
 from whyrank.errors import DataError
 from whyrank.models import candidates as fitting
 from whyrank.models.learned import LearnedScorer
-from whyrank.pipeline import fold_fits
 from whyrank.pipeline.calibrate_shape import calibrate_shape
-from whyrank.pipeline.fold_fits import Fits, fit_folds
 from whyrank.pipeline.score import score
-from whyrank.pipeline.scorers import choose_scorer
-from whyrank.pipeline.training_data import Course, Labelled, read_labelled
+from whyrank.ranking.active_scorer import choose_scorer
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
+from whyrank.training import fitting as fold_fits
+from whyrank.training.datasets import Course, Labelled, read_labelled
+from whyrank.training.fitting import Fits, fit_folds
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 NAME = "scorecard_shaped"

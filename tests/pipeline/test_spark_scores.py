@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from whyrank.pipeline.spark_score import _taking_the_place_of
+from whyrank.ranking.spark import _taking_the_place_of
 
 KILLED = """
 import sys
 from pathlib import Path
-from whyrank.pipeline.spark_score import _taking_the_place_of
+from whyrank.ranking.spark import _taking_the_place_of
 with _taking_the_place_of(Path(sys.argv[1]), print) as written:
     written.mkdir()
     (written / "part").write_text("half")

@@ -20,25 +20,23 @@ from mlflow.artifacts import download_artifacts
 
 from tests.csv_rows import csv_rows
 from tests.servers import answering
+from whyrank.cli.text import explanation_lines
 from whyrank.errors import DataError, SpecError, UsageError, WarehouseError
-from whyrank.features.matrix import Snapshot
 from whyrank.models.explain import Explained, explain_rows
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.stability import MOST_TURNED, stability, turned
-from whyrank.pipeline import standing
+from whyrank.pipeline.backtest import set_course
 from whyrank.pipeline.build import build
-from whyrank.pipeline.calibrate import calibrate, calibration_lines
+from whyrank.pipeline.calibrate import calibrate
 from whyrank.pipeline.compare import champion_of, compare_run
 from whyrank.pipeline.generate import generate
 from whyrank.pipeline.ingest import ingest
-from whyrank.pipeline.log_calibration import log_calibration
-from whyrank.pipeline.plots import draw_user
+from whyrank.pipeline.mlflow_ui import view_lines
 from whyrank.pipeline.score import explain, score
-from whyrank.pipeline.scorers import choose_scorer
-from whyrank.pipeline.show import explanation_lines
 from whyrank.pipeline.train import Training, train
-from whyrank.pipeline.training_data import read_labelled, set_course, stack
-from whyrank.pipeline.ui import view_lines
+from whyrank.published.snapshot import Snapshot
+from whyrank.ranking import rank as standing
+from whyrank.ranking.active_scorer import choose_scorer
 from whyrank.scorer import grouped
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.serving import Served
@@ -52,8 +50,13 @@ from whyrank.tracking import (
     read_comparison,
     registered,
 )
-from whyrank.warehouse.engine import Warehouse, open_warehouse
-from whyrank.warehouse.published import read_published
+from whyrank.training.calibration_text import calibration_lines
+from whyrank.training.datasets import read_labelled, stack
+from whyrank.training.plots import draw_user
+from whyrank.training.record_calibration import log_calibration
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.open import open_warehouse
+from whyrank.warehouse.publish import read_published
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("world")]
 CANDIDATES = ["recency", "logistic", "xgboost", "forest"]

@@ -14,10 +14,10 @@ from whyrank.pipeline.build import build
 from whyrank.pipeline.compare import compare_run
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.train import Training, train
-from whyrank.pipeline.training_data import read_labelled
 from whyrank.spec.load import parse_spec
 from whyrank.tracking import fetch_scorer, open_store
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.training.datasets import read_labelled
+from whyrank.warehouse.open import open_warehouse
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("shop")]
 

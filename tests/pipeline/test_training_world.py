@@ -11,7 +11,6 @@ from tests import processes
 from tests.pipeline.purchases import SPEC
 from whyrank.errors import DataError, UsageError
 from whyrank.pipeline.build import build
-from whyrank.pipeline.claims import claim, end_claim
 from whyrank.pipeline.generate import generate
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.train import train
@@ -19,8 +18,10 @@ from whyrank.pipeline.training_world import make_training_world
 from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
-from whyrank.warehouse.engine import Warehouse, open_warehouse
-from whyrank.warehouse.published import read_published
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.open import open_warehouse
+from whyrank.warehouse.publish import read_published
+from whyrank.warehouse.synthetic_claim import claim, end_claim
 
 HEADER = "user_id,event_time,event_name\n"
 

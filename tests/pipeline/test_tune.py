@@ -14,12 +14,12 @@ from whyrank.errors import DataError
 from whyrank.models.candidates import Trainer
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline import train as training
-from whyrank.pipeline import tune
-from whyrank.pipeline.show_comparison import comparison_lines
-from whyrank.pipeline.training_data import Course, Labelled, read_labelled
-from whyrank.pipeline.tune import tuned_params
+from whyrank.reports.comparison_text import comparison_lines
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
+from whyrank.training import tuning as tune
+from whyrank.training.datasets import Course, Labelled, read_labelled
+from whyrank.training.tuning import tuned_params
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("fitted")]
 

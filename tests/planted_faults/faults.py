@@ -110,7 +110,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "sentinel: shuffled labels always pass",
-        "src/evaluation/sentinels.py",
+        "src/evaluation/leakage_checks.py",
         "within = standard_errors(times) * error",
         "within = standard_errors(times)",
         "test",
@@ -121,7 +121,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "sentinel: pure noise always passes",
-        "src/evaluation/sentinels.py",
+        "src/evaluation/leakage_checks.py",
         "within = float(norm.isf(FALSE_ALARMS / 2)) * _chance_error(test[0])",
         "within = float(norm.isf(FALSE_ALARMS / 2))",
         "test",
@@ -132,7 +132,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "sentinel: future events compares a build with itself",
-        "src/pipeline/leakage.py",
+        "src/training/leakage.py",
         'before = f"{until} < timestamp {quote_text(str(as_of))}"',
         'before = f"{until} < timestamp {quote_text(str(date.max))}"',
         "test-training",
@@ -143,7 +143,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "sentinel: future events keeps the links of after as_of",
-        "src/pipeline/leakage.py",
+        "src/training/leakage.py",
         '("aliases", "linked_at"))',
         '("aliases", None))',
         "test-training",
@@ -200,7 +200,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     # Processes that die, and processes at once.
     Fault(
         "kill: a load is two transactions",
-        "src/warehouse/landing.py",
+        "src/warehouse/landing/load.py",
         "        result = _settle(con, schema, kind, str(source), load_id, read,",
         '        con.execute("commit")\n'
         '        con.execute("begin")\n'
@@ -210,7 +210,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "kill: a failed load is not rolled back",
-        "src/warehouse/landing.py",
+        "src/warehouse/landing/load.py",
         'con.execute("rollback")',
         'con.execute("commit")',
         "test",
@@ -246,7 +246,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "kill: dbt goes on when its parent is killed",
-        "src/warehouse/dbt_process.py",
+        "src/warehouse/dbt_project/child.py",
         "ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)",
         "ctypes.CDLL(None).prctl(pr_set_pdeathsig, 0)",
         "test-engines",
@@ -254,7 +254,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "kill: a load into Postgres is not one transaction",
-        "src/warehouse/loading_there.py",
+        "src/warehouse/engines/postgres/load.py",
         "with adbc.connect(self.warehouse.uri) as con, con.cursor() as cursor:",
         "with adbc.connect(self.warehouse.uri, autocommit=True) as con, con.cursor() as cursor:",
         "test-engines",
@@ -262,7 +262,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "kill: a build on Postgres whose lock is lost is published",
-        "src/warehouse/postgres.py",
+        "src/warehouse/engines/postgres/warehouse.py",
         "yield Lock(check=lambda: self._check(con))",
         "yield Lock()",
         "test-engines",
@@ -280,7 +280,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "writers: two builds at once in a DuckDB file",
-        "src/warehouse/duckdb_file.py",
+        "src/warehouse/engines/duckdb.py",
         "with self._locked(fcntl.LOCK_EX) as folder:",
         "with self._locked(fcntl.LOCK_SH) as folder:",
         "test-engines",
@@ -288,7 +288,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "writers: two builds at once on Postgres",
-        "src/warehouse/postgres.py",
+        "src/warehouse/engines/postgres/warehouse.py",
         "select pg_try_advisory_lock(%s)",
         "select pg_try_advisory_lock_shared(%s)",
         "test-engines",
@@ -296,7 +296,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "resume: a killed training fits everything again",
-        "src/pipeline/fold_fits.py",
+        "src/training/fitting.py",
         "            if not kept.exists():\n",
         "            if not (kept / name).exists():\n"
         "                shutil.rmtree(kept, ignore_errors=True)\n",
@@ -316,7 +316,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     # Engines that must agree.
     Fault(
         "parity: Postgres gives the earliest value for the latest",
-        "src/warehouse/rules_postgres.py",
+        "src/warehouse/engines/postgres/dialect.py",
         "exp.Ordered(this=key, desc=True, nulls_first=True)",
         "exp.Ordered(this=key, desc=False, nulls_first=True)",
         "test-engines",
@@ -324,7 +324,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "parity: a division by zero stops Postgres",
-        "src/warehouse/rules_postgres.py",
+        "src/warehouse/engines/postgres/dialect.py",
         "(latest(_first), _tried, _json, _rounded, _days, divided)",
         "(latest(_first), _tried, _json, _rounded, _days)",
         "test-engines",
@@ -332,7 +332,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "parity: Spark counts days backwards",
-        "src/warehouse/rules_spark.py",
+        "src/warehouse/engines/spark/dialect.py",
         'expressions=[exp.cast(later, "date"), exp.cast(earlier, "date")]',
         'expressions=[exp.cast(earlier, "date"), exp.cast(later, "date")]',
         "test-spark",
@@ -340,7 +340,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "spark: the first changed day is not put aside",
-        "src/warehouse/spark_days.py",
+        "src/warehouse/engines/spark/days.py",
         'if day.name >= f"{column}={since.isoformat()}":',
         'if day.name > f"{column}={since.isoformat()}":',
         "test-spark",
@@ -356,7 +356,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "spark: a key that several parts share has a rank in each",
-        "src/pipeline/spark_places.py",
+        "src/ranking/distributed_rank.py",
         "begins[edge], ends[edge] = shared or (begins[edge], ends[edge])",
         "begins[edge], ends[edge] = (begins[edge], ends[edge])",
         "test-spark",
@@ -364,7 +364,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "spark: all users of one key are dealt to one part",
-        "src/pipeline/spark_places.py",
+        "src/ranking/distributed_rank.py",
         'kept.repartitionByRange(number, col(key).desc(), col("user_id"))',
         "kept.repartitionByRange(number, col(key).desc())",
         "test-spark",
@@ -389,7 +389,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "bad rows: a row like one refused before is kept nowhere",
-        "src/warehouse/landing.py",
+        "src/warehouse/landing/load.py",
         "where q.kind = ? and q.file = ? and q.line = t.line and q.raw = t.reject_raw\n",
         "where q.kind = ? and q.file = ? and q.raw = t.reject_raw\n",
         "test",
@@ -413,7 +413,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "errors: a wrong call ends with code 1",
-        "src/terminal.py",
+        "src/cli/output.py",
         "raise typer.Exit(error.exit_code) from None",
         "raise typer.Exit(1) from None",
         "test",
@@ -421,7 +421,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "duplicates: a file loaded twice counts twice",
-        "src/warehouse/identity.py",
+        "src/warehouse/landing/identity.py",
         'f"inner join {table} as b on {same} where b.load_id < {load_id}"',
         'f"inner join {table} as b on {same} where b.load_id < {load_id} - 1"',
         "test",
@@ -429,7 +429,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "duplicates: equal rows without an id are one event",
-        "src/warehouse/landing.py",
+        "src/warehouse/landing/load.py",
         "            number_equal_rows(con, table, load_id)\n",
         "            pass\n",
         "test",
@@ -437,7 +437,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "duplicates: rows without an id that differ in their variant are one event",
-        "src/warehouse/identity.py",
+        "src/warehouse/landing/identity.py",
         '    "variant",\n',
         "",
         "test",
@@ -445,7 +445,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "identity: a link makes a chain with one of an earlier load",
-        "src/warehouse/identity.py",
+        "src/warehouse/landing/identity.py",
         "select user_id from {table} where load_id < {load_id} and reject_reason is null",
         "select user_id from {table} where load_id > {load_id} and reject_reason is null",
         "test",
@@ -502,7 +502,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "secrets: the password stands in dbt's profile",
-        "src/warehouse/postgres.py",
+        "src/warehouse/engines/postgres/warehouse.py",
         "\"password\": f\"{{{{ env_var('{SECRET}', '') }}}}\",",
         '"password": password,',
         "test-engines",
@@ -573,7 +573,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     # Figures.
     Fault(
         "evaluation: a tie counts as won",
-        "src/evaluation/ranking.py",
+        "src/evaluation/ranking_metrics.py",
         "(above + groups.positives / 2)",
         "(above + groups.positives)",
         "test",
@@ -589,7 +589,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "evaluation: calibration errors are as they come from replicates",
-        "src/evaluation/measured.py",
+        "src/evaluation/bootstrap_metrics.py",
         "        found._recentre()\n",
         "",
         "test",
@@ -600,7 +600,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "evaluation: a learned scorer's bands are not as large as the scorecard's",
-        "src/pipeline/fold_fits.py",
+        "src/training/fitting.py",
         "read_labelled(spec, course, course.folds[-1].train[-1]))",
         "read_labelled(spec, course, course.folds[-1].test))",
         "test-training",
@@ -608,7 +608,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "shape: a shaped scorecard learns from the outcomes of its test",
-        "src/pipeline/fold_fits.py",
+        "src/training/fitting.py",
         "        scorers = self._fitted(fold, lambda: self._read(fold))\n",
         "        scorers = self._fitted(fold, lambda: [*self._read(fold), part])\n",
         "test-training",
@@ -687,7 +687,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "identity: an attribute that goes back is a duplicate",
-        "src/warehouse/identity.py",
+        "src/warehouse/landing/identity.py",
         "                and list_slice(k.said, -len(a.said), -1) = a.said",
         "                and list_has_all(k.said, a.said)",
         "test",
@@ -789,7 +789,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "progress: the time left forgets which models are done",
-        "src/warehouse/dbt_run.py",
+        "src/warehouse/dbt_project/run.py",
         "for name, seconds in usual.items() if name not in ended)",
         "for name, seconds in usual.items())",
         "test",
@@ -837,7 +837,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "disk: a full one leaves what a load began",
-        "src/warehouse/landing.py",
+        "src/warehouse/landing/load.py",
         'con.execute("rollback")',
         'con.execute("select 1")',
         "test-engines",
@@ -871,7 +871,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "custom: a metric that gives no number on a draw takes the draw from all others",
-        "src/evaluation/measured.py",
+        "src/evaluation/bootstrap_metrics.py",
         "enumerate(columns) if name not in own.failed]",
         "enumerate(columns) if name]",
         "test",
@@ -890,7 +890,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "progress: a model that has begun counts as done",
-        "src/warehouse/dbt_process.py",
+        "src/warehouse/dbt_project/child.py",
         "self._done += name in _ENDED",
         "self._done += 1",
         "test",

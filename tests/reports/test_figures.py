@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from whyrank.evaluation.ranking import lift_at
+from whyrank.evaluation.ranking_metrics import lift_at
 from whyrank.reports import account_figures, figures, scorer_figures, shape_figure
 
 

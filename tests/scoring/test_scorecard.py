@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from whyrank.features.matrix import Snapshot
+from whyrank.published.snapshot import Snapshot
 from whyrank.scorer import Scorer
 from whyrank.scoring.reasons import say, scorecard_reasons
 from whyrank.scoring.scorecard import Scorecard

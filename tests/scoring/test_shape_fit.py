@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from whyrank.features.matrix import Snapshot
-from whyrank.scorer import Floats
+from whyrank.published.snapshot import Snapshot
 from whyrank.scoring.shape_fit import Limits, Shape, ShapeData, fit_shape
 from whyrank.scoring.shapes import direction_of, rounded, shapes_of
 from whyrank.scoring.transforms import MILLION, shares
 from whyrank.spec.model import FeatureSpec
 from whyrank.spec.scorecard import TermSpec
+from whyrank.types import Floats
 
 
 def term(name: str, transform: str, points: int = 10, **params: float) -> TermSpec:

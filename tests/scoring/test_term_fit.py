@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from whyrank.errors import DataError
-from whyrank.features.matrix import Snapshot
+from whyrank.published.snapshot import Snapshot
 from whyrank.scoring.calibration import LEVEL, calibrate_to_outcome, term_shares
 from whyrank.scoring.term_fit import fit_terms
 from whyrank.spec.scorecard import ScorecardSpec

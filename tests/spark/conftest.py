@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from whyrank.warehouse.spark_session import SparkConnection
+from whyrank.warehouse.engines.spark.session import SparkConnection
 
 from .cluster import Cluster, running
 from .sharing import Lending, forget

@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.features.worlds import Event, tiny_spec
 from tests.parity import check_rows, rows_of
-from whyrank.warehouse.engine import Warehouse
+from whyrank.warehouse.base import Warehouse
 
 SPEC = tiny_spec()
 DATES = [date(2026, 3, 6), date(2026, 3, 9)]

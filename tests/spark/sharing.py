@@ -23,8 +23,12 @@ from typer.testing import CliRunner
 
 from tests import processes
 from whyrank.cli import app
-from whyrank.warehouse import dbt_process, dbt_run, spark, spark_session
-from whyrank.warehouse.spark_session import end_session, open_session
+from whyrank.warehouse.dbt_project import child as dbt_process
+from whyrank.warehouse.dbt_project import run as dbt_run
+from whyrank.warehouse.engines.spark import dbt_hooks
+from whyrank.warehouse.engines.spark import session as spark_session
+from whyrank.warehouse.engines.spark import warehouse as spark
+from whyrank.warehouse.engines.spark.session import end_session, open_session
 
 from .cluster import LISTED_BY_THE_DRIVER, Cluster
 
@@ -75,9 +79,9 @@ def sharing(master: str, folder: Path) -> Iterator[SparkSession]:
         return session
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (spark, spark_session):
+        for module in (spark, spark_session, dbt_hooks):
             patch.setattr(module, "open_session", opened)
-            patch.setattr(module, "end_session", forget)
+            patch.setattr(module, "end_session", forget, raising=module is not dbt_hooks)
         patch.setattr(dbt_run, "_run", run_dbt)
         patch.setattr(dbt_process, "_end_with_parent", lambda _: None)
         try:
@@ -98,7 +102,7 @@ def run_dbt(
     arguments: Sequence[str], env: Mapping[str, str], lock: object, look: Callable[[], None]
 ) -> subprocess.CompletedProcess[str]:
     """Stand in for `dbt_run._run`: dbt in this process, where the session is."""
-    if not (Path(arguments[4]) / dbt_process.SESSION).exists():
+    if not arguments[5]:
         return processes.run_dbt(arguments, env, lock, look)  # it would keep a DuckDB file open
     printed, before = io.StringIO(), dict(os.environ)
     os.environ.update(env)

@@ -9,9 +9,9 @@ import duckdb
 import pytest
 
 from tests.parity import check_rows, in_order
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.published import read_published
-from whyrank.warehouse.sample import in_sample
+from whyrank.published.sample import in_sample
+from whyrank.warehouse.open import open_warehouse
+from whyrank.warehouse.publish import read_published
 
 from .cluster import Cluster
 from .sharing import whyrank

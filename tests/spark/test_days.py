@@ -19,10 +19,12 @@ import pytest
 
 from tests.features.worlds import frame
 from whyrank.errors import WarehouseError
-from whyrank.pipeline.build import build, is_built
+from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
-from whyrank.warehouse.engine import Warehouse, open_warehouse
-from whyrank.warehouse.published import read_published
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.builds import is_built
+from whyrank.warehouse.open import open_warehouse
+from whyrank.warehouse.publish import read_published
 
 from .cluster import Cluster, free_port, running
 from .days import DATES, SPEC, check_marts, inodes, loads, modes, random_events
@@ -38,7 +40,7 @@ BUILD = """
 import sys
 from tests.spark.days import DATES, SPEC
 from whyrank.pipeline.build import build
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.open import open_warehouse
 build(SPEC, open_warehouse(sys.argv[1]), as_of=DATES)
 """
 

@@ -14,7 +14,7 @@ import pytest
 from tests.marts.worlds import Event, World, frames, tiny_spec
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.open import open_warehouse
 
 from .cluster import Cluster
 from .days import check_marts

@@ -22,12 +22,13 @@ from typer.testing import CliRunner
 
 from tests.parity import check_rows, in_order
 from whyrank.cli import app
-from whyrank.features.matrix import Snapshot
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline.score import score
-from whyrank.warehouse.engine import Warehouse, open_warehouse
-from whyrank.warehouse.published import read_published
-from whyrank.warehouse.spark_session import slots
+from whyrank.published.snapshot import Snapshot
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.engines.spark.session import slots
+from whyrank.warehouse.open import open_warehouse
+from whyrank.warehouse.publish import read_published
 
 from .cluster import Cluster
 from .sharing import whyrank

@@ -12,16 +12,16 @@ import pytest
 from scipy.stats import t as student_t
 
 from tests.csv_rows import csv_rows
-from whyrank.features.matrix import Snapshot
 from whyrank.models.candidates import Trainer, TrainingData
 from whyrank.models.encoding import fit_encoding
 from whyrank.pipeline.score import explain, score
-from whyrank.pipeline.spark_train import _worth, half_of
-from whyrank.pipeline.training_data import read_labelled, stack
+from whyrank.published.sample import in_sample
+from whyrank.published.snapshot import Snapshot
 from whyrank.tracking import promote
-from whyrank.warehouse.engine import Warehouse
-from whyrank.warehouse.sample import in_sample
-from whyrank.warehouse.spark import SparkWarehouse
+from whyrank.training.datasets import read_labelled, stack
+from whyrank.training.spark import _worth, half_of
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.engines.spark.warehouse import SparkWarehouse
 
 from .worlds import Learned
 

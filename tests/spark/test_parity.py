@@ -16,10 +16,12 @@ from tests.marts.worlds import tiny_spec as spec_with_experiments
 from tests.parity import check_parity
 from tests.warehouse.test_incremental import arrivals, landing, take
 from whyrank.features.compiler import compile_features
-from whyrank.warehouse.direct import run_models
-from whyrank.warehouse.landing import create_landing, load
-from whyrank.warehouse.project import render_project
-from whyrank.warehouse.spark_session import SparkConnection
+from whyrank.warehouse.dbt_project.in_memory import run_models
+from whyrank.warehouse.dbt_project.render import render_project
+from whyrank.warehouse.dialects import DUCKDB
+from whyrank.warehouse.engines.spark.dialect import SPARK
+from whyrank.warehouse.engines.spark.session import SparkConnection
+from whyrank.warehouse.landing.load import create_landing, load
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-parity")]
 SPEC = tiny_spec()
@@ -47,13 +49,13 @@ ONE = settings(
     suppress_health_check=[*HealthCheck],
     phases=[Phase.explicit, Phase.generate],
 )
-ENGINES = ("duckdb", "spark")
+DIALECTS = (DUCKDB, SPARK)
 
 
 @functools.cache
 def files() -> dict[str, dict[str, str]]:
     """Render the models for both engines; translating them takes seconds."""
-    return {name: render_project(SPEC, compile_features(SPEC), DATES, name) for name in ENGINES}
+    return {d.name: render_project(SPEC, compile_features(SPEC), DATES, d) for d in DIALECTS}
 
 
 EXPERIMENTS = spec_with_experiments()
@@ -63,7 +65,7 @@ EXPERIMENTS = spec_with_experiments()
 def marts() -> dict[str, dict[str, str]]:
     """Render the marts of experiments too."""
     features = compile_features(EXPERIMENTS)
-    return {name: render_project(EXPERIMENTS, features, DATES[1:], name) for name in ENGINES}
+    return {d.name: render_project(EXPERIMENTS, features, DATES[1:], d) for d in DIALECTS}
 
 
 @ONE
@@ -81,7 +83,7 @@ def test_the_models_agree(
             take(duck, frame(part))
         copy_landing(duck, spark, tmp_path_factory.mktemp("landing"))
         run_models(duck, files()["duckdb"], schema="parity", landing="tiny_landing")
-        run_models(spark, files()["spark"], schema="parity", landing="tiny_landing", engine="spark")
+        run_models(spark, files()["spark"], schema="parity", landing="tiny_landing", dialect=SPARK)
         check_parity(duck, spark, files()["duckdb"])
 
 
@@ -95,5 +97,5 @@ def test_experiments_and_their_marts_agree(spark: SparkConnection, tmp_path: Pat
             load(duck, EXPERIMENTS, "arriving", kind=kind, now=NOW)
         copy_landing(duck, spark, tmp_path)
         run_models(duck, marts()["duckdb"], schema="parity", landing="tiny_landing")
-        run_models(spark, marts()["spark"], schema="parity", landing="tiny_landing", engine="spark")
+        run_models(spark, marts()["spark"], schema="parity", landing="tiny_landing", dialect=SPARK)
         check_parity(duck, spark, marts()["duckdb"])

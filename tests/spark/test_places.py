@@ -7,10 +7,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from whyrank.pipeline.disagreements import _share_below
-from whyrank.pipeline.spark_places import placed, shares_below
-from whyrank.pipeline.spark_train import HALF, _tallies, half_of
-from whyrank.warehouse.spark_session import SparkConnection, slots
+from whyrank.ranking.disagreements import _share_below
+from whyrank.ranking.distributed_rank import placed, shares_below
+from whyrank.training.spark import HALF, _tallies, half_of
+from whyrank.warehouse.engines.spark.session import SparkConnection, slots
 
 pytestmark = [pytest.mark.spark, pytest.mark.xdist_group("spark-parity")]
 N = 5000
@@ -34,7 +34,7 @@ def test_places_are_those_of_one_sort(
     spark: SparkConnection, users: pd.DataFrame, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a key is that of more users than a part holds: hundredths have five values."""
-    monkeypatch.setattr("whyrank.pipeline.spark_places.ROWS_OF_A_PART", N // 7)
+    monkeypatch.setattr("whyrank.ranking.distributed_rank.ROWS_OF_A_PART", N // 7)
     made = placed(spark.session.createDataFrame(users), key)
     parts = made.rdd.mapPartitions(lambda rows: [sum(1 for _ in rows)]).collect()
     assert len(parts) == 8
@@ -51,7 +51,7 @@ def test_rare_texts_are_counted_together(
     spark: SparkConnection, users: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The two most frequent by themselves, null as an empty text; the rest as one without name."""
-    monkeypatch.setattr("whyrank.pipeline.spark_train.MOST_TEXTS", 2)
+    monkeypatch.setattr("whyrank.training.spark.MOST_TEXTS", 2)
     rng = np.random.default_rng(12)
     texts = {
         "text": (["web", "app", "mail", None], [0.5, 0.1, 0.15, 0.25], {"web", ""}),

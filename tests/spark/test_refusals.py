@@ -10,8 +10,7 @@ import pyarrow as pa
 import pytest
 
 from whyrank.errors import UsageError, WarehouseError
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.spark_session import (
+from whyrank.warehouse.engines.spark.session import (
     SparkConnection,
     check_workers,
     end_session,
@@ -20,6 +19,7 @@ from whyrank.warehouse.spark_session import (
     spark_advice,
     spark_errors,
 )
+from whyrank.warehouse.open import open_warehouse
 
 from .cluster import Cluster, free_port, running
 from .running import run
@@ -82,7 +82,8 @@ def test_no_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_no_pyspark_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "whyrank.warehouse.spark_session.find_spec", lambda name: None if "pyspark" in name else 1
+        "whyrank.warehouse.engines.spark.session.find_spec",
+        lambda name: None if "pyspark" in name else 1,
     )
     with pytest.raises(WarehouseError, match=r"needs pyspark, an extra: run `pip install"):
         refuse_without_spark()
@@ -104,7 +105,7 @@ def test_a_master_that_does_not_answer_is_refused_at_once(tmp_path: Path) -> Non
 def test_a_cluster_without_a_free_worker_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whyrank.warehouse.spark_session._WORKER_SECONDS", 1.0)
+    monkeypatch.setattr("whyrank.warehouse.engines.spark.session._WORKER_SECONDS", 1.0)
     with running(tmp_path / "alone", workers=0) as alone:
         for name, value in alone.settings.items():
             monkeypatch.setenv(name, value)
@@ -148,7 +149,7 @@ def test_a_worker_that_cannot_write_to_the_folder_is_told(
     in_the_way = tmp_path / "file"
     in_the_way.touch()
     monkeypatch.setattr(
-        "whyrank.warehouse.spark_session.tempfile.mkdtemp", lambda **_: str(in_the_way)
+        "whyrank.warehouse.engines.spark.session.tempfile.mkdtemp", lambda **_: str(in_the_way)
     )
     with pytest.raises(WarehouseError, match=r"cannot write to .*\(Not a directory\)"):
         check_workers(session.session, tmp_path)

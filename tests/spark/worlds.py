@@ -18,7 +18,8 @@ from whyrank.pipeline.train import Training, train
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
 from whyrank.tracking import Store, open_store
-from whyrank.warehouse.engine import Warehouse, open_warehouse
+from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.open import open_warehouse
 
 CANDIDATES = ("recency", "xgboost")
 USERS = 4000

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.features.worlds import Event, frame, tiny_spec
 from whyrank.pipeline.frames import features_of
-from whyrank.warehouse.landing import load
+from whyrank.warehouse.landing.load import load
 
 from .saying import Row, files, last_said, stored, write
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tests.features.worlds import Event, frame, logs, tiny_spec
 from whyrank.features.compiler import compile_features
 from whyrank.spec.load import load_spec
-from whyrank.warehouse.changes import EVERY_DAY, changes_since
-from whyrank.warehouse.direct import run_models
-from whyrank.warehouse.landing import create_landing, load
-from whyrank.warehouse.project import render_project
+from whyrank.warehouse.dbt_project.changes import EVERY_DAY, changes_since
+from whyrank.warehouse.dbt_project.in_memory import run_models
+from whyrank.warehouse.dbt_project.render import render_project
+from whyrank.warehouse.landing.load import create_landing, load
 
 SPEC = tiny_spec()
 NOW = datetime(2026, 6, 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 SCRIPT = """
 import os, signal, sys, threading
 from pathlib import Path
-from whyrank.warehouse.engine import open_warehouse
+from whyrank.warehouse.open import open_warehouse
 
 def stop(*_):
     raise KeyboardInterrupt

@@ -19,8 +19,7 @@ from whyrank.errors import DataError
 from whyrank.events.contract import EVENT_COLUMNS
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
-from whyrank.warehouse import identity
-from whyrank.warehouse.landing import LoadResult, load
+from whyrank.warehouse.landing.load import LoadResult, identity, load
 
 SPEC = tiny_spec()
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -264,7 +263,7 @@ def test_a_load_that_fails_after_its_rows_were_stored_leaves_nothing(
         assert count(con, "events") == 1
         raise ZeroDivisionError
 
-    monkeypatch.setattr("whyrank.warehouse.landing.drop_known_rows", failing)
+    monkeypatch.setattr("whyrank.warehouse.landing.load.drop_known_rows", failing)
     with pytest.raises(ZeroDivisionError):
         load_rows(con, [{"user_id": "u", "event_time": GOOD, "event_name": "view"}])
     assert (count(con, "events"), count(con, "loads")) == (0, 0)

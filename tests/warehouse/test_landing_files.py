@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.features.worlds import tiny_spec
 from whyrank.errors import DataError
-from whyrank.warehouse.landing import LoadResult, load
+from whyrank.warehouse.landing.load import LoadResult, load
 
 SPEC = tiny_spec()
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

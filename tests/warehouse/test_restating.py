@@ -15,8 +15,8 @@ from tests.warehouse.restating import COLUMNS, CONTENT, Load, Model, ordered, se
 from whyrank.errors import DataError
 from whyrank.pipeline.ingest import ingest
 from whyrank.spec.model import Spec
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.landing import LoadResult, load
+from whyrank.warehouse.landing.load import LoadResult, load
+from whyrank.warehouse.open import open_warehouse
 
 SPEC = tiny_spec()
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

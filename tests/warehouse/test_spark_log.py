@@ -12,9 +12,9 @@ import pytest
 
 from tests.features.worlds import Event, frame, tiny_spec
 from whyrank.pipeline.ingest import ingest
-from whyrank.warehouse.engine import open_warehouse
-from whyrank.warehouse.spark import SparkWarehouse
-from whyrank.warehouse.spark_log import send_log
+from whyrank.warehouse.engines.spark.landing_export import export_landing
+from whyrank.warehouse.engines.spark.warehouse import SparkWarehouse
+from whyrank.warehouse.open import open_warehouse
 
 SPEC = tiny_spec()
 
@@ -42,7 +42,7 @@ def load(warehouse: SparkWarehouse, number: int) -> None:
 def send(warehouse: SparkWarehouse) -> tuple[list[str], list[str]]:
     """Send it; return the ids of events that are loaded, and of those in the files of their day."""
     with warehouse.connect() as con:
-        folders = send_log(con, SPEC, warehouse.files / "landing")
+        folders = export_landing(con, SPEC, warehouse.files / "landing")
         loaded = con.execute("select event_id from tiny_landing.events order by 1").fetchall()
     with duckdb.connect() as con:
         con.execute("set timezone = 'UTC'")

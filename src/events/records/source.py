@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from ...errors import DataError
 from ...files import check_file
+from ...types import Progress
 from .lines import Chunk, chunks
 from .parse import batch_of, schema_of
 
@@ -29,7 +30,6 @@ UTF8_BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 BATCH_BYTES = 16 << 20
 MAX_RECORD_BYTES = 1 << 20
-Progress = Callable[[int, int], None]
 
 
 def open_records(

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from ...types import Progress
 from .actions import draw_events, plan_visits
 from .population import draw_people
 from .tables import (
@@ -27,7 +28,7 @@ from .tables import (
     user_table,
 )
 from .visits import MICROSECONDS_PER_HOUR, Clock, draw_visits
-from .world import Generated, Progress, World
+from .world import Generated, World
 from .write import TableFile, beside, publish, sorted_batches, staged
 
 BLOCK_USERS = 2000

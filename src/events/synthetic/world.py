@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,8 +9,6 @@ from pathlib import Path
 from ...errors import UsageError
 
 MAX_DAYS = 36_500  # a century; far beyond what the arithmetic in microseconds holds
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

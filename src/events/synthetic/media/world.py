@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import UsageError
+from ....types import Progress
 from ..spill import TimeSorter
-from ..world import Generated, Progress, World
+from ..world import Generated, World
 from ..write import ROWS, TableFile, beside, publish, staged, stem_of
 from .chain import walk
 from .effects import draw_effects

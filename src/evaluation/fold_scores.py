@@ -1,0 +1,29 @@
+"""What is measured: the scores of several scorers on one backtest fold, and its outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..types import Floats
+
+
+@dataclass(frozen=True)
+class FoldScores:
+    """One test: who, what came, and what each scorer said.
+
+    name: of the test, its as_of. users: integers that name users across tests, (n,). labels: bool
+    (n,). margins: what each scorer ranks by, (n,) each. chances: calibrated probabilities, (n,)
+    each, for those that have them. thresholds: the margin of each scorer at which the capacity
+    was reached in the test before, None where there was none.
+    """
+
+    name: str
+    users: NDArray[np.int64]
+    labels: NDArray[np.bool_]
+    margins: Mapping[str, Floats]
+    chances: Mapping[str, Floats]
+    thresholds: Mapping[str, float | None]

@@ -1,0 +1,149 @@
+"""Acting on everybody above a threshold: whom it reaches, who of them converts, what it brings.
+
+There are two rules where to act. At capacity: from the margin on that the best tenth, say, of users
+had in the test before. At cost: from the chance on at which acting pays; chances are calibrated on
+the test before as well, and docs/decisions/0020-acting-pays-from-a-chance.md says why the threshold
+is not the one that earned most there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..types import Floats
+from .differences import PROFIT, Estimate
+
+if TYPE_CHECKING:
+    from .fold_scores import FoldScores
+
+AT_CAPACITY, AT_COST = "at_capacity", PROFIT.partition("/")[0]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What acting on one user costs, and what one conversion among those is worth; one currency.
+
+    Acting is taken to win the whole worth of a conversion, as if nobody acted upon would have
+    converted anyway. Raises DataError unless 0 < action < conversion.
+
+    >>> Costs(action=2.0, conversion=50.0).pays_from
+    0.04
+    """
+
+    action: float
+    conversion: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.action < self.conversion < np.inf:
+            raise DataError(
+                f"an action costs {self.action:g} and a conversion is worth {self.conversion:g}: "
+                "the cost must be above 0 and below the worth, or acting pays for all, or nobody"
+            )
+
+    @property
+    def pays_from(self) -> float:
+        """The chance of conversion from which acting pays, 0 to 1.
+
+        Elkan (2001), "The Foundations of Cost-Sensitive Learning", equation 2, with nothing lost
+        and nothing won by not acting.
+        """
+        return self.action / self.conversion
+
+    def profit(self, acted: Floats, won: Floats) -> Floats:
+        """Return the profit of acting on so many users, so many of whom converted.
+
+        >>> float(Costs(2.0, 50.0).profit(np.array(10.0), np.array(1.0)))
+        30.0
+        """
+        found: Floats = won * self.conversion - acted * self.action
+        return found
+
+
+@dataclass(frozen=True)
+class Acting:
+    """Whom each scorer would have acted upon in one test, by each rule that it has.
+
+    labels: 1.0 for who converted, (n,). rows: rule -> scorer -> two rows, who is acted upon and who
+    of them converted, (2, n). costs: None where none are stated.
+    """
+
+    labels: Floats
+    rows: Mapping[str, Mapping[str, Floats]]
+    costs: Costs | None
+
+    @classmethod
+    def on(cls, fold: FoldScores, costs: Costs | None) -> Self:
+        """Return who is acted upon in a test: at capacity where every scorer has a threshold.
+
+        Raises DataError when costs are stated and a scorer has no chances.
+        """
+        upon: dict[str, dict[str, NDArray[np.bool_]]] = {}
+        limits = {name: limit for name, limit in fold.thresholds.items() if limit is not None}
+        if limits.keys() >= fold.margins.keys():
+            upon[AT_CAPACITY] = {n: margin >= limits[n] for n, margin in fold.margins.items()}
+        if costs is not None:
+            bare = sorted(fold.margins.keys() - fold.chances.keys())
+            if bare:
+                raise DataError(
+                    f"test {fold.name}: {bare[0]!r} has no chances to set costs against"
+                )
+            upon[AT_COST] = {n: fold.chances[n] >= costs.pays_from for n in fold.margins}
+        rows = {
+            rule: {n: np.array([who, who & fold.labels], dtype=np.float64) for n, who in by.items()}
+            for rule, by in upon.items()
+        }
+        return cls(fold.labels.astype(np.float64), rows, costs)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the metrics, such as "at_capacity/precision"."""
+        told = ("share", "precision", "recall", *(("profit",) if self.costs else ()))
+        return tuple(f"{rule}/{what}" for rule in self.rows for what in told)
+
+    def measured(self, drawn: Floats) -> dict[str, dict[str, Floats]]:
+        """Return scorer -> metric -> (draws,); drawn: how often each user is drawn, (n, draws).
+
+        share: of users acted upon. precision: of these, the share that converted; NaN where nobody
+        is acted upon. recall: of all who converted, the share acted upon. profit: per user of the
+        test, acted upon or not, in the currency of the costs.
+        """
+        users, positives = drawn.sum(axis=0), self.labels @ drawn
+        found: dict[str, dict[str, Floats]] = {}
+        for rule, scorers in self.rows.items():
+            for name, rows in scorers.items():
+                acted, won = rows @ drawn
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    values = {"share": acted / users, "precision": won / acted}
+                    values["recall"] = won / positives
+                    if self.costs is not None:
+                        values["profit"] = self.costs.profit(acted, won) / users
+                found.setdefault(name, {}).update({f"{rule}/{n}": v for n, v in values.items()})
+        return found
+
+    def points(self, name: str) -> dict[str, float]:
+        """Return one scorer's metrics on the test itself, without those that nobody gives."""
+        measured = self.measured(np.ones((len(self.labels), 1))).get(name, {})
+        return {metric: float(v[0]) for metric, v in measured.items() if not np.isnan(v[0])}
+
+
+def acting_estimates(
+    points: Mapping[str, float], drawn: Mapping[str, Floats], level: float
+) -> dict[str, Estimate]:
+    """Return one scorer's metrics of acting with percentile intervals.
+
+    points: its metrics. drawn: their replicates, (n_boot,) each; NaN ones, which drew one class
+    only or nobody who is acted upon, are left out. A metric without a value has no estimate.
+    """
+    tail = (1 - level) / 2
+    found = {}
+    for metric, values in drawn.items():
+        known = values[~np.isnan(values)]
+        if metric in points and len(known):
+            low, high = np.quantile(known, [tail, 1 - tail])
+            found[metric] = Estimate(points[metric], float(low), float(high))
+    return found

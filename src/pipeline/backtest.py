@@ -1,0 +1,181 @@
+"""The backtest behind a training: its folds, and the snapshots that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..errors import DataError, SpecError
+from ..evaluation.folds import Fold, rolling_folds
+from ..models.candidates import Plan
+from ..models.learned import About
+from ..published.build import Published
+from ..published.labels import check_horizon, converted_within, known_until
+from ..published.snapshot import Snapshot
+from ..spec.durations import parse_days
+from ..spec.expressions import quote_name, quote_text
+from ..spec.model import Spec
+from ..spec.versions import features_version, spec_version
+from ..training.checks import horizon_days
+from ..training.datasets import Course
+from ..types import Say
+from ..warehouse.base import Warehouse
+from ..warehouse.builds import is_built
+from ..warehouse.dialects import translate
+from ..warehouse.publish import read_published
+from .build import build
+
+MIN_POSITIVES = 10
+
+
+def set_course(
+    spec: Spec,
+    warehouse: Warehouse,
+    *,
+    as_of: date | None = None,
+    horizon: str | None = None,
+    folds: int | None = None,
+    seed: int = 0,
+    say: Say = lambda _: None,
+) -> Course:
+    """Choose tests and training snapshots, and build those that are not published yet.
+
+    as_of: of the last test; the latest date whose outcomes are known when None. horizon: such as
+    "60d"; the spec's when None. Dates that were published stay published; when something was
+    loaded since they were built, they are built again.
+
+    Raises UsageError for what is no horizon, DataError when the log is too short, WarehouseError
+    when outcomes are not known yet.
+    """
+    published = read_published(warehouse, spec.name)
+    days = horizon_days(spec, horizon)
+    _refuse_undated(spec, warehouse)
+    if not is_built(spec, warehouse, published):
+        say("building: the published build is not of all that is loaded")
+        published = build(spec, warehouse, as_of=published.as_of_dates).published
+    last = as_of or known_until(spec, published) - timedelta(days=days)
+    check_horizon(spec, published, last, days)
+    wanted = folds or spec.training.folds
+    found = rolling_folds(
+        last,
+        horizon_days=days,
+        every_days=parse_days(spec.training.every),
+        snapshots=spec.training.snapshots,
+        folds=wanted + 1,
+        first_event=_first_event(published),
+    )
+    dates = {day for fold in found for day in (*fold.train, fold.test)}
+    if not dates <= set(published.as_of_dates) or published.info.spec_version != spec_version(spec):
+        say(f"building {len(dates)} snapshots")
+        kept = [day for day in published.as_of_dates if day not in dates]
+        published = build(spec, warehouse, as_of=[*kept, *dates]).published
+    found = _teaching(found, published, days, say)
+    _check_positives(found[-1], published, days)  # before anything is fitted
+    warm_up, tests = (found[0], found[1:]) if len(found) > wanted else (None, found)
+    if len(tests) < wanted:
+        say(f"the log reaches back far enough for {len(tests)} of {wanted} tests")
+    plan = _plan(spec, last, days, tests[-1], seed)
+    return Course(tests, warm_up, days, published, plan)
+
+
+def _check_positives(fold: Fold, published: Published, days: int) -> None:
+    """Raise DataError when a test has too few of either class to measure a ranking on."""
+    reached, missed = _positives(published, [fold.test], days)
+    sample = published.info.sample
+    if min(reached, missed) < MIN_POSITIVES:
+        raise DataError(
+            f"the test as of {fold.test} has {reached:,} positives among {reached + missed:,} "
+            f"users: at least {MIN_POSITIVES} of each class are needed; choose a later --as-of, a "
+            "longer --horizon or fewer --folds"
+            + (f", or a larger ?sample= of the warehouse ({sample})" if sample else "")
+        )
+
+
+def _teaching(folds: Sequence[Fold], published: Published, days: int, say: Say) -> tuple[Fold, ...]:
+    """Leave out early folds with too few of a class to learn from or to measure on, and say so.
+
+    The last fold stays in any case: without it there is nothing to do, and its own errors say why.
+    """
+    found = [folds[-1]]
+    for fold in reversed(folds[:-1]):
+        test = _positives(published, [fold.test], days)
+        train = _positives(published, fold.train, days)
+        if min(*test, *train) < MIN_POSITIVES:
+            say(
+                f"left out the fold of {fold.test} and what lies before it: {train[0]:,} of "
+                f"{sum(train):,} reached the target in its training snapshots, {test[0]:,} of "
+                f"{sum(test):,} in its test; {MIN_POSITIVES} who did and who did not are needed"
+            )
+            break
+        found.insert(0, fold)
+    return tuple(found)
+
+
+def _positives(published: Published, dates: Sequence[date], days: int) -> tuple[int, int]:
+    """Return how many rows of the population reached the target after these dates, and not."""
+    reached, rows = 0, 0
+    for day in dates:
+        labels = converted_within(published, Snapshot.read(published.snapshot(day), ()), day, days)
+        reached, rows = reached + int(labels.sum()), rows + len(labels)
+    return reached, rows - reached
+
+
+def _first_event(published: Published) -> date:
+    days = pq.read_table(published.table("daily_events"), columns=["day"]).column("day")
+    first: date = pc.min(days).as_py()
+    return first
+
+
+def _plan(spec: Spec, last: date, days: int, fold: Fold, seed: int) -> Plan:
+    training = spec.training
+    read = [f for f in spec.features if f.name not in training.leave_out]
+    bought = training.purchases
+    about = About(
+        candidate="",
+        spec=spec.name,
+        spec_version=spec_version(spec),
+        features_version=features_version(spec),
+        known_until=last.isoformat(),
+        snapshots=tuple(day.isoformat() for day in fold.train),
+        horizon_days=days,
+        users=0,
+        positives=0,
+        seed=seed,
+        params={},
+    )
+    return Plan(
+        numbers=tuple(f.name for f in read if f.type in {"number", "boolean"}),
+        texts=tuple(f.name for f in read if f.type == "text"),
+        rising=frozenset(training.rising),
+        falling=frozenset(training.falling),
+        recency=training.recency,
+        purchases=(bought.repeats, bought.first, bought.last) if bought else None,
+        about=about,
+        spec=spec,
+    )
+
+
+def _refuse_undated(spec: Spec, warehouse: Warehouse) -> None:
+    """Refuse an attribute that is neither static nor dated: it may know the future."""
+    left_out = set(spec.training.leave_out)
+    read = [f for f in spec.features if f.op == "attribute" and f.name not in left_out]
+    dated = [f for f in read if not spec.users.attributes[f.column or ""].static]
+    with warehouse.reading() as con:
+        for feature in dated:
+            path = quote_text(f'$."{feature.column}"')
+            given = f"json_extract_string(attributes, {path})"
+            sql = (
+                f"select count(*) from {quote_name(spec.landing_schema)}.users "
+                f"where valid_from is null and {given} is not null"
+            )
+            found = con.execute(translate(sql, warehouse.dialect)).fetchone()
+            if found and found[0]:
+                raise SpecError(
+                    f"features.{feature.name}: {found[0]:,} rows of users give this attribute "
+                    "without a valid_from, so nobody knows since when it was known: date them, "
+                    f"declare users.attributes.{feature.column} static if it never changes, or "
+                    "name the feature in training.leave_out"
+                )

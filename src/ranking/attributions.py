@@ -1,0 +1,154 @@
+"""One table for a user: every feature, what it was worth on the scorecard and in the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..models.explain import Explained
+from ..models.words import feature_words
+from ..published.snapshot import Snapshot
+from ..scorer import Contributions, FeatureValue, Influence, Reason
+from ..scoring.scorecard import Scorecard
+from ..spec.model import Spec
+from ..spec.scorecard import HUNDREDTHS
+
+_USUAL = 1_000  # users by whom the usual points are told
+
+
+def influences(
+    spec: Spec,
+    contributions: Contributions,
+    reasons: Sequence[Reason],
+    explained: Explained,
+    words: Mapping[str, str],
+    row: Mapping[str, object],
+    place: int,
+) -> tuple[Influence, ...]:
+    """Return what moved one user by either account, what moved the model most first.
+
+    contributions, explained: of several users, of whom this one is at `place`. reasons: this
+    user's on the scorecard. words: what was seen of this user, by part of the model. row: this
+    user's features. Points add up to the score: a cap on a group of terms, which belongs to no
+    feature, has a line of its own.
+    """
+    points = points_by_part(spec, contributions, explained.parts, place)
+    texts = _texts_by_part(spec, reasons, explained.parts)
+    moved = dict(zip(explained.parts, explained.values[place].tolist(), strict=True))
+    margins = dict(zip(explained.parts, explained.margins[place].tolist(), strict=True))
+    steady = dict(zip(explained.parts, explained.steady[place].tolist(), strict=True))
+    features = _features_by_part(spec, contributions, explained, row, place)
+    by_name = {feature.name: feature for feature in spec.features}
+    found = []
+    for part in dict.fromkeys([*moved, *points]):
+        reason = "; ".join(texts.get(part, ()))
+        said = words.get(part) or reason
+        if not said and part in by_name:
+            said = feature_words(by_name[part], row.get(part))
+        found.append(
+            Influence(
+                part=part,
+                said=said,
+                points=points.get(part),
+                reason=reason,
+                log_odds=moved.get(part),
+                steady=bool(steady.get(part, False)),
+                raises=margins[part] > 0 if part in margins else None,
+                features=tuple(features.get(part, ())),
+            )
+        )
+    size = {part: abs(value) for part, value in margins.items()}
+    return tuple(sorted(found, key=lambda i: (-size.get(i.part, 0), -abs(i.points or 0))))
+
+
+def _features_by_part(
+    spec: Spec,
+    contributions: Contributions,
+    explained: Explained,
+    row: Mapping[str, object],
+    place: int,
+) -> dict[str, list[FeatureValue]]:
+    """Return one user's features with what each was worth, by part."""
+    terms = {term.name: term.feature for term in spec.scorecard.terms}
+    points: dict[str, float] = {}
+    for name, value in zip(contributions.names, contributions.values[place], strict=True):
+        if name in terms:
+            feature = terms[name]
+            points[feature] = points.get(feature, 0.0) + float(value) / HUNDREDTHS
+    moved = dict(zip(explained.names, explained.by_feature[place].tolist(), strict=True))
+    home = homes(spec, explained.parts)
+    units = {feature.name: feature.unit for feature in spec.features}
+    found: dict[str, list[FeatureValue]] = {}
+    for name in dict.fromkeys([*moved, *points]):
+        one = FeatureValue(name, row.get(name), units[name], points.get(name), moved.get(name))
+        found.setdefault(home.get(name, name), []).append(one)
+    return found
+
+
+def points_by_part(
+    spec: Spec,
+    contributions: Contributions,
+    parts: Mapping[str, Sequence[str]],
+    place: int,
+) -> dict[str, float]:
+    """Return one user's points by part: all terms on its features together.
+
+    A feature that the model does not read, and that is in no group, stands for itself, and so does
+    what is no term (the cap of a group of terms, the limits 0 and 100) if it took anything.
+    """
+    home = homes(spec, parts)
+    terms = {term.name: term.feature for term in spec.scorecard.terms}
+    found: dict[str, float] = {}
+    for name, value in zip(contributions.names, contributions.values[place], strict=True):
+        if name not in terms and value == 0:
+            continue
+        feature = terms.get(name, name)
+        part = home.get(feature, feature)
+        found[part] = found.get(part, 0.0) + float(value) / HUNDREDTHS
+    return {part: float(np.round(value, 2)) for part, value in found.items()}
+
+
+def usual_points(
+    spec: Spec, table: Snapshot, parts: Mapping[str, Sequence[str]]
+) -> dict[str, float]:
+    """Return the mean points by part of at most a thousand users, spread evenly over a table.
+
+    Of those in the population, whoever else is in the table: a user's agreement is the same in a
+    list and in an explanation. A thousand say what is usual well enough, and cost the same in any
+    population.
+    """
+    people = np.flatnonzero(table.numbers("in_population") > 0)
+    if not len(people):
+        people = np.arange(len(table))
+    spread = np.linspace(0, len(people) - 1, min(len(people), _USUAL)).astype(np.int64)
+    places = people[np.unique(spread)]
+    found = Scorecard(spec.scorecard).contributions(table.take(places))
+    total: dict[str, float] = {}
+    for place in range(len(places)):
+        for part, points in points_by_part(spec, found, parts, place).items():
+            total[part] = total.get(part, 0.0) + points
+    return {part: points / len(places) for part, points in total.items()}
+
+
+def _texts_by_part(
+    spec: Spec, reasons: Sequence[Reason], parts: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    home = homes(spec, parts)
+    terms = {term.name: term.feature for term in spec.scorecard.terms}
+    found: dict[str, list[str]] = {}
+    for reason in reasons:
+        feature = terms.get(reason.part, reason.part)
+        found.setdefault(home.get(feature, feature), []).append(reason.text)
+    return found
+
+
+def homes(spec: Spec, parts: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the part of every feature: a group's also where only the scorecard reads them."""
+    grouped = {
+        name: group
+        for group, members in spec.training.groups.items()
+        if group in parts
+        for name in members
+    }
+    return {**grouped, **{name: part for part, members in parts.items() for name in members}}

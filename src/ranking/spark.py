@@ -1,0 +1,413 @@
+"""score and explain on Spark: everybody is ranked where the data are.
+
+Only the users who are listed come to the driver, and only they are explained. The scorecard alone
+is said in SQL; what a learned scorer makes of users, workers find by the code that finds it
+anywhere.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from ..published.build import Published
+from ..published.snapshot import KEYS, Snapshot
+from ..scoring.ranking import LABELS, RankedUser
+from ..scoring.scorecard import Scorecard
+from ..spec.model import Spec
+from ..spec.scorecard import HUNDREDTHS
+from ..types import Floats, Integers, Say
+from ..warehouse.base import Warehouse
+from ..warehouse.dialects import translate
+from ..warehouse.duckdb_errors import translated
+from ..warehouse.engines.spark.dialect import SPARK
+from ..warehouse.engines.spark.session import in_backticks
+from ..warehouse.engines.spark.warehouse import session_of
+from .active_scorer import Chosen
+from .disagreements import HIGH, Changed, Sides, both_codes
+from .distributed_rank import PLACED, columns_of, placed, shares_below
+from .rank import Standing, account, features_read, read_features, stand
+from .results import Ranked
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+WRITTEN: Final = "written"  # the folder of folders to which the links of dates lead
+_SCORED: Final = {
+    "user_id": "string",
+    "in_population": "boolean",
+    "score": "double",
+    "code": "int",
+    "hundredths": "int",
+    "margin": "double",
+    "probability": "double",
+    "expected_spend": "double",
+    "model_code": "int",
+    "card_code": "int",
+}
+
+
+@dataclass(frozen=True)
+class SparkStanding:
+    """Where one user stands: by what, at which rank among how many, and all their features."""
+
+    user: RankedUser
+    population: int
+    in_population: bool
+    features: Mapping[str, object]
+
+
+def rank_on_spark(
+    spec: Spec,
+    warehouse: Warehouse,
+    published: Published,
+    chosen: Chosen,
+    as_of: date | None,
+    *,
+    everyone: bool,
+    top: int,
+    stamps: Mapping[str, str],
+    say: Say,
+) -> Ranked:
+    """Rank everybody as of a date, write their scores to the shared folder, list the top.
+
+    stamps: what every row of the scores says of its making. say: told when another scoring has to
+    end first.
+
+    Ranks, scores, ties and chances are those that the same scorer gives anywhere else.
+    Raises WarehouseError when the date or a feature is not built, or Spark fails.
+    """
+    from pyspark.sql.functions import lit
+
+    day = as_of or published.as_of_dates[-1]
+    # Of the sample: whom the usual points are told by; it also says what is not built.
+    usual = read_features(spec, published, chosen, day, everyone=everyone)
+    target = warehouse.files / spec.name / "scores" / f"{day.isoformat()}.parquet"
+    # One that waits for another holds no cores.
+    with _taking_the_place_of(target, say) as written, session_of(warehouse) as session:
+        people = _people(session, spec, published, chosen, day)
+        if not everyone:
+            people = people.where("in_population")
+        ranked = _ranked(session, spec, chosen, people)
+        for name, value in stamps.items():
+            ranked = ranked.withColumn(name, lit(value))
+        ranked.write.option("compression", "zstd").parquet(str(written))
+        scores = session.read.parquet(str(written)).drop(*stamps)
+        counts = {row["label"]: row["count"] for row in scores.groupBy("label").count().collect()}
+        listed = _listed(people, scores.where(scores["rank"] <= top).orderBy("rank"))
+        apart = sides = changed = None
+        if "disagreement" in scores.columns:
+            apart, sides = _apart(spec, people, scores, top)
+            changed = _changed(spec, scores)
+        details = _details(session, published, spec.users.pass_through, listed, apart)
+    return Ranked(
+        users=tuple(_accounts(spec, chosen, listed, usual)),
+        apart=tuple(_accounts(spec, chosen, apart, usual)) if apart else (),
+        labels={label: int(counts.get(label, 0)) for label in LABELS},
+        details=details,
+        all_scores=target,
+        sides=sides,
+        changed=changed,
+    )
+
+
+def explain_on_spark(
+    spec: Spec,
+    warehouse: Warehouse,
+    published: Published,
+    chosen: Chosen,
+    as_of: date | None,
+    user_id: str,
+) -> SparkStanding | None:
+    """Say where one user stands among the population as of a date; None where there is no such."""
+    from pyspark.sql.functions import col, lit
+
+    day = as_of or published.as_of_dates[-1]
+    usual = read_features(spec, published, chosen, day, everyone=True)
+    with session_of(warehouse) as session:
+        everyone = _everyone(session, published, day)
+        features = everyone.where(col("user_id") == lit(user_id)).toArrow().to_pylist()
+        if not features:
+            return None
+        people = _people(session, spec, published, chosen, day)
+        scored = _scored(session, spec, chosen, people)
+        own = scored.where(col("user_id") == lit(user_id))
+        (found,) = own.collect()
+        key = _key(chosen)
+        inside = scored.where("in_population")
+        better = (col(key) > lit(found[key])) | (
+            (col(key) == lit(found[key])) & (col("user_id") < lit(user_id))
+        )
+        population, rank = inside.count(), 1 + inside.where(better).count()
+        row = people.where(col("user_id") == lit(user_id)).toArrow()
+    told = {name: [found[name]] for name in ("score", "hundredths", "code", "probability")}
+    (user,) = _accounts(spec, chosen, _Listed(row, pa.table({**told, "rank": [rank]})), usual)
+    known = {feature.name: features[0][feature.name] for feature in spec.features}
+    return SparkStanding(user, population, bool(found["in_population"]), known)
+
+
+def _everyone(session: SparkSession, published: Published, day: date) -> DataFrame:
+    from pyspark.sql.functions import col, lit
+
+    snapshots = session.read.parquet(str(published.everyone("user_features")))
+    return snapshots.where(col("as_of") == lit(day))
+
+
+def _people(
+    session: SparkSession, spec: Spec, published: Published, chosen: Chosen, day: date
+) -> DataFrame:
+    """Return everybody as of a date, with what scorers read."""
+    names = dict.fromkeys((*KEYS, *features_read(spec, chosen)))
+    return _everyone(session, published, day).select(*map(in_backticks, names))
+
+
+def _scored(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame) -> DataFrame:
+    """Return everybody's score by a scorer, with the columns of _SCORED."""
+    trained = (chosen.learned, chosen.beside, chosen.spend, chosen.calibrator)
+    if any(each is not None for each in trained):
+        return people.mapInArrow(partial(_stand_batches, spec, chosen), columns_of(_SCORED))
+    people.createOrReplaceTempView("people")
+    points = Scorecard(spec.scorecard).sql_hundredths()
+    medium, high = (round(edge * HUNDREDTHS) for edge in (spec.bands.medium, spec.bands.high))
+    sql = (
+        "select user_id, in_population, cast(hundredths as double) / 100 as score, "
+        f"case when hundredths >= {high} then 2 when hundredths >= {medium} then 1 else 0 end "
+        "as code, hundredths, cast(null as double) as margin, cast(null as double) as probability, "
+        "cast(null as double) as expected_spend, cast(null as int) as model_code, "
+        "cast(null as int) as card_code from "
+        f"(select user_id, in_population, cast({points} as int) as hundredths from people) as p"
+    )
+    return session.sql(translate(sql, SPARK))
+
+
+def _stand_batches(
+    spec: Spec, chosen: Chosen, batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Score batches of users where they are."""
+    for batch in batches:
+        if not len(batch):
+            continue
+        table = pa.Table.from_batches([batch])
+        found = stand(spec, Snapshot(table), chosen)
+        model_codes, card_codes = both_codes(spec, found)
+        yield pa.RecordBatch.from_pydict(
+            {
+                "user_id": table.column("user_id").combine_chunks(),
+                "in_population": table.column("in_population").combine_chunks(),
+                "score": found.score,
+                "code": found.codes.astype(np.int32),
+                "hundredths": found.hundredths.astype(np.int32),
+                "margin": _or_nulls(found.margin, len(table)),
+                "probability": _or_nulls(found.probability, len(table)),
+                "expected_spend": _or_nulls(found.expected_spend, len(table)),
+                "model_code": model_codes.astype(np.int32),
+                "card_code": card_codes.astype(np.int32),
+            }
+        )
+
+
+def _ranked(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame) -> DataFrame:
+    """Return everybody's rank and score, and how far apart two scorers put them."""
+    from pyspark.sql.functions import abs as apart_from
+    from pyspark.sql.functions import col, element_at, expr, lit
+
+    scored = _scored(session, spec, chosen, people)
+    two = chosen.learned is not None or chosen.beside is not None
+    if two:
+        scored = placed(scored, "margin")
+        shares = shares_below(scored)
+        points = element_at(expr(_doubles(shares)), col("hundredths") + 1)
+        scored = scored.withColumn("disagreement", apart_from(col("below") - points))
+        scored = scored.withColumns({"model_share_below": col("below"), "card_share_below": points})
+    if _key(chosen) == "hundredths":
+        scored = placed(scored.drop(*PLACED), "hundredths")
+    label = element_at(lit(list(LABELS)), col("code") + 1)
+    columns: list[Column] = [
+        col("place").cast("int").alias("rank"), col("user_id"), col("score"), label.alias("label"),
+    ]  # fmt: skip
+    if two or chosen.calibrator is not None:
+        columns += [
+            col("probability"), (col("hundredths") / HUNDREDTHS).alias("scorecard_score"),
+            col("expected_spend"), col("decile"),
+        ]  # fmt: skip
+    beyond = [
+        col("disagreement"), col("model_share_below"), col("card_share_below"),
+        element_at(lit(list(LABELS)), col("model_code") + 1).alias("model_label"),
+        element_at(lit(list(LABELS)), col("card_code") + 1).alias("card_label"),
+    ]  # fmt: skip
+    return scored.select(*columns, *(beyond if two else []))
+
+
+def _apart(spec: Spec, people: DataFrame, scores: DataFrame, most: int) -> tuple[_Listed, Sides]:
+    """Return those on whom both scorers disagree, in order, and where each puts them.
+
+    Only the first of each kind and direction come to the driver, which puts them in order as
+    everywhere.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql.functions import col, lit, row_number
+
+    edge, high = lit(1 - spec.training.capacity), lit(LABELS[HIGH])
+    acted = (col("model_share_below") > edge) != (col("card_share_below") > edge)
+    to_high = (col("model_label") == high) != (col("card_label") == high)
+    label = col("model_label") != col("card_label")
+    higher = col("model_share_below") > col("card_share_below")
+    alike = Window.partitionBy(acted, to_high, label, higher)
+    place = row_number().over(alike.orderBy(col("disagreement").desc(), col("user_id")))
+    first = scores.where("disagreement > 0").withColumn("turn", place).where(col("turn") <= most)
+    found = _listed(people, first.drop("turn").orderBy("user_id"))
+    codes = {
+        name: np.array([LABELS.index(each) for each in found.scores.column(name).to_pylist()], int)
+        for name in ("model_label", "card_label")
+    }
+    by_model, by_card = (
+        found.scores.column(f"{name}_share_below").to_numpy() for name in ("model", "card")
+    )
+    sides = Sides(
+        by_model, by_card, codes["model_label"], codes["card_label"], spec.training.capacity
+    )
+    rows = sides.order(most)
+    places = pa.array(rows)
+    return _Listed(found.features.take(places), found.scores.take(places)), sides.take(rows)
+
+
+def _changed(spec: Spec, scores: DataFrame) -> Changed:
+    """Count who changes sides."""
+    from pyspark.sql.functions import col, count_if, lit
+
+    edge, high = lit(1 - spec.training.capacity), lit(LABELS[HIGH])
+    by_model, by_card = col("model_share_below") > edge, col("card_share_below") > edge
+    high_by_model, high_by_card = col("model_label") == high, col("card_label") == high
+    (found,) = scores.select(
+        count_if(by_model & ~by_card), count_if(by_card & ~by_model),
+        count_if(high_by_model & ~high_by_card), count_if(high_by_card & ~high_by_model),
+    ).collect()  # fmt: skip
+    one, two, three, four = (int(number) for number in found)
+    return Changed((one, two), (three, four))
+
+
+def _doubles(values: Sequence[float]) -> str:
+    """Return Spark's SQL for an array; ten thousand calls of `lit` would take seconds.
+
+    >>> _doubles([0.5, 1e-05])
+    'array(0.5D, 1e-05D)'
+    """
+    return f"array({', '.join(f'{float(value)!r}D' for value in values)})"
+
+
+def _key(chosen: Chosen) -> str:
+    """Return what users are ordered by, the highest first."""
+    return "hundredths" if chosen.learned is None else "margin"
+
+
+@contextmanager
+def _taking_the_place_of(target: Path, say: Say) -> Iterator[Path]:
+    """Give a folder to be written, to which the link `target` leads at the end, and not before.
+
+    One scoring at a time may write beside `target`; another says so and waits. So what a killed one
+    left is known by that no link leads to it, and is removed.
+    """
+    scores = target.parent
+    with ExitStack() as held, translated(f"scores in {scores}"):
+        (scores / WRITTEN).mkdir(parents=True, exist_ok=True)
+        lock = os.open(scores, os.O_RDONLY)
+        held.callback(os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another scoring, which writes to {scores}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            say("scoring")
+        _forget_unlinked(scores)
+        held.callback(_forget_unlinked, scores)
+        written = scores / WRITTEN / secrets.token_hex(8)
+        yield written
+        link = scores / WRITTEN / "link"
+        link.symlink_to(written.relative_to(scores))
+        link.replace(target)  # at once: there is no moment without scores
+
+
+def _forget_unlinked(scores: Path) -> None:
+    """Remove what was written and no date's link leads to."""
+    linked = {link.readlink().name for link in scores.glob("*.parquet") if link.is_symlink()}
+    for each in (scores / WRITTEN).glob("*"):
+        if each.is_symlink():
+            each.unlink()
+        elif each.name not in linked:
+            shutil.rmtree(each, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A few users: their features, and in the same order their scores, whose names may be alike."""
+
+    features: pa.Table
+    scores: pa.Table
+
+
+def _listed(people: DataFrame, scores: DataFrame) -> _Listed:
+    """Return a few users' scores and features, in the order of the scores."""
+    few = scores.toArrow()
+    ids = few.column("user_id").to_pylist()
+    rows = people.where(people["user_id"].isin(ids)).toArrow()
+    place = {user: at for at, user in enumerate(rows.column("user_id").to_pylist())}
+    rows = rows.take(pa.array([place[user] for user in ids], pa.int64()))
+    codes = pa.array([LABELS.index(label) for label in few.column("label").to_pylist()], pa.int64())
+    by_scorecard = "scorecard_score" if "scorecard_score" in few.column_names else "score"
+    hundredths = np.rint(few.column(by_scorecard).to_numpy() * HUNDREDTHS).astype(np.int64)
+    few = few.append_column("code", codes).append_column("hundredths", pa.array(hundredths))
+    return _Listed(rows, few)
+
+
+def _accounts(spec: Spec, chosen: Chosen, listed: _Listed, usual: Snapshot) -> list[RankedUser]:
+    """Explain the users who are listed, by the usual points of the sample."""
+    scores = listed.scores
+    if not scores.num_rows:
+        return []
+    standing = Standing(
+        chosen=chosen,
+        snapshot=Snapshot(listed.features),
+        score=scores.column("score").to_numpy(),
+        codes=scores.column("code").to_numpy().astype(np.int64),
+        hundredths=scores.column("hundredths").to_numpy().astype(np.int64),
+        margin=None,
+        probability=_known(scores, "probability"),
+    )
+    ranks = [int(rank) for rank in scores.column("rank").to_pylist()]
+    return account(spec, standing, np.arange(scores.num_rows), ranks, usual=usual)
+
+
+def _details(
+    session: SparkSession, published: Published, names: Sequence[str], *listed: _Listed | None
+) -> dict[str, dict[str, str | None]]:
+    """Return what is passed through for the users who are listed, by user_id."""
+    ids = [user for few in listed if few for user in few.scores.column("user_id").to_pylist()]
+    if not names or not ids:
+        return {}
+    details = session.read.parquet(str(published.everyone("user_details")))
+    few = details.where(details["user_id"].isin(ids))
+    rows = few.toArrow().to_pylist()
+    return {str(row["user_id"]): {name: row[name] for name in names} for row in rows}
+
+
+def _known(table: pa.Table, name: str) -> Floats | None:
+    if name not in table.column_names or table.column(name).null_count:
+        return None
+    found: Floats = table.column(name).to_numpy()
+    return found
+
+
+def _or_nulls(values: Floats | Integers | None, rows: int) -> Any:
+    return pa.nulls(rows, pa.float64()) if values is None else values

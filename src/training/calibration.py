@@ -1,0 +1,77 @@
+"""What outcomes that a scorer was not fitted on say of its margins: chances and thresholds.
+
+Two fits of one candidate put users on scales of their own: the later one saw later outcomes, so its
+log-odds lie higher or lower. What the earlier fit's outcomes say is therefore carried over by what
+both fits make of the same users, those of the new test, whose outcomes it does not ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..models.candidates import RankAverage
+from ..models.catalogue import MEMBERS, RANK_AVERAGE
+from ..models.learned import Calibrator, LearnedScorer, fit_calibrator
+from ..published.snapshot import Snapshot
+from ..ranking.active_scorer import SCORECARD
+from ..scoring.scorecard import Scorecard
+from ..spec.model import Spec
+from ..types import Floats
+
+
+@dataclass(frozen=True)
+class Hindsight:
+    """Margins of earlier fits on users they were not fitted on, and what came of those users.
+
+    margins, labels: by scorer (n,), and bool (n,). again: the same fits' margins on the users of a
+    later test, (m,) by scorer.
+    """
+
+    margins: Mapping[str, Floats]
+    labels: NDArray[np.bool_]
+    again: Mapping[str, Floats]
+
+    def calibrators(self, now: Mapping[str, Floats]) -> dict[str, Calibrator]:
+        """Return how margins become chances. now: the new fits' margins on the later test, (m,)."""
+        return {
+            name: fit_calibrator(self.margins[name], self.labels).moved(self.again[name], margin)
+            for name, margin in now.items()
+        }
+
+    def thresholds(self, now: Mapping[str, Floats], capacity: float) -> dict[str, float | None]:
+        """Return from which margin on to act, by scorer.
+
+        The earlier fit's threshold is the margin that the best `capacity` of its users reached;
+        the new fit's flags as many of the later test's users as that one does.
+        """
+        found: dict[str, float | None] = {}
+        for name, margin in now.items():
+            before = np.quantile(self.margins[name], 1 - capacity, method="higher")
+            share = float((self.again[name] >= before).mean())
+            found[name] = float(np.quantile(margin, 1 - share, method="higher"))
+        return found
+
+
+def margins_of(
+    spec: Spec, scorers: Mapping[str, LearnedScorer], table: Snapshot
+) -> dict[str, Floats]:
+    """Return margins by scorer, (n,): of the scorecard, learned scorers and their rank average."""
+    margins = {SCORECARD: Scorecard(spec.scorecard).score(table)}
+    margins |= {name: scorer.margin(table) for name, scorer in scorers.items()}
+    members = tuple(scorers[name] for name in MEMBERS if name in scorers)
+    if len(members) > 1:
+        margins[RANK_AVERAGE] = RankAverage(members).margin(table)
+    return margins
+
+
+def together(parts: Sequence[Hindsight]) -> Hindsight:
+    """Return what several fits of the same candidates, on other users each, say in one."""
+    return Hindsight(
+        {name: np.concatenate([p.margins[name] for p in parts]) for name in parts[0].margins},
+        np.concatenate([part.labels for part in parts]),
+        {name: np.concatenate([p.again[name] for p in parts]) for name in parts[0].again},
+    )

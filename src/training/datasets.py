@@ -1,0 +1,130 @@
+"""From published snapshots to what scorers learn from and are tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..evaluation.folds import Fold
+from ..models.candidates import Plan, TrainingData
+from ..published.build import Published
+from ..published.labels import converted_within, outcomes_within
+from ..published.snapshot import Snapshot
+from ..spec.model import Spec
+from ..types import Floats
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One snapshot of the population with what came within the horizon after it.
+
+    labels: who reached the target, bool (n,). spend: the value of the outcomes, summed, (n,).
+    """
+
+    as_of: date
+    table: Snapshot
+    labels: NDArray[np.bool_]
+    spend: Floats
+
+    def take(self, inside: NDArray[np.bool_]) -> Labelled:
+        """Return the users marked, bool (n,)."""
+        table = self.table.take(np.flatnonzero(inside))
+        return Labelled(self.as_of, table, self.labels[inside], self.spend[inside])
+
+
+@dataclass(frozen=True)
+class Course:
+    """A whole training: its folds (oldest first), their horizon, and the data behind them.
+
+    warm_up: a fold before the first test, whose outcomes calibrate the first test's chances; None
+    when the log does not reach back so far, or has too few of a class there.
+    """
+
+    folds: tuple[Fold, ...]
+    warm_up: Fold | None
+    horizon_days: int
+    published: Published
+    plan: Plan
+
+    def all_folds(self) -> tuple[Fold, ...]:
+        """Return the folds, the warm-up first."""
+        return (*([self.warm_up] if self.warm_up else []), *self.folds)
+
+
+def read_labelled(spec: Spec, course: Course, as_of: date) -> Labelled:
+    """Read the population as of a date, with all that scorers read, and what came after."""
+    training = spec.training
+    names = (
+        *course.plan.numbers,
+        *course.plan.texts,
+        *(term.feature for term in spec.scorecard.terms),
+        *(training.purchases.names() if training.purchases else ()),
+        *((training.recency,) if training.recency else ()),
+    )
+    table = Snapshot.read(course.published.snapshot(as_of), tuple(dict.fromkeys(names)))
+    labels = converted_within(course.published, table, as_of, course.horizon_days)
+    return Labelled(as_of, table, labels, _spend(course, table, as_of))
+
+
+def stack(parts: Sequence[Labelled]) -> TrainingData:
+    """Return snapshots one under the other, the latest last, as scorers learn from them."""
+    table = Snapshot.stack([part.table for part in parts])
+    latest = np.zeros(len(table), dtype=bool)
+    latest[len(table) - len(parts[-1].table) :] = True
+    late = np.repeat(np.arange(len(parts)) >= len(parts) / 2, [len(part.labels) for part in parts])
+    users = user_codes([part.table.user_ids for part in parts])
+    return TrainingData(
+        table, np.concatenate([part.labels for part in parts]), np.concatenate(users), latest, late
+    )
+
+
+def split_users(
+    parts: Sequence[Labelled], *, seed: int
+) -> tuple[tuple[Labelled, ...], tuple[Labelled, ...]]:
+    """Return the same snapshots of two halves of the users, converted ones dealt evenly.
+
+    Raises DataError when there are not two users who reached the target, and two who did not.
+    """
+    codes = user_codes([part.table.user_ids for part in parts])
+    users = 1 + max(int(found.max()) for found in codes if len(found))
+    converted = np.zeros(users, dtype=bool)
+    for found, part in zip(codes, parts, strict=True):
+        converted[found[part.labels]] = True
+    if min(converted.sum(), users - converted.sum()) < 2:  # noqa: PLR2004 - one for each half
+        raise DataError(
+            f"{int(converted.sum())} of {users:,} users reached the target in the training "
+            "snapshots: two who did and two who did not are needed to calibrate chances; load more "
+            "history, lengthen the horizon, or choose a later --as-of"
+        )
+    rng = np.random.default_rng(seed)
+    second = np.zeros(users, dtype=bool)
+    for kind in (converted, ~converted):
+        second[rng.permutation(np.flatnonzero(kind))[::2]] = True
+    first, other = (
+        tuple(part.take(inside[found]) for found, part in zip(codes, parts, strict=True))
+        for inside in (~second, second)
+    )
+    return first, other
+
+
+def user_codes(columns: Sequence[pa.ChunkedArray]) -> list[NDArray[np.int64]]:
+    """Return each column's user ids as integers that mean the same user in all of them."""
+    together = pa.chunked_array([chunk for column in columns for chunk in column.chunks])
+    codes = pc.dictionary_encode(together.combine_chunks()).indices.to_numpy().astype(np.int64)
+    return np.split(codes, np.cumsum([len(column) for column in columns])[:-1])
+
+
+def _spend(course: Course, table: Snapshot, as_of: date) -> Floats:
+    outcomes = outcomes_within(course.published, as_of, course.horizon_days)
+    summed = outcomes.group_by("user_id").aggregate([("value", "sum")])
+    place = pc.index_in(table.user_ids, value_set=summed.column("user_id").combine_chunks())
+    values = summed.column("value_sum").take(place)
+    found: Floats = pc.fill_null(values, 0.0).to_numpy().astype(np.float64)
+    return found

@@ -1,0 +1,25 @@
+"""How features were spread where a scorer learnt, kept with it; and how far they have moved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from ..ranking.active_scorer import PROFILE
+from ..ranking.drift import Spread
+from ..spec.model import Spec
+from .datasets import Course, read_labelled
+
+
+def write_profile(folders: Sequence[Path], spec: Spec, course: Course) -> None:
+    """Write how the features were spread in the latest training snapshot, beside saved scorers."""
+    day = course.folds[-1].train[-1]
+    table = read_labelled(spec, course, day).table
+    plan = course.plan
+    spreads = [Spread.of(table, name, text=False) for name in plan.numbers]
+    spreads += [Spread.of(table, name, text=True) for name in plan.texts]
+    raw = {"as_of": day.isoformat(), "users": len(table), "spreads": [asdict(s) for s in spreads]}
+    for folder in folders:
+        (folder / PROFILE).write_text(json.dumps(raw), encoding="utf-8")

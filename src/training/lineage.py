@@ -1,0 +1,76 @@
+"""What a training rests on, as it is logged: its data sets and the code that ran."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date
+
+from ..published.build import Published
+from ..spec.model import Spec
+from ..tracking import DataRecord
+from .datasets import Course
+from .fitting import Fits
+
+_DIGITS = 16  # of a digest; MLflow keeps at most 36
+
+
+def data_records(course: Course, fits: Fits) -> tuple[DataRecord, ...]:
+    """Return the last fold's training snapshots and its test as data sets.
+
+    Their digest is of the published files' bytes: snapshots and outcomes.
+    """
+    fold, test = course.folds[-1], fits.scores[-1]
+    about = next(iter(fits.scorers.values())).about
+    return (
+        _record(course, "training", fold.train, about.users, about.positives),
+        _record(course, "test", [fold.test], len(test.labels), int(test.labels.sum())),
+    )
+
+
+def calibration_data(
+    spec: Spec, table: Published, trained: Sequence[date], test: date
+) -> tuple[DataRecord, ...]:
+    """Return the snapshots that a calibration learnt from, and the test that it was tried on."""
+    days = [*trained, test]
+    found = []
+    for context, part in (("training", days[:-1]), ("test", days[-1:])):
+        digest = hashlib.sha256()
+        for path in (table.table("outcomes"), *map(table.snapshot, sorted(part))):
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        dates = f"{part[0]}" if len(part) == 1 else f"{min(part)} to {max(part)}"
+        profile = {"snapshots": [day.isoformat() for day in part], "build": table.info.build_id}
+        name = f"{spec.name} {context} snapshots {dates}"
+        digits = digest.hexdigest()[:_DIGITS]
+        found.append(DataRecord(context, name, digits, str(table.folder), profile))
+    return tuple(found)
+
+
+def _record(
+    course: Course, context: str, days: Sequence[date], rows: int, positives: int
+) -> DataRecord:
+    first, last = min(days), max(days)
+    dates = f"{first}" if first == last else f"{first} to {last}"
+    return DataRecord(
+        context=context,
+        name=f"{course.plan.about.spec} {context} snapshots {dates}",
+        digest=_digest(course, days),
+        source=str(course.published.folder),
+        profile={
+            "num_rows": rows,
+            "positives": positives,
+            "snapshots": [day.isoformat() for day in days],
+            "horizon_days": course.horizon_days,
+            "build": course.published.info.build_id,
+        },
+    )
+
+
+def _digest(course: Course, days: Sequence[date]) -> str:
+    digest = hashlib.sha256(str(course.horizon_days).encode())
+    published = course.published
+    for path in (published.table("outcomes"), *map(published.snapshot, sorted(days))):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:_DIGITS]

@@ -1,0 +1,55 @@
+"""What a training was asked to do: the parameters of its run, and the name that tells it apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..spec.model import Spec
+from .cache_key import versions
+from .datasets import Course
+
+_FEW = 3  # candidates that a name lists
+
+
+@dataclass(frozen=True)
+class Settings:
+    """candidates: those that were fitted. given: whether they were named. tune: trials a kind.
+
+    searches: the names of Optuna's studies, by kind of model.
+    """
+
+    candidates: Sequence[str]
+    given: bool = False
+    tune: int = 0
+    searches: dict[str, str] = field(default_factory=dict)
+
+    def title(self, spec: Spec, course: Course) -> str:
+        """Return a training's name: its last test, and what is not as the spec has it.
+
+        That is the horizon, the number of tests, the candidates, the tuning and the seed.
+        """
+        parts = [f"training {course.folds[-1].test}", f"{course.horizon_days} days"]
+        if len(course.folds) != spec.training.folds:
+            parts.append(f"{len(course.folds)} test{'s' * (len(course.folds) > 1)}")
+        if self.given:
+            few = len(self.candidates) <= _FEW
+            parts.append(
+                ", ".join(self.candidates) if few else f"{len(self.candidates)} candidates"
+            )
+        if self.tune:
+            parts.append(f"tuned {self.tune}")
+        if course.plan.about.seed:
+            parts.append(f"seed {course.plan.about.seed}")
+        return " · ".join(parts)
+
+    def params(self, spec: Spec, course: Course) -> dict[str, Any]:
+        """Return what was asked for, whom it is about, and the libraries' versions."""
+        return {
+            "candidates": ", ".join(self.candidates),
+            "tune": self.tune,
+            "folds": len(course.folds),
+            "population": f"{spec.population.description}: {spec.population.where}",
+            **{f"version/{name}": version for name, version in versions().items()},
+        }

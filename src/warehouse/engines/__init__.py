@@ -1,0 +1,1 @@
+"""The engines: DuckDB, Postgres and Spark, each with the same methods."""

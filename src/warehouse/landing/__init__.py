@@ -1,0 +1,1 @@
+"""The landing tables: files are read, checked, deduplicated and attributed to users."""
