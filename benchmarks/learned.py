@@ -23,7 +23,7 @@ from whyrank.pipeline.backtest import set_course
 from whyrank.pipeline.training_world import make_training_world
 from whyrank.published.build import Published
 from whyrank.published.snapshot import Snapshot
-from whyrank.ranking.active_scorer import Chosen
+from whyrank.ranking.active_scorer import ActiveScorer
 from whyrank.ranking.rank import account, stand
 from whyrank.serving import percentile_codes
 from whyrank.spec.load import load_spec
@@ -95,7 +95,7 @@ def main() -> None:
 
 def bench_explaining(spec: Spec, published: Published, scorer: LearnedScorer, rounds: int) -> None:
     """The accounts of the top 1,000, from populations of 10 thousand and 1 million."""
-    chosen = Chosen(scorer.name, scorer)
+    chosen = ActiveScorer(scorer.name, scorer)
     cases = {}
     for users in (SMALL, LARGE):
         standing = stand(spec, population(published, scorer, spec, users), chosen)

@@ -5,16 +5,17 @@ The scorecard and the learned models share this module and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .types import Floats, Integers
+from .types import Floats, Integers, RawScores
 
-Scale = Literal["points", "log-odds"]
+Scale = Literal["points", "log-odds", "percentile"]
 
 
 class FeatureTable(Protocol):
@@ -47,8 +48,29 @@ class Contributions:
     scale: Scale
 
 
+@dataclass(frozen=True)
+class About:
+    """Where a scorer comes from: enough to say whether it fits a spec, and how it was made."""
+
+    candidate: str
+    spec: str
+    spec_version: str
+    features_version: str
+    known_until: str
+    snapshots: tuple[str, ...]
+    horizon_days: int
+    users: int
+    positives: int
+    seed: int
+    params: Mapping[str, Any]
+
+
 class Scorer(Protocol):
-    """Anything that ranks users and can say why."""
+    """Whatever ranks users: the scorecard, a learned scorer, the average of several.
+
+    A raw score is what users are ordered by, the highest first: hundredths of points (int64), or a
+    learned scorer's log-odds. All that is shown of a user follows from it.
+    """
 
     @property
     def name(self) -> str:
@@ -65,16 +87,38 @@ class Scorer(Protocol):
         """The features it reads."""
         ...
 
-    def score(self, table: FeatureTable) -> Floats:
-        """Return scores, shape (n,), 0 to 100; higher ranks first."""
+    @property
+    def explains(self) -> bool:
+        """Whether contributions are known; only then may it be champion."""
         ...
 
-    def probability(self, table: FeatureTable) -> Floats | None:
+    @property
+    def about(self) -> About | None:
+        """What it was trained on; None for the scorecard, which is the spec's own."""
+        ...
+
+    def raw_score(self, table: FeatureTable) -> RawScores:
+        """Return what users are ordered by, shape (n,)."""
+        ...
+
+    def score_of(self, raw: RawScores) -> Floats:
+        """Return scores, shape (n,), 0 to 100."""
+        ...
+
+    def bands_of(self, raw: RawScores) -> Integers:
+        """Return labels as positions in LABELS, shape (n,)."""
+        ...
+
+    def probability_of(self, raw: RawScores) -> Floats | None:
         """Return calibrated probabilities of the target, shape (n,), or None if it has none."""
         ...
 
     def contributions(self, table: FeatureTable) -> Contributions:
-        """Return what made each score."""
+        """Return what made each score, on `scale`; raises DataError where that is not known."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write it to a new folder; raises DataError for one that cannot be saved."""
         ...
 
 

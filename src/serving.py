@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,18 +13,16 @@ import pyarrow as pa
 
 from .errors import DataError
 from .features.limits import impossible_values
-from .models.explain import explain_rows, model_reasons, words_of
-from .models.learned import Calibrator, LearnedScorer
-from .models.rank_average import SavedRankAverage
-from .models.storage import read_whole
+from .models.learned import LearnedScorer
 from .published.snapshot import Snapshot
-from .scorer import ModelReason, Reason, grouped
-from .scoring.ranking import LABELS, band_codes
-from .scoring.reasons import places, scorecard_reasons, sentences
-from .scoring.scorecard import Scorecard
+from .ranking.rank import explain_by_model
+from .ranking.saved import load_scorer
+from .scorer import ModelReason, Reason, Scorer, grouped
+from .scoring.points_scorer import PointsScorer
+from .scoring.ranking import LABELS
+from .scoring.reasons import places, scorecard_reasons
 from .spec.model import Spec
-from .spec.scorecard import HUNDREDTHS
-from .types import Floats, Integers
+from .types import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,36 +35,6 @@ from whyrank.tracking import ranking_model
 
 set_model(ranking_model())
 """
-_SCORECARD_FILE = "scorecard.json"
-
-
-@dataclass(frozen=True)
-class SavedScorecard:
-    """The scorecard as it is kept beside learned scorers: the spec's points, and their chances."""
-
-    calibrator: Calibrator
-
-    def save(self, folder: Path) -> None:
-        """Write scorecard.json to a new folder; the points themselves are in the spec."""
-        folder.mkdir(parents=True)
-        text = json.dumps({"calibrator": asdict(self.calibrator)})
-        (folder / _SCORECARD_FILE).write_text(text, encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read scorecard.json; raises DataError when it is damaged."""
-        with read_whole(folder):
-            raw = json.loads((folder / _SCORECARD_FILE).read_text(encoding="utf-8"))
-            return cls(Calibrator(**raw["calibrator"]))
-
-
-def load_scorer(folder: Path) -> LearnedScorer | SavedRankAverage | SavedScorecard:
-    """Read a saved scorer of any kind; raises DataError when the folder holds none."""
-    if (folder / _SCORECARD_FILE).exists():
-        return SavedScorecard.load(folder)
-    if SavedRankAverage.is_in(folder):
-        return SavedRankAverage.load(folder)
-    return LearnedScorer.load(folder)
 
 
 @dataclass(frozen=True)
@@ -74,19 +42,23 @@ class Served:
     """A scorer and its spec: features in, score, label, probability and reasons out."""
 
     spec: Spec
-    scorer: LearnedScorer | SavedRankAverage | SavedScorecard
+    scorer: Scorer
 
     @classmethod
     def load(cls, folder: Path, spec: Path) -> Self:
         """Read a saved scorer and the spec that was saved with it."""
-        return cls(Spec.model_validate_json(spec.read_text(encoding="utf-8")), load_scorer(folder))
+        parsed = Spec.model_validate_json(spec.read_text(encoding="utf-8"))
+        return cls(parsed, load_scorer(folder, parsed))
+
+    @property
+    def by_points(self) -> bool:
+        """Whether the scorecard ranks."""
+        return isinstance(self.scorer, PointsScorer)
 
     @property
     def features(self) -> tuple[str, ...]:
         """The features that a frame must have."""
-        if not isinstance(self.scorer, SavedScorecard):
-            return self.scorer.features
-        return self._of_the_scorecard
+        return self._of_the_scorecard if self.by_points else self.scorer.features
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -124,17 +96,10 @@ class Served:
         names = [name for name in self.reads if name in frame.columns]
         table = Snapshot(_as_table(frame[names], self.spec))
         flags = impossible_values([self.spec.feature(n) for n in names], table, len(frame))
-        card = Scorecard(self.spec.scorecard)
+        card = PointsScorer.of(self.spec)
         has_points = set(self._of_the_scorecard) <= set(names)
-        hundredths = card.score_hundredths(table) if has_points else np.empty(0, dtype=np.int64)
-        if not isinstance(self.scorer, SavedScorecard):
-            margin = self.scorer.margin(table)
-            score = self.scorer.score_of(margin)
-            codes = percentile_codes(self.scorer, score)
-            chance = self.scorer.calibrator.probability(margin)
-        else:
-            score, codes = hundredths / 100, band_codes(hundredths, self.spec.bands)
-            chance = self.scorer.calibrator.probability(score)
+        hundredths = card.raw_score(table) if has_points else np.empty(0, dtype=np.int64)
+        raw = hundredths if self.by_points else self.scorer.raw_score(table)
         by_points: list[list[Reason]] = [[] for _ in range(len(frame))]
         by_model: list[list[ModelReason]] = [[] for _ in range(len(frame))]
         account = _no_account(len(frame))
@@ -144,20 +109,20 @@ class Served:
             if has_points:
                 parts = card.contributions(table)
                 by_points = scorecard_reasons(self.spec.scorecard, parts, rows)
-                if isinstance(self.scorer, SavedScorecard):
-                    points = np.asarray(parts.values, dtype=np.float64) / HUNDREDTHS
-                    exact = self.scorer.calibrator.calibrated(replace(parts, values=points))
+                if isinstance(self.scorer, PointsScorer):
+                    exact = self.scorer.log_odds(parts)
                     account = _account(exact.names, np.asarray(exact.values, float), exact.base)
-        if isinstance(self.scorer, SavedScorecard):
-            why = ["; ".join(str(reason) for reason in own) for own in by_points]
-        else:
-            why = [grouped(own) for own in by_model]
+        why = (
+            ["; ".join(str(reason) for reason in own) for own in by_points]
+            if self.by_points
+            else [grouped(own) for own in by_model]
+        )
         return pd.DataFrame(
             {
                 **({"user_id": frame["user_id"].to_numpy()} if user_id else {}),
-                "score": np.asarray(score, dtype=np.float64),
-                "label": [LABELS[code] for code in codes],
-                "probability": np.asarray(chance, dtype=np.float64),
+                "score": np.asarray(self.scorer.score_of(raw), dtype=np.float64),
+                "label": [LABELS[code] for code in self.scorer.bands_of(raw)],
+                "probability": np.asarray(self.scorer.probability_of(raw), dtype=np.float64),
                 "points": hundredths / 100 if has_points else np.nan,
                 "reasons": why,
                 "reasons_json": list(map(_as_json, by_model, by_points)),
@@ -180,11 +145,10 @@ class Served:
         """Return a learned scorer's reasons and account, none where it cannot say why."""
         if not isinstance(self.scorer, LearnedScorer) or not self.scorer.explains:
             return [[] for _ in rows], _no_account(len(rows))
-        explained = explain_rows(self.scorer, table, self.spec.training.groups)
-        said = sentences(self.spec.scorecard, table, rows)
-        words = words_of(explained, rows, self.spec.features, said)
+        found = explain_by_model(self.spec, self.scorer, table, rows)
+        explained = found.explained
         account = _account(tuple(explained.parts), explained.values, explained.base)
-        return model_reasons(explained, words), account
+        return found.reasons, account
 
 
 def _no_account(rows: int) -> dict[str, object]:
@@ -215,11 +179,6 @@ def _as_json(by_model: Sequence[ModelReason], by_points: Sequence[Reason]) -> st
         for one in reasons
     ]
     return json.dumps(told, ensure_ascii=False)
-
-
-def percentile_codes(scorer: LearnedScorer | SavedRankAverage, score: Floats) -> Integers:
-    """Return each score's band as a position in LABELS, by the scorer's own percentiles."""
-    return np.searchsorted(scorer.bands, score, side="right")
 
 
 def _as_table(frame: pd.DataFrame, spec: Spec) -> pa.Table:

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
     Bools = NDArray[np.bool_]
+    RawScores = NDArray[Any]  # float64, or int64 where they are hundredths of points
 else:
     # They stand in annotations alone: a command that ends early need not load numpy.
-    Floats = Integers = Bools = Any
+    Floats = Integers = Bools = RawScores = Any
 
 # Takes a message for a person.
 Say = Callable[[str], None]

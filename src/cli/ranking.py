@@ -57,7 +57,7 @@ def score(
         opened, store = open_both(spec, warehouse)
         from ..pipeline.score import score as run
         from ..published.staleness import stale
-        from ..ranking.record import log_scoring
+        from ..tracking.scoring_runs import log_scoring
         from .text import ranking_lines
 
         terminal.say("scoring")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..scorer import FeatureTable
+from ..scorer import About, FeatureTable
 from ..scoring.shape_fit import Limits
 from ..scoring.shaped_card import LabelledRows, shape_card
 from ..spec.model import Spec
@@ -20,7 +20,7 @@ from .classifier import RankingClassifier
 from .custom import CustomCandidate
 from .encoding import Encoding, Matrix, fit_encoding
 from .fitted import Model
-from .learned import About, LearnedScorer, reference_of
+from .learned import LearnedScorer, reference_of
 from .points import fit_points
 from .purchase_fits import BetaGeometric
 from .purchases import PurchaseModel, histories_of
@@ -232,7 +232,7 @@ class RankAverage:
     members: tuple[LearnedScorer, ...]
     name: str = RANK_AVERAGE
 
-    def margin(self, table: FeatureTable) -> Floats:
+    def raw_score(self, table: FeatureTable) -> Floats:
         """Return mean percentiles, shape (n,), 0 to 100."""
         found: Floats = np.mean([member.score(table) for member in self.members], axis=0)
         return found

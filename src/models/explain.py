@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ..scorer import Contributions, FeatureTable, ModelReason
 from ..spec.model import FeatureSpec
+from ..stats.platt import Calibrator
 from ..types import Floats
 from .encoding import Matrix
-from .learned import Calibrator, LearnedScorer
+from .learned import LearnedScorer
 from .words import counted, part_words
 
 MOVED = 0.02  # of all that moved a score, in absolute log-odds: less is no reason

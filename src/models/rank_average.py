@@ -10,9 +10,10 @@ from typing import Self
 import numpy as np
 
 from ..errors import DataError
-from ..scorer import FeatureTable
-from ..types import Floats
-from .learned import About, Calibrator, LearnedScorer, percentiles
+from ..scorer import About, Contributions, FeatureTable, Scale
+from ..stats.platt import Calibrator
+from ..types import Floats, Integers, RawScores
+from .learned import LearnedScorer, percentiles
 from .storage import read_whole
 
 _FILE, _REFERENCE = "rank_average.json", "reference.npy"
@@ -22,15 +23,16 @@ _FILE, _REFERENCE = "rank_average.json", "reference.npy"
 class SavedRankAverage:
     """Scorers ranked by together; a learned scorer in all but reasons, so never champion.
 
-    reference: sorted margins of the frozen population. calibrator: from margins to chances. bands:
-    the percentiles from which a user counts as medium and as high.
+    reference: sorted margins of the frozen population. calibrator: from margins to chances.
+    band_edges: the percentiles from which a user counts as medium and as high.
     """
 
     name: str
     members: tuple[LearnedScorer, ...]
     reference: Floats
     calibrator: Calibrator
-    bands: tuple[float, float]
+    band_edges: tuple[float, float]
+    scale: Scale = "percentile"
 
     @property
     def about(self) -> About:
@@ -48,15 +50,28 @@ class SavedRankAverage:
         """Whether contributions are known: they are not."""
         return False
 
-    def margin(self, table: FeatureTable) -> Floats:
+    def raw_score(self, table: FeatureTable) -> Floats:
         """Return what users are ranked by, shape (n,): the average that was compared."""
         from .candidates import RankAverage  # brings scikit-learn, which other scorers do without
 
-        return RankAverage(self.members).margin(table)
+        return RankAverage(self.members).raw_score(table)
 
-    def score_of(self, margin: Floats) -> Floats:
-        """Return the percentiles of margins in the reference population."""
-        return percentiles(self.reference, margin)
+    def score_of(self, raw: RawScores) -> Floats:
+        """Return the percentiles of raw scores in the reference population."""
+        return percentiles(self.reference, raw)
+
+    def bands_of(self, raw: RawScores) -> Integers:
+        """Return labels as positions in LABELS, by the percentiles of `band_edges`."""
+        return np.searchsorted(self.band_edges, self.score_of(raw), side="right")
+
+    def probability_of(self, raw: RawScores) -> Floats:
+        """Return calibrated probabilities of the target within the horizon, shape (n,)."""
+        return self.calibrator.probability(raw)
+
+    def contributions(self, table: FeatureTable) -> Contributions:
+        """Raise DataError: an average of ranks is no sum over features."""
+        del table
+        raise DataError(f"scorer {self.name!r} ranks without reasons: it has no contributions")
 
     def save(self, folder: Path) -> None:
         """Write a new folder: rank_average.json, reference.npy and every member's own folder."""
@@ -65,7 +80,7 @@ class SavedRankAverage:
             "name": self.name,
             "members": [member.name for member in self.members],
             "calibrator": asdict(self.calibrator),
-            "bands": list(self.bands),
+            "bands": list(self.band_edges),
         }
         (folder / _FILE).write_text(json.dumps(raw, indent=1), encoding="utf-8")
         np.save(folder / _REFERENCE, self.reference, allow_pickle=False)
@@ -91,5 +106,5 @@ class SavedRankAverage:
                 members=tuple(LearnedScorer.load(folder / "members" / n) for n in raw["members"]),
                 reference=reference,
                 calibrator=Calibrator(**raw["calibrator"]),
-                bands=(float(raw["bands"][0]), float(raw["bands"][1])),
+                band_edges=(float(raw["bands"][0]), float(raw["bands"][1])),
             )

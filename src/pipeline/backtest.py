@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 from ..errors import DataError, SpecError
 from ..evaluation.folds import Fold, rolling_folds
 from ..models.candidates import Plan
-from ..models.learned import About
 from ..published.build import Published
 from ..published.labels import check_horizon, converted_within, known_until
 from ..published.snapshot import Snapshot
+from ..scorer import About
 from ..spec.durations import parse_days
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec

@@ -17,11 +17,11 @@ from ..errors import BusyError, WhyrankError
 from ..models.fitted import lightgbm
 from ..published.build import Published
 from ..published.staleness import stale
-from ..ranking.active_scorer import choose_scorer
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..spec.versions import spec_version
 from ..tracking import CHAMPION, open_store
+from ..tracking.active_scorer import choose_scorer
 from ..warehouse.base import Warehouse
 from ..warehouse.contracts import Connection
 from ..warehouse.landing.load import landing_tables

@@ -14,16 +14,16 @@ from ..errors import DataError, UsageError
 from ..features.compiler import compile_features
 from ..published.labels import default_as_of
 from ..published.snapshot import Snapshot
-from ..ranking.active_scorer import SCORECARD, Chosen, choose_scorer
-from ..ranking.rank import stand
+from ..ranking.active_scorer import SCORECARD, ActiveScorer
+from ..ranking.rank import explain_by_model, score_users
 from ..reports.frames import reason_records
 from ..scorer import ModelReason, Reason, Scale
 from ..scoring.ranking import LABELS
-from ..scoring.reasons import scorecard_reasons, sentences
-from ..scoring.scorecard import Scorecard
+from ..scoring.reasons import scorecard_reasons
 from ..spec.expressions import quote_name
 from ..spec.load import load_spec
 from ..spec.model import Spec
+from ..tracking.active_scorer import choose_scorer
 from ..warehouse.contracts import LoadResult
 from ..warehouse.dbt_project.in_memory import run_models
 from ..warehouse.dbt_project.render import (
@@ -75,14 +75,14 @@ def rank_events(
     >>> rank_events(events)["user_id"].tolist()
     ['ana', 'bo']
     """
-    chosen = load_spec(spec) if isinstance(spec, str) else spec
+    parsed = load_spec(spec) if isinstance(spec, str) else spec
     day = None if as_of is None else [_day(as_of)]
-    ranker = choose_scorer(chosen, scorer, store, tracking=tracking)
-    table, refused = features_of(events, chosen, users=users, aliases=aliases, as_of=day)
+    active = choose_scorer(parsed, scorer, store, tracking=tracking)
+    table, refused = features_of(events, parsed, users=users, aliases=aliases, as_of=day)
     if not everyone:
         table = table.filter(table.column("in_population"))
-    ranked = _ranked(Snapshot(table), chosen, ranker)
-    ranked.attrs |= {"refused": refused, "scorer": ranker.stamp}
+    ranked = _ranked(Snapshot(table), parsed, active)
+    ranked.attrs |= {"refused": refused, "scorer": active.stamp}
     return ranked
 
 
@@ -202,38 +202,33 @@ def _as_text(value: object) -> object:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _ranked(snapshot: Snapshot, spec: Spec, chosen: Chosen) -> pd.DataFrame:
+def _ranked(snapshot: Snapshot, spec: Spec, active: ActiveScorer) -> pd.DataFrame:
     import pandas as pd
 
-    standing = stand(spec, snapshot, chosen)
-    order = standing.order()
-    why, unit = _reasons(snapshot.take(order), spec, chosen)
+    scored = score_users(spec, snapshot, active)
+    order = scored.order()
+    why, unit = _reasons(snapshot.take(order), spec, active)
     columns = {
         "rank": np.arange(1, len(order) + 1),
         "user_id": snapshot.take(order).user_ids.to_pylist(),
-        "score": standing.score[order],
-        "label": [LABELS[code] for code in standing.codes[order]],
+        "score": scored.score[order],
+        "label": [LABELS[code] for code in scored.codes[order]],
         "reasons": [[str(reason) for reason in reasons] for reasons in why],
         "reason_records": [reason_records(reasons, unit) for reasons in why],
     }
-    if standing.probability is not None:
-        columns["probability"] = standing.probability[order]
+    if scored.probability is not None:
+        columns["probability"] = scored.probability[order]
     return pd.DataFrame(columns)
 
 
 def _reasons(
-    snapshot: Snapshot, spec: Spec, chosen: Chosen
+    snapshot: Snapshot, spec: Spec, active: ActiveScorer
 ) -> tuple[Sequence[Sequence[Reason | ModelReason]], Scale]:
     """Return each user's reasons by the scorer that ranks, and their unit; none without a why."""
     rows = snapshot.rows()
-    if chosen.learned is None:
-        given = Scorecard(spec.scorecard).contributions(snapshot)
+    if active.by_points:
+        given = active.scorer.contributions(snapshot)
         return scorecard_reasons(spec.scorecard, given, rows), "points"
-    if chosen.explainer is None:
+    if active.explainer is None:
         return [[] for _ in rows], "log-odds"
-    from ..models.explain import explain_rows, model_reasons, words_of
-
-    explained = explain_rows(chosen.explainer, snapshot, spec.training.groups)
-    said = sentences(spec.scorecard, snapshot, rows)
-    words = words_of(explained, rows, spec.features, said)
-    return model_reasons(explained, words), "log-odds"
+    return explain_by_model(spec, active.explainer, snapshot, rows).reasons, "log-odds"

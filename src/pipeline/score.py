@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from ..errors import WarehouseError
 from ..files import replacing_set
 from ..published.build import Published
-from ..ranking.active_scorer import MODEL_PLOTS, choose_scorer
+from ..ranking.active_scorer import MODEL_PLOTS
 from ..ranking.disagreements import sides_of
-from ..ranking.rank import Standing, account, read_features, stand
+from ..ranking.rank import ScoredUsers, explain_users, read_features, score_users
 from ..ranking.results import Explanation, Ranked, Ranking
 from ..ranking.spark import explain_on_spark, rank_on_spark
 from ..scoring.lists import refuse_foreign
@@ -34,6 +34,7 @@ from ..spec.references import suggest
 from ..spec.scorecard import HUNDREDTHS
 from ..spec.versions import spec_version
 from ..tracking import CHAMPION, Store
+from ..tracking.active_scorer import choose_scorer
 from ..types import Integers, Say
 from ..warehouse.base import Warehouse
 from ..warehouse.builds import read_built
@@ -87,13 +88,13 @@ def score(
     others = [_named_after(out, name) for name in BESIDE_THE_LIST]
     refuse_foreign([out, *others])
     published = read_built(spec, warehouse, note=note)
-    chosen = choose_scorer(spec, scorer, store, tracking=tracking, note=note)
+    active = choose_scorer(spec, scorer, store, tracking=tracking, note=note)
     day = as_of or published.as_of_dates[-1]
-    beside = chosen.explainer.name if chosen.explainer else ""
+    beside = active.explainer.name if active.explainer else ""
     stamps = {
         "as_of": day.isoformat(),
         "run_id": published.info.build_id,
-        "scorer": chosen.stamp,
+        "scorer": active.stamp,
         "spec_version": spec_version(spec),
     }
     with replacing_set(out, others) as folder:
@@ -101,16 +102,18 @@ def score(
         if warehouse.distributed:
             # Everybody's scores and chances stay in the shared folder.
             found = rank_on_spark(
-                spec, warehouse, published, chosen, as_of,
+                spec, warehouse, published, active, as_of,
                 everyone=everyone, top=top, stamps=stamps, say=say,
             )  # fmt: skip
         else:
-            features = read_features(spec, published, chosen, as_of, everyone=everyone)
-            found = _rank_here(spec, published, stand(spec, features, chosen), top, here, stamps)
-        if chosen.learned is not None or chosen.beside is not None:
+            features = read_features(spec, published, active, as_of, everyone=everyone)
+            found = _rank_here(
+                spec, published, score_users(spec, features, active), top, here, stamps
+            )
+        if active.model is not None:
             _write_both_accounts(spec, here, found, stamps, beside)
-        if chosen.plots is not None:
-            _named_after(here, MODEL_PLOTS).write_bytes(chosen.plots)
+        if active.plots is not None:
+            _named_after(here, MODEL_PLOTS).write_bytes(active.plots)
         write_top_users(
             here, found.users, stamps=stamps, details=found.details,
             pass_through=spec.users.pass_through,
@@ -124,7 +127,7 @@ def score(
         as_of=day,
         last_event=published.info.last_event,
         run_id=published.info.build_id,
-        scorer=chosen.stamp,
+        scorer=active.stamp,
         top_users=out,
         all_scores=written.get(ALL_SCORES, found.all_scores),
         propensities=written.get(PROPENSITIES),
@@ -133,28 +136,28 @@ def score(
         capacity=spec.training.capacity,
         changed=found.changed,
         plots=written.get(MODEL_PLOTS),
-        chosen=chosen,
+        active=active,
     )
 
 
 def _rank_here(
     spec: Spec,
     published: Published,
-    standing: Standing,
+    scored: ScoredUsers,
     top: int,
     out: Path,
     stamps: Mapping[str, str],
 ) -> Ranked:
     """List the top of those who stand, and write everyone's score beside `out`."""
-    order = standing.order()
-    users = account(spec, standing, order[:top], range(1, top + 1))
-    _write_everyone(out, standing, order, stamps)
-    sides = sides_of(spec, standing)
+    order = scored.order()
+    users = explain_users(spec, scored, order[:top], range(1, top + 1))
+    _write_everyone(out, scored, order, stamps)
+    sides = sides_of(spec, scored)
     apart = np.empty(0, dtype=np.int64) if sides is None else sides.order(len(users))
     ranks = np.empty(len(order), dtype=np.int64)
     ranks[order] = np.arange(1, len(order) + 1)
-    counts = np.bincount(standing.codes, minlength=len(LABELS))
-    others = account(spec, standing, apart, ranks[apart].tolist())
+    counts = np.bincount(scored.codes, minlength=len(LABELS))
+    others = explain_users(spec, scored, apart, ranks[apart].tolist())
     named = [user.user_id for user in (*users, *others)]
     return Ranked(
         users=tuple(users),
@@ -179,22 +182,22 @@ def _named_after(out: Path, name: str) -> Path:
 
 
 def _write_everyone(
-    out: Path, standing: Standing, order: Integers, stamps: Mapping[str, str]
+    out: Path, scored: ScoredUsers, order: Integers, stamps: Mapping[str, str]
 ) -> None:
     """Write every user's score beside `out`, and a learned scorer's chances and spend."""
     beside = {}
-    if standing.probability is not None:
-        beside["probability"] = standing.probability
-        beside["scorecard_score"] = standing.hundredths / HUNDREDTHS
+    if scored.probability is not None:
+        beside["probability"] = scored.probability
+        beside["scorecard_score"] = scored.hundredths / HUNDREDTHS
     write_all_scores(
-        _named_after(out, ALL_SCORES), standing.snapshot.user_ids, order,
-        score=standing.score, codes=standing.codes, beside=beside,
+        _named_after(out, ALL_SCORES), scored.snapshot.user_ids, order,
+        score=scored.score, codes=scored.codes, beside=beside,
     )  # fmt: skip
-    if standing.probability is not None:
+    if scored.probability is not None:
         write_propensities(
-            _named_after(out, PROPENSITIES), standing.snapshot.user_ids, order,
-            probability=standing.probability, expected_spend=standing.expected_spend,
-            codes=standing.codes, stamps={key: stamps[key] for key in ("as_of", "scorer")},
+            _named_after(out, PROPENSITIES), scored.snapshot.user_ids, order,
+            probability=scored.probability, expected_spend=scored.expected_spend,
+            codes=scored.codes, stamps={key: stamps[key] for key in ("as_of", "scorer")},
         )  # fmt: skip
 
 
@@ -232,36 +235,36 @@ def explain(
     no such user in it.
     """
     published = read_built(spec, warehouse, note=note)
-    chosen = choose_scorer(spec, scorer, store, tracking=tracking, note=note)
+    active = choose_scorer(spec, scorer, store, tracking=tracking, note=note)
     day = as_of or published.as_of_dates[-1]
-    beside = chosen.explainer.name if chosen.explainer else ""
+    beside = active.explainer.name if active.explainer else ""
     again = partial(
         explain, spec, warehouse, as_of=as_of, scorer=scorer, store=store, tracking=tracking
     )
-    features = read_features(spec, published, chosen, as_of, everyone=True)
+    features = read_features(spec, published, active, as_of, everyone=True)
     if warehouse.distributed:
-        one = explain_on_spark(spec, warehouse, published, chosen, as_of, user_id)
+        one = explain_on_spark(spec, warehouse, published, active, as_of, user_id)
         if one is None:
             return _of_person(spec, warehouse, published, user_id, day, features.user_ids, again)
         return Explanation(
-            one.user, one.population, one.in_population, day, chosen.stamp, one.features, beside
+            one.user, one.population, one.in_population, day, active.stamp, one.features, beside
         )
-    standing = stand(spec, features, chosen)
+    scored = score_users(spec, features, active)
     found = pc.index(features.user_ids, user_id).as_py()
     if found < 0:
         return _of_person(spec, warehouse, published, user_id, day, features.user_ids, again)
-    inside = standing.snapshot.numbers("in_population") > 0
-    key = standing.rank_by
+    inside = scored.snapshot.numbers("in_population") > 0
+    key = scored.raw
     better = inside & (key > key[found])
     tied_before = inside[:found] & (key[:found] == key[found])
     rank = int(better.sum() + tied_before.sum()) + 1
-    (user,) = account(spec, standing, np.array([found]), [rank])
+    (user,) = explain_users(spec, scored, np.array([found]), [rank])
     return Explanation(
         user,
         int(inside.sum()),
         bool(inside[found]),
         day,
-        chosen.stamp,
+        active.stamp,
         _all_features(spec, published, as_of, user_id),
         beside,
     )

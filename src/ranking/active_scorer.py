@@ -1,160 +1,77 @@
-"""Find the scorer that a name means: the scorecard, or a learned one from the registry."""
+"""The scorer that ranks, and what was trained with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..errors import UsageError
-from ..files import temporary_folder
-from ..models.learned import Calibrator, LearnedScorer
-from ..models.rank_average import SavedRankAverage
+from ..models.learned import LearnedScorer
 from ..models.spend import SpendScorer
+from ..scorer import Scorer
+from ..scoring.points_scorer import PointsScorer
 from ..scoring.scorecard import Scorecard
-from ..serving import SavedScorecard, load_scorer
 from ..spec.model import Spec
-from ..spec.versions import features_version, points_version, spec_version
-from ..tracking import CHAMPION, Store, fetch_scorer, open_store
+from ..stats.platt import Calibrator
 
 SCORECARD = Scorecard.name
-SPEND_FOLDER = "spend"
 MODEL_PLOTS = "model_plots.png"
-BESIDE = "beside"
 PROFILE = "profile.json"
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """A scorer to rank by: learned is None for the scorecard.
+class ActiveScorer:
+    """A scorer to rank by.
 
     version: in the registry, else 0. spend: what expects spend beside it, where that was trained.
-    plots: how it ranked on its last test, as a PNG. calibrator: from a registered scorecard's
-    points to chances. beside: the learned scorer of the same training whose reasons stand beside
-    the points when the scorecard ranks. profile: how features were spread where it learnt, as JSON.
+    plots: how it ranked on its last test, as a PNG. companion: the learned scorer of the same
+    training whose reasons stand beside the points when the scorecard ranks. profile: how features
+    were spread where it learnt, as JSON.
     """
 
-    name: str
-    learned: LearnedScorer | SavedRankAverage | None
+    scorer: Scorer
     version: int = 0
     spend: SpendScorer | None = None
     plots: bytes | None = None
-    calibrator: Calibrator | None = None
-    beside: LearnedScorer | None = None
+    companion: LearnedScorer | None = None
     profile: str | None = None
+
+    @classmethod
+    def by_points_of(cls, spec: Spec) -> ActiveScorer:
+        """Return the scorecard of a spec as it is, which no training stands behind."""
+        return cls(PointsScorer.of(spec))
+
+    @property
+    def name(self) -> str:
+        """The scorer's name."""
+        return self.scorer.name
+
+    @property
+    def by_points(self) -> bool:
+        """Whether the scorecard ranks."""
+        return self.scorer.scale == "points"
+
+    @property
+    def model(self) -> Scorer | None:
+        """The learned scorer: the one that ranks, or the companion; None where there is none."""
+        return self.companion if self.by_points else self.scorer
 
     @property
     def explainer(self) -> LearnedScorer | None:
         """The learned scorer whose reasons stand beside the points; None where none can say why."""
-        learned = self.learned or self.beside
-        return learned if isinstance(learned, LearnedScorer) and learned.explains else None
+        model = self.model
+        return model if isinstance(model, LearnedScorer) and model.explains else None
+
+    @property
+    def point_calibrator(self) -> Calibrator | None:
+        """From the scorecard's points to log-odds, where it ranks and was trained."""
+        return self.scorer.calibrator if isinstance(self.scorer, PointsScorer) else None
+
+    @property
+    def trained(self) -> bool:
+        """Whether a training stands behind it."""
+        parts = (self.model, self.spend, self.point_calibrator)
+        return any(part is not None for part in parts)
 
     @property
     def stamp(self) -> str:
         """What stands in outputs, such as "xgboost v3"."""
         return f"{self.name} v{self.version}" if self.version else self.name
-
-
-def choose_scorer(
-    spec: Spec,
-    name: str,
-    store: Store | None = None,
-    *,
-    tracking: str | None = None,
-    note: Callable[[str], None] = lambda _: None,
-) -> Chosen:
-    """Return the scorer of a name: champion, scorecard, a learned one's name, or models:/….
-
-    Without a champion, "champion" is the scorecard. "scorecard" is the spec's points as they are;
-    a registered scorecard, as champion or by its version, brings what was trained with it, and
-    must have been measured with the points that the spec has now. store: where registered ones are;
-    the one of `tracking`, or the default, when None, which is opened where it is needed. note:
-    told when a learned scorer ranks though the spec's points are others than those that it was
-    compared with.
-
-    Raises UsageError when there is no such scorer, or it was trained on other features, or measured
-    with other points, than the spec has now. Raises TrackingError when the store cannot be used:
-    another scorer would rank without a word.
-    """
-    if name == SCORECARD:
-        return Chosen(SCORECARD, None)
-    with temporary_folder("scorer") as place:
-        opened = store or open_store(tracking, note=note)
-        return _read_scorer(spec, name, fetch_scorer(opened, spec.name, name, place), note)
-
-
-def _read_scorer(
-    spec: Spec, name: str, found: tuple[str, int, Path] | None, note: Callable[[str], None]
-) -> Chosen:
-    """Read what was fetched into memory, as its copy goes, and check that it fits the spec."""
-    if found is None:
-        if name == CHAMPION:
-            return Chosen(SCORECARD, None)
-        raise UsageError(
-            f"no scorer {name!r} is registered for spec {spec.name!r}: run `whyrank train`, and "
-            "see `whyrank compare` for the names"
-        )
-    scorer_name, version, folder = found
-    scorer = load_scorer(folder)
-    said = f"scorer {scorer_name!r} (version {version})"
-    spend, plots, beside = folder / SPEND_FOLDER, folder / MODEL_PLOTS, folder / BESIDE
-    profile = folder / PROFILE
-    learned = None if isinstance(scorer, SavedScorecard) else scorer
-    if learned is None:
-        _refuse_other_points(spec, folder.with_name("spec.json"), said)
-    else:
-        about = learned.about
-        _refuse_other_features(spec, (about.spec, about.spec_version, about.features_version), said)
-        if name == CHAMPION and _has_other_points(spec, folder.with_name("spec.json")):
-            note(
-                f"the champion {said} ranks; the points of {spec.name!r} are others than when it "
-                "was trained, and stand beside it: to rank by them, score with --scorer scorecard"
-            )
-    return Chosen(
-        name=scorer_name,
-        learned=learned,
-        version=version,
-        spend=SpendScorer.load(spend) if spend.exists() else None,
-        plots=plots.read_bytes() if plots.exists() else None,
-        calibrator=scorer.calibrator if learned is None else None,
-        beside=LearnedScorer.load(beside) if beside.exists() else None,
-        profile=profile.read_text(encoding="utf-8") if profile.exists() else None,
-    )
-
-
-def _refuse_other_features(spec: Spec, made: tuple[str, str, str], said: str) -> None:
-    """Raise UsageError unless a scorer's spec (name, version, features) fits the one at hand."""
-    name, version, features = made
-    if name != spec.name or features != features_version(spec):
-        raise UsageError(
-            f"{said} was trained on spec {name} {version}, and the features of {spec.name!r} have "
-            "changed since: run `whyrank train` again, or score with --scorer scorecard"
-        )
-
-
-def _has_other_points(spec: Spec, kept: Path) -> bool:
-    """Return whether a registered scorer is kept with a spec that has other points or bands."""
-    try:
-        saved = Spec.model_validate_json(kept.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return points_version(saved) != points_version(spec)
-
-
-def _refuse_other_points(spec: Spec, kept: Path, said: str) -> None:
-    """Raise UsageError unless a registered scorecard had the points that the spec has now."""
-    try:
-        saved = Spec.model_validate_json(kept.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise UsageError(
-            f"{said} is kept with a spec that this version of whyrank cannot read: run `whyrank "
-            "train` again, or score with --scorer scorecard"
-        ) from None
-    made = spec_version(saved)
-    _refuse_other_features(spec, (saved.name, made, features_version(saved)), said)
-    if points_version(saved) != points_version(spec):
-        raise UsageError(
-            f"{said} was measured with the points of spec {saved.name} {made}, and "
-            f"{spec_version(spec)} has others: run `whyrank train` and `whyrank compare --promote` "
-            "again, or score by the points as they are now with --scorer scorecard"
-        )

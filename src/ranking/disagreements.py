@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..scoring.ranking import LABELS, band_codes
-from ..serving import percentile_codes
 from ..spec.model import Spec
 from ..types import Bools, Floats, Integers
-from .rank import Standing
+from .rank import ScoredUsers
 
 HIGH = len(LABELS) - 1
 
@@ -108,27 +107,27 @@ class Sides:
         return ("scorecard_label", self.card_codes), ("model_label", self.model_codes)
 
 
-def sides_of(spec: Spec, standing: Standing) -> Sides | None:
+def sides_of(spec: Spec, scored: ScoredUsers) -> Sides | None:
     """Return where scorecard and model put everybody; None without a learned scorer."""
-    if standing.margin is None:
+    if scored.margin is None:
         return None
-    model_codes, card_codes = both_codes(spec, standing)
+    model_codes, card_codes = both_codes(spec, scored)
     return Sides(
-        _share_below(standing.margin),
-        _share_below(standing.hundredths),
+        _share_below(scored.margin),
+        _share_below(scored.hundredths),
         model_codes,
         card_codes,
         spec.training.capacity,
     )
 
 
-def both_codes(spec: Spec, standing: Standing) -> tuple[Integers, Integers]:
+def both_codes(spec: Spec, scored: ScoredUsers) -> tuple[Integers, Integers]:
     """Return everybody's label by the model and by the scorecard, as positions in LABELS."""
-    by_card = band_codes(standing.hundredths, spec.bands)
-    model = standing.chosen.learned or standing.chosen.beside
-    if model is None or standing.margin is None:
+    by_card = band_codes(scored.hundredths, spec.bands)
+    model = scored.active.model
+    if model is None or scored.margin is None:
         return by_card, by_card
-    return percentile_codes(model, model.score_of(standing.margin)), by_card
+    return model.bands_of(scored.margin), by_card
 
 
 def weight_of(acted: Bools, high: Bools, label: Bools) -> Integers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -10,34 +10,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.explain import agreement, explain_rows, model_reasons, words_of
-from ..models.learned import Calibrator
+from ..models.explain import Explained, agreement, explain_rows, model_reasons, words_of
+from ..models.learned import LearnedScorer
 from ..published.build import Published
 from ..published.snapshot import Snapshot
-from ..scorer import Account
-from ..scoring.ranking import LABELS, RankedUser, band_codes, order_by_score
+from ..scorer import Account, ModelReason
+from ..scoring.ranking import LABELS, RankedUser, order_by_score
 from ..scoring.reasons import places, scorecard_reasons, sentences
 from ..scoring.scorecard import Scorecard
-from ..serving import percentile_codes
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
-from ..types import Floats, Integers
-from .active_scorer import Chosen
+from ..stats.platt import Calibrator
+from ..types import Floats, Integers, RawScores
+from .active_scorer import ActiveScorer
 from .attributions import influences, points_by_part, usual_points
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Everybody's score by one scorer, in the order of the snapshot.
+class ScoredUsers:
+    """Everybody's score by the active scorer, in the order of the snapshot.
 
-    score: 0 to 100. codes: bands as positions in LABELS. hundredths: the scorecard's points.
-    margin: of the learned scorer that ranks, or that stands beside the scorecard; None without
-    one. probability: of the target, None for points that no training stands behind.
-    expected_spend: within the horizon, None where that was not trained.
+    raw: what users are ordered by, the highest first. score: 0 to 100. codes: labels as positions
+    in LABELS. hundredths: the scorecard's points. margin: the raw score of the learned scorer that
+    ranks, or is the companion of the scorecard; None without one. probability: of the target, None
+    for points that no training stands behind. expected_spend: within the horizon, None where that
+    was not trained.
     """
 
-    chosen: Chosen
+    active: ActiveScorer
     snapshot: Snapshot
+    raw: RawScores
     score: Floats
     codes: Integers
     hundredths: Integers
@@ -45,75 +47,54 @@ class Standing:
     probability: Floats | None
     expected_spend: Floats | None = None
 
-    @property
-    def rank_by(self) -> Integers | Floats:
-        """What users are ordered by, the highest first: hundredths of points, or the margin."""
-        if self.chosen.learned is None or self.margin is None:
-            return self.hundredths
-        return self.margin
-
     def order(self) -> NDArray[np.int64]:
         """Return positions from first to last; ties keep the order of user_id."""
-        if self.chosen.learned is None:
-            return order_by_score(self.hundredths)
-        return np.argsort(-self.rank_by, kind="stable")
+        return order_by_score(self.raw)
 
 
 def read_features(
-    spec: Spec, published: Published, chosen: Chosen, as_of: date | None, *, everyone: bool
+    spec: Spec, published: Published, active: ActiveScorer, as_of: date | None, *, everyone: bool
 ) -> Snapshot:
     """Read what scorecard and scorer need of a snapshot.
 
     Raises WarehouseError when the date or a feature is not built.
     """
-    read = features_read(spec, chosen)
+    read = features_read(spec, active)
     return Snapshot.read(published.snapshot(as_of), read, population_only=not everyone)
 
 
-def features_read(spec: Spec, chosen: Chosen) -> tuple[str, ...]:
+def features_read(spec: Spec, active: ActiveScorer) -> tuple[str, ...]:
     """Return the features that scorecard, its reasons and a scorer read."""
     said = sorted(set().union(*(places(term.reason) for term in spec.scorecard.terms)))
-    learned = (chosen.learned, chosen.beside)
     also = (
-        *(name for scorer in learned if scorer for name in scorer.features),
-        *(chosen.spend.features if chosen.spend else ()),
+        *(active.model.features if active.model else ()),
+        *(active.spend.features if active.spend else ()),
     )
     return tuple(dict.fromkeys((*Scorecard(spec.scorecard).features, *said, *also)))
 
 
-def stand(spec: Spec, snapshot: Snapshot, chosen: Chosen) -> Standing:
+def score_users(spec: Spec, snapshot: Snapshot, active: ActiveScorer) -> ScoredUsers:
     """Score everybody in a snapshot."""
-    hundredths = Scorecard(spec.scorecard).score_hundredths(snapshot)
-    spend = chosen.spend.expected(snapshot) if chosen.spend else None
-    if chosen.learned is None:
-        points = hundredths / HUNDREDTHS
-        return Standing(
-            chosen=chosen,
-            snapshot=snapshot,
-            score=points,
-            codes=band_codes(hundredths, spec.bands),
-            hundredths=hundredths,
-            margin=chosen.beside.margin(snapshot) if chosen.beside else None,
-            probability=chosen.calibrator.probability(points) if chosen.calibrator else None,
-            expected_spend=spend,
-        )
-    margin = chosen.learned.margin(snapshot)
-    score = chosen.learned.score_of(margin)
-    return Standing(
-        chosen=chosen,
+    scorer, model = active.scorer, active.model
+    raw = scorer.raw_score(snapshot)
+    hundredths = raw if active.by_points else Scorecard(spec.scorecard).score_hundredths(snapshot)
+    margin = raw if model is scorer else model.raw_score(snapshot) if model else None
+    return ScoredUsers(
+        active=active,
         snapshot=snapshot,
-        score=score,
-        codes=percentile_codes(chosen.learned, score),
+        raw=raw,
+        score=scorer.score_of(raw),
+        codes=scorer.bands_of(raw),
         hundredths=hundredths,
         margin=margin,
-        probability=chosen.learned.calibrator.probability(margin),
-        expected_spend=spend,
+        probability=scorer.probability_of(raw),
+        expected_spend=active.spend.expected(snapshot) if active.spend else None,
     )
 
 
-def account(
+def explain_users(
     spec: Spec,
-    standing: Standing,
+    scored: ScoredUsers,
     rows: Integers,
     ranks: Sequence[int] | range,
     *,
@@ -123,54 +104,82 @@ def account(
 
     usual: whom they are compared with; all that stand when None.
     """
-    part = standing.snapshot.take(rows)
+    part = scored.snapshot.take(rows)
     features = part.rows()
     contributions = Scorecard(spec.scorecard).contributions(part)
     points = scorecard_reasons(spec.scorecard, contributions, features)
+    calibrator = scored.active.point_calibrator
     users = [
         RankedUser(
             rank=rank,
             user_id=str(features[place]["user_id"]),
-            score=float(standing.score[row]),
-            label=LABELS[int(standing.codes[row])],
+            score=float(scored.score[row]),
+            label=LABELS[int(scored.codes[row])],
             reasons=tuple(points[place]),
-            scorecard_score=float(standing.hundredths[row]) / HUNDREDTHS,
-            probability=_at(standing.probability, row),
-            **_by_points(standing.chosen.calibrator, float(standing.hundredths[row]) / HUNDREDTHS),
+            scorecard_score=float(scored.hundredths[row]) / HUNDREDTHS,
+            probability=_at(scored.probability, row),
+            **_by_points(calibrator, float(scored.hundredths[row]) / HUNDREDTHS),
         )
         for place, (rank, row) in enumerate(zip(ranks, rows, strict=False))
     ]
-    learned = standing.chosen.explainer
+    learned = scored.active.explainer
     if learned is None:
         return users
-    explained = explain_rows(learned, part, spec.training.groups)
-    said = sentences(spec.scorecard, part, features)
-    words = words_of(explained, features, spec.features, said)
-    moved = model_reasons(explained, words)
-    points_usual = usual_points(
-        spec, standing.snapshot if usual is None else usual, explained.parts
-    )
+    found = explain_by_model(spec, learned, part, features)
+    explained = found.explained
+    points_usual = usual_points(spec, scored.snapshot if usual is None else usual, explained.parts)
     for place, user in enumerate(users):
         by_part = points_by_part(spec, contributions, explained.parts, place)
         log_odds = dict(zip(explained.parts, explained.margins[place].tolist(), strict=True))
         users[place] = replace(
             user,
-            model_reasons=tuple(moved[place]),
+            model_reasons=tuple(found.reasons[place]),
             agreement=agreement(by_part, log_odds, points_usual),
             model=Account(explained.base, float(explained.log_odds[place])),
             influences=influences(
-                spec, contributions, user.reasons, explained, words[place], features[place], place
+                spec,
+                contributions,
+                user.reasons,
+                explained,
+                found.words[place],
+                features[place],
+                place,
             ),
         )
     return users
+
+
+@dataclass(frozen=True)
+class ModelExplanation:
+    """What a learned scorer gives for some users' probabilities.
+
+    words: by user and part, what was seen. reasons: the parts that are large and stable, by user.
+    """
+
+    explained: Explained
+    words: Sequence[Mapping[str, str]]
+    reasons: list[list[ModelReason]]
+
+
+def explain_by_model(
+    spec: Spec, scorer: LearnedScorer, table: Snapshot, rows: Sequence[Mapping[str, object]]
+) -> ModelExplanation:
+    """Explain users by a learned scorer; rows: the same users as dictionaries of features.
+
+    Raises DataError for a scorer that cannot say why.
+    """
+    explained = explain_rows(scorer, table, spec.training.groups)
+    said = sentences(spec.scorecard, table, rows)
+    words = words_of(explained, rows, spec.features, said)
+    return ModelExplanation(explained, words, model_reasons(explained, words))
 
 
 def _by_points(calibrator: Calibrator | None, points: float) -> dict[str, Any]:
     """Return what a calibrated scorecard's probability is made of: its base, and every point."""
     if calibrator is None:
         return {}
-    account = Account(calibrator.intercept, calibrator.slope * points + calibrator.intercept)
-    return {"card": account, "point_log_odds": calibrator.slope}
+    explain_users = Account(calibrator.intercept, calibrator.slope * points + calibrator.intercept)
+    return {"card": explain_users, "point_log_odds": calibrator.slope}
 
 
 def _at(values: Floats | None, row: np.int64) -> float | None:

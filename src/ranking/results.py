@@ -14,7 +14,7 @@ from ..scoring.ranking import (
     RankedUser,
 )
 from ..warehouse.landing.links import Link
-from .active_scorer import Chosen
+from .active_scorer import ActiveScorer
 from .disagreements import Changed
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Ranking(Result):
     beside: the learned scorer whose reasons stand beside the points, empty without one. A file is
     None where the scorer has nothing for it. changed: how many users change sides between the two,
     of the capacity (a share of users) and of the label high; None without a learned scorer.
-    chosen: what ranked.
+    active: what ranked.
     """
 
     users: tuple[RankedUser, ...]
@@ -50,7 +50,7 @@ class Ranking(Result):
     plots: Path | None = None
     capacity: float = 0.0
     changed: Changed | None = None
-    chosen: Chosen | None = None
+    active: ActiveScorer | None = None
 
     def summary(self) -> str:
         """Return how many are listed of how many, as of when and by which scorer."""

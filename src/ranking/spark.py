@@ -35,10 +35,10 @@ from ..warehouse.duckdb_errors import translated
 from ..warehouse.engines.spark.dialect import SPARK
 from ..warehouse.engines.spark.session import in_backticks
 from ..warehouse.engines.spark.warehouse import session_of
-from .active_scorer import Chosen
+from .active_scorer import ActiveScorer
 from .disagreements import HIGH, Changed, Sides, both_codes
 from .distributed_rank import PLACED, columns_of, placed, shares_below
-from .rank import Standing, account, features_read, read_features, stand
+from .rank import ScoredUsers, explain_users, features_read, read_features, score_users
 from .results import Ranked
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def rank_on_spark(
     spec: Spec,
     warehouse: Warehouse,
     published: Published,
-    chosen: Chosen,
+    active: ActiveScorer,
     as_of: date | None,
     *,
     everyone: bool,
@@ -93,14 +93,14 @@ def rank_on_spark(
 
     day = as_of or published.as_of_dates[-1]
     # Of the sample: whom the usual points are told by; it also says what is not built.
-    usual = read_features(spec, published, chosen, day, everyone=everyone)
+    usual = read_features(spec, published, active, day, everyone=everyone)
     target = warehouse.files / spec.name / "scores" / f"{day.isoformat()}.parquet"
     # One that waits for another holds no cores.
     with _taking_the_place_of(target, say) as written, session_of(warehouse) as session:
-        people = _people(session, spec, published, chosen, day)
+        people = _people(session, spec, published, active, day)
         if not everyone:
             people = people.where("in_population")
-        ranked = _ranked(session, spec, chosen, people)
+        ranked = _ranked(session, spec, active, people)
         for name, value in stamps.items():
             ranked = ranked.withColumn(name, lit(value))
         ranked.write.option("compression", "zstd").parquet(str(written))
@@ -113,8 +113,8 @@ def rank_on_spark(
             changed = _changed(spec, scores)
         details = _details(session, published, spec.users.pass_through, listed, apart)
     return Ranked(
-        users=tuple(_accounts(spec, chosen, listed, usual)),
-        apart=tuple(_accounts(spec, chosen, apart, usual)) if apart else (),
+        users=tuple(_explained(spec, active, listed, usual)),
+        apart=tuple(_explained(spec, active, apart, usual)) if apart else (),
         labels={label: int(counts.get(label, 0)) for label in LABELS},
         details=details,
         all_scores=target,
@@ -127,7 +127,7 @@ def explain_on_spark(
     spec: Spec,
     warehouse: Warehouse,
     published: Published,
-    chosen: Chosen,
+    active: ActiveScorer,
     as_of: date | None,
     user_id: str,
 ) -> SparkStanding | None:
@@ -135,17 +135,17 @@ def explain_on_spark(
     from pyspark.sql.functions import col, lit
 
     day = as_of or published.as_of_dates[-1]
-    usual = read_features(spec, published, chosen, day, everyone=True)
+    usual = read_features(spec, published, active, day, everyone=True)
     with session_of(warehouse) as session:
         everyone = _everyone(session, published, day)
         features = everyone.where(col("user_id") == lit(user_id)).toArrow().to_pylist()
         if not features:
             return None
-        people = _people(session, spec, published, chosen, day)
-        scored = _scored(session, spec, chosen, people)
+        people = _people(session, spec, published, active, day)
+        scored = _scored(session, spec, active, people)
         own = scored.where(col("user_id") == lit(user_id))
         (found,) = own.collect()
-        key = _key(chosen)
+        key = _key(active)
         inside = scored.where("in_population")
         better = (col(key) > lit(found[key])) | (
             (col(key) == lit(found[key])) & (col("user_id") < lit(user_id))
@@ -153,7 +153,7 @@ def explain_on_spark(
         population, rank = inside.count(), 1 + inside.where(better).count()
         row = people.where(col("user_id") == lit(user_id)).toArrow()
     told = {name: [found[name]] for name in ("score", "hundredths", "code", "probability")}
-    (user,) = _accounts(spec, chosen, _Listed(row, pa.table({**told, "rank": [rank]})), usual)
+    (user,) = _explained(spec, active, _Listed(row, pa.table({**told, "rank": [rank]})), usual)
     known = {feature.name: features[0][feature.name] for feature in spec.features}
     return SparkStanding(user, population, bool(found["in_population"]), known)
 
@@ -166,18 +166,19 @@ def _everyone(session: SparkSession, published: Published, day: date) -> DataFra
 
 
 def _people(
-    session: SparkSession, spec: Spec, published: Published, chosen: Chosen, day: date
+    session: SparkSession, spec: Spec, published: Published, active: ActiveScorer, day: date
 ) -> DataFrame:
     """Return everybody as of a date, with what scorers read."""
-    names = dict.fromkeys((*KEYS, *features_read(spec, chosen)))
+    names = dict.fromkeys((*KEYS, *features_read(spec, active)))
     return _everyone(session, published, day).select(*map(in_backticks, names))
 
 
-def _scored(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame) -> DataFrame:
+def _scored(
+    session: SparkSession, spec: Spec, active: ActiveScorer, people: DataFrame
+) -> DataFrame:
     """Return everybody's score by a scorer, with the columns of _SCORED."""
-    trained = (chosen.learned, chosen.beside, chosen.spend, chosen.calibrator)
-    if any(each is not None for each in trained):
-        return people.mapInArrow(partial(_stand_batches, spec, chosen), columns_of(_SCORED))
+    if active.trained:
+        return people.mapInArrow(partial(_stand_batches, spec, active), columns_of(_SCORED))
     people.createOrReplaceTempView("people")
     points = Scorecard(spec.scorecard).sql_hundredths()
     medium, high = (round(edge * HUNDREDTHS) for edge in (spec.bands.medium, spec.bands.high))
@@ -193,14 +194,14 @@ def _scored(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame
 
 
 def _stand_batches(
-    spec: Spec, chosen: Chosen, batches: Iterable[pa.RecordBatch]
+    spec: Spec, active: ActiveScorer, batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     """Score batches of users where they are."""
     for batch in batches:
         if not len(batch):
             continue
         table = pa.Table.from_batches([batch])
-        found = stand(spec, Snapshot(table), chosen)
+        found = score_users(spec, Snapshot(table), active)
         model_codes, card_codes = both_codes(spec, found)
         yield pa.RecordBatch.from_pydict(
             {
@@ -218,26 +219,28 @@ def _stand_batches(
         )
 
 
-def _ranked(session: SparkSession, spec: Spec, chosen: Chosen, people: DataFrame) -> DataFrame:
+def _ranked(
+    session: SparkSession, spec: Spec, active: ActiveScorer, people: DataFrame
+) -> DataFrame:
     """Return everybody's rank and score, and how far apart two scorers put them."""
     from pyspark.sql.functions import abs as apart_from
     from pyspark.sql.functions import col, element_at, expr, lit
 
-    scored = _scored(session, spec, chosen, people)
-    two = chosen.learned is not None or chosen.beside is not None
+    scored = _scored(session, spec, active, people)
+    two = active.model is not None
     if two:
         scored = placed(scored, "margin")
         shares = shares_below(scored)
         points = element_at(expr(_doubles(shares)), col("hundredths") + 1)
         scored = scored.withColumn("disagreement", apart_from(col("below") - points))
         scored = scored.withColumns({"model_share_below": col("below"), "card_share_below": points})
-    if _key(chosen) == "hundredths":
+    if _key(active) == "hundredths":
         scored = placed(scored.drop(*PLACED), "hundredths")
     label = element_at(lit(list(LABELS)), col("code") + 1)
     columns: list[Column] = [
         col("place").cast("int").alias("rank"), col("user_id"), col("score"), label.alias("label"),
     ]  # fmt: skip
-    if two or chosen.calibrator is not None:
+    if two or active.point_calibrator is not None:
         columns += [
             col("probability"), (col("hundredths") / HUNDREDTHS).alias("scorecard_score"),
             col("expected_spend"), col("decile"),
@@ -307,9 +310,9 @@ def _doubles(values: Sequence[float]) -> str:
     return f"array({', '.join(f'{float(value)!r}D' for value in values)})"
 
 
-def _key(chosen: Chosen) -> str:
+def _key(active: ActiveScorer) -> str:
     """Return what users are ordered by, the highest first."""
-    return "hundredths" if chosen.learned is None else "margin"
+    return "hundredths" if active.by_points else "margin"
 
 
 @contextmanager
@@ -371,22 +374,26 @@ def _listed(people: DataFrame, scores: DataFrame) -> _Listed:
     return _Listed(rows, few)
 
 
-def _accounts(spec: Spec, chosen: Chosen, listed: _Listed, usual: Snapshot) -> list[RankedUser]:
+def _explained(
+    spec: Spec, active: ActiveScorer, listed: _Listed, usual: Snapshot
+) -> list[RankedUser]:
     """Explain the users who are listed, by the usual points of the sample."""
     scores = listed.scores
     if not scores.num_rows:
         return []
-    standing = Standing(
-        chosen=chosen,
+    hundredths = scores.column("hundredths").to_numpy().astype(np.int64)
+    scored = ScoredUsers(
+        active=active,
         snapshot=Snapshot(listed.features),
+        raw=hundredths,  # nobody is ordered by it here
         score=scores.column("score").to_numpy(),
         codes=scores.column("code").to_numpy().astype(np.int64),
-        hundredths=scores.column("hundredths").to_numpy().astype(np.int64),
+        hundredths=hundredths,
         margin=None,
         probability=_known(scores, "probability"),
     )
     ranks = [int(rank) for rank in scores.column("rank").to_pylist()]
-    return account(spec, standing, np.arange(scores.num_rows), ranks, usual=usual)
+    return explain_users(spec, scored, np.arange(scores.num_rows), ranks, usual=usual)
 
 
 def _details(

@@ -17,7 +17,7 @@ from ..escapes import HARMLESS, INERT, KEY, Ids, csv_writer, inert
 from ..files import replacing
 from ..scorer import Account, Influence, ModelReason, Reason, grouped
 from ..spec.scorecard import HUNDREDTHS, BandsSpec
-from ..types import Floats, Integers
+from ..types import Floats, Integers, RawScores
 
 LABELS = ("low", "medium", "high")
 LEADING = (
@@ -70,16 +70,17 @@ class RankedUser:
         return self.card or self.model
 
 
-def order_by_score(hundredths: Integers) -> Integers:
-    """Return positions from the highest score to the lowest; equal scores keep their order.
+def order_by_score(raw: RawScores) -> Integers:
+    """Return positions from the highest raw score to the lowest; equal ones keep their order.
 
     With users in order of user_id, as snapshots are, ties are broken by user_id.
 
     >>> order_by_score(np.array([500, 900, 500])).tolist()
     [1, 0, 2]
     """
-    # Scores fit 16 bits, for which a stable sort is a radix sort: linear in the users.
-    return np.argsort(-hundredths.astype(np.int16), kind="stable")
+    # Hundredths fit 16 bits, for which a stable sort is a radix sort: linear in the users.
+    keys = raw.astype(np.int16) if raw.dtype == np.int64 else raw
+    return np.argsort(-keys, kind="stable")
 
 
 def band_codes(hundredths: Integers, bands: BandsSpec) -> Integers:

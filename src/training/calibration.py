@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from ..models.candidates import RankAverage
 from ..models.catalogue import MEMBERS, RANK_AVERAGE
-from ..models.learned import Calibrator, LearnedScorer, fit_calibrator
+from ..models.learned import LearnedScorer
 from ..published.snapshot import Snapshot
 from ..ranking.active_scorer import SCORECARD
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
+from ..stats.platt import Calibrator, fit_calibrator
 from ..types import Floats
 
 
@@ -61,10 +62,10 @@ def margins_of(
 ) -> dict[str, Floats]:
     """Return margins by scorer, (n,): of the scorecard, learned scorers and their rank average."""
     margins = {SCORECARD: Scorecard(spec.scorecard).score(table)}
-    margins |= {name: scorer.margin(table) for name, scorer in scorers.items()}
+    margins |= {name: scorer.raw_score(table) for name, scorer in scorers.items()}
     members = tuple(scorers[name] for name in MEMBERS if name in scorers)
     if len(members) > 1:
-        margins[RANK_AVERAGE] = RankAverage(members).margin(table)
+        margins[RANK_AVERAGE] = RankAverage(members).raw_score(table)
     return margins
 
 

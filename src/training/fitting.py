@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from ..evaluation.fold_scores import FoldScores
 from ..evaluation.folds import Fold
 from ..models.candidates import CannotFitError, Plan, Trainer
-from ..models.learned import Calibrator, LearnedScorer, fit_calibrator
+from ..models.learned import LearnedScorer
 from ..scoring.ranking import LABELS, band_codes
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
+from ..stats.platt import Calibrator, fit_calibrator
 from ..types import Floats, Say
 from .calibration import Hindsight, margins_of, together
 from .datasets import Course, Labelled, read_labelled, split_users, stack, user_codes
@@ -157,7 +158,7 @@ def _fit_folds(work: _Work) -> Fits:
         own.append({n: fit_calibrator(m, fit.part.labels) for n, m in fit.margins.items()})
         before = fit
     bands = _bands(spec, read_labelled(spec, course, course.folds[-1].train[-1]))
-    scorers = {name: replace(scorer, bands=bands) for name, scorer in by_fold[-1].items()}
+    scorers = {name: replace(scorer, band_edges=bands) for name, scorer in by_fold[-1].items()}
     parts = tuple(fit.part for fit in tests)
     return Fits(tuple(scores), parts, tuple(by_fold), tuple(own), scorers, calibrators)
 

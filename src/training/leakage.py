@@ -250,7 +250,7 @@ def _refit(
     )
     plan = replace(course.plan, rising=frozenset(), falling=frozenset())
     trainer = Trainer(plan, data)
-    margins = trainer.fit(_CANDIDATE, _QUICK).margin(test.table)
+    margins = trainer.fit(_CANDIDATE, _QUICK).raw_score(test.table)
     encoding, matrix = trainer.matrix()
     places = {name: encoding.names.index(name) for name in plan.texts}
     return Refit(
@@ -266,7 +266,7 @@ def _refit_noise(course: Course, noise: Floats, labels: Bools, tested: Floats) -
     plan = Plan(names, (), frozenset(), frozenset(), None, None, course.plan.about)
     every = np.ones(len(rows), dtype=bool)
     data = TrainingData(_numbers(names, noise[rows]), labels[rows], np.arange(len(rows)), every)
-    return Trainer(plan, data).fit(_CANDIDATE, _BY_HEART).margin(_numbers(names, tested))
+    return Trainer(plan, data).fit(_CANDIDATE, _BY_HEART).raw_score(_numbers(names, tested))
 
 
 def _numbers(names: Sequence[str], matrix: Floats) -> Snapshot:

@@ -20,12 +20,13 @@ from ..reports.figures import (
     ranking_figure,
     waterfall_figure,
 )
+from ..scorer import Scorer
 from ..scoring.lists import refuse_foreign
-from ..scoring.scorecard import Scorecard
+from ..scoring.points_scorer import PointsScorer
 from ..spec.model import Spec
 from ..types import Say
 from .fitting import Fits
-from .scorer_plots import Ranks, draw_scorer
+from .scorer_plots import draw_scorer
 
 ACCOUNTS = "points_and_shap"
 _SHOWN = 1500  # users in what compares both accounts
@@ -54,7 +55,7 @@ def draw_scorers(
     test, part = fits.scores[-1], fits.parts[-1]
     for name in test.margins:
         say(f"drawing {name}")
-        scorer: Ranks | None = Scorecard(spec.scorecard) if name == SCORECARD else average
+        scorer: Scorer | None = PointsScorer.of(spec) if name == SCORECARD else average
         scorer = fits.scorers.get(name, scorer)
         assert scorer is not None  # noqa: S101 - whatever else was compared is the average
         draw_scorer(folder / name, name, scorer, part, test.margins, test.chances)

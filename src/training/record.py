@@ -17,11 +17,14 @@ from ..models.candidates import RankAverage
 from ..models.catalogue import CANDIDATES, MEMBERS, RANK_AVERAGE
 from ..models.learned import LearnedScorer, reference_of
 from ..models.rank_average import SavedRankAverage
-from ..ranking.active_scorer import BESIDE, MODEL_PLOTS, SCORECARD, SPEND_FOLDER
+from ..ranking.active_scorer import MODEL_PLOTS, SCORECARD
 from ..reports.comparison_text import comparison_table
-from ..serving import SavedScorecard, Served
+from ..scorer import Scorer
+from ..scoring.points_scorer import PointsScorer
+from ..serving import Served
 from ..spec.model import Spec
 from ..tracking import RunRecord, ScorerRecord, Store, TrackingError, log_run, read_champion
+from ..tracking.active_scorer import BESIDE, SPEND_FOLDER
 from ..tracking.code_version import code_commit, code_version
 from ..tracking.markdown import cell
 from ..types import Say
@@ -38,7 +41,6 @@ from .settings import Settings
 from .spend import SpendFits
 from .tuning import TRIALS
 
-Saved = LearnedScorer | SavedRankAverage | SavedScorecard
 _EXAMPLE = 5
 # Short, as MLflow's table shows a dozen letters of a column's name.
 _MINUS = ("vs_card/auc", "vs_card/lower", "vs_card/upper")
@@ -145,9 +147,9 @@ def _champion(store: Store, spec: Spec) -> str | None:
     return None if found is None else found[0]
 
 
-def _scorers(spec: Spec, course: Course, fits: Fits) -> dict[str, Saved]:
+def _scorers(spec: Spec, course: Course, fits: Fits) -> dict[str, Scorer]:
     """Return every scorer that was compared, as it is registered, in their order."""
-    found: dict[str, Saved] = {SCORECARD: SavedScorecard(fits.calibrators[SCORECARD])}
+    found: dict[str, Scorer] = {SCORECARD: PointsScorer.of(spec, fits.calibrators[SCORECARD])}
     found |= fits.scorers
     if RANK_AVERAGE in fits.scores[-1].margins:
         members = tuple(fits.scorers[name] for name in MEMBERS if name in fits.scorers)
@@ -155,16 +157,16 @@ def _scorers(spec: Spec, course: Course, fits: Fits) -> dict[str, Saved]:
         found[RANK_AVERAGE] = SavedRankAverage(
             name=RANK_AVERAGE,
             members=members,
-            reference=reference_of(RankAverage(members).margin(latest)),
+            reference=reference_of(RankAverage(members).raw_score(latest)),
             calibrator=fits.calibrators[RANK_AVERAGE],
-            bands=members[0].bands,
+            band_edges=members[0].band_edges,
         )
     return found
 
 
 def _save_scorers(
     folder: Path,
-    scorers: Mapping[str, Saved],
+    scorers: Mapping[str, Scorer],
     spend: SpendFits | None,
     plots: Path,
     chosen: str | None,
@@ -185,14 +187,14 @@ def _save_scorers(
         scorers[chosen].save(folder / SCORECARD / BESIDE)
 
 
-def _unsaved(scorer: Saved) -> str:
+def _unsaved(scorer: Scorer) -> str:
     """Return why a scorer is not registered; empty where it is."""
     return scorer.unsaved if isinstance(scorer, LearnedScorer) else ""
 
 
 def _scorer_record(
     name: str,
-    scorer: Saved,
+    scorer: Scorer,
     comparison: Comparison,
     folder: Path,
     drawn: Path,
@@ -225,7 +227,7 @@ def _scorer_record(
     if len(known) == len(seconds):  # else an older version fitted it
         by_test["fit/seconds"] = known
     metrics = {metric: round(value, _DECIMALS) for metric, value in metrics.items()}
-    params = {} if isinstance(scorer, SavedScorecard) else scorer.about.params
+    params = scorer.about.params if scorer.about else {}
     what, unsaved = _what(name, params), _unsaved(scorer)
     said = scorer_note(name, comparison, what)
     return ScorerRecord(
@@ -327,7 +329,7 @@ def _write_artifacts(artifacts: Path, folder: Path, comparison: Comparison) -> N
     (artifacts / "comparison.txt").write_text(table + "\n", encoding="utf-8")
 
 
-def _example(spec: Spec, fits: Fits, scorers: Mapping[str, Saved]) -> Any:
+def _example(spec: Spec, fits: Fits, scorers: Mapping[str, Scorer]) -> Any:
     """Return a few users of the test as a frame, with all that any scorer reads.
 
     Numbers are floats, so that nulls fit.

@@ -15,6 +15,7 @@ from ..ranking.active_scorer import SCORECARD
 from ..reports.figures import weights_figure
 from ..reports.frames import terms_frame
 from ..scoring.calibration import WeightCalibration
+from ..scoring.points_scorer import PointsScorer
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..spec.versions import spec_version
@@ -45,7 +46,7 @@ def log_calibration(
     with temporary_folder("calibration") as folder:
         _write_weights(folder / "weights.csv", made.calibration)
         draw_weights(folder / "weights.png", spec, made)
-        _draw_as_scorer(folder, made)
+        _draw_as_scorer(folder, spec, made)
         (folder / "calibration.txt").write_text("\n".join(calibration_lines(made)), "utf-8")
         (folder / "scorecard.diff").write_text("\n".join(made.diff) + "\n", "utf-8")
         (folder / "calibrated.toml").write_text(made.text, "utf-8")
@@ -100,11 +101,11 @@ def scorer_metrics(
     return found
 
 
-def _draw_as_scorer(folder: Path, made: Calibration) -> None:
+def _draw_as_scorer(folder: Path, spec: Spec, made: Calibration) -> None:
     """Draw the calibrated card as every scorer of a training is drawn."""
     margins = {SCORECARD: made.margins[SCORECARD], NAME: made.margins[CALIBRATED]}
-    card = Scorecard(made.calibration.proposed)
-    draw_scorer(folder, NAME, card, made.tested, margins, {})
+    scorer = PointsScorer(Scorecard(made.calibration.proposed), spec.bands)
+    draw_scorer(folder, NAME, scorer, made.tested, margins, {})
 
 
 def _note(made: Calibration) -> str:

@@ -12,18 +12,18 @@ import pyarrow as pa
 from ..escapes import csv_writer
 from ..evaluation.ranking_metrics import roc_auc
 from ..models.learned import LearnedScorer
-from ..models.rank_average import SavedRankAverage
 from ..published.snapshot import Snapshot
 from ..ranking.active_scorer import SCORECARD
 from ..reports.figures import ranking_figure
 from ..reports.scorer_figures import beeswarm_figure, importance_figure
+from ..scorer import Scorer
+from ..scoring.points_scorer import PointsScorer
 from ..scoring.scorecard import Scorecard
 from ..spec.scorecard import HUNDREDTHS
 from ..types import Floats
 from .datasets import Labelled
 
 RANKING, SHAP, IMPORTANCE = "ranking.png", "shap.png", "importance.png"
-Ranks = LearnedScorer | SavedRankAverage | Scorecard
 _USERS = 1_000  # by whom importance is told: all who converted, up to half, and others
 _SHOWN = 1_500  # users in a beeswarm
 _SAMPLED, _ORDERS = 120, 8  # users, and orders of features, for scorers without contributions
@@ -52,7 +52,7 @@ class Moved:
 def draw_scorer(
     folder: Path,
     name: str,
-    scorer: Ranks,
+    scorer: Scorer,
     part: Labelled,
     margins: Mapping[str, Floats],
     chances: Mapping[str, Floats],
@@ -92,7 +92,7 @@ def draw_scorer(
             writer.writerow([feature, f"{lost[feature]:.5f}", f"{shares[feature]:.4f}"])
 
 
-def lost_without(scorer: Ranks, part: Labelled, *, seed: int = 0) -> dict[str, float]:
+def lost_without(scorer: Scorer, part: Labelled, *, seed: int = 0) -> dict[str, float]:
     """Return the ROC AUC that a scorer loses by feature when its values are dealt at random.
 
     Told by at most a thousand users, who converted first; which share they are changes no ROC
@@ -106,26 +106,25 @@ def lost_without(scorer: Ranks, part: Labelled, *, seed: int = 0) -> dict[str, f
     dealt = rng.permutation(len(rows))
     tables = [table.replaced(feature, table, dealt) for feature in scorer.features]
     # One call: it costs some models more to begin than to rank a thousand users.
-    margins = _margin(scorer, Snapshot.stack([table, *tables])).reshape(-1, len(rows))
+    margins = scorer.raw_score(Snapshot.stack([table, *tables])).reshape(-1, len(rows))
     whole, *without = (roc_auc(margin, labels) for margin in margins)
     return {f: whole - auc for f, auc in zip(scorer.features, without, strict=True)}
 
 
-def moved_by(scorer: Ranks, table: Snapshot, *, seed: int = 0) -> Moved:
+def moved_by(scorer: Scorer, table: Snapshot, *, seed: int = 0) -> Moved:
     """Return what moved the scores of some users, evenly spread over a table.
 
     By the scorer's own contributions; one that has none gets Shapley values by sampling (Štrumbelj
     & Kononenko 2014): features take a user's values one by one, in random orders, from a random
     user's. They add up to the margin less the mean of those others'.
     """
-    explains = isinstance(scorer, Scorecard) or scorer.explains
-    most = _SHOWN if explains else _SAMPLED
+    most = _SHOWN if scorer.explains else _SAMPLED
     rows = np.linspace(0, len(table) - 1, min(most, len(table))).astype(np.int64)
     part = table.take(rows)
     data = np.column_stack([_numbers(part, feature) for feature in scorer.features])
-    if isinstance(scorer, Scorecard):
-        return Moved(scorer.features, _points(scorer, part), data, "points")
-    if isinstance(scorer, LearnedScorer) and explains:
+    if isinstance(scorer, PointsScorer):
+        return Moved(scorer.features, _points(scorer.card, part), data, "points")
+    if isinstance(scorer, LearnedScorer) and scorer.explains:
         found = scorer.calibrator.calibrated(scorer.contributions(part))
         return Moved(found.names, np.asarray(found.values, dtype=np.float64), data, found.scale)
     sampled = _sampled(scorer, part, table, seed)
@@ -144,9 +143,7 @@ def _points(card: Scorecard, part: Snapshot) -> Floats:
     return values
 
 
-def _sampled(
-    scorer: LearnedScorer | SavedRankAverage, part: Snapshot, table: Snapshot, seed: int
-) -> Floats:
+def _sampled(scorer: Scorer, part: Snapshot, table: Snapshot, seed: int) -> Floats:
     rng = np.random.default_rng(seed)
     k, total = len(scorer.features), np.zeros((len(part), len(scorer.features)))
     for _ in range(_ORDERS):
@@ -155,15 +152,9 @@ def _sampled(
         everybody = np.arange(len(part))
         for place in order:
             steps.append(steps[-1].replaced(scorer.features[place], part, everybody))
-        margins = _margin(scorer, Snapshot.stack(steps)).reshape(k + 1, len(part))
+        margins = scorer.raw_score(Snapshot.stack(steps)).reshape(k + 1, len(part))
         total[:, order] += np.diff(margins, axis=0).T
     return total / _ORDERS
-
-
-def _margin(scorer: Ranks, table: Snapshot) -> Floats:
-    if isinstance(scorer, Scorecard):
-        return np.asarray(scorer.score_hundredths(table), dtype=np.float64)
-    return scorer.margin(table)
 
 
 def _numbers(table: Snapshot, feature: str) -> Floats:

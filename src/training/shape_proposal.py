@@ -96,7 +96,7 @@ def margins_beside(
         SCORECARD: Scorecard(card).score(table),
         CALIBRATED: Scorecard(points.proposed).score(table),
         SHAPED: Scorecard(made.card).score(table),
-        LOGISTIC: Trainer(course.plan, data).fit(LOGISTIC).margin(table),
+        LOGISTIC: Trainer(course.plan, data).fit(LOGISTIC).raw_score(table),
     }
 
 

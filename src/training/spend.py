@@ -12,10 +12,11 @@ from ..evaluation.folds import Fold
 from ..evaluation.spend import SpendReport, spend_report
 from ..models.candidates import Trainer
 from ..models.catalogue import MEMBERS
-from ..models.learned import Calibrator, LearnedScorer
+from ..models.learned import LearnedScorer
 from ..models.spend import SpendScorer
 from ..models.spend_fits import choose_spender, fit_spend, spenders_of
 from ..spec.model import Spec
+from ..stats.platt import Calibrator
 from ..types import Say
 from .datasets import Course, Labelled, read_labelled, stack
 from .fitting import Fits

@@ -80,7 +80,7 @@ class _Judge:
         """Return the function from parameters of a kind to the ROC AUC on this fold's test."""
 
         def judge(params: dict[str, Any]) -> float:
-            margin = self._trainer.fit(kind, params).margin(self._test.table)
+            margin = self._trainer.fit(kind, params).raw_score(self._test.table)
             return roc_auc(margin, self._test.labels)
 
         return judge

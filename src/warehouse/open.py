@@ -41,7 +41,7 @@ def open_warehouse(url: str) -> Warehouse:
             "(a fourth slash begins an absolute path), postgresql://USER@HOST/DATABASE or "
             "spark://HOST:PORT"
         )
-    from .engines.duckdb import DuckDBWarehouse
+    from .engines.duckdb.warehouse import DuckDBWarehouse
 
     path = Path(url.removeprefix(SCHEME))
     _refuse_odd(path)

@@ -11,8 +11,8 @@ from whyrank.errors import DataError
 from whyrank.evaluation.comparison import compare, from_dict, to_dict
 from whyrank.evaluation.fold_scores import FoldScores
 from whyrank.evaluation.thresholds import Costs
-from whyrank.models.learned import fit_calibrator
 from whyrank.reports.comparison_text import comparison_table
+from whyrank.stats.platt import fit_calibrator
 from whyrank.training.calibration import Hindsight
 
 RULES = ("at_capacity", "at_cost")

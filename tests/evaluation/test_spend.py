@@ -15,10 +15,11 @@ from tests.models.tables import ABOUT
 from whyrank.errors import DataError
 from whyrank.evaluation.spend import spend_report
 from whyrank.models.candidates import Plan, Trainer, TrainingData
-from whyrank.models.learned import LearnedScorer, fit_calibrator
+from whyrank.models.learned import LearnedScorer
 from whyrank.models.spend import SPENDERS, SpendScorer
 from whyrank.models.spend_fits import choose_spender, fit_spend, spenders_of
 from whyrank.published.snapshot import Snapshot
+from whyrank.stats.platt import fit_calibrator
 from whyrank.types import Floats
 
 PLAN = Plan(
@@ -119,7 +120,7 @@ def test_planted_spend_is_foreseen_and_what_is_saved_says_the_same(
     trainer = Trainer(PLAN, data)
     classifiers = [trainer.fit(kind) for kind in ("logistic", "xgboost")]
     chances = tuple(
-        replace(one, calibrator=fit_calibrator(one.margin(earlier), came > 0))
+        replace(one, calibrator=fit_calibrator(one.raw_score(earlier), came > 0))
         for one in classifiers
     )
     fitted = fit_spend(name, PLAN, data, spend, trainer=trainer, chances=chances, value="value")

@@ -42,12 +42,12 @@ def verdict(seed: int, kind: str, *, linear: bool) -> tuple[Comparison, float]:
     rows = np.arange(60_000)
     scorer = Trainer(PLAN, TrainingData(table, labels, rows, rows >= 0)).fit(kind)
     test, came = world(1500, rng, linear=linear)
-    margins = {"scorecard": Scorecard(CARD).score(test), kind: scorer.margin(test)}
+    margins = {"scorecard": Scorecard(CARD).score(test), kind: scorer.raw_score(test)}
     chances = {name: 1 / (1 + np.exp(-m)) for name, m in margins.items()}
     fold = FoldScores("t", np.arange(1500), came, margins, chances, dict.fromkeys(margins))
     found = compare([fold], reference="scorecard", eligible=[kind], n_boot=200, rng=rng)
     many, came = world(100_000, rng, linear=linear)
-    apart = roc_auc(scorer.margin(many), came) - roc_auc(Scorecard(CARD).score(many), came)
+    apart = roc_auc(scorer.raw_score(many), came) - roc_auc(Scorecard(CARD).score(many), came)
     return found, apart
 
 

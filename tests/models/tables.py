@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from whyrank.models.candidates import Plan, TrainingData
-from whyrank.models.learned import About
 from whyrank.published.snapshot import Snapshot
+from whyrank.scorer import About
 from whyrank.spec.load import parse_spec
 
 ABOUT = About("", "toy", "1+x", "f", "2026-01-01", ("2025-12-01",), 30, 0, 0, 0, {})

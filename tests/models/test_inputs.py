@@ -52,7 +52,7 @@ def test_an_infinite_value_is_refused_and_a_huge_one_is_not(name: str, trainer: 
             with pytest.raises(DataError, match=f"'{column}': {infinite} in row 1"):
                 scorer.contributions(table)
     table = asked(**{column: [1e39, -1e300, None]})
-    margin = scorer.margin(table)
+    margin = scorer.raw_score(table)
     assert np.isfinite(margin).all()
     if scorer.explains:
         found = scorer.contributions(table)

@@ -19,9 +19,10 @@ from whyrank.models.classifier import DEFAULTS
 from whyrank.models.encoding import Matrix, fit_encoding
 from whyrank.models.explain import agreement, explain_rows, model_reasons, nudged, words_of
 from whyrank.models.fitted import Model
-from whyrank.models.learned import Calibrator, LearnedScorer, fit_calibrator
+from whyrank.models.learned import LearnedScorer
 from whyrank.published.snapshot import Snapshot
 from whyrank.spec.model import FeatureSpec
+from whyrank.stats.platt import Calibrator, fit_calibrator
 from whyrank.types import Floats
 
 LEARNED = [name for name in CANDIDATES if name != "bg_nbd"]
@@ -54,7 +55,7 @@ def test_every_candidate_keeps_the_scorer_contract(
 ) -> None:
     scorer = replace(trainer.fit(name), calibrator=Calibrator(0.9, -0.1))
     table, labels = toy(2000, seed=5)
-    margin, score, chance = scorer.margin(table), scorer.score(table), scorer.probability(table)
+    margin, score, chance = scorer.raw_score(table), scorer.score(table), scorer.probability(table)
     assert margin.shape == score.shape == chance.shape == (2000,)
     assert ((score >= 0) & (score <= 100)).all()
     assert ((chance > 0) & (chance < 1)).all()
@@ -102,7 +103,7 @@ def test_what_is_told_of_a_fit_is_what_its_library_was_given() -> None:
 def test_scores_are_percentiles_of_the_reference_population(trainer: Trainer) -> None:
     scorer = trainer.fit("xgboost")
     table = data().table.take(np.flatnonzero(data().latest))  # type: ignore[attr-defined]
-    margin = scorer.margin(table)
+    margin = scorer.raw_score(table)
     score = scorer.score(table)
     for place in (0, 17, 900):
         below, tied = (margin < margin[place]).sum(), (margin == margin[place]).sum()
@@ -145,7 +146,7 @@ def test_calibration_recovers_the_true_rate_after_weights_and_smote() -> None:
         scorer = fitted.fit(name)
         if name != "xgboost":
             assert abs(scorer.probability(test).mean() - came.mean()) > band
-        calibrated = replace(scorer, calibrator=fit_calibrator(scorer.margin(table), labels))
+        calibrated = replace(scorer, calibrator=fit_calibrator(scorer.raw_score(table), labels))
         assert calibrated.probability(test).mean() == pytest.approx(came.mean(), abs=band)
 
 
@@ -163,14 +164,16 @@ def test_the_rank_average_is_the_mean_percentile(trainer: Trainer) -> None:
     members = (trainer.fit("logistic"), trainer.fit("xgboost"))
     table, _ = toy(100, seed=9)
     expected = (members[0].score(table) + members[1].score(table)) / 2
-    assert np.allclose(RankAverage(members).margin(table), expected)
+    assert np.allclose(RankAverage(members).raw_score(table), expected)
 
 
 def test_the_blend_is_the_mean_of_its_members_and_says_why_as_they_do(trainer: Trainer) -> None:
     table, _ = toy(200, seed=9)
     members = [trainer.fit(name) for name in MEMBERS]
     blend = trainer.fit(BLEND)
-    assert np.allclose(blend.margin(table), np.mean([m.margin(table) for m in members], axis=0))
+    assert np.allclose(
+        blend.raw_score(table), np.mean([m.raw_score(table) for m in members], axis=0)
+    )
     parts = [member.contributions(table) for member in members]
     found = blend.contributions(table)
     assert np.allclose(found.values, np.mean([part.values for part in parts], axis=0))
@@ -184,9 +187,9 @@ def test_a_blend_fits_the_members_that_are_missing_with_their_own_parameters() -
     for name in MEMBERS:
         together.fit(name, params.get(name))
     table, _ = toy(200, seed=9)
-    margins = [t.fit(BLEND, params).margin(table) for t in (alone, together)]
+    margins = [t.fit(BLEND, params).raw_score(table) for t in (alone, together)]
     assert np.array_equal(margins[0], margins[1])
-    assert not np.allclose(margins[0], Trainer(plan(), data()).fit(BLEND).margin(table))
+    assert not np.allclose(margins[0], Trainer(plan(), data()).fit(BLEND).raw_score(table))
 
 
 @pytest.mark.parametrize("name", [n for n in LEARNED if n not in {"recency", "forest", "boosting"}])
@@ -196,10 +199,10 @@ def test_base_and_contributions_are_the_logit_of_the_probability(
     """Weights and SMOTE inflate margins, and Platt's map turns them into probabilities."""
     table, labels = toy(500, seed=6)
     plain = trainer.fit(name)
-    scorer = replace(plain, calibrator=fit_calibrator(plain.margin(table), labels))
+    scorer = replace(plain, calibrator=fit_calibrator(plain.raw_score(table), labels))
     found = explain_rows(scorer, table, {"pair": ["views", "days"]})
     wanted = logit(scorer.probability(table))
-    assert np.abs(plain.margin(table) - wanted).max() > 0.1  # there was something to fold in
+    assert np.abs(plain.raw_score(table) - wanted).max() > 0.1  # there was something to fold in
     for contributions in (found.values, found.by_feature):
         assert np.abs(found.base + contributions.sum(axis=1) - wanted).max() < 1e-6
     # What the rounding of 32 bits left out is all that was moved.

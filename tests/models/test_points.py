@@ -49,7 +49,7 @@ def test_margins_are_the_points_and_contributions_add_up(
         usual = Scorecard(card).score(known).mean()
         share = np.mean(np.arange(len(known)) % 3 == 0)
         wanted = np.log(share / (1 - share)) + 0.05 * (points - usual)
-        assert one.margin(users) == pytest.approx(wanted)
+        assert one.raw_score(users) == pytest.approx(wanted)
         found = one.contributions(users)
         assert found.base + np.asarray(found.values).sum(axis=1) == pytest.approx(wanted)
     assert (points_by_feature(card, users, scorer.features) >= -100).all()

@@ -13,9 +13,9 @@ from whyrank.errors import DataError
 from whyrank.models import explain
 from whyrank.models.candidates import Trainer
 from whyrank.models.explain import NUDGES, explain_rows
-from whyrank.models.learned import Calibrator
 from whyrank.models.stability import MOST_TURNED, stability, turned
 from whyrank.scorer import Contributions
+from whyrank.stats.platt import Calibrator
 
 REASONS = 400
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,11 @@ from whyrank.models.spend import SpendScorer
 from whyrank.pipeline.compare import compare_run
 from whyrank.pipeline.score import explain, score
 from whyrank.published.snapshot import Snapshot
-from whyrank.ranking.active_scorer import MODEL_PLOTS, choose_scorer
+from whyrank.ranking.active_scorer import MODEL_PLOTS
 from whyrank.ranking.drift import read_profile
+from whyrank.ranking.saved import load_scorer
+from whyrank.scoring.points_scorer import PointsScorer
 from whyrank.scoring.scorecard import Scorecard
-from whyrank.serving import SavedScorecard, load_scorer
 from whyrank.spec.model import Spec
 from whyrank.tracking import (
     TrackingError,
@@ -31,6 +33,7 @@ from whyrank.tracking import (
     promote,
     registered,
 )
+from whyrank.tracking.active_scorer import choose_scorer
 from whyrank.tracking.client import using
 from whyrank.training.plots import draw_user
 from whyrank.warehouse.publish import read_published
@@ -67,7 +70,8 @@ def test_scoring_by_the_champion_scorecard_writes_all_that_a_champion_writes(
     points = Scorecard(shop.spec.scorecard).score(table)
     found = fetch_scorer(shop.store, "shop", "champion")
     assert found is not None
-    calibrator = SavedScorecard.load(found[2]).calibrator
+    calibrator = PointsScorer.load(found[2], shop.spec).calibrator
+    assert calibrator is not None
     chances = dict(
         zip(table.user_ids.to_pylist(), calibrator.probability(points).tolist(), strict=True)
     )
@@ -283,7 +287,7 @@ def test_a_registered_scorecard_of_other_points_is_refused(
     said = loyal.model_copy(update={"reason": "loyal"})
     card = spec.scorecard.model_copy(update={"terms": (said, recent)})
     worded = spec.model_copy(update={"scorecard": card, "version": "2"})
-    assert choose_scorer(worded, name, shop.store).beside is not None
+    assert choose_scorer(worded, name, shop.store).companion is not None
 
 
 def test_a_scorecard_kept_with_an_unreadable_spec_is_refused(
@@ -329,7 +333,7 @@ def test_a_damaged_file_of_a_scorer_is_said_in_one_line(
         shutil.copytree(saved / scorer, copy)
         broken = copy.joinpath(*inside)
         broken.write_bytes(DAMAGES[how](path.read_bytes()))
-        load = SpendScorer.load if inside[0] == "spend" else load_scorer
+        load = SpendScorer.load if inside[0] == "spend" else partial(load_scorer, spec=shop.spec)
         if inside[0] == "beside":
             load = LearnedScorer.load
         where = copy / inside[0] if inside[0] in {"spend", "beside"} else copy

@@ -21,12 +21,12 @@ from tests.pipeline.purchases import LAST, Buyers
 from whyrank.errors import DataError
 from whyrank.models.candidates import Trainer
 from whyrank.models.classifier import DEFAULTS
-from whyrank.models.learned import fit_calibrator
 from whyrank.models.purchase_fits import BetaGeometric
 from whyrank.models.spend_fits import fit_spend, spenders_of
 from whyrank.pipeline.backtest import set_course
 from whyrank.pipeline.ingest import ingest
 from whyrank.published.build import Published
+from whyrank.stats.platt import fit_calibrator
 from whyrank.training import cache_key as fit_key
 from whyrank.training.cache_key import run_key, versions
 from whyrank.training.calibration import Hindsight
@@ -113,7 +113,7 @@ def test_chances_are_those_of_the_test_before_carried_over(course: Course, fits:
     table = fits.parts[-1].table
     for name in ("recency", "logistic", "logistic_smote", "xgboost"):
         own = fit_calibrator(fits.scores[-2].margins[name], fits.scores[-2].labels)
-        margin, past = now.margins[name], before[name].margin(table)
+        margin, past = now.margins[name], before[name].raw_score(table)
         as_before = (margin - margin.mean()) / margin.std() * past.std() + past.mean()
         odds = own.slope * as_before + own.intercept
         assert np.allclose(now.chances[name], 1 / (1 + np.exp(-odds)))

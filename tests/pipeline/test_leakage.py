@@ -24,10 +24,10 @@ from whyrank.pipeline.compare import compare_run
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.train import train
 from whyrank.published.snapshot import Snapshot
-from whyrank.ranking.active_scorer import choose_scorer
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
+from whyrank.tracking.active_scorer import choose_scorer
 from whyrank.training import leakage
 from whyrank.training.datasets import Course, Labelled, read_labelled, stack
 from whyrank.warehouse.dbt_project.render import render_project

@@ -17,9 +17,9 @@ from tests.csv_rows import csv_rows
 from tests.pipeline.shops import Shop
 from whyrank.pipeline.score import score
 from whyrank.published.snapshot import Snapshot
-from whyrank.ranking.record import log_scoring
 from whyrank.ranking.results import Ranking
 from whyrank.tracking import open_store, promote, registered
+from whyrank.tracking.scoring_runs import log_scoring
 from whyrank.warehouse.publish import read_published
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]

@@ -23,16 +23,18 @@ from tests.csv_rows import csv_rows
 from tests.pipeline.shops import CANDIDATES, Shop
 from whyrank.errors import UsageError
 from whyrank.models.candidates import RankAverage
-from whyrank.models.learned import LearnedScorer, fit_calibrator
+from whyrank.models.learned import LearnedScorer
 from whyrank.models.rank_average import SavedRankAverage
 from whyrank.models.tuning import tune
 from whyrank.pipeline.compare import _refuse_unfit, compare_run
 from whyrank.pipeline.score import score
-from whyrank.ranking.active_scorer import choose_scorer
 from whyrank.ranking.mean_attributions import Accounts, both_accounts
+from whyrank.ranking.saved import load_scorer
 from whyrank.scoring.scorecard import Scorecard
-from whyrank.serving import Served, load_scorer
+from whyrank.serving import Served
+from whyrank.stats.platt import fit_calibrator
 from whyrank.tracking import RunRecord, fetch_scorer, registered
+from whyrank.tracking.active_scorer import choose_scorer
 from whyrank.tracking.client import experiment_of, using
 from whyrank.tracking.code_version import code_commit
 from whyrank.tracking.searches import log_searches
@@ -111,37 +113,37 @@ def test_the_rank_average_is_a_version_that_ranks_and_says_nothing(
     shop: Shop, tmp_path: Path
 ) -> None:
     chosen = choose_scorer(shop.spec, "rank_average", shop.store)
-    assert isinstance(chosen.learned, SavedRankAverage)
-    assert [member.name for member in chosen.learned.members] == ["logistic", "xgboost"]
+    assert isinstance(chosen.model, SavedRankAverage)
+    assert [member.name for member in chosen.model.members] == ["logistic", "xgboost"]
     course = shop.training.course
     test = read_labelled(shop.spec, course, course.folds[-1].test)
-    members = [choose_scorer(shop.spec, n, shop.store).learned for n in ("logistic", "xgboost")]
-    both = [m.score_of(m.margin(test.table)) for m in members if m is not None]
-    margin = chosen.learned.margin(test.table)
+    members = [choose_scorer(shop.spec, n, shop.store).model for n in ("logistic", "xgboost")]
+    both = [m.score_of(m.raw_score(test.table)) for m in members if m is not None]
+    margin = chosen.model.raw_score(test.table)
     assert np.allclose(margin, (both[0] + both[1]) / 2)
     # Its percentiles are those of its own margins on the latest training snapshot.
     latest = read_labelled(shop.spec, course, course.folds[-1].train[-1]).table
-    own = chosen.learned.margin(latest)
+    own = chosen.model.raw_score(latest)
     by_hand = [100 * ((own < m).mean() + (own <= m).mean()) / 2 for m in margin]
-    assert np.allclose(chosen.learned.score_of(margin), by_hand)
+    assert np.allclose(chosen.model.score_of(margin), by_hand)
     # Its chances are those of the earlier fit, calibrated where it was tested and carried over:
     # both fits give the new test's users log-odds of the same mean and deviation.
     before = read_labelled(shop.spec, course, course.folds[-2].test)
     kept = shop.training.folder / f"test-{course.folds[-2].test}"
     earlier = RankAverage(tuple(LearnedScorer.load(kept / n) for n in ("logistic", "xgboost")))
-    then = fit_calibrator(earlier.margin(before.table), before.labels)
+    then = fit_calibrator(earlier.raw_score(before.table), before.labels)
     odds = [
         logit(calibrator.probability(margins))
         for calibrator, margins in (
-            (then, earlier.margin(test.table)),
-            (chosen.learned.calibrator, margin),
+            (then, earlier.raw_score(test.table)),
+            (chosen.model.calibrator, margin),
         )
     ]
     assert odds[1].mean() == pytest.approx(odds[0].mean())
     assert odds[1].std() == pytest.approx(odds[0].std())
     found = fetch_scorer(shop.store, "shop", "rank_average")
     assert found is not None
-    scorer = load_scorer(found[2])
+    scorer = load_scorer(found[2], shop.spec)
     again = tmp_path / "again"
     scorer.save(again)
     made = score(
@@ -149,7 +151,7 @@ def test_the_rank_average_is_a_version_that_ranks_and_says_nothing(
     )
     assert made.scorer == f"rank_average v{found[1]}"
     loaded = SavedRankAverage.load(again)
-    assert np.array_equal(loaded.margin(test.table), margin)
+    assert np.array_equal(loaded.raw_score(test.table), margin)
     frame = pd.DataFrame(test.table.take(np.arange(4)).rows())
     assert Served(shop.spec, loaded).predict(frame)["reasons"].tolist() == [""] * 4
     rows = csv_rows(tmp_path / "t.csv")
@@ -263,7 +265,7 @@ def test_acting_from_a_threshold_on_is_logged_by_test_with_its_interval(
     # By hand, from the registered scorer: acted upon from a chance of 5 in 25 on.
     course = shop.training.course
     test = read_labelled(shop.spec, course, course.folds[-1].test)
-    scorer = choose_scorer(shop.spec, "logistic", shop.store).learned
+    scorer = choose_scorer(shop.spec, "logistic", shop.store).model
     assert scorer is not None
     acted = scorer.probability(test.table) >= 5 / 25
     earned = 25 * test.labels[acted].sum() - 5 * acted.sum()
@@ -352,10 +354,10 @@ def test_sampled_contributions_add_up_and_name_what_matters(shop: Shop) -> None:
     """Of the rank average, which has none of its own."""
     course = shop.training.course
     table = read_labelled(shop.spec, course, course.folds[-1].test).table
-    scorer = choose_scorer(shop.spec, "rank_average", shop.store).learned
+    scorer = choose_scorer(shop.spec, "rank_average", shop.store).model
     assert isinstance(scorer, SavedRankAverage)
     found = moved_by(scorer, table)
-    margin = scorer.margin(table)
+    margin = scorer.raw_score(table)
     rows = np.linspace(0, len(table) - 1, len(found.values)).astype(int)
     away = margin[rows] - margin.mean()
     # A mean of eight others stands for everybody's, for each user: its error is known.
@@ -442,13 +444,13 @@ def test_trials_of_a_search_are_nested_runs(shop: Shop, tmp_path: Path) -> None:
 def test_both_accounts_by_part_are_the_scorers_own(shop: Shop, tmp_path: Path) -> None:
     course = shop.training.course
     table = read_labelled(shop.spec, course, course.folds[-1].test).table
-    scorer = choose_scorer(shop.spec, "xgboost", shop.store).learned
+    scorer = choose_scorer(shop.spec, "xgboost", shop.store).model
     assert isinstance(scorer, LearnedScorer)
     found = both_accounts(shop.spec, scorer, table)
     assert found.parts[0] == "how_often"
     assert np.allclose(found.points.sum(axis=1), Scorecard(shop.spec.scorecard).score(table))
     base = scorer.contributions(table).base
-    assert np.allclose(found.moved.sum(axis=1) + base, scorer.margin(table), atol=1e-4)
+    assert np.allclose(found.moved.sum(axis=1) + base, scorer.raw_score(table), atol=1e-4)
     for shares in found.shares():
         assert shares.sum() == pytest.approx(1)
         assert (shares >= 0).all()

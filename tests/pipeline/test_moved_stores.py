@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.shops import Shop
-from whyrank.ranking.active_scorer import choose_scorer
 from whyrank.tracking import Store, TrackingError, local_store
+from whyrank.tracking.active_scorer import choose_scorer
 from whyrank.tracking.client import experiment_of, using
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
@@ -62,7 +62,7 @@ def test_a_copy_is_read_and_written_where_it_is_and_the_original_stays(
     assert read(store, run) == "first"
     (note,) = notes
     assert f"was moved or copied here from {original / 'mlflow'}" in note
-    assert choose_scorer(shop.spec, "xgboost", store).learned is not None
+    assert choose_scorer(shop.spec, "xgboost", store).model is not None
     second = log(store, "second")
     assert read(store, second) == "second"
     assert len(notes) == 1  # once told, it is at home

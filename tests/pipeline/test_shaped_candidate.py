@@ -18,10 +18,10 @@ from whyrank.models import candidates as fitting
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline.calibrate_shape import calibrate_shape
 from whyrank.pipeline.score import score
-from whyrank.ranking.active_scorer import choose_scorer
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
+from whyrank.tracking.active_scorer import choose_scorer
 from whyrank.training import fitting as fold_fits
 from whyrank.training.datasets import Course, Labelled, read_labelled
 from whyrank.training.fitting import Fits, fit_folds
@@ -77,12 +77,12 @@ def test_it_ranks_as_the_spec_applied_does(shop: Shop, applied: Spec, tmp_path: 
         score(spec, shop.warehouse, store=shop.store, scorer=scorer, top=50, out=out)
         lists[name] = [row["user_id"] for row in csv_rows(out)]
     assert lists[NAME] == lists["applied"]
-    learned = choose_scorer(shop.spec, NAME, shop.store).learned
+    learned = choose_scorer(shop.spec, NAME, shop.store).model
     assert isinstance(learned, LearnedScorer)
     course = shop.training.course
     table = read_labelled(shop.spec, course, course.folds[-1].test).table
     points = Scorecard(applied.scorecard).score(table)
-    margin = learned.margin(table)
+    margin = learned.raw_score(table)
     per_point = np.ptp(margin) / np.ptp(points)
     assert margin == pytest.approx(margin.min() + per_point * (points - points.min()))
     # Ties are ties: nobody is ranked by what lies below a hundredth of a point.

@@ -36,7 +36,6 @@ from whyrank.pipeline.score import explain, score
 from whyrank.pipeline.train import Training, train
 from whyrank.published.snapshot import Snapshot
 from whyrank.ranking import rank as standing
-from whyrank.ranking.active_scorer import choose_scorer
 from whyrank.scorer import grouped
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.serving import Served
@@ -50,6 +49,7 @@ from whyrank.tracking import (
     read_comparison,
     registered,
 )
+from whyrank.tracking.active_scorer import choose_scorer
 from whyrank.training.calibration_text import calibration_lines
 from whyrank.training.datasets import read_labelled, stack
 from whyrank.training.plots import draw_user
@@ -210,7 +210,7 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
     percentile = learned.score(table)
     ties = max(np.unique(percentile, return_counts=True)[1])
     edges = (world.spec.bands.medium, world.spec.bands.high)
-    for edge, band in zip(edges, learned.bands, strict=True):
+    for edge, band in zip(edges, learned.band_edges, strict=True):
         assert abs((percentile >= band).sum() - (by_points >= edge).sum()) <= ties
     assert ties < 0.02 * len(percentile)
     one = explain(world.spec, world.warehouse, rows[0]["user_id"], store=world.store)
@@ -251,7 +251,7 @@ def test_the_ui_opens_on_the_last_training_best_scorer_first(world: World) -> No
 
 
 def test_both_accounts_feature_by_feature_add_up(world: World) -> None:
-    scorer = choose_scorer(world.spec, "xgboost", world.store).learned
+    scorer = choose_scorer(world.spec, "xgboost", world.store).model
     assert scorer is not None
     spec, groups = world.spec, world.spec.training.groups
     assert groups
@@ -422,7 +422,7 @@ def test_bands_hold_as_many_where_it_learnt_as_the_points_make(world: World) -> 
         assert found is not None
         scorer = LearnedScorer.load(found[2])
         scores = scorer.score(last)
-        for band, least in zip(("medium", "high"), scorer.bands, strict=True):
+        for band, least in zip(("medium", "high"), scorer.band_edges, strict=True):
             wanted = (points >= getattr(world.spec.bands, band)).mean()
             tied = (scores == scores[np.abs(scores - least).argmin()]).mean()
             assert (scores >= least).mean() == pytest.approx(wanted, abs=tied + 1e-9)
@@ -437,9 +437,9 @@ def test_the_reasons_of_the_best_are_their_own_and_stay_when_nudged(world: World
     course = world.training.course
     table = read_labelled(world.spec, course, course.folds[-1].test).table
     for name in ("logistic", "xgboost"):
-        scorer = choose_scorer(world.spec, name, world.store).learned
+        scorer = choose_scorer(world.spec, name, world.store).model
         assert isinstance(scorer, LearnedScorer)
-        best = table.take(np.argsort(-scorer.margin(table), kind="stable")[:200])
+        best = table.take(np.argsort(-scorer.raw_score(table), kind="stable")[:200])
         found = stability(scorer, best)
         more = found.kept - found.chance
         assert more.mean() > 4 * more.std() / np.sqrt(len(more))

@@ -45,7 +45,7 @@ def test_repeat_purchases_are_trained_compared_and_registered(
     chance = scorer.probability(part.table)
     rate = part.labels.mean()
     assert chance.mean() == pytest.approx(rate, abs=4 * np.sqrt(2 * rate / len(chance)))
-    assert (np.diff(chance[np.argsort(scorer.margin(part.table))]) >= 0).all()
+    assert (np.diff(chance[np.argsort(scorer.raw_score(part.table))]) >= 0).all()
 
 
 def test_three_positives_to_learn_from_are_few_and_enough(
@@ -80,6 +80,6 @@ def test_three_positives_to_learn_from_are_few_and_enough(
         scorer = LearnedScorer.load(made.folder / "result" / "registered" / name)
         assert scorer.about.positives == 3
         part = read_labelled(spec, made.course, date(2024, 3, 2))
-        assert np.isfinite(scorer.margin(part.table)).all()
+        assert np.isfinite(scorer.raw_score(part.table)).all()
         chance = scorer.probability(part.table)
         assert ((chance > 0) & (chance < 1)).all()

@@ -280,7 +280,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "writers: two builds at once in a DuckDB file",
-        "src/warehouse/engines/duckdb.py",
+        "src/warehouse/engines/duckdb/warehouse.py",
         "with self._locked(fcntl.LOCK_EX) as folder:",
         "with self._locked(fcntl.LOCK_SH) as folder:",
         "test-engines",

@@ -19,7 +19,9 @@ from whyrank.errors import DataError
 from whyrank.events.contract import EVENT_COLUMNS
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
-from whyrank.warehouse.landing.load import LoadResult, identity, load
+from whyrank.warehouse.contracts import LoadResult
+from whyrank.warehouse.landing import identity
+from whyrank.warehouse.landing.load import load
 
 SPEC = tiny_spec()
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -28,7 +28,7 @@ from ...base import Warehouse
 from ...contracts import Extract
 from ...dialects import Dialect
 from ...duckdb_errors import translated
-from ..duckdb import DuckDBWarehouse
+from ..duckdb.warehouse import DuckDBWarehouse
 from .days import Days, tables_by_day
 from .dialect import SPARK
 from .extract import SparkExtract

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ..escapes import shown
 from ..files import replacing
+from ..ranking.results import Ranking
 from ..scorer import Influence
 from ..scoring.ranking import RankedUser
-from .results import Ranking
 
 USERS_PAGE = "users.html"
 _MOST = 200  # users; a browser takes long over more

@@ -12,16 +12,13 @@ from typing import Any, Final
 
 import duckdb
 
-from ...database import connect_duckdb
-from ...errors import BusyError, WarehouseError
-from ...spec.expressions import quote_name, quote_text
-from ...spec.model import Spec
-from ..base import Warehouse, is_held, sole_writer
-from ..contracts import Extract, Loader, LoadResult, Lock, select_rows
-from ..dialects import DUCKDB, Dialect
-from ..duckdb_errors import DEFAULT_MEMORY, Settings, duckdb_advice, memory_limit, translated
-from ..landing.load import load
-from ..publish import mark_loaded
+from ....database import connect_duckdb
+from ....errors import BusyError, WarehouseError
+from ....spec.expressions import quote_text
+from ...base import Warehouse, is_held, sole_writer
+from ...contracts import Extract, Loader, Lock, select_rows
+from ...dialects import DUCKDB, Dialect
+from ...duckdb_errors import DEFAULT_MEMORY, Settings, duckdb_advice, memory_limit, translated
 
 # Behind checksum, magic, versions, flags and the key's metadata, DuckDB draws 16 bytes for a file.
 _IDENTITY: Final = slice(124, 140)
@@ -80,8 +77,10 @@ class DuckDBWarehouse(Warehouse):
     @contextmanager
     def loader(self) -> Iterator[Loader]:
         """Open the file for loading, other writers kept out until the end."""
+        from .load import DuckDBLoader  # readers do without
+
         with sole_writer(self), self.connect() as con:
-            yield _DuckDBLoader(con, self)
+            yield DuckDBLoader(con, self)
 
     @contextmanager
     def extract(self, con: Any, schema: str) -> Iterator[Extract]:
@@ -182,21 +181,6 @@ class DuckDBWarehouse(Warehouse):
                 raise
             finally:
                 con.close()
-
-
-@dataclass(frozen=True)
-class _DuckDBLoader:
-    con: duckdb.DuckDBPyConnection
-    warehouse: Warehouse
-
-    def load(self, spec: Spec, source: Path | str, **options: Any) -> LoadResult:
-        """Load a source as `landing.load` does."""
-        result = load(self.con, spec, source, **options)
-        loads = f"{quote_name(spec.landing_schema)}.loads"
-        found = self.con.execute(f"select max(load_id) from {loads}").fetchone()
-        with suppress(WarehouseError):  # the load is done; lists made before a build lack a note
-            mark_loaded(self.warehouse, spec.name, int(found[0] or 0) if found else 0)
-        return result
 
 
 class _DuckDBExtract:

@@ -14,17 +14,17 @@ from ..errors import WhyrankError
 from ..files import temporary_folder
 from ..published.build import Published
 from ..published.snapshot import Snapshot
+from ..ranking.drift import Drift, drifts, read_profile, write_drifts
+from ..ranking.results import Ranking
 from ..reports.figures import PSI_FAR, drift_figure
 from ..spec.model import Spec
 from ..spec.versions import spec_version
-from ..tracking import DataRecord, Store, log_result, open_store
-from ..tracking.code_version import code_commit, code_version
-from ..tracking.markdown import cell, table_row
 from ..warehouse.base import Warehouse
 from ..warehouse.publish import read_published
-from .drift import Drift, drifts, read_profile, write_drifts
-from .page import USERS_PAGE, write_users_page
-from .results import Ranking
+from . import DataRecord, Store, log_result, open_store
+from .code_version import code_commit, code_version
+from .markdown import cell, table_row
+from .scoring_page import USERS_PAGE, write_users_page
 
 _FIRST = 10  # users that the description lists
 _DIGITS = 16
@@ -64,8 +64,8 @@ def log_scoring(
 def _log(spec: Spec, warehouse: Warehouse, made: Ranking, store: Store, *, everyone: bool) -> str:
     published = read_published(warehouse, spec.name)
     found, trained = _drifts(published, made, everyone=everyone)
-    chosen = made.chosen
-    version = str(chosen.version) if chosen is not None and chosen.version else ""
+    active = made.active
+    version = str(active.version) if active is not None and active.version else ""
     with temporary_folder("scoring") as folder:
         _write_files(folder, made, found)
         return log_result(
@@ -103,7 +103,7 @@ def _drifts(
     published: Published, made: Ranking, *, everyone: bool
 ) -> tuple[list[Drift] | None, str]:
     """Return how far the scorer's features have moved, and since when; None where none is known."""
-    profile = read_profile(None if made.chosen is None else made.chosen.profile)
+    profile = read_profile(None if made.active is None else made.active.profile)
     if profile is None:
         return None, ""
     trained, spreads = profile
@@ -163,7 +163,7 @@ def _note(made: Ranking, found: Sequence[Drift] | None, trained: str) -> str:
                 else "none moved far."
             )
         )
-    elif made.chosen is not None and made.chosen.version:
+    elif made.active is not None and made.active.version:
         lines.append("Features since training: not kept with this version; train again.")
     lines += ["", "| rank | user | score | label | reasons |", "|---|---|---|---|---|"]
     for user in made.users[:_FIRST]:

@@ -1,0 +1,25 @@
+"""Scorers as they are saved: each kind knows its own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..models.learned import LearnedScorer
+from ..models.rank_average import SavedRankAverage
+from ..models.storage import read_whole
+from ..scorer import Scorer
+from ..scoring.points_scorer import PointsScorer
+from ..spec.model import Spec
+
+
+def load_scorer(folder: Path, spec: Spec) -> Scorer:
+    """Read a saved scorer of any kind; spec: whose points a scorecard ranks by.
+
+    Raises DataError when the folder holds none, or a damaged one.
+    """
+    if PointsScorer.is_in(folder):
+        with read_whole(folder):
+            return PointsScorer.load(folder, spec)
+    if SavedRankAverage.is_in(folder):
+        return SavedRankAverage.load(folder)
+    return LearnedScorer.load(folder)
