@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from whyrank.models.candidates import Trainer
 from whyrank.models.learned import LearnedScorer
-from whyrank.pipeline.backtest import set_course
+from whyrank.pipeline.backtest import plan_backtest
 from whyrank.pipeline.training_world import make_training_world
 from whyrank.published.build import Published
 from whyrank.published.snapshot import Snapshot
@@ -43,9 +43,9 @@ def trained(folder: Path) -> tuple[Spec, Warehouse, LearnedScorer]:
     spec = load_spec("saas")
     warehouse = open_warehouse(f"duckdb:///{folder / 'w.duckdb'}")
     make_training_world(spec, warehouse)
-    course = set_course(spec, warehouse, folds=1)
-    data = stack([read_labelled(spec, course, day) for day in course.folds[-1].train])
-    scorer = Trainer(course.plan, data).fit("xgboost", {"n_estimators": TREES})
+    backtest = plan_backtest(spec, warehouse, folds=1)
+    data = stack([read_labelled(spec, backtest, day) for day in backtest.folds[-1].train])
+    scorer = Trainer(backtest.plan, data).fit("xgboost", {"n_estimators": TREES})
     return spec, warehouse, scorer
 
 
@@ -108,7 +108,7 @@ def bench_explaining(spec: Spec, published: Published, scorer: LearnedScorer, ro
 
 
 def bench_scoring(spec: Spec, published: Published, scorer: LearnedScorer, rounds: int) -> None:
-    """Scores, chances and bands of a million users, against the library's call on a matrix."""
+    """Scores, probabilities, bands of a million users, against the library's call on a matrix."""
     table = population(published, scorer, spec, LARGE)
     matrix = scorer.encoding.matrix(table)
     booster = scorer.model.booster  # type: ignore[attr-defined] # it is XGBoost's
@@ -117,9 +117,9 @@ def bench_scoring(spec: Spec, published: Published, scorer: LearnedScorer, round
         return booster.inplace_predict(matrix, predict_type="margin", validate_features=False)
 
     def whole() -> object:
-        margin = scorer.margin(table)
-        score, chance = scorer.score_of(margin), scorer.calibrator.probability(margin)
-        return score, chance, percentile_codes(scorer, score)
+        raw_score = scorer.raw_score(table)
+        score, probability = scorer.score_of(raw_score), scorer.calibrator.probability(raw_score)
+        return score, probability, percentile_codes(scorer, score)
 
     seen = interleaved({"inplace_predict on a ready matrix": bare, "whyrank": whole}, rounds)
     report(f"scoring {LARGE:,} users, {TREES} trees, medians of {rounds}", seen)

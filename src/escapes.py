@@ -47,7 +47,7 @@ _BREAK: Final = "^( *)([\t\r\n])"
 INERT: Final = ((_FORMULA, r"\1'\2\3"), (_BREAK, r"'\1\2"))
 
 
-def inert(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula: a risky start gets an apostrophe.
 
     Risky are = + - @, wide ones too, at the start of a cell and after what may end one (; tab line
@@ -61,7 +61,7 @@ def inert(text: str) -> str:
     return text
 
 
-def inert_sql(column: str) -> str:
+def escape_formula_sql(column: str) -> str:
     """Return DuckDB's SQL for the same of a column.
 
     >>> inert_sql("x").startswith("regexp_replace(regexp_replace(x, ")
@@ -86,13 +86,14 @@ def key_of(text: str) -> str:
     >>> key_of("-Nabc"), key_of("u1"), key_of("=1+1"), key_of("+A(1)")
     ('-Nabc', 'u1', '', '')
     """
-    return text if inert(text) == text or re.fullmatch(HARMLESS, text) else ""
+    return text if escape_formula(text) == text or re.fullmatch(HARMLESS, text) else ""
 
 
 def key_sql(column: str) -> str:
     """Return DuckDB's SQL for the same of a column."""
     return (
-        f"case when {inert_sql(column)} = {column} or regexp_full_match({column}, '{HARMLESS}') "
+        f"case when {escape_formula_sql(column)} = {column} "
+        f"or regexp_full_match({column}, '{HARMLESS}') "
         f"then {column} else '' end"
     )
 
@@ -108,7 +109,7 @@ class Ids:
     """
 
     def __init__(self, ids: Iterable[str]) -> None:
-        self._differ = any(inert(text) != text for text in ids)
+        self._differ = any(escape_formula(text) != text for text in ids)
 
     def columns(self, names: Iterable[str]) -> list[str]:
         """Return the names with that of the key behind user_id, where it is needed."""
@@ -117,7 +118,7 @@ class Ids:
 
     def cells(self, text: str) -> list[str]:
         """Return an id's cells."""
-        return [inert(text), key_of(text)] if self._differ else [inert(text)]
+        return [escape_formula(text), key_of(text)] if self._differ else [escape_formula(text)]
 
 
 def plain_text(text: str) -> str:

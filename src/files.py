@@ -20,7 +20,7 @@ _LEFT = re.compile(rf"\..{{1,{_NAME}}}\.whyrank-[a-z0-9_]{{8}}", re.DOTALL)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it takes the place of `path`, whole.
 
     A file that was there keeps its mode, and its place where `path` is a link to it; a new one has
@@ -32,7 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
     place = Path(os.path.realpath(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with workplace(place) as folder:
+        with scratch_folder(place) as folder:
             temporary = folder / "new"
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             yield temporary
@@ -43,7 +43,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_set(main: Path, others: Sequence[Path]) -> Iterator[Path]:
+def atomic_write_set(main: Path, others: Sequence[Path]) -> Iterator[Path]:
     """Yield a folder to write files into; on success they take the places of an earlier set.
 
     main: the file that the set is about. others: all that may belong to it, in the folder of
@@ -57,7 +57,7 @@ def replacing_set(main: Path, others: Sequence[Path]) -> Iterator[Path]:
     folder = main.parent
     try:
         main.parent.mkdir(parents=True, exist_ok=True)
-        with workplace(main) as folder:
+        with scratch_folder(main) as folder:
             yield folder
             modes = {path: mode for path in (main, *others) if (mode := _mode(path)) is not None}
             for path in others:
@@ -75,7 +75,7 @@ def replacing_set(main: Path, others: Sequence[Path]) -> Iterator[Path]:
 
 
 @contextmanager
-def workplace(place: Path) -> Iterator[Path]:
+def scratch_folder(place: Path) -> Iterator[Path]:
     """Yield a new folder beside `place`, for what will be put there, and remove it at the end.
 
     What processes that were killed left of such folders is removed first: they are known by that
@@ -106,7 +106,7 @@ def temporary_folder(what: str) -> Iterator[Path]:
     >>> folder.exists()
     False
     """
-    with workplace(Path(tempfile.gettempdir(), what)) as folder:
+    with scratch_folder(Path(tempfile.gettempdir(), what)) as folder:
         yield folder
 
 

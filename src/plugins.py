@@ -56,7 +56,7 @@ def collect(
     taken: Callable[[str], bool],
     what: str,
     named: Iterable[str] | None = None,
-    note: Callable[[str], None],
+    warn: Callable[[str], None],
 ) -> dict[str, T]:
     """Return what plugins make, by name; one that cannot be used is left out, and `note` says why.
 
@@ -77,7 +77,7 @@ def collect(
         except UsageError as error:
             if asked is not None:
                 raise
-            note(f"left out: {error}")
+            warn(f"left out: {error}")
     return found
 
 

@@ -49,7 +49,7 @@ class Contributions:
 
 
 @dataclass(frozen=True)
-class About:
+class ModelMetadata:
     """Where a scorer comes from: enough to say whether it fits a spec, and how it was made."""
 
     candidate: str
@@ -93,7 +93,7 @@ class Scorer(Protocol):
         ...
 
     @property
-    def about(self) -> About | None:
+    def about(self) -> ModelMetadata | None:
         """What it was trained on; None for the scorecard, which is the spec's own."""
         ...
 
@@ -181,7 +181,7 @@ class FeatureValue:
 
 
 @dataclass(frozen=True)
-class Influence:
+class Attribution:
     """What one feature, or a group of correlated ones, did to one user by both accounts.
 
     said: what was seen of the user, in words. points, log_odds: None where that account does not
@@ -196,7 +196,7 @@ class Influence:
     points: float | None
     reason: str
     log_odds: float | None
-    steady: bool
+    stable: bool
     raises: bool | None = None
     features: tuple[FeatureValue, ...] = ()
 

@@ -18,7 +18,7 @@ else:
     Floats = Integers = Bools = RawScores = Any
 
 # Takes a message for a person.
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 # Takes how much is done, and of how much.
 Progress = Callable[[int, int], None]
 # Takes how many models or tests are done, of how many, and the seconds left where they are known.

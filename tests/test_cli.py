@@ -212,17 +212,17 @@ def test_logs_tell_how_far_long_work_is_and_when_it_may_end(
     with terminal:
         # Twelve fits of half a minute each, of which an earlier run kept three.
         for done in range(3, 12):
-            terminal.say(f"fitting {done}")
+            terminal.log(f"fitting {done}")
             terminal.progress(done, 12)
             now += 9.0
             terminal.progress(done, 12)  # nothing yet: a log is not told every moment
             now += 21.0
-        terminal.say("logging")
+        terminal.log("logging")
         now += 60.0
     lines = capsys.readouterr().err.splitlines()
     assert lines == [*(f"fitting {done} …" for done in range(3, 12)), "logging …"]
 
-    terminal.say("comparing")
+    terminal.log("comparing")
     for done in range(0, 1000, 50):
         terminal.progress(done, 1000)
         now += 3.0
@@ -231,13 +231,13 @@ def test_logs_tell_how_far_long_work_is_and_when_it_may_end(
     # The first after ten seconds, four batches of three seconds: 16 more of them to come.
     assert said[1] == "comparing 200 of 1,000, 0:12, about 0:48 left …"
     assert len(said) == 5
-    terminal.say("building models")  # which differ: five quick ones say nothing of the others
+    terminal.log("building models")  # which differ: five quick ones say nothing of the others
     for done in range(1, 7):
         terminal.steps(done, 31)
         now += 4.0
     said = capsys.readouterr().err.splitlines()
     assert said == ["building models …", "building models 4 of 31, 0:12 …"]
-    terminal.say("building models")  # whose times of the last build are known
+    terminal.log("building models")  # whose times of the last build are known
     for done, left in ((1, 90.0), (2, 40.0)):
         for _ in range(4):
             terminal.steps(done, 31, left)
@@ -251,7 +251,7 @@ def test_logs_tell_how_far_long_work_is_and_when_it_may_end(
     now += 60.0
     terminal.steps(2, 31, 40.0)  # the last build's took less: nothing is left by them
     assert capsys.readouterr().err.splitlines() == ["building models 2 of 31, 1:48 …"]
-    terminal.say("reading")
+    terminal.log("reading")
     now += 12.0
     terminal.progress(250_000, 1_000_000)
     assert capsys.readouterr().err.splitlines()[1] == "reading 25%, 0:12 …"
@@ -259,8 +259,8 @@ def test_logs_tell_how_far_long_work_is_and_when_it_may_end(
 
 def test_quiet_is_quiet_but_for_errors_and_documents(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal(quiet=True, json_logs=True)
-    terminal.say("fitting")
-    terminal.note("the tracking server does not answer")
+    terminal.log("fitting")
+    terminal.warn("the tracking server does not answer")
     terminal.print("a list")
     assert capsys.readouterr() == ("", "")
     terminal.document({"a": 1})

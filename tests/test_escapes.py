@@ -27,8 +27,8 @@ from whyrank.database import connect_duckdb
 from whyrank.escapes import (
     INERT,
     csv_writer,
-    inert,
-    inert_sql,
+    escape_formula,
+    escape_formula_sql,
     key_of,
     key_sql,
     shown,
@@ -54,7 +54,7 @@ def test_nothing_shown_moves_a_cursor_or_turns_a_line(text: str) -> None:
 @pytest.mark.parametrize("json_logs", [True, False])
 def test_every_way_of_telling_is_inert(capsys: pytest.CaptureFixture[str], json_logs: bool) -> None:
     terminal = Terminal(json_logs=json_logs)
-    for tell in (terminal.say, terminal.note, terminal.error, terminal.print):
+    for tell in (terminal.log, terminal.warn, terminal.error, terminal.print):
         tell(f"user {NASTY}")
     told = capsys.readouterr()
     for letter in set(NASTY) - set("\n"):
@@ -96,7 +96,7 @@ LIVE = re.compile("(?:^|[;|\t\r\n])[\\s\u200b-\u200f\u2060\ufeff]*[=+@\uff1d\uff
 
 @given(st.lists(CELLS, min_size=1, max_size=8))
 def test_no_cell_is_live_for_any_reader_and_all_engines_agree(cells: list[str]) -> None:
-    said = [inert(cell) for cell in cells]
+    said = [escape_formula(cell) for cell in cells]
     assert not any(LIVE.search(cell) for cell in said)
     for cell, safe in zip(cells, said, strict=True):
         assert safe.replace("'", "") == cell.replace("'", "")
@@ -104,7 +104,7 @@ def test_no_cell_is_live_for_any_reader_and_all_engines_agree(cells: list[str]) 
             assert safe == cell
     with connect_duckdb() as con:
         con.register("cells", pa.table({"x": cells, "n": range(len(cells))}))
-        found = con.execute(f"select {inert_sql('x')} from cells order by n").fetchall()
+        found = con.execute(f"select {escape_formula_sql('x')} from cells order by n").fetchall()
     assert [row[0] for row in found] == said
     arrow = pa.array(cells)
     for pattern, replacement in INERT:
@@ -119,7 +119,7 @@ def test_ids_can_be_joined_by_where_no_spreadsheet_could_run_them(ids: list[str]
     for text, key in zip(ids, keys, strict=True):
         assert key in {text, ""}
         assert not LIVE.search(key) or not set(key) - set("-+@a1 .")
-        assert key == text or inert(text) != text
+        assert key == text or escape_formula(text) != text
     with connect_duckdb() as con:
         con.register("ids", pa.table({"x": ids, "n": range(len(ids))}))
         found = con.execute(f"select {key_sql('x')} from ids order by n").fetchall()
@@ -133,7 +133,7 @@ def test_ids_can_be_joined_by_where_no_spreadsheet_could_run_them(ids: list[str]
         )  # fmt: skip
         rows = csv_rows(path)
         refuse_foreign([path])  # it is a list of ours
-    differ = any(inert(text) != text for text in ids)
+    differ = any(escape_formula(text) != text for text in ids)
     assert [row.get("user_key") for row in rows] == (keys if differ else [None] * len(ids))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from whyrank.errors import WarehouseError
-from whyrank.files import replacing, replacing_set, sole_user, temporary_folder
+from whyrank.files import atomic_write, atomic_write_set, sole_user, temporary_folder
 
 
 def mode(path: Path) -> int:
@@ -32,13 +32,13 @@ def umask(value: int) -> Iterator[None]:
 
 
 def write(path: Path, text: str = "new") -> None:
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text)
 
 
 def write_set(folder: Path, main: str, names: tuple[str, ...], text: str) -> None:
     others = [folder / name for name in ("a.csv", "b.csv", "c.csv")]
-    with replacing_set(folder / main, others) as place:
+    with atomic_write_set(folder / main, others) as place:
         for name in (main, *names):
             write(place / name, text)
 
@@ -61,7 +61,7 @@ def test_files_keep_their_mode_and_links_lead_where_they_led(tmp_path: Path) -> 
         real.chmod(bits)
         (tmp_path / name).symlink_to(real)
     write(tmp_path / "one.csv")
-    with replacing_set(tmp_path / "top.csv", []) as place:
+    with atomic_write_set(tmp_path / "top.csv", []) as place:
         write(place / "top.csv")
     for name, bits in (("one.csv", 0o600), ("top.csv", 0o640)):
         assert (tmp_path / name).is_symlink()
@@ -202,7 +202,7 @@ def test_a_place_that_cannot_be_written_is_named_as_it_was_given(tmp_path: Path)
     said = rf"^{tmp_path}/none/a\.csv: cannot be written"
     with (
         pytest.raises(WarehouseError, match=said),
-        replacing_set(tmp_path / "top.csv", [tmp_path / "a.csv"]) as place,
+        atomic_write_set(tmp_path / "top.csv", [tmp_path / "a.csv"]) as place,
     ):
         (place / "none").touch()  # a file where a folder would have to be
         write(place / "none" / "a.csv")

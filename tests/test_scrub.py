@@ -49,7 +49,7 @@ PAIRS = [
 
 def told(capsys: pytest.CaptureFixture[str], text: str, *, json_logs: bool = False) -> str:
     terminal = Terminal(json_logs=json_logs)
-    for tell in (terminal.say, terminal.note, terminal.error):
+    for tell in (terminal.log, terminal.warn, terminal.error):
         tell(text)
     return capsys.readouterr().err
 

@@ -85,11 +85,11 @@ def by_user(orders: pd.DataFrame, until: pd.Timestamp) -> pd.DataFrame:
     return found
 
 
-def figures(labels: np.ndarray, chances: np.ndarray) -> str:
+def figures(labels: np.ndarray, probabilities: np.ndarray) -> str:
     """Return ROC AUC and lift at 10%, written."""
-    top = np.argsort(-chances, kind="stable")[: round(0.1 * len(labels))]
+    top = np.argsort(-probabilities, kind="stable")[: round(0.1 * len(labels))]
     lift = labels[top].mean() / labels.mean()
-    return f"{roc_auc_score(labels, chances):9.3f} {lift:9.2f}"
+    return f"{roc_auc_score(labels, probabilities):9.3f} {lift:9.2f}"
 
 
 def models() -> dict[str, object]:
@@ -112,8 +112,8 @@ def tell(
     """Fit every model and print a line for each."""
     for name, model in models().items():
         model.fit(train[0].fillna(-1), train[1])  # type: ignore[attr-defined]
-        chances = model.predict_proba(test[0].fillna(-1))[:, 1]  # type: ignore[attr-defined]
-        print(f"{what:<68} {name:<8} {figures(test[1], chances)}", flush=True)
+        probabilities = model.predict_proba(test[0].fillna(-1))[:, 1]  # type: ignore[attr-defined]
+        print(f"{what:<68} {name:<8} {figures(test[1], probabilities)}", flush=True)
 
 
 def halves(

@@ -18,7 +18,7 @@ from whyrank.models.candidates import Trainer
 from whyrank.models.explain import explain_rows
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.stability import MOST_TURNED, stability, turned
-from whyrank.pipeline.backtest import set_course
+from whyrank.pipeline.backtest import plan_backtest
 from whyrank.pipeline.build import build
 from whyrank.pipeline.generate import generate
 from whyrank.pipeline.ingest import ingest
@@ -50,24 +50,24 @@ def trained(spec: Spec, folder: Path, seed: int) -> tuple[Trainer, Labelled]:
     made = generate(spec, folder / "events.parquet", users=USERS, seed=seed, days=DAYS)
     ingest(spec, warehouse, events=made.events, users=made.users)
     build(spec, warehouse)
-    course = set_course(spec, warehouse, folds=1)
-    fold = course.folds[-1]
-    data = stack([read_labelled(spec, course, day) for day in fold.train])
-    return Trainer(course.plan, data), read_labelled(spec, course, fold.test)
+    backtest = plan_backtest(spec, warehouse, folds=1)
+    fold = backtest.folds[-1]
+    data = stack([read_labelled(spec, backtest, day) for day in fold.train])
+    return Trainer(backtest.plan, data), read_labelled(spec, backtest, fold.test)
 
 
 def figures(spec: Spec, scorer: LearnedScorer, test: Labelled) -> dict[str, float]:
     """Return what is told of one scorer, on the users it ranks best."""
-    order = np.argsort(-scorer.margin(test.table), kind="stable")
+    order = np.argsort(-scorer.raw_score(test.table), kind="stable")
     best = test.table.take(order[:BEST])
     groups = spec.training.groups
     found, explained = stability(scorer, best), explain_rows(scorer, best, groups)
     turns = turned(scorer, best, groups, rng=np.random.default_rng(1))
     return {
         "kept": float(found.kept.mean()),
-        "another": float(found.chance.mean()),
-        "told and turned": float((turns * explained.steady).mean()),
-        "fewest told": float(explained.steady.sum(axis=1).min()),
+        "another": float(found.by_chance.mean()),
+        "told and turned": float((turns * explained.stable).mean()),
+        "fewest told": float(explained.stable.sum(axis=1).min()),
     }
 
 

@@ -15,38 +15,38 @@ import pandas as pd
 from whyrank.cli.options import open_both
 from whyrank.evaluation.comparison import compare
 from whyrank.evaluation.fold_scores import FoldScores
-from whyrank.pipeline.backtest import set_course
+from whyrank.pipeline.backtest import plan_backtest
 from whyrank.pipeline.calibrate_shape import shape_card
 from whyrank.scoring.shape_fit import Limits
 from whyrank.training.datasets import read_labelled, stack, user_codes
-from whyrank.training.shape_proposal import SHAPED, margins_beside
+from whyrank.training.shape_proposal import SHAPED, raw_scores_beside
 
 
 def main(spec_name: str, url: str, folds: int, folder: Path, as_of: date | None) -> None:
     """Print ROC AUC by test, and mean differences to the scorecard and to optbinning's."""
     spec, warehouse = open_both(spec_name, url)
-    course = set_course(spec, warehouse, as_of=as_of, folds=folds)
-    tests, margins = [], []
-    for fold in course.folds:
-        parts = [read_labelled(spec, course, day) for day in fold.train]
-        test = read_labelled(spec, course, fold.test)
-        made = shape_card(spec, course.plan.numbers, parts, Limits(), seed=0)
-        found = margins_beside(spec, course, stack(parts), made, test.table)
+    backtest = plan_backtest(spec, warehouse, as_of=as_of, folds=folds)
+    tests, raw_scores = [], []
+    for fold in backtest.folds:
+        parts = [read_labelled(spec, backtest, day) for day in fold.train]
+        test = read_labelled(spec, backtest, fold.test)
+        made = shape_card(spec, backtest.plan.numbers, parts, Limits(), seed=0)
+        found = raw_scores_beside(spec, backtest, stack(parts), made, test.table)
         found["optbinning"] = pd.read_parquet(folder / f"{fold.test}-optbinning.parquet")[
             "score"
         ].to_numpy()
         tests.append(test)
-        margins.append(found)
+        raw_scores.append(found)
         kept = ", ".join(f"{term.name} {term.points:g}" for term in made.card.terms)
         print(f"{fold.test}: {len(made.card.terms)} terms: {kept}")
     users = user_codes([test.table.user_ids for test in tests])
     scores = [
         FoldScores(str(test.as_of), who, test.labels, said, {}, dict.fromkeys(said))
-        for test, who, said in zip(tests, users, margins, strict=True)
+        for test, who, said in zip(tests, users, raw_scores, strict=True)
     ]
     for reference in ("scorecard", "optbinning"):
         result = compare(scores, reference=reference, rng=np.random.default_rng(0))
-        for name in margins[0]:
+        for name in raw_scores[0]:
             by_test = " ".join(f"{result.folds[t][name]['roc_auc']:.4f}" for t in result.tests)
             change = (
                 ""

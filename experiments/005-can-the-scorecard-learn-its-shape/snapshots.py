@@ -13,28 +13,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whyrank.cli.options import open_both
-from whyrank.pipeline.backtest import set_course
+from whyrank.pipeline.backtest import plan_backtest
 from whyrank.training.datasets import Labelled, read_labelled
 
 
 def main(spec_name: str, url: str, folds: int, folder: Path, as_of: date | None) -> None:
     """Write FOLDER/<test>-train.parquet and -test.parquet: features that models read, converted."""
     spec, warehouse = open_both(spec_name, url)
-    course = set_course(spec, warehouse, as_of=as_of, folds=folds, say=print)
+    backtest = plan_backtest(spec, warehouse, as_of=as_of, folds=folds, log=print)
     folder.mkdir(parents=True, exist_ok=True)
 
     def table(part: Labelled) -> pa.Table:
-        columns = {name: part.table.numbers(name) for name in course.plan.numbers}
-        for name in course.plan.texts:
+        columns = {name: part.table.numbers(name) for name in backtest.plan.numbers}
+        for name in backtest.plan.texts:
             codes, texts = part.table.texts(name)
             columns[name] = pa.array([texts[code] if code >= 0 else None for code in codes])
         return pa.table({**columns, "converted": part.labels})
 
-    for fold in course.folds:
-        train = pa.concat_tables([table(read_labelled(spec, course, day)) for day in fold.train])
+    for fold in backtest.folds:
+        train = pa.concat_tables([table(read_labelled(spec, backtest, day)) for day in fold.train])
         pq.write_table(train, folder / f"{fold.test}-train.parquet")
         pq.write_table(
-            table(read_labelled(spec, course, fold.test)), folder / f"{fold.test}-test.parquet"
+            table(read_labelled(spec, backtest, fold.test)), folder / f"{fold.test}-test.parquet"
         )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ..escapes import shown
-from ..scorer import Influence, signed
+from ..scorer import Attribution, signed
 from ..scoring.ranking import RankedUser
 
 _WIDEST = 60
@@ -14,7 +14,7 @@ _WIDEST = 60
 
 def side_by_side(user: RankedUser, model: str) -> Iterator[str]:
     """Yield both accounts part by part, what raised the model's score first, and their sums."""
-    lines = user.influences
+    lines = user.attributions
     width = min(_WIDEST, max(len("what"), *(len(shown(line.said)) for line in lines)))
     yield f"log-odds of {model} beside the scorecard's points"
     yield f"{'log-odds':>8}   {'points':>6}  {'what':<{width}}  what the points are for".rstrip()
@@ -49,17 +49,17 @@ def points_to_probability(user: RankedUser) -> Iterator[str]:
     )
 
 
-def _lines(lines: Sequence[Influence], width: int) -> Iterator[str]:
+def _lines(lines: Sequence[Attribution], width: int) -> Iterator[str]:
     for line in lines:
         log_odds = "-" if line.log_odds is None else f"{line.log_odds:+.2f}"
-        mark = " " if line.steady or line.log_odds is None else "~"
+        mark = " " if line.stable or line.log_odds is None else "~"
         points = "-" if line.points is None else signed(line.points) if line.points else "0"
         reason = shown(line.reason) if line.reason != line.said else ""
         yield f"{log_odds:>8}{mark}  {points:>6}  {shown(line.said):<{width}}  {reason}".rstrip()
 
 
 def _notes(user: RankedUser, model: str) -> Iterator[str]:
-    moved = [line for line in user.influences if line.log_odds is not None]
+    moved = [line for line in user.attributions if line.log_odds is not None]
     if moved and not any(line.log_odds for line in moved):
         yield (
             f"{model} ranks, but its calibration found no relation to outcomes and kept the base "
@@ -69,5 +69,5 @@ def _notes(user: RankedUser, model: str) -> Iterator[str]:
         yield "+0.69 log-odds double the odds, -0.69 halve them"
     agreed = "nothing to compare" if user.agreement is None else f"{user.agreement:.3f}"
     yield f"rank agreement of the two: {agreed}"
-    if any(not line.steady for line in moved):
+    if any(not line.stable for line in moved):
         yield "~ too small, or too unsteady when values are nudged, to be given as a reason"

@@ -51,7 +51,7 @@ def generate(
         from ..spec.load import load_spec
 
         out.parent.mkdir(parents=True, exist_ok=True)
-        terminal.say(f"generating {users:,} users")
+        terminal.log(f"generating {users:,} users")
         made = run(
             load_spec(spec), out,
             users=users, seed=seed, start=start, days=days, force=force,
@@ -109,12 +109,12 @@ def ingest(
             loads = run(
                 opened, store,
                 events=events, users=users_file, aliases=aliases, restate=restate,
-                say=terminal.say, progress=terminal.progress, note=terminal.note,
+                log=terminal.log, progress=terminal.progress, warn=terminal.warn,
             )  # fmt: skip
         elif events is None or users_file or aliases or restate:
             raise UsageError("--connector takes one folder, no other files and no --restate")
         else:
-            loads = ingest_connector(opened, store, connector, events, say=terminal.say)
+            loads = ingest_connector(opened, store, connector, events, log=terminal.log)
         for load in loads:
             terminal.print(str(load))
         for load in loads:
@@ -158,7 +158,7 @@ def build(
         made = run(
             opened, store,
             as_of=as_of or [], check=check, full=full,
-            say=terminal.say, note=terminal.note, progress=terminal.steps,
+            log=terminal.log, warn=terminal.warn, progress=terminal.steps,
         )  # fmt: skip
         info = made.published.info
         dates = ", ".join(info.as_of_dates)

@@ -84,36 +84,36 @@ def train(
             from ..pipeline.training_world import refuse_empty
 
             refuse_empty(opened, store)
-        terminal.say("importing libraries")
+        terminal.log("importing libraries")
         from ..pipeline.compare import compare_run
         from ..pipeline.train import train as run
         from ..reports.comparison_text import comparison_lines
         from ..tracking import open_store_or_local
 
-        runs = open_store_or_local(tracking, note=terminal.note)
+        runs = open_store_or_local(tracking, warn=terminal.warn)
         made = run(
             opened, store, runs,
             as_of=as_of, horizon=horizon, candidates=names, tune=tune, folds=folds, seed=seed,
             n_boot=n_boot, level=level, demo=demo,
-            say=terminal.say, note=terminal.note, progress=terminal.progress,
+            log=terminal.log, warn=terminal.warn, progress=terminal.progress,
         )  # fmt: skip
         found = compare_run(opened, made.store, run=made.run)
         for line in comparison_lines(found.raw, found.comparison):
             terminal.print(line)
         terminal.print("")
         terminal.print(
-            f"run {made.run} in {made.store.shown}; next: whyrank compare --promote chosen"
+            f"run {made.run} in {made.store.shown}; next: whyrank compare --promote selected"
         )
 
 
-@commands.command(epilog="Example: whyrank compare --spec olist --promote chosen")
+@commands.command(epilog="Example: whyrank compare --spec olist --promote selected")
 def compare(
     run: Annotated[
         Optional[str], typer.Option("--run", metavar="ID", help="A training; the latest.")
     ] = None,
     promote: Annotated[
         Optional[str],
-        typer.Option(metavar="NAME", help="Make it champion: a scorer's name, or chosen."),
+        typer.Option(metavar="NAME", help="Make it champion: a scorer's name, or selected."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all figures as one JSON document.")
@@ -132,10 +132,10 @@ def compare(
         from ..tracking import open_store
 
         opened = load_spec(spec)
-        runs = open_store(tracking, note=terminal.note)
+        runs = open_store(tracking, warn=terminal.warn)
         found = compare_run(opened, runs, run=run, promote_scorer=promote)
         for line in found.cautions:
-            terminal.note(line)
+            terminal.warn(line)
         if as_json:
             terminal.document(comparison_document(found))
             return
@@ -209,7 +209,7 @@ def calibrate(
         for option, given in (("--max-terms", max_terms), ("--pin", pin), ("--folds", folds)):
             if given:
                 raise UsageError(f"{option} needs --shape: points alone have no such limit")
-        terminal.say("importing libraries")
+        terminal.log("importing libraries")
         from ..pipeline.calibrate import calibrate as run
         from ..tracking import open_store_or_local
         from ..training.calibration_text import calibration_lines
@@ -218,11 +218,11 @@ def calibrate(
         made = run(
             opened, store,
             source=spec, against=against, as_of=as_of, horizon=horizon, apply_to=apply, seed=seed,
-            n_boot=n_boot, level=level, say=terminal.say,
+            n_boot=n_boot, level=level, log=terminal.log,
         )  # fmt: skip
         for line in calibration_lines(made):
             terminal.print(line)
-        runs = open_store_or_local(tracking, note=terminal.note)
+        runs = open_store_or_local(tracking, warn=terminal.warn)
         logged = log_calibration(runs, opened, made, {"horizon": horizon or "", "seed": seed})
         terminal.print(f"table, plot and diff: run {logged} in {runs.shown}")
 
@@ -251,7 +251,7 @@ def _shape(
     terms = max_terms or MOST_TERMS
     pinned = frozenset(name.strip() for part in pin for name in part.split(","))
     check_shape(spec, against=against, terms=terms, pinned=pinned)
-    terminal.say("importing libraries")
+    terminal.log("importing libraries")
     from ..pipeline.calibrate_shape import calibrate_shape
     from ..scoring.shape_fit import Limits
     from ..tracking import open_store_or_local
@@ -262,11 +262,11 @@ def _shape(
     made = calibrate_shape(
         spec, warehouse,
         source=source, limits=limits, as_of=as_of, horizon=horizon, folds=folds, apply_to=apply,
-        n_boot=n_boot, level=level, seed=seed, say=terminal.say,
+        n_boot=n_boot, level=level, seed=seed, log=terminal.log,
     )  # fmt: skip
     for line in shape_lines(made):
         terminal.print(line)
-    runs = open_store_or_local(tracking, note=terminal.note)
+    runs = open_store_or_local(tracking, warn=terminal.warn)
     params = {
         "horizon": horizon or "", "seed": seed, "max_terms": limits.terms,
         "pinned": ",".join(sorted(pinned)), "folds": folds, "n_boot": n_boot, "level": level,
@@ -288,7 +288,7 @@ def ui(
         from ..pipeline.mlflow_ui import check_port, check_servable, serve_ui, view_lines
         from ..tracking import open_store
 
-        store = open_store(tracking, note=terminal.note)
+        store = open_store(tracking, warn=terminal.warn)
         check_servable(store)
         check_port(port)
         terminal.print(f"MLflow's runs at http://127.0.0.1:{port} (it takes a few seconds)")

@@ -135,7 +135,7 @@ class Terminal:
         """Stop the spinner."""
         self.still()
 
-    def say(self, message: str) -> None:
+    def log(self, message: str) -> None:
         """Tell what is going on now."""
         self._pace.begin(shown(scrub(message)))
         if sys.stderr.isatty() and not self._json:
@@ -161,7 +161,7 @@ class Terminal:
         """
         self._reach(done, total, even=False, left=left)
 
-    def note(self, message: str) -> None:
+    def warn(self, message: str) -> None:
         """Tell something worth knowing that is no error; nothing where only errors are wanted."""
         if self._quiet:
             return

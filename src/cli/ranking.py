@@ -60,19 +60,19 @@ def score(
         from ..tracking.scoring_runs import log_scoring
         from .text import ranking_lines
 
-        terminal.say("scoring")
+        terminal.log("scoring")
         made = run(
             opened, store,
             as_of=as_of, top=top, out=out, everyone=population == "all",
-            scorer=scorer, tracking=tracking, say=terminal.say, note=terminal.note,
+            scorer=scorer, tracking=tracking, log=terminal.log, warn=terminal.warn,
         )  # fmt: skip
         for line in ranking_lines(made, most=10):
             terminal.print(line)
         if age := stale(made.last_event):
-            terminal.note(age)
+            terminal.warn(age)
         log_scoring(
             opened, store, made,
-            everyone=population == "all", tracking=tracking, note=terminal.note,
+            everyone=population == "all", tracking=tracking, warn=terminal.warn,
         )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def explain(
         opened, store = open_both(spec, warehouse)
         found = run(
             opened, store, user_id,
-            as_of=as_of, scorer=scorer, tracking=tracking, note=terminal.note,
+            as_of=as_of, scorer=scorer, tracking=tracking, warn=terminal.warn,
         )  # fmt: skip
         if plot is not None:
             from ..training.plots import draw_user
@@ -156,11 +156,11 @@ def evaluate(
         from ..pipeline.evaluate import evaluate as run
         from .text import evaluation_lines
 
-        terminal.say("evaluating")
+        terminal.log("evaluating")
         found = run(
             opened, store,
             as_of=as_of, horizon=horizon, n_boot=n_boot, level=level, seed=seed,
-            note=terminal.note,
+            warn=terminal.warn,
         )  # fmt: skip
         for line in evaluation_lines(found):
             terminal.print(line)

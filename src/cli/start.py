@@ -52,7 +52,7 @@ def demo(
         made = run(
             opened, store,
             folder=folder, users=users, seed=seed, source=source, force=force,
-            say=terminal.say, progress=terminal.steps,
+            log=terminal.log, progress=terminal.steps,
         )  # fmt: skip
         for line in demo_lines(made):
             terminal.print(line)
@@ -84,7 +84,7 @@ def init(
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..pipeline.init import init as run
 
-        terminal.say(f"reading {events}")
+        terminal.log(f"reading {events}")
         named = {"user_id": user_id, "event_time": event_time, "event_name": event_name}
         columns = {key: column for key, column in named.items() if column is not None}
         made = run(events, out, target=target, columns=columns)
@@ -92,8 +92,8 @@ def init(
         for key, column in made.mapping.items():
             terminal.print(f"  {key}: {column}")
         terminal.print(f"times are read as: {made.time_format}")
-        for note in made.notes:
-            terminal.note(note)
+        for warn in made.notes:
+            terminal.warn(warn)
         terminal.print(f"next: whyrank ingest {events} --spec {made.path}")
 
 

@@ -67,8 +67,8 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     if not explanation.in_population:
         standing = f"not in the ranked population (would be {standing})"
     if _by_points(explanation.scorer):
-        chance = "" if user.probability is None else f"; probability {user.probability:.2%}"
-        yield f"{who}: {user.score:.2f} points, {user.label}, {standing}{chance}"
+        probability = "" if user.probability is None else f"; probability {user.probability:.2%}"
+        yield f"{who}: {user.score:.2f} points, {user.label}, {standing}{probability}"
     else:
         yield (
             f"{who}: {user.score:.2f} of 100 by {explanation.scorer}, {user.label}, "
@@ -76,7 +76,7 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
         )
     yield f"as of {explanation.as_of}"
     yield ""
-    if user.influences:
+    if user.attributions:
         yield from side_by_side(user, explanation.beside)
     else:
         for reason in user.reasons:

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..types import Floats, Progress
 from .custom_metrics import CustomMetrics
-from .differences import PROFIT, Drawn, Estimate
-from .paired_bootstrap import CHANCES, RANKING, replicate
+from .differences import PROFIT, BootstrapSample, Estimate
+from .paired_bootstrap import PROBABILITY_METRICS, RANKING, replicate
 from .probability_metrics import brier, calibration_error, log_loss
 from .ranking_metrics import group_by_score, lift_at, metrics_of_groups
-from .thresholds import Acting, Costs, acting_estimates
+from .thresholds import Costs, TargetingDecision, targeting_estimates
 
 if TYPE_CHECKING:
     from .fold_scores import FoldScores
@@ -23,7 +23,7 @@ Points = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
-class Measured:
+class BootstrapMetrics:
     """What several scorers' metrics came to on several tests.
 
     compared: metrics by which scorers are compared. acting: those of acting from a threshold on,
@@ -54,21 +54,21 @@ class Measured:
         progress: Progress = lambda *_: None,
         custom: CustomMetrics | None = None,
     ) -> Self:
-        """Measure all scorers, by their chances only where every one of them has some.
+        """Measure all scorers, by their probabilities only where every one of them has some.
 
         custom: metrics from outside; one that gives no number on a test, or on a replicate with
         both classes, is left out, and says so in `failed`.
         """
         own = custom or CustomMetrics()
-        names = list(folds[0].margins)
-        with_chances = all(set(fold.chances) >= set(names) for fold in folds)
-        compared = (*RANKING, *CHANCES) if with_chances else RANKING
-        acting = [Acting.on(fold, costs) for fold in folds]
+        names = list(folds[0].raw_scores)
+        with_chances = all(set(fold.probabilities) >= set(names) for fold in folds)
+        compared = (*RANKING, *PROBABILITY_METRICS) if with_chances else RANKING
+        acting = [TargetingDecision.on(fold, costs) for fold in folds]
         told = tuple(m for m in acting[0].names() if all(m in one.names() for one in acting))
         points = {
             fold.name: {
                 name: _points(fold, name, capacity)
-                | own.values(name, fold.labels, fold.margins[name], fold.chances.get(name))
+                | own.values(name, fold.labels, fold.raw_scores[name], fold.probabilities.get(name))
                 | one.points(name)
                 for name in names
             }
@@ -91,12 +91,12 @@ class Measured:
         found._recentre()
         return found
 
-    def over(self, tests: Sequence[str]) -> Drawn:
+    def over(self, tests: Sequence[str]) -> BootstrapSample:
         """Return the means over some tests of what scorers are compared by."""
         points = {name: self._means(name, self.compared, tests) for name in self.names}
         values = self._drawn(tests)[..., : len(self.compared)]
         known = values[~np.isnan(values).any(axis=(1, 2))]
-        return Drawn(
+        return BootstrapSample(
             self.names, self.compared, points, known, len(self.draws), self.level, self.lower
         )
 
@@ -107,7 +107,7 @@ class Measured:
         for place, name in enumerate(self.names):
             points = self._means(name, self.acting, tests)
             by_metric = dict(zip(self.acting, drawn[:, place].T, strict=True))
-            found[name] |= acting_estimates(points, by_metric, self.level)
+            found[name] |= targeting_estimates(points, by_metric, self.level)
         return found
 
     def _means(self, name: str, metrics: Sequence[str], tests: Sequence[str]) -> dict[str, float]:
@@ -139,18 +139,18 @@ class Measured:
 
 
 def _points(fold: FoldScores, name: str, capacity: float) -> dict[str, float]:
-    margin, labels = fold.margins[name], fold.labels
-    measured = metrics_of_groups(group_by_score(margin, labels), capacity)
+    raw_score, labels = fold.raw_scores[name], fold.labels
+    measured = metrics_of_groups(group_by_score(raw_score, labels), capacity)
     found = {metric: float(value) for metric, value in measured.items()}
     found |= {
-        "lift_at_5pct": lift_at(margin, labels, 0.05),
-        "lift_at_20pct": lift_at(margin, labels, 0.20),
+        "lift_at_5pct": lift_at(raw_score, labels, 0.05),
+        "lift_at_20pct": lift_at(raw_score, labels, 0.20),
         "base_rate": float(labels.mean()),
     }
-    chance = fold.chances.get(name)
-    if chance is not None:
-        found["brier"] = brier(chance, labels)
-        found["log_loss"] = log_loss(chance, labels)
-        found["calibration_error"] = calibration_error(chance, labels)
-        found["mean_probability"] = float(chance.mean())
+    probability = fold.probabilities.get(name)
+    if probability is not None:
+        found["brier"] = brier(probability, labels)
+        found["log_loss"] = log_loss(probability, labels)
+        found["calibration_error"] = calibration_error(probability, labels)
+        found["mean_probability"] = float(probability.mean())
     return found

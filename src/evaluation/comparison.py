@@ -15,49 +15,57 @@ import numpy as np
 
 from ..errors import DataError
 from ..types import Progress
-from .bootstrap_metrics import Measured
+from .bootstrap_metrics import BootstrapMetrics
 from .custom_metrics import CustomMetric, CustomMetrics
 from .differences import Difference, Estimate
 from .fold_scores import FoldScores
 from .thresholds import Costs
 
 Estimates = Mapping[str, Mapping[str, Estimate]]
-TWINS_BY = ("roc_auc", "calibration_error")
-_ONE_TEST = ("chosen on the only test: the choice flatters itself",)
+PAIRED_BY = ("roc_auc", "calibration_error")
+# Fields of comparisons that earlier versions logged.
+_EARLIER_NAMES = {
+    "floors": "baselines",
+    "judged": "evaluation_folds",
+    "twins": "matched_pairs",
+    "chosen": "selected",
+    "counted": "valid_replicates",
+}
+_ONE_TEST = ("selected on the only test: the selection flatters itself",)
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Every scorer's metrics, by test and pooled, and the differences.
 
-    floors: simple scorers that, as the reference, all others are set against in a family of their
-    own. judged: the tests that nothing was tuned on, which alone are pooled: all, unless parameters
-    were searched. folds: test -> scorer -> metric -> value. by_test: test -> scorer -> metric ->
-    estimate. pooled: scorer -> metric -> estimate of the mean over the judged tests. differences:
-    on the last test ("tested") and of those means ("pooled"); the first name of a pair is the one
-    that comes first among the scorers. twins: each pair asked for, one family. best: of the scorers
-    that explain themselves the best by the tests before the last. chosen: the simplest of them that
-    cannot be told from the best there. counted: bootstrap replicates that
-    drew both classes, on each test and pooled; the others are left out. costs: of acting, where
-    they are stated; then profit per user is a metric like any other. custom: the metrics from
-    outside, and whether higher is better; they are compared like any other.
+    baselines: simple scorers that, as the reference, all others are set against in a family of
+    their own. evaluation_folds: the tests that nothing was tuned on, which alone are pooled: all,
+    unless parameters were searched. folds: test -> scorer -> metric -> value. by_test: test ->
+    scorer -> metric -> estimate. pooled: scorer -> metric -> estimate of the mean over those tests.
+    differences: on the last test ("tested") and of those means ("pooled"); the first name of a pair
+    is the one that comes first among the scorers. matched_pairs: each pair asked for, one family.
+    best: of the scorers that explain themselves the best by the tests before the last. selected:
+    the simplest of them that cannot be told from the best there. valid_replicates: bootstrap
+    replicates that drew both classes, on each test and pooled; the others are left out. costs: of
+    acting, where they are stated; then profit per user is a metric like any other. custom: the
+    metrics from outside, and whether higher is better; they are compared like any other.
     """
 
     reference: str
-    floors: tuple[str, ...]
+    baselines: tuple[str, ...]
     level: float
     n_boot: int
     capacity: float
     tests: tuple[str, ...]
-    judged: tuple[str, ...]
+    evaluation_folds: tuple[str, ...]
     sizes: Mapping[str, tuple[int, int]]
     folds: Mapping[str, Mapping[str, Mapping[str, float]]]
     by_test: Mapping[str, Estimates]
     pooled: Estimates
     differences: Mapping[str, tuple[Difference, ...]]
-    twins: tuple[Difference, ...]
-    chosen: str | None
-    counted: Mapping[str, int]
+    matched_pairs: tuple[Difference, ...]
+    selected: str | None
+    valid_replicates: Mapping[str, int]
     costs: Costs | None
     notes: tuple[str, ...] = field(default=())
     best: str | None = None
@@ -76,27 +84,27 @@ class Comparison:
         raise KeyError((where, metric, first, second))
 
     def verdict(self) -> str:
-        """Say in words whether the chosen scorer ranks better than the reference."""
-        if self.chosen is None:
-            return f"nothing was chosen: no learned scorer can say why; {self.reference} stays"
-        pooled = self.difference("pooled", "roc_auc", self.chosen, self.reference)
-        lift = self.difference("pooled", "lift", self.chosen, self.reference)
+        """Say in words whether the selected scorer ranks better than the reference."""
+        if self.selected is None:
+            return f"no scorer was selected: no learned scorer can say why; {self.reference} stays"
+        pooled = self.difference("pooled", "roc_auc", self.selected, self.reference)
+        lift = self.difference("pooled", "lift", self.selected, self.reference)
         how = (
             "the best on the tests before the last"
             if len(self.tests) > 1
             else "the best of them on this very test"
         )
-        if self.best not in {None, self.chosen}:
+        if self.best not in {None, self.selected}:
             how = f"the simplest of those that cannot be told from {self.best}, {how}"
         return (
-            f"{self.chosen}, {how}, against {self.reference}, {self.where()}: by ROC AUC "
+            f"{self.selected}, {how}, against {self.reference}, {self.where()}: by ROC AUC "
             f"{pooled.words()}; by lift at {self.capacity:.0%} {lift.words()}"
         )
 
     def where(self) -> str:
-        """Say on which tests differences are judged, in a few words."""
-        if len(self.judged) < len(self.tests):
-            return f"on the tests that nothing was tuned on ({', '.join(self.judged)})"
+        """Say on which tests differences are measured, in a few words."""
+        if len(self.evaluation_folds) < len(self.tests):
+            return f"on the tests that nothing was tuned on ({', '.join(self.evaluation_folds)})"
         return f"over {len(self.tests)} tests" if len(self.tests) > 1 else "on one test"
 
 
@@ -104,9 +112,9 @@ def compare(
     folds: Sequence[FoldScores],
     *,
     reference: str,
-    eligible: Sequence[str] = (),
-    floors: Sequence[str] = (),
-    twins: Sequence[tuple[str, str]] = (),
+    selectable: Sequence[str] = (),
+    baselines: Sequence[str] = (),
+    matched_pairs: Sequence[tuple[str, str]] = (),
     tuned_on: Sequence[str] = (),
     capacity: float = 0.10,
     costs: Costs | None = None,
@@ -118,52 +126,54 @@ def compare(
 ) -> Comparison:
     """Compare scorers on one or more tests, oldest first.
 
-    reference: the scorer that all others are set against. eligible: those that may be chosen, the
-    simplest first; the choice is made on the tests before the last (on the only one, when there is
-    one, which the notes then say): the simplest that the best does not rank detectably better than,
-    by ROC AUC, all such comparisons one family. floors: simple scorers that all others are set
-    against as well. twins: pairs of scorers set against each other by TWINS_BY. tuned_on: tests
-    that parameters were searched on; they are told, and judge nothing. capacity: the share of users
-    at which lift, precision and NDCG are told. costs: of acting; where it pays is told as well, by
-    profit per user. progress: told how many replicates are done, of how many. metrics: custom ones;
-    one that gives no number is left out, which the notes then say.
+    reference: the scorer that all others are set against. selectable: those that may be selected,
+    the simplest first; the choice is made on the tests before the last (on the only one, when there
+    is one, which the notes then say): the simplest that the best does not rank detectably better
+    than, by ROC AUC, all such comparisons one family. baselines: simple scorers that all others are
+    set against as well. matched_pairs: pairs of scorers set against each other by PAIRED_BY.
+    tuned_on: tests that parameters were searched on; they are told, and judge nothing. capacity:
+    the share of users at which lift, precision and NDCG are told. costs: of acting; where it pays
+    is told as well, by profit per user. progress: told how many replicates are done, of how many.
+    metrics: custom ones; one that gives no number is left out, which the notes then say.
 
     Raises DataError when a test has one class only, when scorers differ between tests, when most
-    bootstrap replicates have one class only, or when costs are stated without chances.
+    bootstrap replicates have one class only, or when costs are stated without probabilities.
     """
-    names = list(folds[0].margins)
+    names = list(folds[0].raw_scores)
     for fold in folds:
-        if set(fold.margins) != set(names):
+        if set(fold.raw_scores) != set(names):
             raise DataError(f"test {fold.name}: its scorers are not those of {folds[0].name}")
-    judged = [fold.name for fold in folds if fold.name not in tuned_on]
-    if not judged:
+    evaluated = [fold.name for fold in folds if fold.name not in tuned_on]
+    if not evaluated:
         raise DataError("every test was tuned on: none is left to judge by")
     custom = CustomMetrics(metrics)
-    measured = Measured.of(
+    measured = BootstrapMetrics.of(
         folds,
         capacity=capacity, costs=costs, n_boot=n_boot, level=level, rng=rng, progress=progress,
         custom=custom,
     )  # fmt: skip
     tests = {fold.name: measured.over([fold.name]) for fold in folds}
-    last, pooled = tests[folds[-1].name], measured.over(judged)
-    bases = [reference, *(name for name in floors if name in names)]
-    best, chosen = _choice(measured, [f.name for f in folds[:-1] or folds], eligible)
+    last, pooled = tests[folds[-1].name], measured.over(evaluated)
+    bases = [reference, *(name for name in baselines if name in names)]
+    best, selected = _select(measured, [f.name for f in folds[:-1] or folds], selectable)
     return Comparison(
         reference=reference,
-        floors=tuple(bases[1:]),
+        baselines=tuple(bases[1:]),
         level=level,
         n_boot=n_boot,
         capacity=capacity,
         tests=tuple(fold.name for fold in folds),
-        judged=tuple(judged),
+        evaluation_folds=tuple(evaluated),
         sizes={fold.name: (len(fold.labels), int(fold.labels.sum())) for fold in folds},
         folds=measured.points,
         by_test={test: measured.estimates([test]) for test in tests},
-        pooled=measured.estimates(judged),
+        pooled=measured.estimates(evaluated),
         differences={"tested": last.differences(bases), "pooled": pooled.differences(bases)},
-        twins=pooled.family(twins, TWINS_BY) if set(TWINS_BY) <= set(pooled.metrics) else (),
-        chosen=chosen,
-        counted={n: len(d.values) for n, d in (*tests.items(), ("pooled", pooled))},
+        matched_pairs=pooled.family(matched_pairs, PAIRED_BY)
+        if set(PAIRED_BY) <= set(pooled.metrics)
+        else (),
+        selected=selected,
+        valid_replicates={n: len(d.values) for n, d in (*tests.items(), ("pooled", pooled))},
         costs=costs,
         notes=(*(_ONE_TEST if len(folds) == 1 else ()), *custom.failed.values()),
         best=best,
@@ -171,17 +181,17 @@ def compare(
     )
 
 
-def _choice(
-    measured: Measured, tests: Sequence[str], eligible: Sequence[str]
+def _select(
+    measured: BootstrapMetrics, tests: Sequence[str], selectable: Sequence[str]
 ) -> tuple[str | None, str | None]:
     """Return the best by mean ROC AUC, and the simplest that cannot be told from it."""
-    if not eligible:
+    if not selectable:
         return None, None
     drawn = measured.over(tests)
-    best = max(eligible, key=lambda name: drawn.points[name]["roc_auc"])
-    others = [(best, name) for name in eligible if name != best]
+    best = max(selectable, key=lambda name: drawn.points[name]["roc_auc"])
+    others = [(best, name) for name in selectable if name != best]
     worse = {d.second for d in drawn.family(others, ["roc_auc"]) if d.detected}
-    return best, next(name for name in eligible if name not in worse)
+    return best, next(name for name in selectable if name not in worse)
 
 
 def to_dict(comparison: Comparison) -> dict[str, Any]:
@@ -207,20 +217,21 @@ def from_dict(raw: Mapping[str, Any]) -> Comparison:
             for d in part
         )
 
+    raw = {_EARLIER_NAMES.get(name, name): value for name, value in raw.items()}
     try:
         return Comparison(
             **{
                 **raw,
-                "floors": tuple(raw["floors"]),
+                "baselines": tuple(raw["baselines"]),
                 "tests": tuple(raw["tests"]),
-                "judged": tuple(raw["judged"]),
+                "evaluation_folds": tuple(raw["evaluation_folds"]),
                 "notes": tuple(raw["notes"]),
                 "costs": Costs(**raw["costs"]) if raw["costs"] else None,
                 "sizes": {test: (int(s[0]), int(s[1])) for test, s in raw["sizes"].items()},
                 "by_test": {test: estimates(found) for test, found in raw["by_test"].items()},
                 "pooled": estimates(raw["pooled"]),
                 "differences": {w: differences(d) for w, d in raw["differences"].items()},
-                "twins": differences(raw["twins"]),
+                "matched_pairs": differences(raw["matched_pairs"]),
             }
         )
     except (KeyError, TypeError) as error:

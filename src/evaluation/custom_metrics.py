@@ -91,15 +91,15 @@ class CustomMetrics:
         return frozenset(metric.name for metric in self.metrics if not metric.higher_is_better)
 
     def values(
-        self, scorer: str, labels: NDArray[np.bool_], margin: Floats, chance: Floats | None
+        self, scorer: str, labels: NDArray[np.bool_], raw_score: Floats, probability: Floats | None
     ) -> dict[str, float]:
         """Return the values of one scorer on some users; NaN for those that failed, now or before.
 
-        margin, chance: what users are ranked by, and their probabilities, (n,) each.
+        raw score, probability: what users are ranked by, and their probabilities, (n,) each.
         """
         found = {}
         for metric in self.metrics:
-            scores = margin if metric.of == "score" else chance
+            scores = raw_score if metric.of == "score" else probability
             value = float("nan")
             if scores is None:
                 self.failed[metric.name] = f"left out: {metric.said} needs probabilities"
@@ -113,7 +113,7 @@ class CustomMetrics:
 
 
 def custom_metrics(
-    given: Sequence[CustomMetric], *, note: Callable[[str], None]
+    given: Sequence[CustomMetric], *, warn: Callable[[str], None]
 ) -> list[CustomMetric]:
     """Return the metrics given and the installed ones, each tried once.
 
@@ -127,7 +127,7 @@ def custom_metrics(
         metric.check()
         arguments.append({metric.name: metric})
     plugins = collect(
-        installed(METRICS), _of_plugin, taken=_TAKEN.__contains__, what="metric", note=note
+        installed(METRICS), _of_plugin, taken=_TAKEN.__contains__, what="metric", warn=warn
     )
     return list(merged([plugins, *arguments], "metric").values())
 

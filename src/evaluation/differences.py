@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from ..stats.bootstrap import joint_reach
+from ..stats.bootstrap import max_t_critical_value
 from ..types import Floats
 
 Points = Mapping[str, Mapping[str, float]]
@@ -106,7 +106,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class BootstrapSample:
     """Replicates of every scorer's metrics on one test, or of their means over tests.
 
     points: scorer -> metric -> value. values: (replicates, scorers, metrics), no NaN. n_boot: how
@@ -151,7 +151,8 @@ class Drawn:
         for m, metric in enumerate(self.metrics):
             drawn = self.values[:, :, m]
             joint = {
-                base: joint_reach(drawn - drawn[:, [places[base]]], self.level) for base in bases
+                base: max_t_critical_value(drawn - drawn[:, [places[base]]], self.level)
+                for base in bases
             }
             for i, first in enumerate(self.names):
                 low, high = self._quantiles(drawn[:, [i]] - drawn)
@@ -188,7 +189,7 @@ class Drawn:
         ]
         away = np.column_stack(columns)
         low, high = self._quantiles(away)
-        errors, reach = joint_reach(away, self.level)
+        errors, reach = max_t_critical_value(away, self.level)
         found = []
         for place, ((first, second), metric) in enumerate(asked):
             value = self.points[first][metric] - self.points[second][metric]

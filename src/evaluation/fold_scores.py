@@ -16,14 +16,14 @@ class FoldScores:
     """One test: who, what came, and what each scorer said.
 
     name: of the test, its as_of. users: integers that name users across tests, (n,). labels: bool
-    (n,). margins: what each scorer ranks by, (n,) each. chances: calibrated probabilities, (n,)
-    each, for those that have them. thresholds: the margin of each scorer at which the capacity
-    was reached in the test before, None where there was none.
+    (n,). raw scores: what each scorer ranks by, (n,) each. probabilities: calibrated probabilities,
+    (n,) each, for those that have them. thresholds: the raw score of each scorer at which the
+    capacity was reached in the test before, None where there was none.
     """
 
     name: str
     users: NDArray[np.int64]
     labels: NDArray[np.bool_]
-    margins: Mapping[str, Floats]
-    chances: Mapping[str, Floats]
+    raw_scores: Mapping[str, Floats]
+    probabilities: Mapping[str, Floats]
     thresholds: Mapping[str, float | None]

@@ -13,7 +13,7 @@ class Fold:
     """One test and the snapshots that may train for it, oldest first, all before it.
 
     `rolling_folds` makes them so that every training outcome is known at the test's as_of:
-    train + horizon <= test (the embargo); a leakage sentinel counts that again in every training.
+    train + horizon <= test (the embargo); a leakage check counts that again in every training.
     """
 
     test: date

@@ -1,4 +1,4 @@
-"""Leakage sentinels: tests that an honest pipeline passes and a leaking one fails.
+"""Leakage checks: tests that an honest pipeline passes and a leaking one fails.
 
 They run with every comparison; one that fails blocks the champion. Each says what it measured, so
 that a person can judge it. Where chance has a part in it, an honest pipeline fails once in two
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,22 +24,31 @@ FALSE_ALARMS = 1 / 2000
 
 
 @dataclass(frozen=True)
-class Sentinel:
+class LeakageCheck:
     """One check: its name, whether it passed, and what it saw."""
 
     name: str
     passed: bool
-    saw: str
+    detail: str
 
     def __post_init__(self) -> None:
         # NumPy's booleans are written to JSON as a text, and the text "False" counts as true.
         object.__setattr__(self, "passed", bool(self.passed))
 
     def __str__(self) -> str:
-        return f"{'passed' if self.passed else 'FAILED'}  {self.name}: {self.saw}"
+        return f"{'passed' if self.passed else 'FAILED'}  {self.name}: {self.detail}"
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> list[Self]:
+        """Return the checks of a kept training, in the words of this or an earlier version."""
+        kept = raw["leakage_checks"] if "leakage_checks" in raw else raw["sentinels"]
+        return [
+            cls(one["name"], bool(one["passed"]), one["detail"] if "detail" in one else one["saw"])
+            for one in kept
+        ]
 
 
-def steady_attributes(changing: Mapping[str, int], read: Mapping[str, str]) -> Sentinel:
+def steady_attributes(changing: Mapping[str, int], read: Mapping[str, str]) -> LeakageCheck:
     """Hold attributes that are declared static to it: none may have two values for a user.
 
     changing: for how many users a static attribute has more than one value. read: the features
@@ -51,31 +61,35 @@ def steady_attributes(changing: Mapping[str, int], read: Mapping[str, str]) -> S
         if attribute in changing
     ]
     if found:
-        return Sentinel(name, passed=False, saw=f"{'; '.join(found)}: it may know the outcome")
-    return Sentinel(name, passed=True, saw=f"{len(read)} read, none has two values for one user")
+        return LeakageCheck(
+            name, passed=False, detail=f"{'; '.join(found)}: it may know the outcome"
+        )
+    return LeakageCheck(
+        name, passed=True, detail=f"{len(read)} read, none has two values for one user"
+    )
 
 
 @dataclass(frozen=True)
-class Refit:
+class RefitResult:
     """What came of learning from other labels than the true ones.
 
-    margins: of the test's users, (n,). encoded: the columns learnt from that were themselves made
-    of labels, by feature, one value for each row that was learnt from.
+    raw scores: of the test's users, (n,). encoded: the columns learnt from that were themselves
+    made of labels, by feature, one value for each row that was learnt from.
     """
 
-    margins: Floats
+    raw_scores: Floats
     encoded: Mapping[str, Floats]
 
 
 def shuffled_labels(
-    refit: Callable[[Integers, Bools], Refit],
+    refit: Callable[[Integers, Bools], RefitResult],
     labels: Bools,
     snapshot: Integers,
     tested: Bools,
     *,
     rng: np.random.Generator,
     times: int = SHUFFLES,
-) -> Sentinel:
+) -> LeakageCheck:
     """Learn from labels shuffled within each snapshot: nothing must rank the test's own labels.
 
     refit: learns from these rows and labels, by all that a candidate goes through. labels,
@@ -97,23 +111,23 @@ def shuffled_labels(
     for _ in range(times):
         rows, mixed = _halves_shuffled(labels, snapshot, rng)
         learnt = refit(rows, mixed)
-        found.append(roc_auc(learnt.margins, tested))
+        found.append(roc_auc(learnt.raw_scores, tested))
         for name, column in learnt.encoded.items():
             own.setdefault(name, []).append(roc_auc(column, mixed))
     mean, error = float(np.mean(found)), _error(found)
     within = standard_errors(times) * error
     passed = abs(mean - 0.5) <= within
-    saw = f"mean ROC AUC {mean:.3f} of {times} fits; must be 0.5 ± {within:.3f}, as by chance"
+    detail = f"mean ROC AUC {mean:.3f} of {times} fits; must be 0.5 ± {within:.3f}, as by chance"
     if own:
         reach = standard_errors(times, tests=len(own), sides=1)
         excess = {name: np.mean(aucs) - 0.5 - reach * _error(aucs) for name, aucs in own.items()}
         worst = max(own, key=lambda name: excess[name])
         passed = passed and bool(excess[worst] <= 0)
-        saw += (
+        detail += (
             f"; categories' worth on the rows it was made for, at most {np.mean(own[worst]):.3f} "
             f"({worst}); must not exceed 0.5 by more than {reach * _error(own[worst]):.3f}"
         )
-    return Sentinel("shuffled labels", passed, saw)
+    return LeakageCheck("shuffled labels", passed, detail)
 
 
 def pure_noise(
@@ -122,19 +136,19 @@ def pure_noise(
     test: tuple[Bools, Integers],
     *,
     rng: np.random.Generator,
-) -> Sentinel:
+) -> LeakageCheck:
     """Learn from noise alone: it must not rank the test.
 
-    refit: learns from noise (n, columns) and labels, and returns the margins of the test's noise.
-    train, test: labels, and which row each is: an integer that is the same only for the same user
-    on the same day. Noise is drawn anew for every row, so a learner that remembers what it saw
+    refit: learns from noise (n, columns) and labels, and returns the raw scores of the test's
+    noise. train, test: labels, and which row each is: an integer that is the same only for the same
+    user on the same day. Noise is drawn anew for every row, so a learner that remembers what it saw
     ranks the test only where it has learnt from the test's own rows.
     """
     rows = int(max(train[1].max(), test[1].max())) + 1
     noise = rng.normal(size=(rows, NOISE_COLUMNS))
     auc = roc_auc(refit(noise[train[1]], train[0], noise[test[1]]), test[0])
     within = float(norm.isf(FALSE_ALARMS / 2)) * _chance_error(test[0])
-    return Sentinel(
+    return LeakageCheck(
         "pure noise",
         abs(auc - 0.5) <= within,
         f"ROC AUC {auc:.3f} from {NOISE_COLUMNS} columns of noise; must be 0.5 ± {within:.3f}, "
@@ -144,35 +158,39 @@ def pure_noise(
 
 def overlapping_outcomes(
     shared: Mapping[str, int], test: str, horizon_days: int, snapshots: Sequence[str]
-) -> Sentinel:
+) -> LeakageCheck:
     """Judge the embargo: shared maps a training snapshot whose outcomes reach into the test's to
     how many outcomes count in both.
     """
-    saw = (
+    detail = (
         ", ".join(f"those of {day} too count {n:,} of them" for day, n in sorted(shared.items()))
         if shared
         else f"none counts in any of {len(snapshots)} training snapshots too"
     )
-    return Sentinel(
+    return LeakageCheck(
         "overlapping outcomes",
         not shared,
-        f"outcomes of the {horizon_days} days after {test}: {saw}",
+        f"outcomes of the {horizon_days} days after {test}: {detail}",
     )
 
 
 @dataclass(frozen=True)
-class Alone:
-    """One test and what could rank it: labels, features alone (NaN as null), scorers' margins."""
+class SingleFeatureScores:
+    """One test and what could rank it: labels, single features (NaN: null), scorers' raw scores."""
 
     name: str
     labels: Bools
     features: Mapping[str, Floats]
-    margins: Mapping[str, Floats]
+    raw_scores: Mapping[str, Floats]
 
 
-def too_good(
-    tests: Sequence[Alone], *, capacity: float, suspect_auc: float, suspect_lift: float | None
-) -> Sentinel:
+def suspicious_performance(
+    tests: Sequence[SingleFeatureScores],
+    *,
+    capacity: float,
+    suspect_auc: float,
+    suspect_lift: float | None,
+) -> LeakageCheck:
     """Find a feature, or a scorer, that ranks some test better than this target can be ranked.
 
     A feature counts whichever way it points, its nulls in the middle. capacity: the share of users
@@ -182,21 +200,21 @@ def too_good(
     lifts: dict[str, float] = {}
     for test in tests:
         known = {name: v for name, v in test.features.items() if not np.isnan(v).all()}
-        for name, values in (known | dict(test.margins)).items():
-            both = name not in test.margins
+        for name, values in (known | dict(test.raw_scores)).items():
+            both = name not in test.raw_scores
             filled = np.nan_to_num(values, nan=np.nanmedian(values))
             where = f"{name} on {test.name}"
             aucs[where], lifts[where] = _ranked(filled, test.labels, capacity, both_ways=both)
     best, steepest = max(aucs, key=lambda n: aucs[n]), max(lifts, key=lambda n: lifts[n])
     passed = aucs[best] <= suspect_auc
-    saw = f"the best of {len(tests)} tests, {best}, has ROC AUC {aucs[best]:.3f}"
+    detail = f"the best of {len(tests)} tests, {best}, has ROC AUC {aucs[best]:.3f}"
     limit = f"{suspect_auc:.3f}"
     if suspect_lift is not None:
         passed = passed and lifts[steepest] <= suspect_lift
-        saw += f"; the highest lift at {capacity:.0%} is {lifts[steepest]:.2f}, of {steepest}"
+        detail += f"; the highest lift at {capacity:.0%} is {lifts[steepest]:.2f}, of {steepest}"
         limit += f", or a lift above {suspect_lift:.2f},"
-    return Sentinel(
-        "too good to be true", passed, f"{saw}; above {limit} is a leak until shown otherwise"
+    return LeakageCheck(
+        "too good to be true", passed, f"{detail}; above {limit} is a leak until shown otherwise"
     )
 
 
@@ -211,15 +229,15 @@ def _ranked(values: Floats, labels: Bools, k: float, *, both_ways: bool) -> tupl
     return max(auc, 1 - auc), max(lift, float(metrics_of_groups(other, k)["lift"]))
 
 
-def future_events(changed: Mapping[str, int], users: int, as_of: str) -> Sentinel:
+def future_events(changed: Mapping[str, int], users: int, as_of: str) -> LeakageCheck:
     """Judge a rebuild from a log cut at as_of: changed maps features to users who differ."""
     worst = {name: count for name, count in changed.items() if count}
-    saw = (
+    detail = (
         ", ".join(f"{name} changes for {count:,} users" for name, count in sorted(worst.items()))
         if worst
         else f"{len(changed)} features of {users:,} users are the same without later events"
     )
-    return Sentinel("future events", not worst, f"as of {as_of}: {saw}")
+    return LeakageCheck("future events", not worst, f"as of {as_of}: {detail}")
 
 
 def _halves_shuffled(

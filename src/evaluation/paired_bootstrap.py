@@ -2,7 +2,8 @@
 
 Users are drawn with replacement from all who stand in any test, and one draw counts in every test.
 What a metric needs of a draw are sums over users: counts at each score for those of the ranking,
-terms for those of the chances. So a batch of draws is a matrix, and the sums are matrix products.
+terms for those of the probabilities. So a batch of draws is a matrix, and the sums are matrix
+products.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from ..types import Floats, Progress
 from .custom_metrics import CustomMetrics
 from .probability_metrics import calibration_groups, log_loss_terms
 from .ranking_metrics import Groups, metrics_of_groups
-from .thresholds import Acting, Costs
+from .thresholds import Costs, TargetingDecision
 
 if TYPE_CHECKING:
     from .fold_scores import FoldScores
 
 RANKING = ("roc_auc", "average_precision", "lift", "precision", "ndcg")
-CHANCES = ("brier", "log_loss", "calibration_error")
+PROBABILITY_METRICS = ("brier", "log_loss", "calibration_error")
 _BATCH = 50  # draws
 
 
@@ -53,8 +54,8 @@ def replicate(
         present[fold.users] = True
     codes = np.cumsum(present) - 1
     everyone = int(present.sum())
-    names = list(folds[0].margins)
-    with_chances = set(CHANCES) <= set(metrics)
+    names = list(folds[0].raw_scores)
+    with_chances = set(PROBABILITY_METRICS) <= set(metrics)
     sums = [_sums(fold, names, capacity, costs, with_chances=with_chances) for fold in folds]
     found = np.empty((n_boot, len(folds), len(names), len(metrics)))
     for start in range(0, n_boot, _BATCH):
@@ -93,9 +94,9 @@ def _custom(
         if labels.all() or not labels.any() or not custom.names():
             continue
         for name in names:
-            chance = fold.chances.get(name)
-            known = None if chance is None else chance[rows]
-            values = custom.values(name, labels, fold.margins[name][rows], known)
+            probability = fold.probabilities.get(name)
+            known = None if probability is None else probability[rows]
+            values = custom.values(name, labels, fold.raw_scores[name][rows], known)
             for metric in tried:
                 found[name][metric][draw] = values[metric]
     return found
@@ -105,15 +106,16 @@ def _custom(
 class _Sums:
     """The sums that one test's metrics need, as matrices over its users.
 
-    cells: per scorer, users and positives by cell, (cells, n). groups: per scorer, chance minus
-    label by calibration group, (groups, n). terms: Brier and log loss terms, (n, 2 · scorers).
+    cells: per scorer, users and positives by cell, (cells, n). groups: per scorer, probability
+    minus label by calibration group, (groups, n). terms: Brier and log loss terms, (n, 2 ·
+    scorers).
     """
 
     capacity: float
     cells: Mapping[str, tuple[csr_array, csr_array]]
     groups: Mapping[str, csr_array]
     terms: Floats
-    acting: Acting
+    acting: TargetingDecision
 
     def measured(self, drawn: Floats) -> dict[str, dict[str, Floats]]:
         """Return scorer -> metric -> (draws,); drawn: how often each user is drawn, (n, draws)."""
@@ -144,7 +146,7 @@ def _sums(
     came = fold.labels.nonzero()[0]
     cells, groups, terms = {}, {}, []
     for name in names:
-        cell, size = cells_of(fold.margins[name], fold.labels)
+        cell, size = cells_of(fold.raw_scores[name], fold.labels)
         everyone = np.arange(len(cell))
         shape = (size, len(cell))
         cells[name] = (
@@ -152,23 +154,23 @@ def _sums(
             csr_array((np.ones(len(came)), (cell[came], came)), shape=shape),
         )
         if with_chances:
-            chance = fold.chances[name]
-            group = calibration_groups(chance)
-            away = chance - fold.labels
+            probability = fold.probabilities[name]
+            group = calibration_groups(probability)
+            away = probability - fold.labels
             shape = (int(group.max()) + 1, len(cell))
             groups[name] = csr_array((away, (group, everyone)), shape=shape)
-            terms += [away**2, log_loss_terms(chance, fold.labels)]
+            terms += [away**2, log_loss_terms(probability, fold.labels)]
     by_user = np.column_stack(terms) if terms else np.empty((0, 0))
-    return _Sums(capacity, cells, groups, by_user, Acting.on(fold, costs))
+    return _Sums(capacity, cells, groups, by_user, TargetingDecision.on(fold, costs))
 
 
-def cells_of(margin: Floats, labels: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
-    """Return each user's cell, from the highest margin down, and how many cells there are.
+def cells_of(raw_score: Floats, labels: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
+    """Return each user's cell, from the highest raw score down, and how many cells there are.
 
-    Neighbouring margins without positives are one cell: no metric here can tell them apart, as
+    Neighbouring raw scores without positives are one cell: no metric here can tell them apart, as
     each counts negatives between positives. So a cell count of twice the positives is the most.
     """
-    _, place = np.unique(-margin, return_inverse=True)
+    _, place = np.unique(-raw_score, return_inverse=True)
     holds = np.bincount(place, weights=labels) > 0
     starts = holds | np.concatenate([[True], holds[:-1]])
     cell = np.cumsum(starts) - 1

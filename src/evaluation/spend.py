@@ -17,10 +17,10 @@ LEVEL = 0.95
 class SpendReport:
     """Expected against actual spend on one test.
 
-    gini: normalised, 1 for the perfect order, 0 for chance. top_decile: share of all spend that
-    the tenth with the highest expectations brought. top_decile_interval: of that, by bootstrap over
-    users. total_ratio: expected over actual total. deciles: mean expected and mean actual spend,
-    the highest tenth first.
+    gini: normalised, 1 for the perfect order, 0 for chance. top_decile: share of all spend
+    that the tenth with the highest expectations brought. top_decile_interval: of that, by bootstrap
+    over users. total_ratio: expected over actual total. deciles: mean expected and mean actual
+    spend, the highest tenth first.
     """
 
     gini: float

@@ -1,9 +1,9 @@
 """Acting on everybody above a threshold: whom it reaches, who of them converts, what it brings.
 
-There are two rules where to act. At capacity: from the margin on that the best tenth, say, of users
-had in the test before. At cost: from the chance on at which acting pays; chances are calibrated on
-the test before as well, and docs/decisions/0020-acting-pays-from-a-chance.md says why the threshold
-is not the one that earned most there.
+There are two rules where to act. At capacity: from the raw score on that the best tenth, say, of
+users had in the test before. At cost: from the probability on at which acting pays; probabilities
+are calibrated on the test before as well, and docs/decisions/0020-acting-pays-from-a-probability.md
+says why the threshold is not the one that earned most there.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Costs:
             )
 
     @property
-    def pays_from(self) -> float:
+    def break_even(self) -> float:
         """The chance of conversion from which acting pays, 0 to 1.
 
         Elkan (2001), "The Foundations of Cost-Sensitive Learning", equation 2, with nothing lost
@@ -66,7 +66,7 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Acting:
+class TargetingDecision:
     """Whom each scorer would have acted upon in one test, by each rule that it has.
 
     labels: 1.0 for who converted, (n,). rows: rule -> scorer -> two rows, who is acted upon and who
@@ -81,19 +81,21 @@ class Acting:
     def on(cls, fold: FoldScores, costs: Costs | None) -> Self:
         """Return who is acted upon in a test: at capacity where every scorer has a threshold.
 
-        Raises DataError when costs are stated and a scorer has no chances.
+        Raises DataError when costs are stated and a scorer has no probabilities.
         """
         upon: dict[str, dict[str, NDArray[np.bool_]]] = {}
         limits = {name: limit for name, limit in fold.thresholds.items() if limit is not None}
-        if limits.keys() >= fold.margins.keys():
-            upon[AT_CAPACITY] = {n: margin >= limits[n] for n, margin in fold.margins.items()}
+        if limits.keys() >= fold.raw_scores.keys():
+            upon[AT_CAPACITY] = {
+                n: raw_score >= limits[n] for n, raw_score in fold.raw_scores.items()
+            }
         if costs is not None:
-            bare = sorted(fold.margins.keys() - fold.chances.keys())
+            bare = sorted(fold.raw_scores.keys() - fold.probabilities.keys())
             if bare:
                 raise DataError(
                     f"test {fold.name}: {bare[0]!r} has no chances to set costs against"
                 )
-            upon[AT_COST] = {n: fold.chances[n] >= costs.pays_from for n in fold.margins}
+            upon[AT_COST] = {n: fold.probabilities[n] >= costs.break_even for n in fold.raw_scores}
         rows = {
             rule: {n: np.array([who, who & fold.labels], dtype=np.float64) for n, who in by.items()}
             for rule, by in upon.items()
@@ -131,7 +133,7 @@ class Acting:
         return {metric: float(v[0]) for metric, v in measured.items() if not np.isnan(v[0])}
 
 
-def acting_estimates(
+def targeting_estimates(
     points: Mapping[str, float], drawn: Mapping[str, Floats], level: float
 ) -> dict[str, Estimate]:
     """Return one scorer's metrics of acting with percentile intervals.

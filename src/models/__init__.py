@@ -2,7 +2,7 @@
 
 encoding      a feature table as a matrix; categories by target encoding
 classifier    one scikit-learn classifier over the libraries that rank
-fitted        what a fit leaves behind: margins, contributions, safe files
+fitted        what a fit leaves behind: raw scores, contributions, safe files
 storage       every kind of fitted model on disk
 purchases     BG/NBD and Gamma-Gamma, the classic of repeat purchase; purchase_fits fits them
 recency       the floor; blend a mean of models that says why; rank_average one that does not

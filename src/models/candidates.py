@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..scorer import About, FeatureTable
+from ..scorer import FeatureTable, ModelMetadata
 from ..scoring.shape_fit import Limits
 from ..scoring.shaped_card import LabelledRows, shape_card
 from ..spec.model import Spec
@@ -22,8 +22,8 @@ from .encoding import Encoding, Matrix, fit_encoding
 from .fitted import Model
 from .learned import LearnedScorer, reference_of
 from .points import fit_points
-from .purchase_fits import BetaGeometric
-from .purchases import PurchaseModel, histories_of
+from .purchase_fits import BgNbd
+from .purchases import PurchaseModel, purchase_histories
 from .recency import RecencyModel
 from .storage import BlendModel
 
@@ -70,7 +70,7 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
-class Plan:
+class FitSpec:
     """What a candidate may read and must respect; the same for every candidate of a run.
 
     numbers, texts: features read, by type. rising, falling: the monotone ones. purchases: features
@@ -84,7 +84,7 @@ class Plan:
     falling: frozenset[str]
     recency: str | None
     purchases: tuple[str, str, str] | None
-    about: About
+    about: ModelMetadata
     custom: Mapping[str, CustomCandidate] = field(default_factory=dict)
     spec: Spec | None = None
 
@@ -97,7 +97,7 @@ class Plan:
 class Trainer:
     """Fits candidates on one set of training data; what they share is computed once."""
 
-    def __init__(self, plan: Plan, data: TrainingData) -> None:
+    def __init__(self, plan: FitSpec, data: TrainingData) -> None:
         data.check()
         self._plan = plan
         self._data = data
@@ -133,7 +133,7 @@ class Trainer:
         return LearnedScorer(
             encoding=encoding,
             model=model,
-            reference=reference_of(model.margin(matrix)),
+            reference=reference_of(model.raw_score(matrix)),
             about=self._about(name, given),
         )
 
@@ -168,7 +168,7 @@ class Trainer:
         return LearnedScorer(
             encoding=encoding,
             model=model,
-            reference=reference_of(model.margin(matrix[self._data.latest])),
+            reference=reference_of(model.raw_score(matrix[self._data.latest])),
             about=self._about(candidate.name, candidate.params()),
             unsaved=model.unsaved(),
         )
@@ -187,7 +187,7 @@ class Trainer:
         matrix = encoding.matrix(self._data.table)[self._data.latest]
         places = (0, 1, 2)
         horizon = float(self._plan.about.horizon_days)
-        fitted = BetaGeometric(horizon).fit(np.column_stack(histories_of(matrix, places)))
+        fitted = BgNbd(horizon).fit(np.column_stack(purchase_histories(matrix, places)))
         params = (fitted.r_, fitted.alpha_, fitted.a_, fitted.b_)
         return encoding, PurchaseModel(places, horizon, params)
 
@@ -212,9 +212,9 @@ class Trainer:
         encoding, model = fit_points(made.card, made.bands, per_point, data.table, data.labels)
         return encoding, model, made.changes()
 
-    def _about(self, name: str, params: Mapping[str, Any]) -> About:
+    def _about(self, name: str, params: Mapping[str, Any]) -> ModelMetadata:
         about = self._plan.about
-        return About(
+        return ModelMetadata(
             **{
                 **about.__dict__,
                 "candidate": name,

@@ -66,7 +66,7 @@ def is_reserved(name: str) -> bool:
     >>> is_reserved("xgboost"), is_reserved("scorecard_v2"), is_reserved("neighbours")
     (True, True, False)
     """
-    means = {RANK_AVERAGE, "champion", "chosen", "none"}
+    means = {RANK_AVERAGE, "champion", "selected", "chosen", "none"}
     return name in CANDIDATES or name in means or name.startswith("scorecard")
 
 

@@ -35,8 +35,8 @@ Imbalance = Literal["none", "weights", "smote"]
 _INSIDE = "params__"
 KINDS = ("logistic", "forest", "boosting", "xgboost", "lightgbm")
 
-# Few positives and weak signals ask for shallow trees, strong shrinkage and much chance in what a
-# tree sees: many trees that differ, none of which decides alone.
+# Few positives and weak signals ask for shallow trees, strong shrinkage and much chance in
+# what a tree sees: many trees that differ, none of which decides alone.
 DEFAULTS: dict[str, dict[str, Any]] = {
     "logistic": {"C": 0.003},
     "forest": {
@@ -85,7 +85,8 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
     monotone: for each column 1 (can only raise), -1 (can only lower) or 0; the linear model and
     the forest ignore it. seed: of everything random.
 
-    Weighted and resampled fits have inflated chances: `learned` calibrates them to the true rate.
+    Weighted and resampled fits have inflated probabilities: `learned` calibrates them to the true
+    rate.
 
     >>> X = np.array([[0.0], [1.0], [2.0], [3.0]] * 25)
     >>> fitted = RankingClassifier("logistic", params={"C": 1.0}).fit(X, X[:, 0] > 1)
@@ -183,17 +184,17 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
     def decision_function(self, X: ArrayLike) -> Floats:  # noqa: N803
         """Return log-odds, shape (n,)."""
         matrix = self._checked(X)
-        return self.model_.margin(matrix)
+        return self.model_.raw_score(matrix)
 
     def predict_proba(self, X: ArrayLike) -> Floats:  # noqa: N803
-        """Return the chances of both classes, shape (n, 2), uncalibrated."""
+        """Return the probabilities of both classes, shape (n, 2), uncalibrated."""
         positive = 1 / (1 + np.exp(-self.decision_function(X)))
         return np.column_stack([1 - positive, positive])
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
         """Return the likelier class of each row, shape (n,)."""
-        margin = self.decision_function(X)
-        chosen: NDArray[Any] = self.classes_[(margin > 0).astype(int)]
+        raw_score = self.decision_function(X)
+        chosen: NDArray[Any] = self.classes_[(raw_score > 0).astype(int)]
         return chosen
 
     def contributions(self, X: ArrayLike) -> tuple[Floats, float] | None:  # noqa: N803

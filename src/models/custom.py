@@ -112,7 +112,7 @@ def _seeds(estimator: Any, seed: int) -> dict[str, int]:
 
 
 def custom_candidates(
-    asked: Asked | None, *, note: Callable[[str], None]
+    asked: Asked | None, *, warn: Callable[[str], None]
 ) -> dict[str, CustomCandidate]:
     """Return the custom candidates among those asked for, by name; all installed ones when None.
 
@@ -126,7 +126,7 @@ def custom_candidates(
         installed(CANDIDATES), _of_plugin,
         taken=is_reserved, what="candidate",
         named=None if named is None else [name for name in named if not is_reserved(name)],
-        note=note,
+        warn=warn,
     )  # fmt: skip
     arguments = []
     for part in given:

@@ -21,7 +21,7 @@ _LARGEST = np.float32(1e38)
 
 
 @dataclass(frozen=True)
-class TextCodes:
+class TargetEncoding:
     """What each category of a text feature is worth: the smoothed share of positives in it.
 
     A null has a worth of its own (the key ""); a category not seen in training is worth `other`,
@@ -76,7 +76,7 @@ class Encoding:
     """
 
     numbers: tuple[str, ...]
-    texts: tuple[TextCodes, ...] = ()
+    texts: tuple[TargetEncoding, ...] = ()
     categories: tuple[Categories, ...] = ()
     dtype: Literal["float32", "float64"] = "float32"
 
@@ -124,7 +124,7 @@ class Encoding:
         """Return the encoding that `to_dict` wrote, now or before there were categories."""
         return cls(
             tuple(raw["numbers"]),
-            tuple(TextCodes(**text) for text in raw["texts"]),
+            tuple(TargetEncoding(**text) for text in raw["texts"]),
             tuple(Categories.from_dict(one) for one in raw.get("categories", ())),
             raw.get("dtype", "float32"),
         )
@@ -155,7 +155,7 @@ def fit_encoding(
 
 def _fitted(
     table: FeatureTable, name: str, labels: NDArray[np.bool_], smoothing: float
-) -> TextCodes:
+) -> TargetEncoding:
     from sklearn.preprocessing import TargetEncoder
 
     words = _words(table, name)
@@ -164,7 +164,7 @@ def _fitted(
         str(word): float(value)
         for word, value in zip(encoder.categories_[0], encoder.encodings_[0], strict=True)
     }
-    return TextCodes(name, worth, float(encoder.target_mean_))
+    return TargetEncoding(name, worth, float(encoder.target_mean_))
 
 
 def _from_others(

@@ -28,14 +28,14 @@ class Explained:
     """Some users' contributions to the log-odds of their probability, and what of them is told.
 
     parts: what is explained, a group of features or one in none, and its features. names: all
-    features. moved: contributions to the margin, by feature (n, features); by what they raise or
+    features. moved: contributions to the raw score, by feature (n, features); by what they raise or
     lower, users are ranked. steady: bool (n, k) in the order of `parts`: it moved the score, and
-    kept its sign under every nudge. calibrator: from the margin to the probability.
+    kept its sign under every nudge. calibrator: from the raw score to the probability.
     """
 
     parts: Mapping[str, tuple[str, ...]]
     moved: Contributions
-    steady: NDArray[np.bool_]
+    stable: NDArray[np.bool_]
     calibrator: Calibrator
 
     @property
@@ -44,8 +44,8 @@ class Explained:
         return self.moved.names
 
     @cached_property
-    def margins(self) -> Floats:
-        """What each part added to the margin, (n, k)."""
+    def raw_scores(self) -> Floats:
+        """What each part added to the raw score, (n, k)."""
         return by_part(np.asarray(self.moved.values, dtype=np.float64), self.names, self.parts)
 
     @cached_property
@@ -75,14 +75,14 @@ def explain_rows(
 ) -> Explained:
     """Return contributions of a few users, and which of them are fit to be said.
 
-    groups: features whose contributions are added up, since correlated features share one
-    influence and their sum says more than each by itself; features in none stand for themselves.
-    Values are nudged NUDGES times, always the same way, so that a user's reasons do not depend on
-    who else is explained: whole numbers, which are counts or days, by one, others by a hundredth of
-    themselves. Zero stays zero and one does not become it: between never and once lies no small
-    step but all that such a reason says. Categories have no near neighbours either. A contribution
-    that turns at one nudge in q is told with chance (1 - 1/q)^NUDGES: 0.4% at every second, 34% at
-    every eighth; `stability` measures what remains.
+    groups: features whose contributions are added up, since correlated features share one influence
+    and their sum says more than each by itself; features in none stand for themselves. Values are
+    nudged NUDGES times, always the same way, so that a user's reasons do not depend on who else is
+    explained: whole numbers, which are counts or days, by one, others by a hundredth of themselves.
+    Zero stays zero and one does not become it: between never and once lies no small step but all
+    that such a reason says. Categories have no near neighbours either. A contribution that turns at
+    one nudge in q is told with probability (1 - 1/q)^NUDGES: 0.4% at every second, 34% at every
+    eighth; `stability` measures what remains.
 
     Raises DataError for a scorer without contributions.
     """
@@ -90,13 +90,13 @@ def explain_rows(
     parts = parts_of(found.names, groups)
     values = by_part(np.asarray(found.values, dtype=np.float64), found.names, parts)
     whole = np.abs(values).sum(axis=1, keepdims=True)
-    steady = np.abs(values) >= MOVED * np.maximum(whole, 1e-12)
+    stable = np.abs(values) >= MOVED * np.maximum(whole, 1e-12)
     matrix = scorer.encoding.matrix(table)
-    for copy in nudged(matrix, len(scorer.encoding.numbers)):
+    for copy in perturbed(matrix, len(scorer.encoding.numbers)):
         again = scorer.model.contributions(copy)
         if again is not None:
-            steady &= np.sign(by_part(again[0], found.names, parts)) == np.sign(values)
-    return Explained(parts, found, steady, scorer.calibrator)
+            stable &= np.sign(by_part(again[0], found.names, parts)) == np.sign(values)
+    return Explained(parts, found, stable, scorer.calibrator)
 
 
 def parts_of(
@@ -161,20 +161,20 @@ def model_reasons(
 ) -> list[list[ModelReason]]:
     """Return each user's reasons, what moved the score most first; words: by part, as `words_of`.
 
-    Order and direction are those of the margin, by which users are ranked.
+    Order and direction are those of the raw score, by which users are ranked.
     """
     parts = list(explained.parts)
-    order = np.argsort(-np.abs(explained.margins), axis=1, kind="stable")
+    order = np.argsort(-np.abs(explained.raw_scores), axis=1, kind="stable")
     return [
         [
             ModelReason(
                 parts[k],
                 words[place][parts[k]],
                 float(explained.values[place, k]),
-                raises=bool(explained.margins[place, k] > 0),
+                raises=bool(explained.raw_scores[place, k] > 0),
             )
             for k in ordered
-            if explained.steady[place, k]
+            if explained.stable[place, k]
         ]
         for place, ordered in enumerate(order.tolist())
     ]
@@ -203,7 +203,7 @@ def agreement(
     return float(np.round(np.corrcoef(rankdata(left), rankdata(right))[0, 1], 6))
 
 
-def nudged(
+def perturbed(
     matrix: Matrix, numbers: int, rng: np.random.Generator | None = None
 ) -> Sequence[Matrix]:
     """Return NUDGES copies of a matrix whose first columns, the numbers, are moved a little.

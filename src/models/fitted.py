@@ -1,8 +1,9 @@
-"""What a fit leaves behind: margins, contributions, and files in the libraries' own safe formats.
+"""What a fit leaves behind: raw scores, contributions, and files in the libraries' own safe
+formats.
 
-A margin is the uncalibrated log-odds of the target; users are ranked by it. No model is written or
-read as a pickle: boosters have formats of their own, linear models are numbers, and the rest goes
-through skops, which loads only types that are listed here.
+A raw score is the uncalibrated log-odds of the target; users are ranked by it. No model is written
+or read as a pickle: boosters have formats of their own, linear models are numbers, and the rest
+goes through skops, which loads only types that are listed here.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _TRUSTED = (  # of scikit-learn, beyond what skops trusts by itself: what holds 
 class Model(Protocol):
     """A fitted model over a matrix of shape (n, k)."""
 
-    def margin(self, matrix: Matrix) -> Floats:
+    def raw_score(self, matrix: Matrix) -> Floats:
         """Return log-odds, shape (n,)."""
         ...
 
@@ -54,13 +55,13 @@ class XgboostModel:
 
     booster: Any
 
-    def margin(self, matrix: Matrix) -> Floats:
+    def raw_score(self, matrix: Matrix) -> Floats:
         """Return log-odds, shape (n,)."""
         found = self.booster.inplace_predict(matrix, predict_type="margin", validate_features=False)
         return np.asarray(found, dtype=np.float64)
 
     def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
-        """Return TreeSHAP values, (n, k), and the expected margin."""
+        """Return TreeSHAP values, (n, k), and the expected raw score."""
         from xgboost import DMatrix
 
         found = self.booster.predict(
@@ -87,12 +88,12 @@ class LightgbmModel:
 
     booster: Any
 
-    def margin(self, matrix: Matrix) -> Floats:
+    def raw_score(self, matrix: Matrix) -> Floats:
         """Return log-odds, shape (n,)."""
         return np.asarray(self.booster.predict(matrix, raw_score=True), dtype=np.float64)
 
     def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
-        """Return TreeSHAP values, (n, k), and the expected margin."""
+        """Return TreeSHAP values, (n, k), and the expected raw score."""
         values = np.asarray(self.booster.predict(matrix, pred_contrib=True), dtype=np.float64)
         return values[:, :-1], float(values[0, -1]) if len(values) else 0.0
 
@@ -133,7 +134,7 @@ class LinearModel:
     null: Floats
     base: float
 
-    def margin(self, matrix: Matrix) -> Floats:
+    def raw_score(self, matrix: Matrix) -> Floats:
         """Return log-odds, shape (n,)."""
         values: Floats = self.contributions(matrix)[0].sum(axis=1) + self.base
         return values
@@ -167,12 +168,12 @@ class SklearnModel:
 
     estimator: Any
 
-    def margin(self, matrix: Matrix) -> Floats:
+    def raw_score(self, matrix: Matrix) -> Floats:
         """Return log-odds, shape (n,)."""
         # In 32 bits nothing lies between 1 - _CHANCE and certainty.
         positive = np.asarray(self.estimator.predict_proba(matrix)[:, 1], dtype=np.float64)
-        chance = np.clip(positive, _CHANCE, 1 - _CHANCE)
-        odds: Floats = np.log(chance / (1 - chance))
+        probability = np.clip(positive, _CHANCE, 1 - _CHANCE)
+        odds: Floats = np.log(probability / (1 - probability))
         return odds
 
     def contributions(self, matrix: Matrix) -> None:

@@ -1,4 +1,4 @@
-"""A fitted model behind the Scorer contract: percentiles, calibrated chances, contributions."""
+"""A fitted model as a scorer: percentiles, calibrated probabilities, contributions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from ..errors import DataError
-from ..scorer import About, Contributions, FeatureTable, Scale
+from ..scorer import Contributions, FeatureTable, ModelMetadata, Scale
 from ..stats.platt import Calibrator
 from ..types import Floats, Integers, RawScores
 from .encoding import Encoding
@@ -23,18 +23,18 @@ _ROUNDING = 1e-4  # of all that is added up: what 32 bits may leave out over hun
 
 @dataclass(frozen=True)
 class LearnedScorer:
-    """A learned scorer: its score is the percentile of its margin in a frozen population.
+    """A learned scorer: its score is the percentile of its raw score in a frozen population.
 
-    reference: sorted margins of that population (at most REFERENCE_SIZE of them). band_edges: the
-    percentiles from which a user counts as medium and as high: as many of the reference population
-    as the scorecard makes so. unsaved: why it cannot be saved, and so not be registered; empty
-    where it can.
+    reference: sorted raw scores of that population (at most REFERENCE_SIZE of them). band_edges:
+    the percentiles from which a user counts as medium and as high: as many of the reference
+    population as the scorecard makes so. unsaved: why it cannot be saved, and so not be registered;
+    empty where it can.
     """
 
     encoding: Encoding
     model: Model
     reference: Floats
-    about: About
+    about: ModelMetadata
     calibrator: Calibrator = field(default_factory=Calibrator)
     band_edges: tuple[float, float] = (70.0, 90.0)
     scale: Scale = "log-odds"
@@ -52,7 +52,7 @@ class LearnedScorer:
 
     def raw_score(self, table: FeatureTable) -> Floats:
         """Return uncalibrated log-odds, shape (n,): what users are ranked by."""
-        return self.model.margin(self.encoding.matrix(table))
+        return self.model.raw_score(self.encoding.matrix(table))
 
     def score_of(self, raw: RawScores) -> Floats:
         """Return percentiles in the reference population, 0 to 100; ties take the middle."""
@@ -75,17 +75,18 @@ class LearnedScorer:
         return self.probability_of(self.raw_score(table))
 
     def contributions(self, table: FeatureTable) -> Contributions:
-        """Return what each feature added to the margin, in log-odds: with the base, its exact sum.
+        """Return what each feature added to the raw score, in log-odds: with the base, its exact
+        sum.
 
         Raises DataError for a candidate whose library gives none (it cannot say why), and for
-        contributions that do not add up to the margin.
+        contributions that do not add up to the raw score.
         """
         matrix = self.encoding.matrix(table)
         found = self.model.contributions(matrix)
         if found is None:
             raise DataError(f"scorer {self.name!r} ranks without reasons: it has no contributions")
         values, base = found
-        exact = _adding_up(self.name, values, base, self.model.margin(matrix))
+        exact = _adding_up(self.name, values, base, self.model.raw_score(matrix))
         return Contributions(self.encoding.names, exact, base, self.scale)
 
     @property
@@ -121,7 +122,7 @@ class LearnedScorer:
                 reference = np.load(folder / "reference.npy", allow_pickle=False)
             except (OSError, ValueError) as error:
                 raise DataError(f"{folder}: holds no saved scorer: {error}") from None
-            about = About(**{**raw["about"], "snapshots": tuple(raw["about"]["snapshots"])})
+            about = ModelMetadata(**{**raw["about"], "snapshots": tuple(raw["about"]["snapshots"])})
             return cls(
                 encoding=Encoding.from_dict(raw["encoding"]),
                 model=load_model(folder / "model"),
@@ -132,43 +133,44 @@ class LearnedScorer:
             )
 
 
-def _adding_up(name: str, values: Floats, base: float, margin: Floats) -> Floats:
-    """Return contributions (n, k) whose sums with the base are the margins, to the last digits.
+def _adding_up(name: str, values: Floats, base: float, raw_score: Floats) -> Floats:
+    """Return contributions (n, k) whose sums with the base are the raw scores, to the last digits.
 
     XGBoost adds in 32 bits: what its rounding left out goes to each row's largest contribution.
     Raises DataError where more than rounding is missing.
     """
     exact = np.array(values, dtype=np.float64)
-    missing = margin - base - exact.sum(axis=1)
+    missing = raw_score - base - exact.sum(axis=1)
     size = np.maximum(1.0, np.abs(exact).sum(axis=1) + abs(base))
     if (np.abs(missing) > _ROUNDING * size).any():
         worst = int(np.argmax(np.abs(missing) / size))
         raise DataError(
-            f"scorer {name!r}: contributions add up to {margin[worst] - missing[worst]:.6f}, and "
-            f"the score is {margin[worst]:.6f}: train again"
+            f"scorer {name!r}: contributions add up to {raw_score[worst] - missing[worst]:.6f}, "
+            "and "
+            f"the score is {raw_score[worst]:.6f}: train again"
         )
     rows = np.arange(len(exact))
     exact[rows, np.abs(exact).argmax(axis=1)] += missing
     return exact
 
 
-def percentiles(reference: Floats, margin: RawScores) -> Floats:
-    """Return percentiles, 0 to 100, in sorted margins; a tie takes the middle of its range.
+def percentiles(reference: Floats, raw_score: RawScores) -> Floats:
+    """Return percentiles, 0 to 100, in sorted raw scores; a tie takes the middle of its range.
 
     >>> percentiles(np.array([1.0, 2.0, 2.0, 3.0]), np.array([2.0, 9.0])).tolist()
     [50.0, 100.0]
     """
     values, sizes = np.unique(reference, return_counts=True)
     ends = np.concatenate([[0], np.cumsum(sizes)])
-    place = np.searchsorted(values, margin)  # the slow part: once, and not once more for ties
-    tied = values.take(place, mode="clip") == margin
+    place = np.searchsorted(values, raw_score)  # the slow part: once, and not once more for ties
+    tied = values.take(place, mode="clip") == raw_score
     below = ends[place]
     return 50.0 * (2 * below + np.where(tied, sizes.take(place, mode="clip"), 0)) / len(reference)
 
 
-def reference_of(margin: Floats) -> Floats:
-    """Return sorted margins that stand for a population: all of them, or evenly spaced ones."""
-    ordered = np.sort(margin)
+def reference_of(raw_score: Floats) -> Floats:
+    """Return sorted raw scores that stand for a population: all of them, or evenly spaced ones."""
+    ordered = np.sort(raw_score)
     if len(ordered) <= REFERENCE_SIZE:
         return ordered
     places = (np.arange(REFERENCE_SIZE) + 0.5) * len(ordered) / REFERENCE_SIZE

@@ -44,10 +44,10 @@ class PointsModel:
         """Return scores in points, shape (n,), 0 to 100."""
         return Scorecard(self.card).score(self._table(matrix))
 
-    def margin(self, matrix: Matrix) -> Floats:
+    def raw_score(self, matrix: Matrix) -> Floats:
         """Return log-odds, shape (n,)."""
-        margin: Floats = self.base + self.log_odds * (self.points(matrix) - self.usual.sum())
-        return margin
+        raw_score: Floats = self.base + self.log_odds * (self.points(matrix) - self.usual.sum())
+        return raw_score
 
     def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
         """Return what each column's points beyond the usual add in log-odds, (n, k), and the base.

@@ -19,11 +19,11 @@ _START = (-1.0, 0.5, 0.0, 0.5)  # logarithms of r, alpha (in mean ages), a, b
 _FINE = {"maxiter": 4000, "maxfev": 4000, "xatol": 1e-7, "fatol": 1e-12}
 
 
-class BetaGeometric(BaseEstimator):  # type: ignore[misc] # untyped base
+class BgNbd(BaseEstimator):  # type: ignore[misc] # untyped base
     """Purchases as a Poisson process that a customer may leave after any of them (BG/NBD).
 
-    Purchase rates vary over customers by a gamma distribution (r, alpha), chances to leave by a
-    beta distribution (a, b). horizon: how far ahead `predict` looks, in the unit of time of X.
+    Purchase rates vary over customers by a gamma distribution (r, alpha), probabilities to leave by
+    a beta distribution (a, b). horizon: how far ahead `predict` looks, in the unit of time of X.
 
     Columns of X, shape (n, 3): repeat purchases x; time of the last one since the first, t_x (0
     without repeats); time observed since the first, T. Same unit of time for both.

@@ -56,7 +56,7 @@ def expected_value(
 
 @dataclass(frozen=True)
 class PurchaseModel:
-    """BG/NBD over three columns of a feature matrix; the margin is the log of what is expected.
+    """BG/NBD over three columns of a feature matrix; the raw score is the log of what is expected.
 
     columns: places of repeats, days since the first and days since the last purchase.
     """
@@ -65,9 +65,9 @@ class PurchaseModel:
     horizon: float
     params: tuple[float, float, float, float]
 
-    def margin(self, matrix: Matrix) -> Floats:
+    def raw_score(self, matrix: Matrix) -> Floats:
         """Return the logarithm of purchases expected within the horizon, shape (n,)."""
-        x, t_x, age = histories_of(matrix, self.columns)
+        x, t_x, age = purchase_histories(matrix, self.columns)
         expected = expected_purchases(x, t_x, age, self.horizon, self.params)
         return np.log(np.maximum(expected, 1e-12))
 
@@ -86,7 +86,7 @@ class PurchaseModel:
         return cls(tuple(raw["columns"]), float(raw["horizon"]), tuple(raw["params"]))
 
 
-def histories_of(matrix: Matrix, columns: Sequence[int]) -> tuple[Floats, Floats, Floats]:
+def purchase_histories(matrix: Matrix, columns: Sequence[int]) -> tuple[Floats, Floats, Floats]:
     """Return x, t_x and T in days from columns of repeats, days since first and since last."""
     repeats, first, last = (matrix[:, place].astype(np.float64) for place in columns)
     age = np.nan_to_num(first)

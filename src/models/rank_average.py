@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from ..errors import DataError
-from ..scorer import About, Contributions, FeatureTable, Scale
+from ..scorer import Contributions, FeatureTable, ModelMetadata, Scale
 from ..stats.platt import Calibrator
 from ..types import Floats, Integers, RawScores
 from .learned import LearnedScorer, percentiles
@@ -23,8 +23,8 @@ _FILE, _REFERENCE = "rank_average.json", "reference.npy"
 class SavedRankAverage:
     """Scorers ranked by together; a learned scorer in all but reasons, so never champion.
 
-    reference: sorted margins of the frozen population. calibrator: from margins to chances.
-    band_edges: the percentiles from which a user counts as medium and as high.
+    reference: sorted raw scores of the frozen population. calibrator: from raw scores to
+    probabilities. band_edges: the percentiles from which a user counts as medium and as high.
     """
 
     name: str
@@ -35,7 +35,7 @@ class SavedRankAverage:
     scale: Scale = "percentile"
 
     @property
-    def about(self) -> About:
+    def about(self) -> ModelMetadata:
         """Where it comes from: what its members say, who were fitted together."""
         params = {"members": ", ".join(member.name for member in self.members)}
         return replace(self.members[0].about, candidate=self.name, params=params)

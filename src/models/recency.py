@@ -18,8 +18,8 @@ _NEVER = 36_500.0  # days: whoever was never seen comes last
 class RecencyModel:
     """Ranks by one column of days since somebody was last seen, fewest first."""
 
-    def margin(self, matrix: Matrix) -> Floats:
-        """Return minus the days, shape (n,): an order, no chance."""
+    def raw_score(self, matrix: Matrix) -> Floats:
+        """Return minus the days, shape (n,): an order, no probability."""
         return -np.nan_to_num(matrix[:, 0].astype(np.float64), nan=_NEVER)
 
     def contributions(self, matrix: Matrix) -> None:

@@ -1,7 +1,7 @@
 """Expected spend within the horizon, three ways; spend_fits fits them.
 
-tweedie     XGBoost with the Tweedie deviance: many zeros, few large amounts, in one model
-hurdle      chance of the target (the geometric mean of several classifiers' calibrated chances)
+tweedie     XGBoost with the Tweedie deviance: many zeros, few large amounts, in one model hurdle
+chance of the target (the geometric mean of several classifiers' calibrated probabilities)
             times what a purchase is worth: the user's own mean, clipped and shrunk toward
             everybody's by least squares on those who bought
 bg_nbd      purchases expected (BG/NBD) times the worth of one (Gamma-Gamma)
@@ -22,7 +22,7 @@ from ..types import Floats
 from .encoding import Encoding
 from .fitted import XgboostModel
 from .learned import LearnedScorer
-from .purchases import expected_purchases, expected_value, histories_of
+from .purchases import expected_purchases, expected_value, purchase_histories
 from .storage import read_whole
 
 SPENDERS = ("tweedie", "hurdle", "bg_nbd")
@@ -32,10 +32,10 @@ SPENDERS = ("tweedie", "hurdle", "bg_nbd")
 class SpendScorer:
     """Expected spend of users, in the unit of the outcomes' value.
 
-    encoding: the columns read. model: the Tweedie booster. chances: the scorers whose calibrated
-    chances, their geometric mean, are the hurdle. worth: intercept, slope and clip of a purchase's
-    worth. purchases: the parameters of BG/NBD (r, alpha, a, b) and Gamma-Gamma (p, q, v, overall).
-    factor: what totals were off on an earlier test.
+    encoding: the columns read. model: the Tweedie booster. probabilities: the scorers whose
+    calibrated probabilities, their geometric mean, are the hurdle. worth: intercept, slope and clip
+    of a purchase's worth. purchases: the parameters of BG/NBD (r, alpha, a, b) and Gamma-Gamma (p,
+    q, v, overall). factor: what totals were off on an earlier test.
     """
 
     name: str
@@ -43,29 +43,29 @@ class SpendScorer:
     horizon: float
     factor: float = 1.0
     model: XgboostModel | None = None
-    chances: tuple[LearnedScorer, ...] = ()
+    probabilities: tuple[LearnedScorer, ...] = ()
     worth: tuple[float, float, float] = (0.0, 0.0, 0.0)
     purchases: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
 
     @property
     def features(self) -> tuple[str, ...]:
         """The features it reads."""
-        also = (name for scorer in self.chances for name in scorer.features)
+        also = (name for scorer in self.probabilities for name in scorer.features)
         return tuple(dict.fromkeys((*self.encoding.names, *also)))
 
     def expected(self, table: FeatureTable) -> Floats:
         """Return expected spend within the horizon, shape (n,), never below zero."""
         matrix = self.encoding.matrix(table)
         if self.model is not None:
-            return self.factor * np.exp(self.model.margin(matrix))
-        if self.chances:
+            return self.factor * np.exp(self.model.raw_score(matrix))
+        if self.probabilities:
             start, slope, clip = self.worth
             own = np.nan_to_num(np.minimum(matrix[:, -1].astype(np.float64), clip), nan=0.0)
             worth = np.maximum(start + slope * own, 0.0)
-            logs = [np.log(scorer.probability(table)) for scorer in self.chances]
-            chance: Floats = np.exp(np.mean(logs, axis=0))
-            return self.factor * chance * worth
-        x, t_x, age = histories_of(matrix, (0, 1, 2))
+            logs = [np.log(scorer.probability(table)) for scorer in self.probabilities]
+            probability: Floats = np.exp(np.mean(logs, axis=0))
+            return self.factor * probability * worth
+        x, t_x, age = purchase_histories(matrix, (0, 1, 2))
         rates, amounts = self.purchases
         count = expected_purchases(
             x, t_x, age, self.horizon, (rates[0], rates[1], rates[2], rates[3])
@@ -88,7 +88,7 @@ class SpendScorer:
             "encoding": self.encoding.to_dict(),
             "horizon": self.horizon,
             "factor": self.factor,
-            "chances": [scorer.name for scorer in self.chances],
+            "chances": [scorer.name for scorer in self.probabilities],
             "worth": list(self.worth),
             "purchases": [list(part) for part in self.purchases],
         }
@@ -96,7 +96,7 @@ class SpendScorer:
         if self.model is not None:
             (folder / "model").mkdir()
             self.model.save(folder / "model")
-        for scorer in self.chances:
+        for scorer in self.probabilities:
             scorer.save(folder / "chances" / scorer.name)
 
     @classmethod
@@ -115,7 +115,9 @@ class SpendScorer:
                 horizon=raw["horizon"],
                 factor=raw["factor"],
                 model=XgboostModel.load(folder / "model") if (folder / "model").exists() else None,
-                chances=tuple(LearnedScorer.load(folder / "chances" / n) for n in raw["chances"]),
+                probabilities=tuple(
+                    LearnedScorer.load(folder / "chances" / n) for n in raw["chances"]
+                ),
                 worth=(worth[0], worth[1], worth[2]),
                 purchases=(tuple(rates), tuple(amounts)),
             )

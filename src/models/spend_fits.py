@@ -8,12 +8,12 @@ import numpy as np
 
 from ..errors import DataError
 from ..types import Floats
-from .candidates import Plan, Trainer, TrainingData
+from .candidates import FitSpec, Trainer, TrainingData
 from .classifier import threads_for
 from .encoding import Encoding
 from .fitted import XgboostModel
 from .learned import LearnedScorer
-from .purchases import histories_of
+from .purchases import purchase_histories
 from .spend import SPENDERS, SpendScorer
 
 _POWER = 1.2  # between Poisson (1) and gamma (2): compound sums of few amounts
@@ -23,17 +23,18 @@ _TREES = 200
 
 def fit_spend(
     name: str,
-    plan: Plan,
+    plan: FitSpec,
     data: TrainingData,
     spend: Floats,
     *,
     trainer: Trainer,
-    chances: tuple[LearnedScorer, ...],
+    probabilities: tuple[LearnedScorer, ...],
     value: str,
 ) -> SpendScorer:
     """Fit one of SPENDERS; spend: what each row of the training data came to, shape (n,).
 
-    chances: calibrated scorers, for the hurdle. value: the feature of a purchase's mean worth.
+    probabilities: calibrated scorers, for the hurdle. value: the feature of a purchase's mean
+    worth.
 
     Raises DataError when nobody spent anything.
     """
@@ -43,19 +44,19 @@ def fit_spend(
     if name == "tweedie":
         return _tweedie(plan, data, spend, trainer, horizon)
     if name == "hurdle":
-        if not chances:
+        if not probabilities:
             raise DataError("the hurdle needs scorers with calibrated chances")
-        return _hurdle(data, spend, chances, value, horizon)
+        return _hurdle(data, spend, probabilities, value, horizon)
     return _purchases(plan, data, value, horizon)
 
 
-def spenders_of(plan: Plan) -> list[str]:
+def spenders_of(plan: FitSpec) -> list[str]:
     """Return the ways that a plan has the features for."""
     return [name for name in SPENDERS if name != "bg_nbd" or plan.purchases is not None]
 
 
 def _tweedie(
-    plan: Plan, data: TrainingData, spend: Floats, trainer: Trainer, horizon: float
+    plan: FitSpec, data: TrainingData, spend: Floats, trainer: Trainer, horizon: float
 ) -> SpendScorer:
     from xgboost import XGBRegressor
 
@@ -82,7 +83,7 @@ def _tweedie(
 def _hurdle(
     data: TrainingData,
     spend: Floats,
-    chances: tuple[LearnedScorer, ...],
+    probabilities: tuple[LearnedScorer, ...],
     value: str,
     horizon: float,
 ) -> SpendScorer:
@@ -96,7 +97,9 @@ def _hurdle(
     slope = float((away * paid).sum() / max(float((away**2).sum()), 1e-12))
     slope = min(max(slope, 0.0), 1.0)
     start = float(paid.mean() - slope * known.mean())
-    return SpendScorer("hurdle", encoding, horizon, chances=chances, worth=(start, slope, clip))
+    return SpendScorer(
+        "hurdle", encoding, horizon, probabilities=probabilities, worth=(start, slope, clip)
+    )
 
 
 def _clipped(spend: Floats) -> Floats:
@@ -105,13 +108,13 @@ def _clipped(spend: Floats) -> Floats:
     return clipped
 
 
-def _purchases(plan: Plan, data: TrainingData, value: str, horizon: float) -> SpendScorer:
-    from .purchase_fits import BetaGeometric, GammaGamma
+def _purchases(plan: FitSpec, data: TrainingData, value: str, horizon: float) -> SpendScorer:
+    from .purchase_fits import BgNbd, GammaGamma
 
     encoding = Encoding((*(plan.purchases or ()), value))
     matrix = encoding.matrix(data.table)[data.latest]
-    x, t_x, age = histories_of(matrix, (0, 1, 2))
-    rates = BetaGeometric(horizon).fit(np.column_stack([x, t_x, age]))
+    x, t_x, age = purchase_histories(matrix, (0, 1, 2))
+    rates = BgNbd(horizon).fit(np.column_stack([x, t_x, age]))
     mean = matrix[:, 3].astype(np.float64)
     known = mean > 0
     amounts = GammaGamma().fit(np.column_stack([x[known] + 1, mean[known]]))

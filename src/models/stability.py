@@ -12,12 +12,12 @@ from ..errors import DataError
 from ..scorer import FeatureTable
 from ..types import Floats
 from .encoding import Matrix
-from .explain import NUDGES, by_part, nudged, parts_of
+from .explain import NUDGES, by_part, parts_of, perturbed
 from .learned import LearnedScorer
 
-# A reason whose sign turns at any one nudge with chance q is told with chance (1 - q)^NUDGES. So
-# told, and turned by one more nudge, are at most the largest q · (1 - q)^NUDGES of all reasons,
-# whatever the scorer.
+# A reason whose sign turns at any one nudge with probability q is told with probability (1 -
+# q)^NUDGES. So told, and turned by one more nudge, are at most the largest q · (1 - q)^NUDGES of
+# all reasons, whatever the scorer.
 MOST_TURNED = (1 / (NUDGES + 1)) * (NUDGES / (NUDGES + 1)) ** NUDGES
 
 
@@ -25,13 +25,13 @@ MOST_TURNED = (1 / (NUDGES + 1)) * (NUDGES / (NUDGES + 1)) ** NUDGES
 class Stability:
     """How many of each user's largest contributions stay among the largest, 0 to 1, (n,) each.
 
-    kept: when the user's own values are nudged, mean over nudges. chance: when another user's
+    kept: when the user's own values are nudged, mean over nudges. by_chance: when another user's
     nudged values are taken in their stead, mean over these: all that would stay if contributions
     said what is usual, and nothing of the user.
     """
 
     kept: Floats
-    chance: Floats
+    by_chance: Floats
 
 
 def stability(scorer: LearnedScorer, table: FeatureTable, most: int = 3) -> Stability:
@@ -44,15 +44,15 @@ def stability(scorer: LearnedScorer, table: FeatureTable, most: int = 3) -> Stab
     if n < 2:  # noqa: PLR2004 - one user has no other
         raise DataError(f"{n} users: the stability of reasons is measured on two at least")
     first = _largest(np.asarray(scorer.contributions(table).values), most).astype(np.float64)
-    kept, chance = np.zeros(n), np.zeros(n)
-    copies = nudged(matrix, len(scorer.encoding.numbers))
+    kept, by_chance = np.zeros(n), np.zeros(n)
+    copies = perturbed(matrix, len(scorer.encoding.numbers))
     for copy in copies:
         again = _largest(_contributions(scorer, copy), most)
         own = (first * again).sum(axis=1)
         kept += own
-        chance += (first @ again.sum(axis=0) - own) / (n - 1)
+        by_chance += (first @ again.sum(axis=0) - own) / (n - 1)
     each = len(copies) * first.sum(axis=1)
-    return Stability(kept / each, chance / each)
+    return Stability(kept / each, by_chance / each)
 
 
 def turned(
@@ -70,7 +70,7 @@ def turned(
     found = scorer.contributions(table)
     parts = parts_of(found.names, groups)
     signs = np.sign(by_part(np.asarray(found.values, dtype=np.float64), found.names, parts))
-    copies = nudged(scorer.encoding.matrix(table), len(scorer.encoding.numbers), rng)
+    copies = perturbed(scorer.encoding.matrix(table), len(scorer.encoding.numbers), rng)
     turns = np.zeros(signs.shape)
     for copy in copies:
         turns += np.sign(by_part(_contributions(scorer, copy), found.names, parts)) != signs

@@ -26,15 +26,15 @@ from .recency import RecencyModel
 class BlendModel:
     """The mean of models that read the same matrix.
 
-    Each member's contributions add up to its margin, so their means add up to the mean margin: a
-    blend says why as exactly as its members do, which a mean of ranks cannot.
+    Each member's contributions add up to its raw score, so their means add up to the mean raw
+    score: a blend says why as exactly as its members do, which a mean of ranks cannot.
     """
 
     members: tuple[Model, ...]
 
-    def margin(self, matrix: Matrix) -> Floats:
+    def raw_score(self, matrix: Matrix) -> Floats:
         """Return log-odds, shape (n,)."""
-        found: Floats = np.mean([member.margin(matrix) for member in self.members], axis=0)
+        found: Floats = np.mean([member.raw_score(matrix) for member in self.members], axis=0)
         return found
 
     def contributions(self, matrix: Matrix) -> tuple[Floats, float] | None:

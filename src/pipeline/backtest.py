@@ -10,18 +10,18 @@ import pyarrow.parquet as pq
 
 from ..errors import DataError, SpecError
 from ..evaluation.folds import Fold, rolling_folds
-from ..models.candidates import Plan
+from ..models.candidates import FitSpec
 from ..published.build import Published
 from ..published.labels import check_horizon, converted_within, known_until
 from ..published.snapshot import Snapshot
-from ..scorer import About
+from ..scorer import ModelMetadata
 from ..spec.durations import parse_days
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from ..spec.versions import features_version, spec_version
 from ..training.checks import horizon_days
-from ..training.datasets import Course
-from ..types import Say
+from ..training.datasets import Backtest
+from ..types import Log
 from ..warehouse.base import Warehouse
 from ..warehouse.builds import is_built
 from ..warehouse.dialects import translate
@@ -31,7 +31,7 @@ from .build import build
 MIN_POSITIVES = 10
 
 
-def set_course(
+def plan_backtest(
     spec: Spec,
     warehouse: Warehouse,
     *,
@@ -39,8 +39,8 @@ def set_course(
     horizon: str | None = None,
     folds: int | None = None,
     seed: int = 0,
-    say: Say = lambda _: None,
-) -> Course:
+    log: Log = lambda _: None,
+) -> Backtest:
     """Choose tests and training snapshots, and build those that are not published yet.
 
     as_of: of the last test; the latest date whose outcomes are known when None. horizon: such as
@@ -54,7 +54,7 @@ def set_course(
     days = horizon_days(spec, horizon)
     _refuse_undated(spec, warehouse)
     if not is_built(spec, warehouse, published):
-        say("building: the published build is not of all that is loaded")
+        log("building: the published build is not of all that is loaded")
         published = build(spec, warehouse, as_of=published.as_of_dates).published
     last = as_of or known_until(spec, published) - timedelta(days=days)
     check_horizon(spec, published, last, days)
@@ -69,16 +69,16 @@ def set_course(
     )
     dates = {day for fold in found for day in (*fold.train, fold.test)}
     if not dates <= set(published.as_of_dates) or published.info.spec_version != spec_version(spec):
-        say(f"building {len(dates)} snapshots")
+        log(f"building {len(dates)} snapshots")
         kept = [day for day in published.as_of_dates if day not in dates]
         published = build(spec, warehouse, as_of=[*kept, *dates]).published
-    found = _teaching(found, published, days, say)
+    found = _teaching(found, published, days, log)
     _check_positives(found[-1], published, days)  # before anything is fitted
-    warm_up, tests = (found[0], found[1:]) if len(found) > wanted else (None, found)
+    calibration_fold, tests = (found[0], found[1:]) if len(found) > wanted else (None, found)
     if len(tests) < wanted:
-        say(f"the log reaches back far enough for {len(tests)} of {wanted} tests")
+        log(f"the log reaches back far enough for {len(tests)} of {wanted} tests")
     plan = _plan(spec, last, days, tests[-1], seed)
-    return Course(tests, warm_up, days, published, plan)
+    return Backtest(tests, calibration_fold, days, published, plan)
 
 
 def _check_positives(fold: Fold, published: Published, days: int) -> None:
@@ -94,7 +94,7 @@ def _check_positives(fold: Fold, published: Published, days: int) -> None:
         )
 
 
-def _teaching(folds: Sequence[Fold], published: Published, days: int, say: Say) -> tuple[Fold, ...]:
+def _teaching(folds: Sequence[Fold], published: Published, days: int, log: Log) -> tuple[Fold, ...]:
     """Leave out early folds with too few of a class to learn from or to measure on, and say so.
 
     The last fold stays in any case: without it there is nothing to do, and its own errors say why.
@@ -104,7 +104,7 @@ def _teaching(folds: Sequence[Fold], published: Published, days: int, say: Say) 
         test = _positives(published, [fold.test], days)
         train = _positives(published, fold.train, days)
         if min(*test, *train) < MIN_POSITIVES:
-            say(
+            log(
                 f"left out the fold of {fold.test} and what lies before it: {train[0]:,} of "
                 f"{sum(train):,} reached the target in its training snapshots, {test[0]:,} of "
                 f"{sum(test):,} in its test; {MIN_POSITIVES} who did and who did not are needed"
@@ -129,11 +129,11 @@ def _first_event(published: Published) -> date:
     return first
 
 
-def _plan(spec: Spec, last: date, days: int, fold: Fold, seed: int) -> Plan:
+def _plan(spec: Spec, last: date, days: int, fold: Fold, seed: int) -> FitSpec:
     training = spec.training
     read = [f for f in spec.features if f.name not in training.leave_out]
     bought = training.purchases
-    about = About(
+    about = ModelMetadata(
         candidate="",
         spec=spec.name,
         spec_version=spec_version(spec),
@@ -146,7 +146,7 @@ def _plan(spec: Spec, last: date, days: int, fold: Fold, seed: int) -> Plan:
         seed=seed,
         params={},
     )
-    return Plan(
+    return FitSpec(
         numbers=tuple(f.name for f in read if f.type in {"number", "boolean"}),
         texts=tuple(f.name for f in read if f.type == "text"),
         rising=frozenset(training.rising),

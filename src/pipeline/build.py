@@ -17,7 +17,7 @@ from ..published.sample import sample_bound
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..spec.versions import data_version, spec_version
-from ..types import BuildProgress, Say
+from ..types import BuildProgress, Log
 from ..warehouse.base import Warehouse, sole_writer
 from ..warehouse.contracts import Connection, Lock
 from ..warehouse.dbt_project.changes import Changes, changes_since
@@ -72,8 +72,8 @@ def build(
     as_of: Sequence[date] = (),
     check: bool = False,
     full: bool = False,
-    say: Say = lambda _: None,
-    note: Say = lambda _: None,
+    log: Log = lambda _: None,
+    warn: Log = lambda _: None,
     progress: BuildProgress = lambda *_: None,
 ) -> BuildResult:
     """Build the spec's models for snapshot dates and publish them.
@@ -109,7 +109,7 @@ def build(
                 variables=write_profile(project, warehouse, spec.marts_schema), progress=progress,
                 hooks=warehouse.dbt_hooks,
             )  # fmt: skip
-            say({"snapshots": "building snapshots", "touched": "building what changed"}.get(
+            log({"snapshots": "building snapshots", "touched": "building what changed"}.get(
                 plan.mode, "building models"
             ))  # fmt: skip
             models = dbt(
@@ -119,16 +119,16 @@ def build(
                 usual=usual,
             )  # fmt: skip
             if check:
-                say("testing data")
+                log("testing data")
             tests = dbt("test") if check else []
             lock.check()
-            say("publishing")
+            log("publishing")
             with warehouse.connect() as con:
                 with warehouse.models(con, spec) as there:
                     for line in _undefined(there, spec, columns, plan.dates[-1]):
-                        note(line)
+                        warn(line)
                     for line in _arms_alike(there, spec):
-                        note(line)
+                        warn(line)
                     published = _publish(there, warehouse, spec, plan, lock)
                 lock.check()
                 runs = [ended(run), *model_runs(con, spec, plan.files, models)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from scipy.stats import spearmanr
 
-from ..files import replacing
+from ..files import atomic_write
 from ..ranking.active_scorer import SCORECARD
 from ..scoring.calibration import (
     Against,
@@ -29,9 +29,9 @@ from ..training.points_calibration import (
     _compare,
     _learn,
 )
-from ..types import Say
+from ..types import Log
 from ..warehouse.base import Warehouse
-from .backtest import set_course
+from .backtest import plan_backtest
 
 
 def calibrate(
@@ -46,7 +46,7 @@ def calibrate(
     n_boot: int = N_BOOT,
     level: float = LEVEL,
     seed: int = 0,
-    say: Say = lambda _: None,
+    log: Log = lambda _: None,
 ) -> Calibration:
     """Propose whole points learnt before a date, and rank that date with old and new ones.
 
@@ -61,22 +61,24 @@ def calibrate(
     check_calibration(
         spec, against=against, apply_to=apply_to, horizon=horizon, n_boot=n_boot, level=level
     )
-    course = set_course(spec, warehouse, as_of=as_of, horizon=horizon, folds=1, seed=seed, say=say)
-    fold = course.folds[-1]
-    train = [read_labelled(spec, course, day) for day in fold.train]
-    test = read_labelled(spec, course, fold.test)
-    say("calibrating")
+    backtest = plan_backtest(
+        spec, warehouse, as_of=as_of, horizon=horizon, folds=1, seed=seed, log=log
+    )
+    fold = backtest.folds[-1]
+    train = [read_labelled(spec, backtest, day) for day in fold.train]
+    test = read_labelled(spec, backtest, fold.test)
+    log("calibrating")
     kind: Against = "outcome" if against == "outcome" else "importance"
     found, model = _learn(spec, train, kind, seed, level)
-    margins = {
+    raw_scores = {
         SCORECARD: Scorecard(spec.scorecard).score(test.table),
         CALIBRATED: Scorecard(found.proposed).score(test.table),
         MODEL: model.decision_function(term_shares(spec.scorecard, test.table)),
     }
     settings = {"n_boot": n_boot, "level": level, "seed": seed, "capacity": spec.training.capacity}
-    comparison = _compare(margins, test, SCORECARD, **settings)  # type: ignore[arg-type]
+    comparison = _compare(raw_scores, test, SCORECARD, **settings)  # type: ignore[arg-type]
     real = {
-        CALIBRATED: margins[CALIBRATED],
+        CALIBRATED: raw_scores[CALIBRATED],
         UNROUNDED: Scorecard(found.unrounded).score(test.table),
     }
     rounding = Rounding(
@@ -91,9 +93,9 @@ def calibrate(
         before.splitlines(), after.splitlines(), str(source), "calibrated", lineterm="", n=0
     )
     if apply_to is not None:
-        with replacing(apply_to) as temporary:
+        with atomic_write(apply_to) as temporary:
             temporary.write_text(after, encoding="utf-8")
     return Calibration(
         found, comparison, rounding, fold.train, tuple(diff), after, apply_to,
-        course.published.info.sample, margins, test, course.published,
+        backtest.published.info.sample, raw_scores, test, backtest.published,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..evaluation.comparison import compare
-from ..files import replacing
+from ..files import atomic_write
 from ..ranking.active_scorer import SCORECARD
 from ..scoring.shape_fit import Limits
 from ..scoring.shaped_card import in_bands, shape_card
@@ -17,10 +17,10 @@ from ..spec.model import Spec
 from ..spec.rewrite_terms import with_scorecard
 from ..training.checks import LEVEL, MOST_TERMS, N_BOOT, check_calibration, check_shape
 from ..training.datasets import read_labelled, stack
-from ..training.shape_proposal import ShapeProposal, _scores, diff_lines, margins_beside
-from ..types import Say
+from ..training.shape_proposal import ShapeProposal, _scores, diff_lines, raw_scores_beside
+from ..types import Log
 from ..warehouse.base import Warehouse
-from .backtest import set_course
+from .backtest import plan_backtest
 
 
 def calibrate_shape(
@@ -36,7 +36,7 @@ def calibrate_shape(
     n_boot: int = N_BOOT,
     level: float = LEVEL,
     seed: int = 0,
-    say: Say = lambda _: None,
+    log: Log = lambda _: None,
 ) -> ShapeProposal:
     """Propose terms, shapes, whole points and bands learnt before a date, and rank that date.
 
@@ -52,35 +52,35 @@ def calibrate_shape(
         spec, against="outcome", apply_to=apply_to, horizon=horizon, n_boot=n_boot, level=level
     )
     check_shape(spec, against="outcome", terms=limits.terms, pinned=limits.pinned)
-    course = set_course(
-        spec, warehouse, as_of=as_of, horizon=horizon, folds=folds, seed=seed, say=say
+    backtest = plan_backtest(
+        spec, warehouse, as_of=as_of, horizon=horizon, folds=folds, seed=seed, log=log
     )
-    tests, margins, made = [], [], None
-    for fold in course.folds:
-        test = read_labelled(spec, course, fold.test)
-        say(f"test {fold.test}: shaping the scorecard")
-        data = stack([read_labelled(spec, course, day) for day in fold.train])
-        made = shape_card(spec, course.plan.numbers, data.rows(), limits, seed=seed, level=level)
-        margins.append(margins_beside(spec, course, data, made, test.table))
+    tests, raw_scores, made = [], [], None
+    for fold in backtest.folds:
+        test = read_labelled(spec, backtest, fold.test)
+        log(f"test {fold.test}: shaping the scorecard")
+        data = stack([read_labelled(spec, backtest, day) for day in fold.train])
+        made = shape_card(spec, backtest.plan.numbers, data.rows(), limits, seed=seed, level=level)
+        raw_scores.append(raw_scores_beside(spec, backtest, data, made, test.table))
         tests.append(test)
     assert made is not None  # noqa: S101 - there is a fold, or set_course has raised
     before = spec_text(source)
     after = with_scorecard(before, made.card, made.bands, made.spec(spec).version)
     diff = diff_lines(before.splitlines(), after.splitlines(), str(source))
     if apply_to is not None:
-        with replacing(apply_to) as temporary:
+        with atomic_write(apply_to) as temporary:
             temporary.write_text(after, encoding="utf-8")
     rng = np.random.default_rng(seed)
     return ShapeProposal(
         made,
         compare(
-            _scores(tests, margins), reference=SCORECARD, capacity=spec.training.capacity,
+            _scores(tests, raw_scores), reference=SCORECARD, capacity=spec.training.capacity,
             n_boot=n_boot, level=level, rng=rng,
         ),
         (
             in_bands(spec.scorecard, spec.bands, tests[-1].table),
             in_bands(made.card, made.bands, tests[-1].table),
         ),
-        spec, course.folds[-1].train, diff, after, apply_to, course.published, tests[-1].table,
-        course.published.info.sample,
+        spec, backtest.folds[-1].train, diff, after, apply_to, backtest.published, tests[-1].table,
+        backtest.published.info.sample,
     )  # fmt: skip

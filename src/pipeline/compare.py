@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..evaluation.comparison import Comparison, from_dict
+from ..evaluation.leakage_checks import LeakageCheck
 from ..ranking.active_scorer import SCORECARD
 from ..reports.frames import Result, comparison_frame
 from ..spec.model import Spec
@@ -54,17 +55,18 @@ def compare_run(
 ) -> Compared:
     """Read the comparison of a training (the latest when `run` is None).
 
-    promote_scorer: make this scorer the champion; "chosen" takes the one that the comparison
+    promote_scorer: make this scorer the champion; "selected" takes the one that the comparison
     chose, and keeps the scorecard where no learned scorer was detectably better.
 
-    Raises TrackingError when nothing is trained, UsageError when a sentinel failed or the scorer
-    cannot explain itself: then the champion stays what it is.
+    Raises TrackingError when nothing is trained, UsageError when a leakage check failed or the
+    scorer cannot explain itself: then the champion stays what it is.
     """
     found, raw = read_comparison(store, spec.name, run)
     comparison = from_dict(raw["comparison"])
     if promote_scorer is None:
         return Compared(found, raw, comparison, None)
-    scorer = champion_of(comparison) if promote_scorer == "chosen" else promote_scorer
+    wanted = promote_scorer in {"selected", "chosen"}
+    scorer = champion_of(comparison) if wanted else promote_scorer
     _refuse_unfit(raw, comparison, scorer)
     before = read_champion(store, spec.name)
     promoted = (scorer, promote(store, spec.name, found, scorer))
@@ -103,15 +105,15 @@ def promotion_lines(spec_name: str, found: Compared) -> Iterator[str]:
 
 
 def champion_of(comparison: Comparison) -> str:
-    """Return the chosen scorer where it ranks detectably better, else the reference.
+    """Return the selected scorer where it ranks detectably better, else the reference.
 
     Judged on the tests that nothing was tuned on.
     """
-    if comparison.chosen is None:
+    if comparison.selected is None:
         return comparison.reference
-    against = comparison.difference("pooled", "roc_auc", comparison.chosen, comparison.reference)
+    against = comparison.difference("pooled", "roc_auc", comparison.selected, comparison.reference)
     better = against.detected and against.value > 0
-    return comparison.chosen if better else comparison.reference
+    return comparison.selected if better else comparison.reference
 
 
 def cautions(comparison: Comparison, scorer: str) -> Iterator[str]:
@@ -123,17 +125,17 @@ def cautions(comparison: Comparison, scorer: str) -> Iterator[str]:
         found = comparison.difference("pooled", "roc_auc", scorer, other)
         if found.detected and found.value > 0:
             continue
-        why = "the simpler one" if other == reference else "which --promote chosen takes"
+        why = "the simpler one" if other == reference else "which --promote selected takes"
         doubt = "" if found.detected else f": {other}, {why}, may rank as well"
         yield f"by ROC AUC, {comparison.where()}, {found.words()}{doubt}"
 
 
 def _refuse_unfit(raw: Mapping[str, Any], comparison: Comparison, scorer: str) -> None:
-    failed = [s for s in raw["sentinels"] if not s["passed"]]
+    failed = [check for check in LeakageCheck.read(raw) if not check.passed]
     if failed:
         raise UsageError(
-            f"sentinel {failed[0]['name']!r} failed ({failed[0]['saw']}): no champion comes from a "
-            "training that may leak; find the leak and train again"
+            f"leakage check {failed[0].name!r} failed ({failed[0].detail}): no champion comes from "
+            "a training that may leak; find the leak and train again"
         )
     if scorer not in comparison.tested:
         known = ", ".join(comparison.tested)

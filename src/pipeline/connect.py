@@ -21,7 +21,7 @@ def ingest_connector(
     connector: str,
     folder: Path,
     *,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
 ) -> list[LoadResult]:
     """Load a public data set from its folder; each load says where every row went.
 
@@ -29,7 +29,7 @@ def ingest_connector(
     """
     if connector not in CONNECTORS:
         raise UsageError(f"no connector {connector!r}; {suggest(connector, CONNECTORS)}")
-    say(f"reading {folder}")
+    log(f"reading {folder}")
     with warehouse.loader() as loader:
         made = CONNECTORS[connector](folder, con=loader.con)
         return [

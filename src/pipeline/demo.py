@@ -11,7 +11,7 @@ from ..ranking.results import Ranking
 from ..scorer import Reason
 from ..scoring.lists import refuse_foreign
 from ..spec.model import Spec
-from ..types import BuildProgress, Say
+from ..types import BuildProgress, Log
 from ..warehouse.base import Warehouse, sole_writer
 from ..warehouse.contracts import LoadResult
 from ..warehouse.synthetic_claim import claim, end_claim
@@ -49,7 +49,7 @@ def demo(
     source: Path | None = None,
     top: int = 20,
     force: bool = False,
-    say: Say = lambda _: None,
+    log: Log = lambda _: None,
     progress: BuildProgress = lambda *_: None,
 ) -> Demo:
     """Generate (or read `source`), ingest, build, test, score; write three CSV files to `folder`.
@@ -68,7 +68,7 @@ def demo(
     folder.mkdir(parents=True, exist_ok=True)
     if not force:
         refuse_foreign(_lists(folder), "move it away, choose another folder, or say --force")
-    way = _Way(spec, warehouse, folder, top, force, say, progress)
+    way = _Way(spec, warehouse, folder, top, force, log, progress)
     with sole_writer(warehouse):
         if spec.name == "olist":
             return way.olist(source)
@@ -86,7 +86,7 @@ class _Way:
     folder: Path
     top: int
     force: bool
-    say: Say
+    log: Log
     progress: BuildProgress
 
     def generated(self, users: int, seed: int) -> Demo:
@@ -100,10 +100,10 @@ class _Way:
                 f"warehouse {warehouse.name} holds events of spec {spec.name!r} that are not the "
                 "demo's: give the demo another --warehouse"
             )
-        self.say(f"generating {users:,} users")
+        self.log(f"generating {users:,} users")
         made = generate(spec, events, users=users, seed=seed, force=self.force)
         loads = ingest(
-            spec, warehouse, events=made.events, users=made.users, own=False, say=self.say
+            spec, warehouse, events=made.events, users=made.users, own=False, log=self.log
         )
         end_claim(spec, warehouse)
         return self._finished(loads)
@@ -112,16 +112,16 @@ class _Way:
         """Load the Olist data set."""
         if source is None:
             raise UsageError("the olist demo needs the data set's folder: give --input DIR")
-        loads = ingest_connector(self.spec, self.warehouse, "olist", source, say=self.say)
+        loads = ingest_connector(self.spec, self.warehouse, "olist", source, log=self.log)
         return self._finished(loads, OLIST_AS_OF)
 
     def _finished(self, loads: list[LoadResult], as_of: date | None = None) -> Demo:
         spec, warehouse = self.spec, self.warehouse
         build(
             spec, warehouse,
-            as_of=[as_of] if as_of else [], check=True, say=self.say, progress=self.progress,
+            as_of=[as_of] if as_of else [], check=True, log=self.log, progress=self.progress,
         )  # fmt: skip
-        self.say("scoring")
+        self.log("scoring")
         if self.force:
             for path in _lists(self.folder):
                 path.unlink(missing_ok=True)

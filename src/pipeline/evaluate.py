@@ -16,7 +16,7 @@ from ..reports.frames import Result
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..training.checks import LEVEL, N_BOOT, check_intervals, horizon_days
-from ..types import Say
+from ..types import Log
 from ..warehouse.base import Warehouse
 from ..warehouse.builds import read_built
 
@@ -64,7 +64,7 @@ def evaluate(
     n_boot: int = N_BOOT,
     level: float = LEVEL,
     seed: int = 0,
-    note: Say = lambda _: None,
+    warn: Log = lambda _: None,
 ) -> Evaluation:
     """Measure the scorecard's ranking as of a date on the outcomes within a horizon after it.
 
@@ -78,7 +78,7 @@ def evaluate(
     """
     days = horizon_days(spec, horizon)
     check_intervals(n_boot, level)
-    published = read_built(spec, warehouse, note=note)
+    published = read_built(spec, warehouse, warn=warn)
     chosen = as_of or published.as_of_dates[-1]
     path = published.snapshot(chosen)
     check_horizon(spec, published, chosen, days)

@@ -6,8 +6,8 @@ from datetime import date
 from pathlib import Path
 
 from ..database import connect_duckdb, quote_path
-from ..escapes import KEY, inert_sql, key_sql
-from ..files import replacing
+from ..escapes import KEY, escape_formula_sql, key_sql
+from ..files import atomic_write
 from ..scoring.lists import refuse_foreign
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
@@ -37,7 +37,7 @@ def export_features(
         everyone = f"read_parquet({files}, hive_partitioning = true)"
         source = f"(select * from {everyone} where as_of = date {day})"
     limits = warehouse.settings_beside()
-    with connect_duckdb(config=limits) as con, replacing(out) as temporary, translated(str(out)):
+    with connect_duckdb(config=limits) as con, atomic_write(out) as temporary, translated(str(out)):
         texts = {
             row[0]
             for row in con.execute(f"describe select * from {source}").fetchall()
@@ -45,12 +45,12 @@ def export_features(
         }
         names = ["user_id", "as_of", *(f.name for f in spec.features), "in_population"]
         written = [
-            f"{inert_sql(quote_name(name))} as {quote_name(name)}"
+            f"{escape_formula_sql(quote_name(name))} as {quote_name(name)}"
             if name in texts
             else quote_name(name)
             for name in names
         ]
-        differ = f"select count(*) from {source} where {inert_sql('user_id')} <> user_id"
+        differ = f"select count(*) from {source} where {escape_formula_sql('user_id')} <> user_id"
         if (con.execute(differ).fetchone() or (0,))[0]:
             written.insert(1, f"{key_sql('user_id')} as {KEY}")
         columns = ", ".join(written)

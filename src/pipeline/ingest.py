@@ -24,9 +24,9 @@ def ingest(
     restate: bool = False,
     own: bool = True,
     now: datetime | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int], None] = lambda *_: None,
-    note: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> list[LoadResult]:
     """Load files of events, users and aliases, each in a transaction of its own, in that order.
 
@@ -53,7 +53,7 @@ def ingest(
         end_claim(spec, warehouse)
     with warehouse.loader() as loader:
         for kind, path in given:
-            say(f"loading {path}")
+            log(f"loading {path}")
             mine = restate and kind == "events"
             results.append(
                 loader.load(spec, path, kind=kind, restate=mine, now=now, progress=progress)
@@ -65,5 +65,5 @@ def ingest(
                 )
     if users is not None:
         for line in changing_lines(changing_attributes(spec, warehouse)):
-            note(line)
+            warn(line)
     return results

@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from ..database import connect_duckdb
 from ..errors import DataError, UsageError
 from ..features.compiler import compile_features
-from ..files import replacing
+from ..files import atomic_write
 from ..spec.expressions import quote_name
 from ..spec.load import parse_spec
 from ..spec.references import suggest
@@ -92,7 +92,7 @@ def init(
     chosen = _target([str(name) for name, _ in counted], target)
     text = _draft(out, mapping, counted, chosen, time_format)
     compile_features(parse_spec(text, str(out)))
-    with replacing(out) as temporary:
+    with atomic_write(out) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Drafted(out, mapping, chosen, time_format, notes)
 
@@ -173,8 +173,8 @@ def _time_format(con: duckdb.DuckDBPyConnection) -> tuple[str, tuple[str, ...]]:
         )
     if len(fitting) > 1:
         choices = " and ".join(fitting)
-        note = f"times such as {example!r} fit {choices}: the first was taken, see time_format"
-        return fitting[0], (note,)
+        warn = f"times such as {example!r} fit {choices}: the first was taken, see time_format"
+        return fitting[0], (warn,)
     return fitting[0], ()
 
 

@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import WarehouseError
-from ..files import replacing_set
+from ..files import atomic_write_set
 from ..published.build import Published
 from ..ranking.active_scorer import MODEL_PLOTS
 from ..ranking.disagreements import sides_of
 from ..ranking.rank import ScoredUsers, explain_users, read_features, score_users
-from ..ranking.results import Explanation, Ranked, Ranking
+from ..ranking.results import Explanation, Ranking, RankingResult
 from ..ranking.spark import explain_on_spark, rank_on_spark
 from ..scoring.lists import refuse_foreign
 from ..scoring.ranking import (
@@ -35,7 +35,7 @@ from ..spec.scorecard import HUNDREDTHS
 from ..spec.versions import spec_version
 from ..tracking import CHAMPION, Store
 from ..tracking.active_scorer import choose_scorer
-from ..types import Integers, Say
+from ..types import Integers, Log
 from ..warehouse.base import Warehouse
 from ..warehouse.builds import read_built
 from ..warehouse.landing.links import link_of
@@ -59,8 +59,8 @@ def score(
     scorer: str = CHAMPION,
     store: Store | None = None,
     tracking: str | None = None,
-    say: Say = lambda _: None,
-    note: Say = lambda _: None,
+    log: Log = lambda _: None,
+    warn: Log = lambda _: None,
 ) -> Ranking:
     """Rank the spec's population as of a date; write the top as CSV and all scores as Parquet.
 
@@ -73,10 +73,10 @@ def score(
     What is written beside `out` bears its name, as `vip_reasons.csv` beside `vip.csv` (beside
     `top_users.csv` the names are as they stand here); all of it is replaced as one set, and what an
     earlier list left and this one has not is removed.
-    `all_scores.parquet` is everybody (on Spark everybody's scores and chances stay as a
+    `all_scores.parquet` is everybody (on Spark everybody's scores and probabilities stay as a
     folder of Parquet in the shared folder, and there is no CSV of them), and for a scorer that a
     training stands behind (a learned one, or the scorecard as champion)
-    `user_propensity_scores.csv` (every user's chance, expected spend, decile and band),
+    `user_propensity_scores.csv` (every user's probability, expected spend, decile and band),
     `reasons.csv` (the exported users, both accounts feature by feature), `disagreements.csv` (who
     changes sides between scorecard and learned scorer, both accounts in words) and
     `model_plots.png` (how it ranked on its last test).
@@ -87,8 +87,8 @@ def score(
     """
     others = [_named_after(out, name) for name in BESIDE_THE_LIST]
     refuse_foreign([out, *others])
-    published = read_built(spec, warehouse, note=note)
-    active = choose_scorer(spec, scorer, store, tracking=tracking, note=note)
+    published = read_built(spec, warehouse, warn=warn)
+    active = choose_scorer(spec, scorer, store, tracking=tracking, warn=warn)
     day = as_of or published.as_of_dates[-1]
     beside = active.explainer.name if active.explainer else ""
     stamps = {
@@ -97,13 +97,13 @@ def score(
         "scorer": active.stamp,
         "spec_version": spec_version(spec),
     }
-    with replacing_set(out, others) as folder:
+    with atomic_write_set(out, others) as folder:
         here = folder / out.name
         if warehouse.distributed:
-            # Everybody's scores and chances stay in the shared folder.
+            # Everybody's scores and probabilities stay in the shared folder.
             found = rank_on_spark(
                 spec, warehouse, published, active, as_of,
-                everyone=everyone, top=top, stamps=stamps, say=say,
+                everyone=everyone, top=top, stamps=stamps, log=log,
             )  # fmt: skip
         else:
             features = read_features(spec, published, active, as_of, everyone=everyone)
@@ -147,7 +147,7 @@ def _rank_here(
     top: int,
     out: Path,
     stamps: Mapping[str, str],
-) -> Ranked:
+) -> RankingResult:
     """List the top of those who stand, and write everyone's score beside `out`."""
     order = scored.order()
     users = explain_users(spec, scored, order[:top], range(1, top + 1))
@@ -159,7 +159,7 @@ def _rank_here(
     counts = np.bincount(scored.codes, minlength=len(LABELS))
     others = explain_users(spec, scored, apart, ranks[apart].tolist())
     named = [user.user_id for user in (*users, *others)]
-    return Ranked(
+    return RankingResult(
         users=tuple(users),
         apart=tuple(others),
         labels=dict(zip(LABELS, (int(n) for n in counts), strict=True)),
@@ -184,7 +184,7 @@ def _named_after(out: Path, name: str) -> Path:
 def _write_everyone(
     out: Path, scored: ScoredUsers, order: Integers, stamps: Mapping[str, str]
 ) -> None:
-    """Write every user's score beside `out`, and a learned scorer's chances and spend."""
+    """Write every user's score beside `out`, and a learned scorer's probabilities and spend."""
     beside = {}
     if scored.probability is not None:
         beside["probability"] = scored.probability
@@ -202,7 +202,7 @@ def _write_everyone(
 
 
 def _write_both_accounts(
-    spec: Spec, out: Path, found: Ranked, stamps: Mapping[str, str], model: str
+    spec: Spec, out: Path, found: RankingResult, stamps: Mapping[str, str], model: str
 ) -> None:
     """Write the exported users' table by feature, and on whom the two scorers disagree."""
     by_feature = {key: stamps[key] for key in ("as_of", "scorer")}
@@ -222,7 +222,7 @@ def explain(
     scorer: str = CHAMPION,
     store: Store | None = None,
     tracking: str | None = None,
-    note: Say = lambda _: None,
+    warn: Log = lambda _: None,
 ) -> Explanation:
     """Say where one user stands as of a date and what every part of the score was worth.
 
@@ -234,8 +234,8 @@ def explain(
     Raises WarehouseError when the date is not built, the spec's features changed since, or there is
     no such user in it.
     """
-    published = read_built(spec, warehouse, note=note)
-    active = choose_scorer(spec, scorer, store, tracking=tracking, note=note)
+    published = read_built(spec, warehouse, warn=warn)
+    active = choose_scorer(spec, scorer, store, tracking=tracking, warn=warn)
     day = as_of or published.as_of_dates[-1]
     beside = active.explainer.name if active.explainer else ""
     again = partial(

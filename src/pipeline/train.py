@@ -16,9 +16,9 @@ import numpy as np
 
 from ..evaluation.comparison import Comparison, compare, to_dict
 from ..evaluation.custom_metrics import CustomMetric, custom_metrics
-from ..evaluation.leakage_checks import Sentinel
+from ..evaluation.leakage_checks import LeakageCheck
 from ..evaluation.thresholds import Costs
-from ..files import replacing, sole_user
+from ..files import atomic_write, sole_user
 from ..models.catalogue import CANDIDATES, available
 from ..models.custom import Asked, custom_candidates, names_of
 from ..ranking.active_scorer import SCORECARD
@@ -28,23 +28,23 @@ from ..spec.model import Spec
 from ..tracking import Store
 from ..training.cache_key import run_key
 from ..training.checks import LEVEL, N_BOOT, check_training
-from ..training.datasets import Course
-from ..training.fitting import Here, Place, fit_folds
-from ..training.leakage import watch
+from ..training.datasets import Backtest
+from ..training.fitting import LocalBackend, TrainingBackend, fit_folds
+from ..training.leakage import run_leakage_checks
 from ..training.record import log_training
 from ..training.settings import Settings
-from ..training.spark import ON_CLUSTER, ON_SAMPLE, OnCluster, check_on_cluster
+from ..training.spark import ON_CLUSTER, ON_SAMPLE, SparkBackend, check_on_cluster
 from ..training.spend import fit_spend_folds
 from ..training.tuning import search_names, tuned_params
-from ..types import Say
+from ..types import Log
 from ..warehouse.base import Warehouse
-from .backtest import set_course
+from .backtest import plan_backtest
 from .training_world import hinting_at_demo, make_training_world, refuse_empty
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FLOORS = ("bg_nbd", "recency")
+BASELINES = ("bg_nbd", "recency")
 
 
 @dataclass(frozen=True, repr=False)
@@ -58,14 +58,14 @@ class Training(Result):
     run: str
     store: Store
     folder: Path
-    course: Course
+    backtest: Backtest
     comparison: Comparison
-    sentinels: tuple[Sentinel, ...]
+    leakage_checks: tuple[LeakageCheck, ...]
 
     def summary(self) -> str:
-        """Return the verdict, and the sentinels that failed."""
-        failed = [sentinel.name for sentinel in self.sentinels if not sentinel.passed]
-        leaks = f"; FAILED sentinels: {', '.join(failed)}" if failed else ""
+        """Return the verdict, and the leakage checks that failed."""
+        failed = [check.name for check in self.leakage_checks if not check.passed]
+        leaks = f"; FAILED leakage checks: {', '.join(failed)}" if failed else ""
         return f"run {self.run}: {self.comparison.verdict()}{leaks}"
 
     def to_frame(self) -> pd.DataFrame:
@@ -88,8 +88,8 @@ def train(
     demo: bool = False,
     n_boot: int = N_BOOT,
     level: float = LEVEL,
-    say: Say = lambda _: None,
-    note: Say = lambda _: None,
+    log: Log = lambda _: None,
+    warn: Log = lambda _: None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Training:
     """Fit candidates on temporal folds, compare them on tests they have not seen, log everything.
@@ -118,33 +118,33 @@ def train(
         spec,
         candidates=candidates, horizon=horizon, tune=tune, folds=folds, n_boot=n_boot, level=level,
     )  # fmt: skip
-    custom = custom_candidates(candidates, note=note)
-    own_metrics = custom_metrics(metrics, note=note)
+    custom = custom_candidates(candidates, warn=warn)
+    own_metrics = custom_metrics(metrics, warn=warn)
     chosen = _chosen(spec, candidates, list(custom), warehouse)
     if demo:
-        make_training_world(spec, warehouse, say=say)
+        make_training_world(spec, warehouse, log=log)
     else:
         refuse_empty(spec, warehouse)
     with hinting_at_demo(spec, warehouse):
-        course = set_course(
-            spec, warehouse, as_of=as_of, horizon=horizon, folds=folds, seed=seed, say=say
+        backtest = plan_backtest(
+            spec, warehouse, as_of=as_of, horizon=horizon, folds=folds, seed=seed, log=log
         )
     used = {name: custom[name] for name in chosen if name in custom}
-    course = replace(course, plan=replace(course.plan, custom=used))
+    backtest = replace(backtest, plan=replace(backtest.plan, custom=used))
     home = warehouse.files / spec.name / "training"
-    with _alone(home, "another search for parameters", note) if tune else nullcontext():
+    with _alone(home, "another search for parameters", warn) if tune else nullcontext():
         params = tuned_params(
-            spec, course, chosen, trials=tune, folder=home, say=say, progress=progress
+            spec, backtest, chosen, trials=tune, folder=home, log=log, progress=progress
         )
     settings = Settings(
-        chosen, candidates is not None, tune, search_names(course, chosen) if tune else {}
+        chosen, candidates is not None, tune, search_names(backtest, chosen) if tune else {}
     )
-    key = run_key(course, chosen, params)
-    with _alone(home / key, "the same training", note):
+    key = run_key(backtest, chosen, params)
+    with _alone(home / key, "the same training", warn):
         return _train(
-            spec, warehouse, store, course, settings, params, own_metrics,
+            spec, warehouse, store, backtest, settings, params, own_metrics,
             key=key, folder=home / key, seed=seed, n_boot=n_boot, level=level,
-            say=say, note=note, progress=progress,
+            log=log, warn=warn, progress=progress,
         )  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def _train(
     spec: Spec,
     warehouse: Warehouse,
     store: Store,
-    course: Course,
+    backtest: Backtest,
     settings: Settings,
     params: Mapping[str, Mapping[str, Any]],
     metrics: Sequence[CustomMetric],
@@ -162,29 +162,29 @@ def _train(
     seed: int,
     n_boot: int,
     level: float,
-    say: Say,
-    note: Say,
+    log: Log,
+    warn: Log,
     progress: Callable[[int, int], None],
 ) -> Training:
     """Fit, compare and log what is planned, as the only process that does."""
     chosen = settings.candidates
-    with hinting_at_demo(spec, warehouse), _place(warehouse, course) as place:
+    with hinting_at_demo(spec, warehouse), _place(warehouse, backtest) as place:
         fits = fit_folds(
-            spec, course, chosen,
-            params=params, folder=folder, say=say, place=place, progress=progress,
+            spec, backtest, chosen,
+            params=params, folder=folder, log=log, place=place, progress=progress,
         )  # fmt: skip
     for name, scorer in fits.scorers.items():
         if scorer.unsaved:
-            note(f"candidate {name!r} is compared, and not registered: {scorer.unsaved}")
+            warn(f"candidate {name!r} is compared, and not registered: {scorer.unsaved}")
     explains = [n for n in CANDIDATES if n in fits.scorers and fits.scorers[n].explains]
-    say("comparing")
+    log("comparing")
     comparison = compare(
         fits.scores,
         reference=SCORECARD,
-        eligible=explains,
-        floors=FLOORS,
-        twins=twins_of(chosen),
-        tuned_on=[str(fold.test) for fold in course.all_folds()[:-1]] if params else (),
+        selectable=explains,
+        baselines=BASELINES,
+        matched_pairs=matched_pairs_of(chosen),
+        tuned_on=[str(fold.test) for fold in backtest.all_folds()[:-1]] if params else (),
         capacity=spec.training.capacity,
         costs=costs_of(spec),
         n_boot=n_boot,
@@ -193,10 +193,12 @@ def _train(
         progress=progress,
         metrics=metrics,
     )
-    spend = fit_spend_folds(spec, course, fits, n_boot=n_boot, level=level, say=say)
-    say("watching for leaks")
-    sentinels = watch(spec, warehouse, course, fits, seed=seed, progress=progress)
-    raw = result_dict(course, comparison, sentinels) | {"explains": explains}
+    spend = fit_spend_folds(spec, backtest, fits, n_boot=n_boot, level=level, log=log)
+    log("watching for leaks")
+    leakage_checks = run_leakage_checks(
+        spec, warehouse, backtest, fits, seed=seed, progress=progress
+    )
+    raw = result_dict(backtest, comparison, leakage_checks) | {"explains": explains}
     if spend is not None:
         raw["spend"] = spend.to_dict()
     # Fits are kept whole or not at all; this is quickly written again after a kill.
@@ -204,18 +206,18 @@ def _train(
     shutil.rmtree(result, ignore_errors=True)
     result.mkdir()
     _keep(result / "comparison.json", raw)
-    say("logging")
+    log("logging")
     run, kept = log_training(
-        store, spec, course, fits, comparison, sentinels,
+        store, spec, backtest, fits, comparison, leakage_checks,
         settings=settings, key=f"{key}-{n_boot}-{level:g}{_measured(comparison)}", folder=result,
-        spend=spend, say=say, note=note,
+        spend=spend, log=log, warn=warn,
     )  # fmt: skip
-    return Training(run, kept, folder, course, comparison, sentinels)
+    return Training(run, kept, folder, backtest, comparison, leakage_checks)
 
 
-def _alone(folder: Path, what: str, note: Say) -> AbstractContextManager[None]:
+def _alone(folder: Path, what: str, warn: Log) -> AbstractContextManager[None]:
     """Keep the folder of a training to this process; say so where it has to wait for another."""
-    return sole_user(folder, lambda: note(f"{what} is under way: waiting for it to end"))
+    return sole_user(folder, lambda: warn(f"{what} is under way: waiting for it to end"))
 
 
 def _measured(comparison: Comparison) -> str:
@@ -247,10 +249,10 @@ def _chosen(
     return chosen
 
 
-def _place(warehouse: Warehouse, course: Course) -> AbstractContextManager[Place]:
+def _place(warehouse: Warehouse, backtest: Backtest) -> AbstractContextManager[TrainingBackend]:
     if warehouse.distributed:
-        return OnCluster(warehouse, course)
-    return nullcontext(Here(course.plan))
+        return SparkBackend(warehouse, backtest)
+    return nullcontext(LocalBackend(backtest.plan))
 
 
 def costs_of(spec: Spec) -> Costs | None:
@@ -259,7 +261,7 @@ def costs_of(spec: Spec) -> Costs | None:
     return None if cost is None or value is None else Costs(cost, value)
 
 
-def twins_of(candidates: Sequence[str]) -> list[tuple[str, str]]:
+def matched_pairs_of(candidates: Sequence[str]) -> list[tuple[str, str]]:
     """Return the candidates that weigh or resample, each with the same one that does not."""
     known = {name: CANDIDATES[name] for name in candidates if name in CANDIDATES}
     plain = {one.kind: name for name, one in known.items() if one.imbalance == "none"}
@@ -271,22 +273,22 @@ def twins_of(candidates: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def result_dict(
-    course: Course, comparison: Comparison, sentinels: Sequence[Sentinel]
+    backtest: Backtest, comparison: Comparison, leakage_checks: Sequence[LeakageCheck]
 ) -> dict[str, Any]:
     """Return what `compare` shows later, as JSON can hold it."""
     return {
         "comparison": to_dict(comparison),
         "verdict": comparison.verdict(),
         "resampling": [line for line in resampling_lines(comparison) if line],
-        "sentinels": [asdict(sentinel) for sentinel in sentinels],
-        "sample": course.published.info.sample,
-        "horizon_days": course.horizon_days,
-        "spec": course.plan.about.spec,
-        "spec_version": course.plan.about.spec_version,
-        "train": {str(f.test): [str(day) for day in f.train] for f in course.folds},
+        "leakage_checks": [asdict(check) for check in leakage_checks],
+        "sample": backtest.published.info.sample,
+        "horizon_days": backtest.horizon_days,
+        "spec": backtest.plan.about.spec,
+        "spec_version": backtest.plan.about.spec_version,
+        "train": {str(f.test): [str(day) for day in f.train] for f in backtest.folds},
     }
 
 
 def _keep(path: Path, raw: Mapping[str, Any]) -> None:
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(raw, indent=1), encoding="utf-8")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import DataError, UsageError, WarehouseError
 from ..spec.model import Spec
-from ..types import Say
+from ..types import Log
 from ..warehouse.base import Warehouse, sole_writer
 from ..warehouse.synthetic_claim import claim, end_claim, foreign_files, loaded_files
 from .build import build
@@ -29,7 +29,7 @@ def make_training_world(
     users: int = USERS,
     days: int = DAYS,
     seed: int = SEED,
-    say: Say = lambda _: None,
+    log: Log = lambda _: None,
 ) -> bool:
     """Generate, load and build a world, in place of nothing or of another generated one.
 
@@ -52,11 +52,11 @@ def make_training_world(
             return False
         if not claim(spec, warehouse, [path, attributes]):
             raise _foreign(spec, warehouse)
-        say(f"generating {users:,} users to learn from")
+        log(f"generating {users:,} users to learn from")
         made = generate(spec, path, users=users, seed=seed, start=START, days=days, force=True)
-        ingest(spec, warehouse, events=made.events, users=made.users, own=False, say=say)
+        ingest(spec, warehouse, events=made.events, users=made.users, own=False, log=log)
         end_claim(spec, warehouse)
-        build(spec, warehouse, say=say)
+        build(spec, warehouse, log=log)
     return True
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..models.explain import Explained
 from ..models.words import feature_words
 from ..published.snapshot import Snapshot
-from ..scorer import Contributions, FeatureValue, Influence, Reason
+from ..scorer import Attribution, Contributions, FeatureValue, Reason
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
@@ -17,7 +17,7 @@ from ..spec.scorecard import HUNDREDTHS
 _USUAL = 1_000  # users by whom the usual points are told
 
 
-def influences(
+def attributions(
     spec: Spec,
     contributions: Contributions,
     reasons: Sequence[Reason],
@@ -25,7 +25,7 @@ def influences(
     words: Mapping[str, str],
     row: Mapping[str, object],
     place: int,
-) -> tuple[Influence, ...]:
+) -> tuple[Attribution, ...]:
     """Return what moved one user by either account, what moved the model most first.
 
     contributions, explained: of several users, of whom this one is at `place`. reasons: this
@@ -36,8 +36,8 @@ def influences(
     points = points_by_part(spec, contributions, explained.parts, place)
     texts = _texts_by_part(spec, reasons, explained.parts)
     moved = dict(zip(explained.parts, explained.values[place].tolist(), strict=True))
-    margins = dict(zip(explained.parts, explained.margins[place].tolist(), strict=True))
-    steady = dict(zip(explained.parts, explained.steady[place].tolist(), strict=True))
+    raw_scores = dict(zip(explained.parts, explained.raw_scores[place].tolist(), strict=True))
+    stable = dict(zip(explained.parts, explained.stable[place].tolist(), strict=True))
     features = _features_by_part(spec, contributions, explained, row, place)
     by_name = {feature.name: feature for feature in spec.features}
     found = []
@@ -47,18 +47,18 @@ def influences(
         if not said and part in by_name:
             said = feature_words(by_name[part], row.get(part))
         found.append(
-            Influence(
+            Attribution(
                 part=part,
                 said=said,
                 points=points.get(part),
                 reason=reason,
                 log_odds=moved.get(part),
-                steady=bool(steady.get(part, False)),
-                raises=margins[part] > 0 if part in margins else None,
+                stable=bool(stable.get(part, False)),
+                raises=raw_scores[part] > 0 if part in raw_scores else None,
                 features=tuple(features.get(part, ())),
             )
         )
-    size = {part: abs(value) for part, value in margins.items()}
+    size = {part: abs(value) for part, value in raw_scores.items()}
     return tuple(sorted(found, key=lambda i: (-size.get(i.part, 0), -abs(i.points or 0))))
 
 
@@ -109,7 +109,7 @@ def points_by_part(
     return {part: float(np.round(value, 2)) for part, value in found.items()}
 
 
-def usual_points(
+def average_points(
     spec: Spec, table: Snapshot, parts: Mapping[str, Sequence[str]]
 ) -> dict[str, float]:
     """Return the mean points by part of at most a thousand users, spread evenly over a table.

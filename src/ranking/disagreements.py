@@ -109,11 +109,11 @@ class Sides:
 
 def sides_of(spec: Spec, scored: ScoredUsers) -> Sides | None:
     """Return where scorecard and model put everybody; None without a learned scorer."""
-    if scored.margin is None:
+    if scored.model_raw_score is None:
         return None
     model_codes, card_codes = both_codes(spec, scored)
     return Sides(
-        _share_below(scored.margin),
+        _share_below(scored.model_raw_score),
         _share_below(scored.hundredths),
         model_codes,
         card_codes,
@@ -125,9 +125,9 @@ def both_codes(spec: Spec, scored: ScoredUsers) -> tuple[Integers, Integers]:
     """Return everybody's label by the model and by the scorecard, as positions in LABELS."""
     by_card = band_codes(scored.hundredths, spec.bands)
     model = scored.active.model
-    if model is None or scored.margin is None:
+    if model is None or scored.model_raw_score is None:
         return by_card, by_card
-    return model.bands_of(scored.margin), by_card
+    return model.bands_of(scored.model_raw_score), by_card
 
 
 def weight_of(acted: Bools, high: Bools, label: Bools) -> Integers:

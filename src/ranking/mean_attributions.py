@@ -43,7 +43,8 @@ class Accounts:
     def correlations(self) -> list[float | None]:
         """Return by part how both accounts rank users, -1 to 1; None where one is the same for all.
 
-        Near 1 a part's points grow where the model sees the chance grow; below 0 they contradict.
+        Near 1 a part's points grow where the model sees the probability grow; below 0 they
+        contradict.
         """
         from scipy.stats import rankdata
 

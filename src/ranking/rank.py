@@ -23,7 +23,7 @@ from ..spec.scorecard import HUNDREDTHS
 from ..stats.platt import Calibrator
 from ..types import Floats, Integers, RawScores
 from .active_scorer import ActiveScorer
-from .attributions import influences, points_by_part, usual_points
+from .attributions import attributions, average_points, points_by_part
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class ScoredUsers:
     """Everybody's score by the active scorer, in the order of the snapshot.
 
     raw: what users are ordered by, the highest first. score: 0 to 100. codes: labels as positions
-    in LABELS. hundredths: the scorecard's points. margin: the raw score of the learned scorer that
-    ranks, or is the companion of the scorecard; None without one. probability: of the target, None
-    for points that no training stands behind. expected_spend: within the horizon, None where that
-    was not trained.
+    in LABELS. hundredths: the scorecard's points. raw score: the raw score of the learned scorer
+    that ranks, or is the companion of the scorecard; None without one. probability: of the target,
+    None for points that no training stands behind. expected_spend: within the horizon, None where
+    that was not trained.
     """
 
     active: ActiveScorer
@@ -43,7 +43,7 @@ class ScoredUsers:
     score: Floats
     codes: Integers
     hundredths: Integers
-    margin: Floats | None
+    model_raw_score: Floats | None
     probability: Floats | None
     expected_spend: Floats | None = None
 
@@ -78,7 +78,7 @@ def score_users(spec: Spec, snapshot: Snapshot, active: ActiveScorer) -> ScoredU
     scorer, model = active.scorer, active.model
     raw = scorer.raw_score(snapshot)
     hundredths = raw if active.by_points else Scorecard(spec.scorecard).score_hundredths(snapshot)
-    margin = raw if model is scorer else model.raw_score(snapshot) if model else None
+    model_raw_score = raw if model is scorer else model.raw_score(snapshot) if model else None
     return ScoredUsers(
         active=active,
         snapshot=snapshot,
@@ -86,7 +86,7 @@ def score_users(spec: Spec, snapshot: Snapshot, active: ActiveScorer) -> ScoredU
         score=scorer.score_of(raw),
         codes=scorer.bands_of(raw),
         hundredths=hundredths,
-        margin=margin,
+        model_raw_score=model_raw_score,
         probability=scorer.probability_of(raw),
         expected_spend=active.spend.expected(snapshot) if active.spend else None,
     )
@@ -127,16 +127,18 @@ def explain_users(
         return users
     found = explain_by_model(spec, learned, part, features)
     explained = found.explained
-    points_usual = usual_points(spec, scored.snapshot if usual is None else usual, explained.parts)
+    points_usual = average_points(
+        spec, scored.snapshot if usual is None else usual, explained.parts
+    )
     for place, user in enumerate(users):
         by_part = points_by_part(spec, contributions, explained.parts, place)
-        log_odds = dict(zip(explained.parts, explained.margins[place].tolist(), strict=True))
+        log_odds = dict(zip(explained.parts, explained.raw_scores[place].tolist(), strict=True))
         users[place] = replace(
             user,
             model_reasons=tuple(found.reasons[place]),
             agreement=agreement(by_part, log_odds, points_usual),
             model=Account(explained.base, float(explained.log_odds[place])),
-            influences=influences(
+            attributions=attributions(
                 spec,
                 contributions,
                 user.reasons,

@@ -84,11 +84,12 @@ class Explanation(Result):
     def summary(self) -> str:
         """Return who it is about, how they stand, as of when and by which scorer."""
         user = self.user
-        chance = "" if user.probability is None else f", probability {user.probability:.2%}"
+        probability = "" if user.probability is None else f", probability {user.probability:.2%}"
         outside = "" if self.in_population else " (not in the ranked population)"
         return (
-            f"{shown(user.user_id)}: {user.score:.2f}, {user.label}{chance}, rank {user.rank:,} of "
-            f"{self.population:,}{outside} as of {self.as_of}, by {self.scorer}"
+            f"{shown(user.user_id)}: {user.score:.2f}, {user.label}{probability}, "
+            f"rank {user.rank:,} of {self.population:,}{outside} as of {self.as_of}, "
+            f"by {self.scorer}"
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -97,7 +98,7 @@ class Explanation(Result):
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankingResult:
     """What a ranking gave: the listed users, those on whom two scorers disagree, counts.
 
     sides: where both scorers put those of `apart`, in their order, and changed how many users

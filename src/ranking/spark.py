@@ -28,7 +28,7 @@ from ..scoring.ranking import LABELS, RankedUser
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
-from ..types import Floats, Integers, Say
+from ..types import Floats, Integers, Log
 from ..warehouse.base import Warehouse
 from ..warehouse.dialects import translate
 from ..warehouse.duckdb_errors import translated
@@ -39,7 +39,7 @@ from .active_scorer import ActiveScorer
 from .disagreements import HIGH, Changed, Sides, both_codes
 from .distributed_rank import PLACED, columns_of, placed, shares_below
 from .rank import ScoredUsers, explain_users, features_read, read_features, score_users
-from .results import Ranked
+from .results import RankingResult
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -51,7 +51,7 @@ _SCORED: Final = {
     "score": "double",
     "code": "int",
     "hundredths": "int",
-    "margin": "double",
+    "raw_score": "double",
     "probability": "double",
     "expected_spend": "double",
     "model_code": "int",
@@ -60,7 +60,7 @@ _SCORED: Final = {
 
 
 @dataclass(frozen=True)
-class SparkStanding:
+class ExplainedUser:
     """Where one user stands: by what, at which rank among how many, and all their features."""
 
     user: RankedUser
@@ -79,14 +79,14 @@ def rank_on_spark(
     everyone: bool,
     top: int,
     stamps: Mapping[str, str],
-    say: Say,
-) -> Ranked:
+    log: Log,
+) -> RankingResult:
     """Rank everybody as of a date, write their scores to the shared folder, list the top.
 
     stamps: what every row of the scores says of its making. say: told when another scoring has to
     end first.
 
-    Ranks, scores, ties and chances are those that the same scorer gives anywhere else.
+    Ranks, scores, ties and probabilities are those that the same scorer gives anywhere else.
     Raises WarehouseError when the date or a feature is not built, or Spark fails.
     """
     from pyspark.sql.functions import lit
@@ -96,7 +96,7 @@ def rank_on_spark(
     usual = read_features(spec, published, active, day, everyone=everyone)
     target = warehouse.files / spec.name / "scores" / f"{day.isoformat()}.parquet"
     # One that waits for another holds no cores.
-    with _taking_the_place_of(target, say) as written, session_of(warehouse) as session:
+    with _taking_the_place_of(target, log) as written, session_of(warehouse) as session:
         people = _people(session, spec, published, active, day)
         if not everyone:
             people = people.where("in_population")
@@ -112,7 +112,7 @@ def rank_on_spark(
             apart, sides = _apart(spec, people, scores, top)
             changed = _changed(spec, scores)
         details = _details(session, published, spec.users.pass_through, listed, apart)
-    return Ranked(
+    return RankingResult(
         users=tuple(_explained(spec, active, listed, usual)),
         apart=tuple(_explained(spec, active, apart, usual)) if apart else (),
         labels={label: int(counts.get(label, 0)) for label in LABELS},
@@ -130,7 +130,7 @@ def explain_on_spark(
     active: ActiveScorer,
     as_of: date | None,
     user_id: str,
-) -> SparkStanding | None:
+) -> ExplainedUser | None:
     """Say where one user stands among the population as of a date; None where there is no such."""
     from pyspark.sql.functions import col, lit
 
@@ -155,7 +155,7 @@ def explain_on_spark(
     told = {name: [found[name]] for name in ("score", "hundredths", "code", "probability")}
     (user,) = _explained(spec, active, _Listed(row, pa.table({**told, "rank": [rank]})), usual)
     known = {feature.name: features[0][feature.name] for feature in spec.features}
-    return SparkStanding(user, population, bool(found["in_population"]), known)
+    return ExplainedUser(user, population, bool(found["in_population"]), known)
 
 
 def _everyone(session: SparkSession, published: Published, day: date) -> DataFrame:
@@ -210,7 +210,7 @@ def _stand_batches(
                 "score": found.score,
                 "code": found.codes.astype(np.int32),
                 "hundredths": found.hundredths.astype(np.int32),
-                "margin": _or_nulls(found.margin, len(table)),
+                "raw_score": _or_nulls(found.model_raw_score, len(table)),
                 "probability": _or_nulls(found.probability, len(table)),
                 "expected_spend": _or_nulls(found.expected_spend, len(table)),
                 "model_code": model_codes.astype(np.int32),
@@ -229,7 +229,7 @@ def _ranked(
     scored = _scored(session, spec, active, people)
     two = active.model is not None
     if two:
-        scored = placed(scored, "margin")
+        scored = placed(scored, "raw_score")
         shares = shares_below(scored)
         points = element_at(expr(_doubles(shares)), col("hundredths") + 1)
         scored = scored.withColumn("disagreement", apart_from(col("below") - points))
@@ -312,11 +312,11 @@ def _doubles(values: Sequence[float]) -> str:
 
 def _key(active: ActiveScorer) -> str:
     """Return what users are ordered by, the highest first."""
-    return "hundredths" if active.by_points else "margin"
+    return "hundredths" if active.by_points else "raw_score"
 
 
 @contextmanager
-def _taking_the_place_of(target: Path, say: Say) -> Iterator[Path]:
+def _taking_the_place_of(target: Path, log: Log) -> Iterator[Path]:
     """Give a folder to be written, to which the link `target` leads at the end, and not before.
 
     One scoring at a time may write beside `target`; another says so and waits. So what a killed one
@@ -330,9 +330,9 @@ def _taking_the_place_of(target: Path, say: Say) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for another scoring, which writes to {scores}")
+            log(f"waiting for another scoring, which writes to {scores}")
             fcntl.flock(lock, fcntl.LOCK_EX)
-            say("scoring")
+            log("scoring")
         _forget_unlinked(scores)
         held.callback(_forget_unlinked, scores)
         written = scores / WRITTEN / secrets.token_hex(8)
@@ -389,7 +389,7 @@ def _explained(
         score=scores.column("score").to_numpy(),
         codes=scores.column("code").to_numpy().astype(np.int64),
         hundredths=hundredths,
-        margin=None,
+        model_raw_score=None,
         probability=_known(scores, "probability"),
     )
     ranks = [int(rank) for rank in scores.column("rank").to_pylist()]

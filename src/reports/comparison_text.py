@@ -8,6 +8,7 @@ from typing import Any
 
 from ..evaluation.comparison import Comparison
 from ..evaluation.differences import PROFIT, WORDS, Difference, Estimate
+from ..evaluation.leakage_checks import LeakageCheck
 from ..evaluation.thresholds import AT_CAPACITY, AT_COST
 
 _FIRST = ("roc_auc", "lift", "average_precision")
@@ -46,27 +47,24 @@ def comparison_table(comparison: Comparison) -> Iterator[str]:
 
 
 def comparison_lines(raw: Mapping[str, Any], comparison: Comparison) -> Iterator[str]:
-    """Yield the table, the verdict and the sentinels of a training."""
+    """Yield the table, the verdict and the leakage checks of a training."""
     if raw.get("sample"):
         yield str(raw["sample"])
     yield from comparison_table(comparison)
     yield ""
     yield comparison.verdict()
-    yield from _floor_lines(comparison)
+    yield from _baseline_lines(comparison)
     yield from _other_metrics(comparison)
     yield from comparison.notes
     yield ""
     yield from _spend_lines(raw.get("spend"))
-    sentinels = raw["sentinels"]
-    for sentinel in sentinels:
-        state = "passed" if sentinel["passed"] else "FAILED"
-        yield f"{state}  {sentinel['name']}: {sentinel['saw']}"
+    yield from map(str, LeakageCheck.read(raw))
 
 
 def resampling_lines(comparison: Comparison) -> Iterator[str]:
     """Yield whether weights and resampling help: first for all, then scorer by scorer."""
     pairs: dict[tuple[str, str], list[Difference]] = {}
-    for one in comparison.twins:
+    for one in comparison.matched_pairs:
         pairs.setdefault((one.first, one.second), []).append(one)
     if not pairs:
         return
@@ -74,7 +72,7 @@ def resampling_lines(comparison: Comparison) -> Iterator[str]:
     yield ""
     yield (
         f"weights and SMOTE against the same without, {comparison.where()}, intervals widened for "
-        f"{len(comparison.twins)} comparisons (max-t): "
+        f"{len(comparison.matched_pairs)} comparisons (max-t): "
         + (
             f"resampling helps {', '.join(helped)}"
             if helped
@@ -113,7 +111,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _left_out(comparison: Comparison) -> Iterator[str]:
     """Yield how many replicates counted, where some drew one class only."""
-    fewest = min(comparison.counted.values())
+    fewest = min(comparison.valid_replicates.values())
     if fewest < comparison.n_boot:
         yield (
             f"{comparison.n_boot - fewest:,} of {comparison.n_boot:,} replicates drew one class "
@@ -169,7 +167,7 @@ def _acting_lines(comparison: Comparison, order: Sequence[str]) -> Iterator[str]
     everybody = positives / n * costs.conversion - costs.action
     yield ""
     yield (
-        f"acting from a chance of {costs.pays_from:.3g} on, where it pays: an action costs "
+        f"acting from a chance of {costs.break_even:.3g} on, where it pays: an action costs "
         f"{costs.action:g}, a conversion is worth {costs.conversion:g}; acting on everybody would "
         f"have brought {everybody:.{_cents(comparison)}f} per user, on nobody 0; the last column "
         f"{comparison.where()}"
@@ -209,37 +207,38 @@ def _as(found: Estimate | None, digits: str) -> str:
     return f"{found.value:{digits}} [{found.low:{digits}}, {found.high:{digits}}]"
 
 
-def _floor_lines(comparison: Comparison) -> Iterator[str]:
-    """Yield how the chosen scorer stands against the simplest ones, in ROC AUC."""
-    for floor in comparison.floors:
-        if comparison.chosen not in {None, floor}:
-            assert comparison.chosen is not None  # noqa: S101 - said above
-            found = comparison.difference("pooled", "roc_auc", comparison.chosen, floor)
+def _baseline_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield how the selected scorer stands against the simplest ones, in ROC AUC."""
+    for baseline in comparison.baselines:
+        if comparison.selected not in {None, baseline}:
+            assert comparison.selected is not None  # noqa: S101 - said above
+            found = comparison.difference("pooled", "roc_auc", comparison.selected, baseline)
             yield (
-                f"against {floor}, {comparison.where()}, widened for all {found.family_size} "
-                f"comparisons with {floor}: by ROC AUC {found.words()}"
+                f"against {baseline}, {comparison.where()}, widened for all {found.family_size} "
+                f"comparisons with {baseline}: by ROC AUC {found.words()}"
             )
 
 
 def _other_metrics(comparison: Comparison) -> Iterator[str]:
-    """Yield the chosen scorer's difference to the reference by the metrics not told above."""
-    if comparison.chosen is None:
+    """Yield the selected scorer's difference to the reference by the metrics not told above."""
+    if comparison.selected is None:
         return
-    compared = [m for m in WORDS if m in comparison.pooled[comparison.chosen]]
+    compared = [m for m in WORDS if m in comparison.pooled[comparison.selected]]
     told = [m for m in compared if m not in {"roc_auc", "lift", PROFIT}]
     found = [
-        comparison.difference("pooled", m, comparison.chosen, comparison.reference) for m in told
+        comparison.difference("pooled", m, comparison.selected, comparison.reference) for m in told
     ]
     numbers = ", ".join(f"{WORDS[d.metric]} {d.numbers()}" for d in found)
-    yield f"{comparison.chosen} minus {comparison.reference}, {comparison.where()}: {numbers}"
+    yield f"{comparison.selected} minus {comparison.reference}, {comparison.where()}: {numbers}"
 
 
 def _spend_lines(spend: Any) -> Iterator[str]:
     if not spend:
         return
     level = spend.get("level", 0.95)
+    used = spend["selected"] if "selected" in spend else spend["chosen"]  # as earlier versions did
     yield (
-        f"expected spend ({spend['chosen']} is used, chosen on the tests before the last), "
+        f"expected spend ({used} is used, selected on the tests before the last), "
         f"intervals {100 * level:g}%"
     )
     head = f"{'test':<10}  {'way':<8}  {'Gini':>6}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..escapes import plain_text
 from ..evaluation.probability_metrics import calibration_bins
-from ..files import replacing
+from ..files import atomic_write
 from ..types import Bools, Floats
 
 if TYPE_CHECKING:
@@ -34,24 +34,24 @@ def ranking_figure(
     path: Path,
     title: str,
     labels: Bools,
-    margins: Mapping[str, Floats],
-    chances: Mapping[str, Floats],
+    raw_scores: Mapping[str, Floats],
+    probabilities: Mapping[str, Floats],
     *,
     reference: str = "scorecard",
 ) -> None:
     """Write ROC, precision and recall, reliability, gain and lift of a few scorers as one PNG.
 
-    labels: bool (n,). margins, chances: by scorer, (n,) each, drawn in their order;
-    a scorer without chances has no reliability.
+    labels: bool (n,). raw scores, probabilities: by scorer, (n,) each, drawn in their order;
+    a scorer without probabilities has no reliability.
     """
     figure, axes = new_figure(2, 3, (15, 9), layout=None)
     # Six panels of numbers: their room is known, and measuring it takes as long as drawing.
     figure.subplots_adjust(0.05, 0.065, 0.985, 0.91, wspace=0.2, hspace=0.28)
-    shown = list(margins)[:_MOST]
+    shown = list(raw_scores)[:_MOST]
     colours = dict(zip([n for n in shown if n != reference], _COLOURS, strict=False))
     colours[reference] = "black"
     for name in shown:
-        ranked = labels[np.argsort(-margins[name], kind="stable")]
+        ranked = labels[np.argsort(-raw_scores[name], kind="stable")]
         found = np.cumsum(ranked)
         seen = np.arange(1, len(ranked) + 1)
         recall, share = found / found[-1], seen / len(ranked)
@@ -64,8 +64,8 @@ def ranking_figure(
         axes[0].plot(false, recall, **style)
         few = max(10, len(ranked) // 1000)  # before that precision is a handful of users
         axes[1].plot(recall[few:], (found / seen)[few:], **style)
-        if name in chances:
-            said, came, _ = calibration_bins(chances[name], labels)
+        if name in probabilities:
+            said, came, _ = calibration_bins(probabilities[name], labels)
             axes[2].plot(100 * said, 100 * came, marker="o", markersize=4, **style)
         axes[3].plot(100 * share, 100 * recall, **style)
         axes[4].plot(100 * share[few:], (recall / share)[few:], **style)
@@ -202,10 +202,10 @@ def drift_figure(path: Path, title: str, names: Sequence[str], psi: Floats) -> N
     save_figure(figure, path)
 
 
-def agreement_figure(path: Path, title: str, points: Floats, margin: Floats) -> None:
+def agreement_figure(path: Path, title: str, points: Floats, raw_score: Floats) -> None:
     """Write each user's points against the model's log-odds as PNG: dense places are darker."""
     figure, (axis,) = new_figure(1, 1, (7, 6))
-    drawn = axis.hexbin(points, margin, gridsize=45, bins="log", cmap="Blues", mincnt=1)
+    drawn = axis.hexbin(points, raw_score, gridsize=45, bins="log", cmap="Blues", mincnt=1)
     figure.colorbar(drawn, ax=axis, label="users")
     named(axis, title, "scorecard, points", "model, log-odds")
     save_figure(figure, path)
@@ -283,6 +283,6 @@ def save_figure(figure: Figure, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure.set_dpi(_DPI)
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         # Not savefig, which measures every word once more: half of the time of a picture.
         FigureCanvasAgg(figure).print_png(temporary)  # type: ignore[no-untyped-call]

@@ -101,14 +101,14 @@ def account_frame(user: RankedUser) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[tuple[object, ...]] = []
-    for one in user.influences:
+    for one in user.attributions:
         rows += [
             (one.part, each.name, one.said, each.value, each.unit, each.points, each.log_odds)
             for each in one.features
         ]
         if not one.features:
             rows.append((one.part, None, one.said, None, None, one.points, one.log_odds))
-    if not user.influences:
+    if not user.attributions:
         rows = [(one.part, None, one.text, None, None, one.amount, None) for one in user.reasons]
     columns = ["part", "feature", "text", "value", "unit", "points", "log_odds"]
     return pd.DataFrame(rows, columns=columns).astype({"points": "float64", "log_odds": "float64"})

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from ..escapes import HARMLESS, INERT, KEY, Ids, csv_writer, inert
-from ..files import replacing
-from ..scorer import Account, Influence, ModelReason, Reason, grouped
+from ..escapes import HARMLESS, INERT, KEY, Ids, csv_writer, escape_formula
+from ..files import atomic_write
+from ..scorer import Account, Attribution, ModelReason, Reason, grouped
 from ..spec.scorecard import HUNDREDTHS, BandsSpec
 from ..types import Floats, Integers, RawScores
 
@@ -59,7 +59,7 @@ class RankedUser:
     probability: float | None = None
     model_reasons: tuple[ModelReason, ...] = ()
     agreement: float | None = None
-    influences: tuple[Influence, ...] = ()
+    attributions: tuple[Attribution, ...] = ()
     model: Account | None = None
     card: Account | None = None
     point_log_odds: float | None = None
@@ -117,7 +117,7 @@ def write_all_scores(
             **{name: values[order] for name, values in beside.items()},
         }
     )
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", use_dictionary=["label", "score"])
 
 
@@ -131,7 +131,7 @@ def write_propensities(
     codes: Integers,
     stamps: Mapping[str, str],
 ) -> None:
-    """Write every user's chance, expected spend, decile (1 the best tenth) and band as CSV.
+    """Write every user's probability, expected spend, decile (1 the best tenth) and band as CSV.
 
     Best first by `order`; the other arrays are in the order of user_ids. Without expected spend
     its column is empty. An id that a spreadsheet would run as a formula gets an apostrophe; then
@@ -154,10 +154,10 @@ def write_propensities(
             "band": pa.DictionaryArray.from_arrays(
                 pa.array(codes[order].astype(np.int8)), LABELS
             ).dictionary_decode(),
-            **{name: pa.repeat(inert(value), n) for name, value in stamps.items()},
+            **{name: pa.repeat(escape_formula(value), n) for name, value in stamps.items()},
         }
     )
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         pacsv.write_csv(table, temporary, pacsv.WriteOptions(quoting_style="needed"))
 
 
@@ -187,15 +187,15 @@ def write_top_users(
     a text for each user. base_log_odds and log_odds: of the probability. details: what is passed
     through, by user_id. Columns that only a learned model or an experiment fills are empty.
     """
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv_writer(file)
         ids = Ids(user.user_id for user in users)
         leading = ids.columns(LEADING)
         writer.writerow([*leading, *pass_through, "assignment", *more])
         for place, user in enumerate(users):
             passed = details.get(user.user_id, {})
-            extra = [inert(passed.get(name) or "") for name in pass_through]
-            last = [inert(texts[place]) for texts in more.values()]
+            extra = [escape_formula(passed.get(name) or "") for name in pass_through]
+            last = [escape_formula(texts[place]) for texts in more.values()]
             row = _leading(user, ids, stamps)
             writer.writerow([*(row.get(name, "") for name in leading), *extra, "", *last])
 
@@ -211,8 +211,8 @@ def _leading(user: RankedUser, ids: Ids, stamps: Mapping[str, str]) -> dict[str,
         "probability": "" if user.probability is None else f"{user.probability:.6f}",
         "base_log_odds": "" if account is None else f"{account.base:.9f}",
         "log_odds": "" if account is None else f"{account.log_odds:.9f}",
-        "scorecard_reasons": inert("; ".join(str(reason) for reason in user.reasons)),
-        "model_reasons": inert(grouped(user.model_reasons)),
+        "scorecard_reasons": escape_formula("; ".join(str(reason) for reason in user.reasons)),
+        "model_reasons": escape_formula(grouped(user.model_reasons)),
         "agreement": "" if user.agreement is None else f"{user.agreement:.3f}",
-        **{name: inert(value) for name, value in stamps.items()},
+        **{name: escape_formula(value) for name, value in stamps.items()},
     }

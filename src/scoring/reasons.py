@@ -18,7 +18,7 @@ _PLACE = re.compile(r"\{([a-z][a-z0-9_]*)(:%)?\}")
 _CLIPPED = "kept within 0 to 100"
 
 
-def say(template: str, feature: str, row: Mapping[str, object]) -> str:
+def log(template: str, feature: str, row: Mapping[str, object]) -> str:
     """Fill a reason's template with a user's features.
 
     {value} is the term's own feature, {other} another one, {value:%} a share as a per cent;
@@ -78,7 +78,7 @@ def scorecard_reasons(
             [
                 Reason(
                     contributions.names[part],
-                    say(*templates.get(contributions.names[part], (_CLIPPED, "")), row),
+                    log(*templates.get(contributions.names[part], (_CLIPPED, "")), row),
                     float(values[part]) / HUNDREDTHS,
                 )
                 for part in order
@@ -105,5 +105,5 @@ def sentences(
         for place, points in enumerate(np.abs(points_of(term, shares(term, table))).tolist()):
             if points > most[place].get(term.feature, 0):
                 most[place][term.feature] = points
-                found[place][term.feature] = say(term.reason, term.feature, rows[place])
+                found[place][term.feature] = log(term.reason, term.feature, rows[place])
     return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..escapes import Ids, csv_writer, inert
-from ..files import replacing
-from ..scorer import FeatureValue, Influence
+from ..escapes import Ids, csv_writer, escape_formula
+from ..files import atomic_write
+from ..scorer import Attribution, FeatureValue
 from .ranking import RankedUser
 
 COLUMNS = (
@@ -45,11 +45,11 @@ def write_reasons(
     scorecard that ranks. is_model_reason, is_points_reason and direction are of the part. A cell is
     empty where an account does not read the feature. Formulas are inert.
     """
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv_writer(file)
         ids = Ids(user.user_id for user in users)
         writer.writerow([*ids.columns(COLUMNS), *stamps])
-        last = [inert(value) for value in stamps.values()]
+        last = [escape_formula(value) for value in stamps.values()]
         for user in users:
             for line in _lines(user, ids, model):
                 writer.writerow([*line, *last])
@@ -60,13 +60,13 @@ def _lines(user: RankedUser, ids: Ids, model: str) -> Iterator[list[str]]:
     whole = ["", "", "", ""]
     if account is not None:
         sums = (account.base, account.log_odds, account.probability)
-        whole = [inert(model), *map(_number, sums)]
-    for part in user.influences:
+        whole = [escape_formula(model), *map(_number, sums)]
+    for part in user.attributions:
         flags = [
-            "" if part.log_odds is None else "yes" if part.steady else "no",
+            "" if part.log_odds is None else "yes" if part.stable else "no",
             "" if part.points is None else "yes" if part.reason else "no",
             "" if part.raises is None else "raises" if part.raises else "lowers",
-            inert(part.reason),
+            escape_formula(part.reason),
         ]
         for one in part.features or (_without_feature(part),):
             beyond = None
@@ -78,7 +78,7 @@ def _lines(user: RankedUser, ids: Ids, model: str) -> Iterator[list[str]]:
                 part.part,
                 one.name,
                 *_value(one.value),
-                inert(one.unit),
+                escape_formula(one.unit),
                 "" if one.points is None else f"{one.points:.2f}",
                 _number(beyond),
                 _number(one.log_odds),
@@ -87,7 +87,7 @@ def _lines(user: RankedUser, ids: Ids, model: str) -> Iterator[list[str]]:
             ]
 
 
-def _without_feature(part: Influence) -> FeatureValue:
+def _without_feature(part: Attribution) -> FeatureValue:
     return FeatureValue("", None, "", part.points, part.log_odds)
 
 
@@ -99,7 +99,7 @@ def _value(value: object) -> tuple[str, str]:
         return str(int(value)), ""
     if isinstance(value, (int, float)):
         return repr(value), ""
-    return "", inert(str(value))
+    return "", escape_formula(str(value))
 
 
 def _number(value: float | None) -> str:

@@ -1,12 +1,11 @@
 """Fit the shape of a scorecard: which terms it has, and along which curve each gives points.
 
 A sum of monotone terms is built in steps, from the card at hand. A term is added while its score
-statistic, with errors clustered by user, is larger than the largest of as many would be by chance,
-and tells the same in the earlier and the later snapshots. A term is bent only where that raises
-the likelihood clearly. A term of the card is dropped only where there are too many, or to make
-room for one that gives more.
-Every feature works in one direction: that of the card, of the spec's training.rising and
-training.falling, or of its first new term.
+statistic, with errors clustered by user, is larger than the largest of as many would be by
+chance, and tells the same in the earlier and the later snapshots. A term is bent only where
+that raises the likelihood clearly. A term of the card is dropped only where there are too many, or
+to make room for one that gives more. Every feature works in one direction: that of the card, of the
+spec's training.rising and training.falling, or of its first new term.
 """
 
 from __future__ import annotations
@@ -145,7 +144,9 @@ class _Search:
                 return
 
     def _told(self) -> tuple[NDArray[np.int64], Floats]:
-        """Return the shapes that tell more than chance, always, and what each of all would win."""
+        """Return the shapes that tell more than chance, always, and what each of all would
+        win.
+        """
         wanted = float(norm.isf(CHANCE / max(1, len(self._data.shapes))))
         design = self._design(self.columns)
         z, gain = self._score_tests(design, self.weights, np.arange(len(self._data.shapes)))

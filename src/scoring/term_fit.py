@@ -118,8 +118,8 @@ def _near(weights: Floats, tried: Floats) -> bool:
 
 
 def _loss(design: Floats, labels: NDArray[np.bool_], weights: Floats) -> float:
-    margin = design @ weights
-    lost = np.logaddexp(0.0, np.where(labels, -margin, margin)).mean()
+    raw_score = design @ weights
+    lost = np.logaddexp(0.0, np.where(labels, -raw_score, raw_score)).mean()
     return float(lost + _ridge(len(design)) / 2 * (weights[1:] ** 2).sum())
 
 
@@ -159,6 +159,6 @@ def _ridge(rows: int) -> float:
     return RIDGE / rows
 
 
-def _logistic(margin: Floats) -> Floats:
-    found: Floats = 1 / (1 + np.exp(-np.clip(margin, -500, 500)))
+def _logistic(raw_score: Floats) -> Floats:
+    found: Floats = 1 / (1 + np.exp(-np.clip(raw_score, -500, 500)))
     return found

@@ -65,7 +65,7 @@ def percentile_interval(replicates: Floats, level: float) -> tuple[float, float]
     return float(low), float(high)
 
 
-def joint_reach(away: Floats, level: float) -> tuple[Floats, float]:
+def max_t_critical_value(away: Floats, level: float) -> tuple[Floats, float]:
     """Return the standard errors of several estimates, and how many of them cover all at once.
 
     away: replicates, shape (n_boot, estimates), none of them NaN. Every estimate, its standard

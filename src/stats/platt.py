@@ -14,11 +14,12 @@ from ..types import Floats
 
 @dataclass(frozen=True)
 class Calibrator:
-    """From margins to chances of the target: 1 / (1 + exp(-(slope · margin + intercept))).
+    """From raw scores to probabilities of the target: 1 / (1 + exp(-(slope · raw score +
+    intercept))).
 
-    Platt's scaling (1999), fitted on margins of users whose outcomes the fit behind those margins
-    has not seen: an earlier fit's on its own test. The fit in use is trained on those very outcomes
-    by then, so its own margins there would be too sure; hence `moved`.
+    Platt's scaling (1999), fitted on raw scores of users whose outcomes the fit behind those raw
+    scores has not seen: an earlier fit's on its own test. The fit in use is trained on those very
+    outcomes by then, so its own raw scores there would be too sure; hence `moved`.
     """
 
     slope: float = 1.0
@@ -27,10 +28,11 @@ class Calibrator:
     def moved(self, past: Floats, now: Floats) -> Calibrator:
         """Return the calibrator for a later fit of the same candidate.
 
-        past, now: margins of the earlier and the later fit on the same users, (n,), whose outcomes
-        need not be known. The later fit has its own scale, and has learnt of the drift of the base
-        rate, for which the earlier one is corrected: that must not happen twice. So its margins
-        are first given the mean and the deviation that the earlier one's have on those users.
+        past, now: raw scores of the earlier and the later fit on the same users, (n,), whose
+        outcomes need not be known. The later fit has its own scale, and has learnt of the drift of
+        the base rate, for which the earlier one is corrected: that must not happen twice. So its
+        raw scores are first given the mean and the deviation that the earlier one's have on those
+        users.
 
         >>> Calibrator(2.0, 1.0).moved(np.array([0.0, 1.0]), np.array([3.0, 5.0]))
         Calibrator(slope=1.0, intercept=-2.0)
@@ -40,23 +42,23 @@ class Calibrator:
         shift = float(past.mean()) - ratio * float(now.mean())
         return Calibrator(self.slope * ratio, self.intercept + self.slope * shift)
 
-    def log_odds(self, margin: Floats) -> Floats:
+    def log_odds(self, raw_score: Floats) -> Floats:
         """Return the log-odds of the probability, shape (n,)."""
-        return np.asarray(self.slope * margin + self.intercept)
+        return np.asarray(self.slope * raw_score + self.intercept)
 
-    def probability(self, margin: Floats) -> Floats:
-        """Return chances, shape (n,)."""
-        return np.asarray(1 / (1 + np.exp(-self.log_odds(margin))))
+    def probability(self, raw_score: Floats) -> Floats:
+        """Return probabilities, shape (n,)."""
+        return np.asarray(1 / (1 + np.exp(-self.log_odds(raw_score))))
 
     def calibrated(self, found: Contributions) -> Contributions:
-        """Return contributions to a margin as contributions to the log-odds of the probability.
+        """Return contributions to a raw score as contributions to the log-odds of the probability.
 
         The map is affine, so it scales every contribution by the slope and moves only the base: the
         base plus a row's contributions is the logit of the probability. With a slope of 0, where
         the calibration kept the base rate alone, every contribution is 0.
 
-        >>> margin = Contributions(("a", "b"), np.array([[1.0, -0.5]]), 2.0, "log-odds")
-        >>> found = Calibrator(2.0, 1.0).calibrated(margin)
+        >>> raw score = Contributions(("a", "b"), np.array([[1.0, -0.5]]), 2.0, "log-odds")
+        >>> found = Calibrator(2.0, 1.0).calibrated(raw score)
         >>> found.values.tolist(), found.base
         ([[2.0, -1.0]], 5.0)
         """
@@ -65,16 +67,16 @@ class Calibrator:
         return Contributions(found.names, values, base, found.scale)
 
 
-def fit_calibrator(margin: Floats, labels: NDArray[np.bool_]) -> Calibrator:
+def fit_calibrator(raw_score: Floats, labels: NDArray[np.bool_]) -> Calibrator:
     """Fit slope and intercept by maximum likelihood.
 
     A slope that is not positive would turn the ranking round: then only the base rate is kept.
     Raises DataError when the labels are of one class.
 
     >>> rng = np.random.default_rng(0)
-    >>> margin = rng.normal(size=20_000)
-    >>> labels = rng.random(20_000) < 1 / (1 + np.exp(-(2 * margin - 1)))
-    >>> found = fit_calibrator(margin, labels)
+    >>> raw score = rng.normal(size=20_000)
+    >>> labels = rng.random(20_000) < 1 / (1 + np.exp(-(2 * raw score - 1)))
+    >>> found = fit_calibrator(raw score, labels)
     >>> abs(found.slope - 2) < 0.1, abs(found.intercept + 1) < 0.1
     (True, True)
     """
@@ -84,14 +86,14 @@ def fit_calibrator(margin: Floats, labels: NDArray[np.bool_]) -> Calibrator:
             "calibrated on both kinds; load more history, or lengthen the horizon"
         )
     base = float(np.log(labels.mean() / (1 - labels.mean())))
-    spread = float(margin.std())
+    spread = float(raw_score.std())
     if spread == 0:
         return Calibrator(0.0, base)
     from sklearn.linear_model import LogisticRegression
 
-    scaled = (margin - margin.mean()) / spread
+    scaled = (raw_score - raw_score.mean()) / spread
     fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(scaled[:, None], labels)
     slope = float(fitted.coef_[0, 0]) / spread
     if slope <= 0:
         return Calibrator(0.0, base)
-    return Calibrator(slope, float(fitted.intercept_[0]) - slope * float(margin.mean()))
+    return Calibrator(slope, float(fitted.intercept_[0]) - slope * float(raw_score.mean()))

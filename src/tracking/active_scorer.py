@@ -28,7 +28,7 @@ def choose_scorer(
     store: Store | None = None,
     *,
     tracking: str | None = None,
-    note: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> ActiveScorer:
     """Return the scorer of a name: champion, scorecard, a learned one's name, or models:/….
 
@@ -46,12 +46,12 @@ def choose_scorer(
     if name == SCORECARD:
         return ActiveScorer.by_points_of(spec)
     with temporary_folder("scorer") as place:
-        opened = store or open_store(tracking, note=note)
-        return _read_scorer(spec, name, fetch_scorer(opened, spec.name, name, place), note)
+        opened = store or open_store(tracking, warn=warn)
+        return _read_scorer(spec, name, fetch_scorer(opened, spec.name, name, place), warn)
 
 
 def _read_scorer(
-    spec: Spec, name: str, found: tuple[str, int, Path] | None, note: Callable[[str], None]
+    spec: Spec, name: str, found: tuple[str, int, Path] | None, warn: Callable[[str], None]
 ) -> ActiveScorer:
     """Read what was fetched into memory, as its copy goes, and check that it fits the spec."""
     if found is None:
@@ -72,7 +72,7 @@ def _read_scorer(
         about = scorer.about
         _refuse_other_features(spec, (about.spec, about.spec_version, about.features_version), said)
         if name == CHAMPION and _has_other_points(spec, folder.with_name("spec.json")):
-            note(
+            warn(
                 f"the champion {said} ranks; the points of {spec.name!r} are others than when it "
                 "was trained, and stand beside it: to rank by them, score with --scorer scorecard"
             )

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..files import workplace
+from ..files import scratch_folder
 from .client import find_all
 from .stores import Store
 
@@ -33,7 +33,7 @@ def logging_process(store: Store, ml: Any, experiment: str) -> Iterator[dict[str
         yield {}
         return
     # This removes the folders that nobody holds, before it makes one.
-    with workplace(store.file.with_name(_PLACE)) as held:
+    with scratch_folder(store.file.with_name(_PLACE)) as held:
         _end_killed(ml, experiment, held.parent)
         yield {PROCESS: held.name}
         for run in list(find_all(ml, experiment, f"tags.{PROCESS} = '{held.name}'")):

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from ..errors import WarehouseError
-from ..files import replacing, sole_user
+from ..files import atomic_write, sole_user
 from .stores import Store, TrackingError
 
 _PATIENCE = 60.0  # seconds in which another process ends what it writes
@@ -81,7 +81,7 @@ def _create(store: Store, file: Path) -> None:
 
     # A creation that was killed left it, and it would be taken for the new file's.
     file.with_name(f"{file.name}-journal").unlink(missing_ok=True)
-    with replacing(file) as temporary:
+    with atomic_write(file) as temporary:
         SqlAlchemyStore(f"sqlite:///{temporary}", store.artifacts.as_uri()).engine.dispose()
 
 
@@ -102,7 +102,7 @@ def _bring_home(store: Store, file: Path) -> None:
                 "writable, and run this again"
             ) from None
     for root in roots:
-        store.note(
+        store.warn(
             f"tracking store {store.shown}: was moved or copied here from {_path(root).parent}; "
             "its files are read and written here from now on"
             + (f", but for {away} runs and models whose files are only there" if away else "")

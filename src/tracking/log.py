@@ -33,8 +33,8 @@ def log_run(
     store: Store,
     record: RunRecord,
     *,
-    say: Callable[[str], None] = lambda _: None,
-    note: Callable[[str], None] = lambda _: None,
+    log: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> tuple[str, Store]:
     """Log a training: a parent run with a child per scorer, and register every one that is saved.
 
@@ -45,19 +45,19 @@ def log_run(
     Raises TrackingError when a local store fails.
     """
     try:
-        return _log_run(store, record, say), store
+        return _log_run(store, record, log), store
     except TrackingError as error:
         if store.local:
             raise
-        here = local_store(store.home, note=note)
-        note(
+        here = local_store(store.home, warn=warn)
+        warn(
             f"{error}: the run is kept in {here.shown} instead; run the same command again to "
             "send it"
         )
-        return _log_run(here, record, say), here
+        return _log_run(here, record, log), here
 
 
-def _log_run(store: Store, record: RunRecord, say: Callable[[str], None]) -> str:
+def _log_run(store: Store, record: RunRecord, log: Callable[[str], None]) -> str:
     with using(store) as ml:
         experiment = experiment_of(store, ml, record.spec)
         query = f"tags.key = '{record.key}' and status = 'FINISHED'"
@@ -65,7 +65,7 @@ def _log_run(store: Store, record: RunRecord, say: Callable[[str], None]) -> str
             if is_whole(ml, found):
                 return found
         with logging_process(store, ml, experiment) as tags:
-            return _log_whole(ml, experiment, record, tags, say)
+            return _log_whole(ml, experiment, record, tags, log)
 
 
 def _log_whole(
@@ -73,7 +73,7 @@ def _log_whole(
     experiment: str,
     record: RunRecord,
     tags: Mapping[str, str],
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> str:
     """Log a training's runs, and register its scorers; return the parent run's id."""
     title = distinct_title(ml, experiment, record)
@@ -84,7 +84,7 @@ def _log_whole(
         _log_metrics(ml, record.title, record.metrics, record.by_test)
         _log_data(ml, record)
         for scorer in record.scorers:
-            say(f"logging {scorer.name}")
+            log(f"logging {scorer.name}")
             _log_scorer(ml, experiment, record, scorer, run_id)
         describe_model(ml.MlflowClient(), registered(record.spec))
         share_views(ml, experiment)
@@ -104,7 +104,7 @@ def log_result(
     title: str,
     *,
     kind: str,
-    note: str,
+    warn: str,
     params: Mapping[str, Any],
     metrics: Mapping[str, float],
     artifacts: Path,
@@ -127,7 +127,7 @@ def log_result(
         with (
             logging_process(store, ml, experiment) as process,
             ml.start_run(
-                experiment_id=experiment, run_name=title, description=note, tags=process
+                experiment_id=experiment, run_name=title, description=warn, tags=process
             ) as run,
         ):
             about = {**(tags or {}), **source_tags(commit), "kind": kind, "spec": spec}
@@ -158,8 +158,8 @@ def _log_scorer(
 ) -> None:
     with ml.start_run(experiment_id=experiment, run_name=scorer.name, nested=True):
         about = {"scorer": scorer.name, "training": training, "code": record.tags["code"]}
-        note = {"mlflow.note.content": scorer.note} if scorer.note else {}
-        ml.set_tags({**about, **note, **source_tags(record.commit), **_kind("scorer", record)})
+        warn = {"mlflow.note.content": scorer.warn} if scorer.warn else {}
+        ml.set_tags({**about, **warn, **source_tags(record.commit), **_kind("scorer", record)})
         _log_data(ml, record)
         ml.log_params(dict(scorer.params))
         if scorer.artifacts is not None:
@@ -176,7 +176,7 @@ def _log_scorer(
         numbers = {name: f"{value:.5g}" for name, value in scorer.metrics.items()}
         for key, value in {**about, **numbers}.items():
             client.set_model_version_tag(registered(record.spec), version, key, value)
-        client.update_model_version(registered(record.spec), version, scorer.note)
+        client.update_model_version(registered(record.spec), version, scorer.warn)
 
 
 def _kind(kind: str, record: RunRecord) -> dict[str, str]:

@@ -27,7 +27,7 @@ class ScorerRecord:
     by_test: Mapping[str, Sequence[float]]
     folder: Path | None
     artifacts: Path | None = None
-    note: str = ""
+    warn: str = ""
     texts: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -7,18 +7,18 @@ from html import escape
 from pathlib import Path
 
 from ..escapes import shown
-from ..files import replacing
+from ..files import atomic_write
 from ..ranking.results import Ranking
-from ..scorer import Influence
+from ..scorer import Attribution
 from ..scoring.ranking import RankedUser
 
 USERS_PAGE = "users.html"
 _MOST = 200  # users; a browser takes long over more
 _STYLE = """
-body { font: 14px/1.4 system-ui, sans-serif; margin: 1.2em; max-width: 62em; color: #222 }
+body { font: 14px/1.4 system-ui, sans-serif; raw score: 1.2em; max-width: 62em; color: #222 }
 summary { cursor: pointer; padding: .25em 0 } summary b { display: inline-block; min-width: 9em }
 summary span { display: inline-block; min-width: 8.5em; color: #444 }
-table { border-collapse: collapse; margin: .3em 0 1em 1em } th { text-align: left; color: #555 }
+table { border-collapse: collapse; raw score: .3em 0 1em 1em } th { text-align: left; color: #555 }
 td, th { padding: .12em .7em; border-bottom: 1px solid #eee } .n { text-align: right }
 .up { background: #cfe5f3 } .down { background: #f8dccb } p { color: #555 }
 """
@@ -29,7 +29,7 @@ def write_users_page(path: Path, ranking: Ranking) -> None:
 
     At most two hundred; the CSVs hold all.
     """
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("\n".join(_page(ranking)) + "\n", encoding="utf-8")
 
 
@@ -52,23 +52,24 @@ def _page(ranking: Ranking) -> Iterator[str]:
 
 
 def _user(user: RankedUser, *, opened: bool) -> Iterator[str]:
-    chance = "" if user.probability is None else f"probability {user.probability:.3f}"
+    probability = "" if user.probability is None else f"probability {user.probability:.3f}"
     yield (
         f"<details{' open' * opened}><summary>{user.rank}. <b>{_text(user.user_id)}</b> "
-        f"<span>score {user.score:.2f}, {_text(user.label)}</span> <span>{chance}</span></summary>"
+        f"<span>score {user.score:.2f}, {_text(user.label)}</span> "
+        f"<span>{probability}</span></summary>"
     )
-    if not user.influences:
+    if not user.attributions:
         reasons = "".join(f"<tr><td>{_text(str(reason))}</td></tr>" for reason in user.reasons)
         yield f"<table>{reasons}</table></details>"
         return
     yield '<table><tr><th>what was seen</th><th class="n">points</th><th class="n">log-odds</th>'
     yield "<th>the scorecard's reason</th></tr>"
-    for one in user.influences:
+    for one in user.attributions:
         yield _row(one)
     yield "</table></details>"
 
 
-def _row(one: Influence) -> str:
+def _row(one: Attribution) -> str:
     cells = [f"<td>{_text(one.said or one.part.replace('_', ' '))}</td>"]
     for amount, digits in ((one.points, "+.2f"), (one.log_odds, "+.3f")):
         if amount is None:

@@ -39,7 +39,7 @@ def log_scoring(
     everyone: bool = False,
     store: Store | None = None,
     tracking: str | None = None,
-    note: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> str | None:
     """Log a list that `score` has written to the spec's experiment; return its run's id.
 
@@ -57,7 +57,7 @@ def log_scoring(
             return None
         return _log(spec, warehouse, made, there, everyone=everyone)
     except (WhyrankError, OSError) as error:
-        note(f"{error}: the list is written; no run of it is kept")
+        warn(f"{error}: the list is written; no run of it is kept")
         return None
 
 
@@ -73,7 +73,7 @@ def _log(spec: Spec, warehouse: Warehouse, made: Ranking, store: Store, *, every
             spec.name,
             f"scoring {made.as_of} · {made.scorer} · top {len(made.users)}",
             kind="scoring",
-            note=_note(made, found, trained),
+            warn=_note(made, found, trained),
             params={
                 "as_of": made.as_of,
                 "scorer": made.scorer,
@@ -134,9 +134,9 @@ def _write_files(folder: Path, made: Ranking, found: Sequence[Drift] | None) -> 
 def _metrics(made: Ranking, found: Sequence[Drift] | None) -> dict[str, float]:
     metrics: dict[str, float] = {"users": made.population, "listed": len(made.users)}
     metrics |= {f"band/{label}": count for label, count in made.labels.items()}
-    chances = [user.probability for user in made.users if user.probability is not None]
-    if chances:
-        metrics["listed_expected_conversions"] = float(np.sum(chances))
+    probabilities = [user.probability for user in made.users if user.probability is not None]
+    if probabilities:
+        metrics["listed_expected_conversions"] = float(np.sum(probabilities))
     if found:
         metrics["drift_max_psi"] = found[0].psi
         metrics["drift_features_far"] = sum(one.psi > PSI_FAR for one in found)

@@ -42,7 +42,7 @@ class Store:
 
     uri: str
     home: Path
-    note: Callable[[str], None] = field(default=_silent, compare=False, repr=False)
+    warn: Callable[[str], None] = field(default=_silent, compare=False, repr=False)
 
     @property
     def local(self) -> bool:
@@ -83,10 +83,10 @@ class Store:
         return self.file.with_name("artifacts" if alone else f"{self.file.stem}_artifacts")
 
 
-def local_store(home: Path = HOME, *, note: Callable[[str], None] = _silent) -> Store:
+def local_store(home: Path = HOME, *, warn: Callable[[str], None] = _silent) -> Store:
     """Return the store that is a file in a folder."""
     # Absolute: mlflow keeps stores open by their URI, and a process may change its folder.
-    return Store(f"sqlite:///{(home / _DATABASE).resolve()}", home, note)
+    return Store(f"sqlite:///{(home / _DATABASE).resolve()}", home, warn)
 
 
 class UnreachableError(TrackingError):
@@ -94,7 +94,7 @@ class UnreachableError(TrackingError):
 
 
 def open_store(
-    uri: str | None = None, *, home: Path = HOME, note: Callable[[str], None] = _silent
+    uri: str | None = None, *, home: Path = HOME, warn: Callable[[str], None] = _silent
 ) -> Store:
     """Return the store of a tracking URI, else of MLFLOW_TRACKING_URI, else the one in `home`.
 
@@ -106,9 +106,9 @@ def open_store(
     """
     chosen = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not chosen:
-        return local_store(home, note=note)
+        return local_store(home, warn=warn)
     if chosen.startswith("sqlite:"):
-        return Store(chosen, home, note)
+        return Store(chosen, home, warn)
     if chosen.startswith(("http://", "https://")):
         what, reach = "server", _ask
     elif chosen.startswith("postgresql"):
@@ -125,7 +125,7 @@ def open_store(
     except (OSError, HTTPException) as error:
         reason = scrubbed(str(getattr(error, "reason", error)), chosen)
     else:
-        return Store(chosen, home, note)
+        return Store(chosen, home, warn)
     raise UnreachableError(
         f"the tracking {what} {without_password(chosen)} cannot be reached ({reason}): start it, "
         "or name another by --tracking"
@@ -133,7 +133,7 @@ def open_store(
 
 
 def open_store_or_local(
-    uri: str | None = None, *, home: Path = HOME, note: Callable[[str], None] = _silent
+    uri: str | None = None, *, home: Path = HOME, warn: Callable[[str], None] = _silent
 ) -> Store:
     """Return the store as `open_store` does, or the local one, and say so, where none answers.
 
@@ -141,14 +141,14 @@ def open_store_or_local(
     scorer from a store must not read it from another.
     """
     try:
-        return open_store(uri, home=home, note=note)
+        return open_store(uri, home=home, warn=warn)
     except UnreachableError as error:
         said = str(error).rpartition(": start it")[0]
-        note(
+        warn(
             f"{said}: runs are kept in {home / _DATABASE} instead; run the same command again to "
             "send them"
         )
-        return local_store(home, note=note)
+        return local_store(home, warn=warn)
 
 
 def _ask(uri: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..models.catalogue import kind_of
 from ..models.classifier import DEFAULTS
-from .datasets import Course
+from .datasets import Backtest
 
 # Whatever fits, or makes numbers that are fitted; of names in one row the first that is there.
 _LIBRARIES = (
@@ -32,17 +32,17 @@ _SOURCES = (
 )  # fmt: skip
 
 
-def run_key(course: Course, candidates: Sequence[str], params: Mapping[str, Any]) -> str:
+def run_key(backtest: Backtest, candidates: Sequence[str], params: Mapping[str, Any]) -> str:
     """Return twelve hex digits of everything that fits depend on.
 
     Data count by the bytes of their snapshots and outcomes, libraries by their versions, whyrank's
     own fitting by its source and the parameters of each candidate as they are used.
     """
-    plan = course.plan
+    plan = backtest.plan
     told = {
         "plan": [plan.monotone(), plan.numbers, plan.texts, plan.recency, plan.purchases],
         "about": asdict(plan.about),
-        "folds": [[str(day) for day in (fold.test, *fold.train)] for fold in course.all_folds()],
+        "folds": [[str(day) for day in (fold.test, *fold.train)] for fold in backtest.all_folds()],
         "candidates": list(candidates),
         "params": {
             name: {**DEFAULTS.get(kind_of(name), {}), **params.get(name, {})} for name in candidates
@@ -50,13 +50,13 @@ def run_key(course: Course, candidates: Sequence[str], params: Mapping[str, Any]
         "custom": [plan.custom[name].identity() for name in candidates if name in plan.custom],
         "libraries": versions(),
         # Where the files below are a sample, only the build says what was learned from.
-        "build": course.published.info.build_id if course.published.info.sampled_below else "",
+        "build": backtest.published.info.build_id if backtest.published.info.sampled_below else "",
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
-    days = {day for fold in course.all_folds() for day in (*fold.train, fold.test)}
-    snapshots = [course.published.snapshot(day) for day in sorted(days)]
+    days = {day for fold in backtest.all_folds() for day in (*fold.train, fold.test)}
+    snapshots = [backtest.published.snapshot(day) for day in sorted(days)]
     sources = sorted(path for pattern in _SOURCES for path in _PACKAGE.glob(pattern))
-    for path in (course.published.table("outcomes"), *snapshots, *sources):
+    for path in (backtest.published.table("outcomes"), *snapshots, *sources):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..evaluation.folds import Fold
-from ..models.candidates import Plan, TrainingData
+from ..models.candidates import FitSpec, TrainingData
 from ..published.build import Published
 from ..published.labels import converted_within, outcomes_within
 from ..published.snapshot import Snapshot
@@ -40,37 +40,37 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Course:
+class Backtest:
     """A whole training: its folds (oldest first), their horizon, and the data behind them.
 
-    warm_up: a fold before the first test, whose outcomes calibrate the first test's chances; None
-    when the log does not reach back so far, or has too few of a class there.
+    warm_up: a fold before the first test, whose outcomes calibrate the first test's probabilities;
+    None when the log does not reach back so far, or has too few of a class there.
     """
 
     folds: tuple[Fold, ...]
-    warm_up: Fold | None
+    calibration_fold: Fold | None
     horizon_days: int
     published: Published
-    plan: Plan
+    plan: FitSpec
 
     def all_folds(self) -> tuple[Fold, ...]:
         """Return the folds, the warm-up first."""
-        return (*([self.warm_up] if self.warm_up else []), *self.folds)
+        return (*([self.calibration_fold] if self.calibration_fold else []), *self.folds)
 
 
-def read_labelled(spec: Spec, course: Course, as_of: date) -> Labelled:
+def read_labelled(spec: Spec, backtest: Backtest, as_of: date) -> Labelled:
     """Read the population as of a date, with all that scorers read, and what came after."""
     training = spec.training
     names = (
-        *course.plan.numbers,
-        *course.plan.texts,
+        *backtest.plan.numbers,
+        *backtest.plan.texts,
         *(term.feature for term in spec.scorecard.terms),
         *(training.purchases.names() if training.purchases else ()),
         *((training.recency,) if training.recency else ()),
     )
-    table = Snapshot.read(course.published.snapshot(as_of), tuple(dict.fromkeys(names)))
-    labels = converted_within(course.published, table, as_of, course.horizon_days)
-    return Labelled(as_of, table, labels, _spend(course, table, as_of))
+    table = Snapshot.read(backtest.published.snapshot(as_of), tuple(dict.fromkeys(names)))
+    labels = converted_within(backtest.published, table, as_of, backtest.horizon_days)
+    return Labelled(as_of, table, labels, _spend(backtest, table, as_of))
 
 
 def stack(parts: Sequence[Labelled]) -> TrainingData:
@@ -121,8 +121,8 @@ def user_codes(columns: Sequence[pa.ChunkedArray]) -> list[NDArray[np.int64]]:
     return np.split(codes, np.cumsum([len(column) for column in columns])[:-1])
 
 
-def _spend(course: Course, table: Snapshot, as_of: date) -> Floats:
-    outcomes = outcomes_within(course.published, as_of, course.horizon_days)
+def _spend(backtest: Backtest, table: Snapshot, as_of: date) -> Floats:
+    outcomes = outcomes_within(backtest.published, as_of, backtest.horizon_days)
     summed = outcomes.group_by("user_id").aggregate([("value", "sum")])
     place = pc.index_in(table.user_ids, value_set=summed.column("user_id").combine_chunks())
     values = summed.column("value_sum").take(place)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..evaluation.comparison import Comparison
 from ..evaluation.differences import Difference
-from ..evaluation.leakage_checks import Sentinel
+from ..evaluation.leakage_checks import LeakageCheck
 from ..tracking.markdown import cell, sentence, table_row
 
 # Spaces that do not break a line: the UI draws tables without any room between columns.
@@ -15,7 +15,7 @@ _SPACE = "\u00a0"
 
 def training_note(
     comparison: Comparison,
-    sentinels: Sequence[Sentinel],
+    leakage_checks: Sequence[LeakageCheck],
     seconds: Mapping[str, float],
     champion: str | None = None,
 ) -> str:
@@ -33,17 +33,17 @@ def training_note(
             "",
             *_how(comparison),
             "",
-            *_checks(sentinels),
+            *_checks(leakage_checks),
             "",
         ]
     )
 
 
 def verdict_lines(comparison: Comparison) -> tuple[str, str]:
-    """Return in two short lines whether the chosen scorer ranks better than the reference."""
-    name, card = comparison.chosen, comparison.reference
+    """Return in two short lines whether the selected scorer ranks better than the reference."""
+    name, card = comparison.selected, comparison.reference
     if name is None:
-        return (f"The {card} stays", "Nothing was chosen: no learned scorer explains itself.")
+        return (f"The {card} stays", "No scorer was selected: no learned scorer explains itself.")
     auc = comparison.difference("pooled", "roc_auc", name, card)
     lift = comparison.difference("pooled", "lift", name, card)
     if auc.detected:
@@ -74,7 +74,7 @@ def _said(found: Difference) -> str:
 def _scorers(
     comparison: Comparison, seconds: Mapping[str, float], champion: str | None
 ) -> Iterator[str]:
-    tests = len(comparison.judged)
+    tests = len(comparison.evaluation_folds)
     heads = [
         "scorer", f"ROC AUC, {tests} tests" if tests > 1 else "ROC AUC", "minus scorecard", "",
         f"lift at {comparison.capacity:.0%}", "Brier score", "fit, s",
@@ -86,7 +86,7 @@ def _scorers(
         pooled = comparison.pooled[name]
         marks = [
             mark
-            for mark, there in (("chosen", comparison.chosen), ("champion before", champion))
+            for mark, there in (("selected", comparison.selected), ("champion before", champion))
             if there == name
         ]
         minus, better = "", ""
@@ -121,9 +121,9 @@ def _how(comparison: Comparison) -> Iterator[str]:
     )
 
 
-def _checks(sentinels: Sequence[Sentinel]) -> Iterator[str]:
+def _checks(leakage_checks: Sequence[LeakageCheck]) -> Iterator[str]:
     yield "| check for leaks | | what was seen |"
     yield "|---|---|---|"
-    for one in sentinels:
+    for one in leakage_checks:
         state = "passed" if one.passed else "**FAILED**"
-        yield table_row([cell(one.name).replace(" ", _SPACE), state, cell(one.saw)])
+        yield table_row([cell(one.name).replace(" ", _SPACE), state, cell(one.detail)])

@@ -10,14 +10,14 @@ from pathlib import Path
 from ..ranking.active_scorer import PROFILE
 from ..ranking.drift import Spread
 from ..spec.model import Spec
-from .datasets import Course, read_labelled
+from .datasets import Backtest, read_labelled
 
 
-def write_profile(folders: Sequence[Path], spec: Spec, course: Course) -> None:
+def write_profile(folders: Sequence[Path], spec: Spec, backtest: Backtest) -> None:
     """Write how the features were spread in the latest training snapshot, beside saved scorers."""
-    day = course.folds[-1].train[-1]
-    table = read_labelled(spec, course, day).table
-    plan = course.plan
+    day = backtest.folds[-1].train[-1]
+    table = read_labelled(spec, backtest, day).table
+    plan = backtest.plan
     spreads = [Spread.of(table, name, text=False) for name in plan.numbers]
     spreads += [Spread.of(table, name, text=True) for name in plan.texts]
     raw = {"as_of": day.isoformat(), "users": len(table), "spreads": [asdict(s) for s in spreads]}

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from ..evaluation.fold_scores import FoldScores
 from ..evaluation.folds import Fold
-from ..models.candidates import CannotFitError, Plan, Trainer
+from ..models.candidates import CannotFitError, FitSpec, Trainer
 from ..models.learned import LearnedScorer
 from ..scoring.ranking import LABELS, band_codes
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..stats.platt import Calibrator, fit_calibrator
-from ..types import Floats, Say
-from .calibration import Hindsight, margins_of, together
-from .datasets import Course, Labelled, read_labelled, split_users, stack, user_codes
+from ..types import Floats, Log
+from .calibration import CalibrationSet, margins_of, together
+from .datasets import Backtest, Labelled, read_labelled, split_users, stack, user_codes
 
 _SECONDS = "fit_seconds.txt"
 
@@ -36,7 +36,7 @@ class Fitter(Protocol):
         ...
 
 
-class Place(Protocol):
+class TrainingBackend(Protocol):
     """Where candidates are fitted: here, or on a cluster."""
 
     def trainer(
@@ -56,10 +56,10 @@ class Place(Protocol):
 
 
 @dataclass(frozen=True)
-class Here:
+class LocalBackend:
     """Candidates are fitted in this process, on what it reads."""
 
-    plan: Plan
+    plan: FitSpec
 
     def trainer(
         self, fold: Fold, half: int | None, read: Callable[[], Sequence[Labelled]]
@@ -77,12 +77,12 @@ class Here:
 
 @dataclass(frozen=True)
 class FoldFit:
-    """One fold, fitted: the test's users and outcomes, the learned scorers, all margins."""
+    """One fold, fitted: the test's users and outcomes, the learned scorers, all raw scores."""
 
     fold: Fold
     part: Labelled
     scorers: Mapping[str, LearnedScorer]
-    margins: Mapping[str, Floats]
+    raw_scores: Mapping[str, Floats]
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,13 @@ class Fits:
 
 def fit_folds(
     spec: Spec,
-    course: Course,
+    backtest: Backtest,
     candidates: Sequence[str],
     *,
     params: Mapping[str, Mapping[str, Any]],
     folder: Path,
-    say: Say,
-    place: Place | None = None,
+    log: Log,
+    place: TrainingBackend | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Fits:
     """Fit candidates on each fold and calibrate them on the outcomes of the fold before.
@@ -121,9 +121,11 @@ def fit_folds(
     is kept in `folder` as it is done. A candidate that cannot learn from some fold's data is left
     out of all, and `say` says why. Raises DataError for one class only, or where none is left.
     """
-    rounds = len(course.all_folds()) + (0 if course.warm_up else 2)  # two halves of the users
+    rounds = len(backtest.all_folds()) + (
+        0 if backtest.calibration_fold else 2
+    )  # two halves of the users
     work = _Work(
-        spec, course, candidates, params, folder, say, place or Here(course.plan),
+        spec, backtest, candidates, params, folder, log, place or LocalBackend(backtest.plan),
         _Count(rounds * len(candidates), progress),
     )  # fmt: skip
     try:
@@ -132,45 +134,45 @@ def fit_folds(
         rest = [name for name in candidates if name != error.candidate]
         if not rest:
             raise
-        say(str(error))
+        log(str(error))
         return fit_folds(
-            spec, course, rest,
-            params=params, folder=folder, say=say, place=place, progress=progress,
+            spec, backtest, rest,
+            params=params, folder=folder, log=log, place=place, progress=progress,
         )  # fmt: skip
 
 
 def _fit_folds(work: _Work) -> Fits:
-    spec, course = work.spec, work.course
-    fits = [work.fold(fold) for fold in course.all_folds()]
-    tests = fits[1:] if course.warm_up else fits
+    spec, backtest = work.spec, work.backtest
+    fits = [work.fold(fold) for fold in backtest.all_folds()]
+    tests = fits[1:] if backtest.calibration_fold else fits
     codes = iter(user_codes([fit.part.table.user_ids for fit in tests]))
     scores, by_fold, own = [], [], []
     calibrators: dict[str, Calibrator] = {}
     before: FoldFit | None = None
     for fit in fits:
         scorers = fit.scorers
-        if fit.fold in course.folds:
+        if fit.fold in backtest.folds:
             seen = work.halves(fit) if before is None else _seen(spec, before, fit)
-            calibrators = seen.calibrators(fit.margins)
+            calibrators = seen.calibrators(fit.raw_scores)
             scorers = {n: replace(s, calibrator=calibrators[n]) for n, s in scorers.items()}
             scores.append(_fold_scores(fit, seen, calibrators, next(codes), spec))
         by_fold.append(scorers)
-        own.append({n: fit_calibrator(m, fit.part.labels) for n, m in fit.margins.items()})
+        own.append({n: fit_calibrator(m, fit.part.labels) for n, m in fit.raw_scores.items()})
         before = fit
-    bands = _bands(spec, read_labelled(spec, course, course.folds[-1].train[-1]))
+    bands = _bands(spec, read_labelled(spec, backtest, backtest.folds[-1].train[-1]))
     scorers = {name: replace(scorer, band_edges=bands) for name, scorer in by_fold[-1].items()}
     parts = tuple(fit.part for fit in tests)
     return Fits(tuple(scores), parts, tuple(by_fold), tuple(own), scorers, calibrators)
 
 
-def _seen(spec: Spec, before: FoldFit, fit: FoldFit) -> Hindsight:
+def _seen(spec: Spec, before: FoldFit, fit: FoldFit) -> CalibrationSet:
     again = margins_of(spec, before.scorers, fit.part.table)
-    return Hindsight(before.margins, before.part.labels, again)
+    return CalibrationSet(before.raw_scores, before.part.labels, again)
 
 
 def _fold_scores(
     fit: FoldFit,
-    seen: Hindsight,
+    seen: CalibrationSet,
     calibrators: Mapping[str, Calibrator],
     users: NDArray[np.int64],
     spec: Spec,
@@ -179,9 +181,11 @@ def _fold_scores(
         name=fit.fold.test.isoformat(),
         users=users,
         labels=fit.part.labels,
-        margins=fit.margins,
-        chances={name: calibrators[name].probability(m) for name, m in fit.margins.items()},
-        thresholds=seen.thresholds(fit.margins, spec.training.capacity),
+        raw_scores=fit.raw_scores,
+        probabilities={
+            name: calibrators[name].probability(m) for name, m in fit.raw_scores.items()
+        },
+        thresholds=seen.thresholds(fit.raw_scores, spec.training.capacity),
     )
 
 
@@ -203,33 +207,33 @@ class _Work:
     """Fits candidates, and keeps each fit in a folder as it is done."""
 
     spec: Spec
-    course: Course
+    backtest: Backtest
     candidates: Sequence[str]
     params: Mapping[str, Mapping[str, Any]]
     folder: Path
-    say: Say
-    place: Place
+    log: Log
+    place: TrainingBackend
     count: _Count
 
     def fold(self, fold: Fold) -> FoldFit:
         """Fit a fold's candidates on its training snapshots, and rank its test by them."""
-        part = read_labelled(self.spec, self.course, fold.test)
+        part = read_labelled(self.spec, self.backtest, fold.test)
         scorers = self._fitted(fold, lambda: self._read(fold))
         return FoldFit(fold, part, scorers, margins_of(self.spec, scorers, part.table))
 
-    def halves(self, fit: FoldFit) -> Hindsight:
+    def halves(self, fit: FoldFit) -> CalibrationSet:
         """Fit each half of the users, and look at the other half's outcomes.
 
         For a test without one before it: no training outcome is known early enough to be held out
         by its date, so it is held out by its user.
         """
-        self.say(f"test {fit.fold.test}: no test before it; calibrating on halves of the users")
+        self.log(f"test {fit.fold.test}: no test before it; calibrating on halves of the users")
         halves = self.place.halves(self._read(fit.fold))
         seen = []
         for place, (rest, held) in enumerate((halves, halves[::-1])):
             scorers = self._fitted(fit.fold, partial(tuple, rest), place)
             seen.append(
-                Hindsight(
+                CalibrationSet(
                     margins_of(self.spec, scorers, held[-1].table),
                     held[-1].labels,
                     margins_of(self.spec, scorers, fit.part.table),
@@ -238,7 +242,7 @@ class _Work:
         return together(seen)
 
     def _read(self, fold: Fold) -> list[Labelled]:
-        return [read_labelled(self.spec, self.course, day) for day in fold.train]
+        return [read_labelled(self.spec, self.backtest, day) for day in fold.train]
 
     def _fitted(
         self, fold: Fold, read: Callable[[], Sequence[Labelled]], half: int | None = None
@@ -255,7 +259,7 @@ class _Work:
             kept = home / name
             if not kept.exists():
                 trainer = trainer or self.place.trainer(fold, half, read)
-                self.say(f"test {fold.test}: fitting {name}{part and f' on {part}'}")
+                self.log(f"test {fold.test}: fitting {name}{part and f' on {part}'}")
                 self.count.show()
                 started = time.perf_counter()
                 fitted = trainer.fit(name, self.params.get(name))

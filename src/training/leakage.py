@@ -1,4 +1,4 @@
-"""Run the leakage sentinels on a training: its last test, and the log behind it."""
+"""Run the leakage checks on a training: its last test, and the log behind it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ..database import connect_duckdb, quote_path
 from ..evaluation.folds import Fold
 from ..evaluation.leakage_checks import (
     SHUFFLES,
-    Alone,
-    Refit,
-    Sentinel,
+    LeakageCheck,
+    RefitResult,
+    SingleFeatureScores,
     future_events,
     overlapping_outcomes,
     pure_noise,
     shuffled_labels,
     steady_attributes,
-    too_good,
+    suspicious_performance,
 )
 from ..features.compiler import compile_features
 from ..files import temporary_folder
-from ..models.candidates import Plan, Trainer, TrainingData
+from ..models.candidates import FitSpec, Trainer, TrainingData
 from ..published.labels import outcomes_within
 from ..published.sample import in_sample
 from ..published.snapshot import Snapshot
@@ -42,7 +42,7 @@ from ..warehouse.dbt_project.in_memory import run_models
 from ..warehouse.dbt_project.render import render_project
 from ..warehouse.landing.load import create_landing
 from ..warehouse.landing.static_attributes import changing_attributes
-from .datasets import Course, Labelled, read_labelled, stack, user_codes
+from .datasets import Backtest, Labelled, read_labelled, stack, user_codes
 from .fitting import Fits
 
 P = ParamSpec("P")
@@ -50,7 +50,7 @@ T = TypeVar("T")
 _CANDIDATE = "xgboost"
 _NEAR = 1e-9  # relative
 _QUICK = {"n_estimators": 60, "learning_rate": 0.1}
-_BY_HEART = {
+_MEMORISING = {
     "n_estimators": 60,
     "max_depth": 8,
     "learning_rate": 0.3,
@@ -61,24 +61,24 @@ _BY_HEART = {
 }
 
 
-def watch(
+def run_leakage_checks(
     spec: Spec,
     warehouse: Warehouse,
-    course: Course,
+    backtest: Backtest,
     fits: Fits,
     *,
     seed: int,
     progress: Callable[[int, int], None] = lambda *_: None,
-) -> tuple[Sentinel, ...]:
-    """Run every sentinel; each says what it saw.
+) -> tuple[LeakageCheck, ...]:
+    """Run every leakage check; each says what it saw.
 
     progress: told how many fits of shuffled labels and other checks are done, of how many. Those
     that fit something do it as candidates do, by a Trainer from training data to a scorer
     that reads the test's table.
     """
-    fold = course.folds[-1]
+    fold = backtest.folds[-1]
     test = fits.parts[-1]
-    parts = [read_labelled(spec, course, day) for day in fold.train]
+    parts = [read_labelled(spec, backtest, day) for day in fold.train]
     train, table = stack(parts), Snapshot.stack([part.table for part in parts])
     rng = np.random.default_rng([seed, 1])
     day = np.repeat(np.arange(len(parts)), [len(part.labels) for part in parts])
@@ -94,31 +94,31 @@ def watch(
 
     return (
         shuffled_labels(
-            counted(partial(_refit, course, train, table, test)),
+            counted(partial(_refit, backtest, train, table, test)),
             train.labels,
             day,
             test.labels,
             rng=rng,
         ),
         pure_noise(
-            counted(partial(_refit_noise, course)),
+            counted(partial(_refit_noise, backtest)),
             (train.labels, rows),
             (test.labels, tested),
             rng=rng,
         ),
         overlapping_outcomes(
-            _shared_outcomes(course, fold),
+            _shared_outcomes(backtest, fold),
             str(fold.test),
-            course.horizon_days,
+            backtest.horizon_days,
             [str(day) for day in fold.train],
         ),
-        too_good(
-            _alone(course, fits),
+        suspicious_performance(
+            _alone(backtest, fits),
             capacity=spec.training.capacity,
             suspect_auc=spec.training.suspect_auc,
             suspect_lift=spec.training.suspect_lift,
         ),
-        counted(future_invariance)(spec, warehouse, course, fold.test),
+        counted(future_invariance)(spec, warehouse, backtest, fold.test),
         steady_attributes(changing_attributes(spec, warehouse), _static_features(spec)),
     )
 
@@ -135,18 +135,20 @@ def _static_features(spec: Spec) -> dict[str, str]:
     }
 
 
-def future_invariance(spec: Spec, warehouse: Warehouse, course: Course, as_of: date) -> Sentinel:
+def future_invariance(
+    spec: Spec, warehouse: Warehouse, backtest: Backtest, as_of: date
+) -> LeakageCheck:
     """Build the test's snapshot again from a log that ends before it, and compare feature by
     feature with the one that was built from the whole log.
     """
-    marts, bound = spec.marts_schema, course.published.info.sampled_below
+    marts, bound = spec.marts_schema, backtest.published.info.sampled_below
     files = render_project(spec, compile_features(spec), [as_of])
     with connect_duckdb(config=warehouse.settings_beside()) as con:
         con.execute("set timezone = 'UTC'")
         create_landing(con, spec)
         _copy_landing(con, spec, warehouse, as_of, bound)
         run_models(con, files, schema=marts, landing=spec.landing_schema)
-        source = f"read_parquet({quote_path(course.published.snapshot(as_of))})"
+        source = f"read_parquet({quote_path(backtest.published.snapshot(as_of))})"
         # What rests on everybody's events cannot be made again from a sample's.
         left_out = of_entities(spec) if bound else frozenset()
         names = [feature.name for feature in spec.features if feature.name not in left_out]
@@ -230,13 +232,13 @@ def _part_of(table: str, until: str | None, as_of: date, bound: str, landing: st
 
 
 def _refit(
-    course: Course,
+    backtest: Backtest,
     train: TrainingData,
     table: Snapshot,
     test: Labelled,
     rows: Integers,
     labels: Bools,
-) -> Refit:
+) -> RefitResult:
     """Learn from some rows under other labels, as a candidate learns, and rank the test.
 
     Free of monotone constraints: they know which way a feature points, and so rank by themselves.
@@ -248,40 +250,40 @@ def _refit(
         train.users[rows],
         latest if latest.any() else np.ones_like(latest),
     )
-    plan = replace(course.plan, rising=frozenset(), falling=frozenset())
+    plan = replace(backtest.plan, rising=frozenset(), falling=frozenset())
     trainer = Trainer(plan, data)
-    margins = trainer.fit(_CANDIDATE, _QUICK).raw_score(test.table)
+    raw_scores = trainer.fit(_CANDIDATE, _QUICK).raw_score(test.table)
     encoding, matrix = trainer.matrix()
     places = {name: encoding.names.index(name) for name in plan.texts}
-    return Refit(
-        margins, {name: matrix[:, place].astype(np.float64) for name, place in places.items()}
+    return RefitResult(
+        raw_scores, {name: matrix[:, place].astype(np.float64) for name, place in places.items()}
     )
 
 
-def _refit_noise(course: Course, noise: Floats, labels: Bools, tested: Floats) -> Floats:
+def _refit_noise(backtest: Backtest, noise: Floats, labels: Bools, tested: Floats) -> Floats:
     """Learn noise by heart, as many negatives as positives of it, and rank other noise."""
     positive, negative = np.flatnonzero(labels), np.flatnonzero(~labels)
     rows = np.concatenate([positive, negative[:: max(1, len(negative) // len(positive))]])
     names = tuple(f"noise_{place}" for place in range(noise.shape[1]))
-    plan = Plan(names, (), frozenset(), frozenset(), None, None, course.plan.about)
+    plan = FitSpec(names, (), frozenset(), frozenset(), None, None, backtest.plan.about)
     every = np.ones(len(rows), dtype=bool)
     data = TrainingData(_numbers(names, noise[rows]), labels[rows], np.arange(len(rows)), every)
-    return Trainer(plan, data).fit(_CANDIDATE, _BY_HEART).raw_score(_numbers(names, tested))
+    return Trainer(plan, data).fit(_CANDIDATE, _MEMORISING).raw_score(_numbers(names, tested))
 
 
 def _numbers(names: Sequence[str], matrix: Floats) -> Snapshot:
     return Snapshot(pa.table(dict(zip(names, matrix.T, strict=True))))
 
 
-def _alone(course: Course, fits: Fits) -> list[Alone]:
+def _alone(backtest: Backtest, fits: Fits) -> list[SingleFeatureScores]:
     """Return every test with its features alone; a text by its worth in the training snapshots."""
     found = []
     tested = fits.by_fold[-len(fits.parts) :]
     for part, scores, scorers in zip(fits.parts, fits.scores, tested, strict=True):
-        features = {name: part.table.numbers(name) for name in course.plan.numbers}
+        features = {name: part.table.numbers(name) for name in backtest.plan.numbers}
         texts = {text.name: text for s in scorers.values() for text in s.encoding.texts}
         features |= {n: text.column(part.table).astype(np.float64) for n, text in texts.items()}
-        found.append(Alone(scores.name, part.labels, features, scores.margins))
+        found.append(SingleFeatureScores(scores.name, part.labels, features, scores.raw_scores))
     return found
 
 
@@ -296,13 +298,13 @@ def _row_codes(parts: Sequence[Labelled], test: Labelled) -> tuple[Integers, Int
     return np.concatenate(codes[:-1]), codes[-1]
 
 
-def _shared_outcomes(course: Course, fold: Fold) -> dict[str, int]:
+def _shared_outcomes(backtest: Backtest, fold: Fold) -> dict[str, int]:
     """Return training snapshots whose outcomes reach past the test's day, and how many do."""
     found = {}
     for day in fold.train:
         apart = (fold.test - day).days
-        if abs(apart) < course.horizon_days:
-            both = course.horizon_days - abs(apart)
-            outcomes = outcomes_within(course.published, max(day, fold.test), both)
+        if abs(apart) < backtest.horizon_days:
+            both = backtest.horizon_days - abs(apart)
+            outcomes = outcomes_within(backtest.published, max(day, fold.test), both)
             found[str(day)] = outcomes.num_rows
     return found

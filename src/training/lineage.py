@@ -9,22 +9,22 @@ from datetime import date
 from ..published.build import Published
 from ..spec.model import Spec
 from ..tracking import DataRecord
-from .datasets import Course
+from .datasets import Backtest
 from .fitting import Fits
 
 _DIGITS = 16  # of a digest; MLflow keeps at most 36
 
 
-def data_records(course: Course, fits: Fits) -> tuple[DataRecord, ...]:
+def data_records(backtest: Backtest, fits: Fits) -> tuple[DataRecord, ...]:
     """Return the last fold's training snapshots and its test as data sets.
 
     Their digest is of the published files' bytes: snapshots and outcomes.
     """
-    fold, test = course.folds[-1], fits.scores[-1]
+    fold, test = backtest.folds[-1], fits.scores[-1]
     about = next(iter(fits.scorers.values())).about
     return (
-        _record(course, "training", fold.train, about.users, about.positives),
-        _record(course, "test", [fold.test], len(test.labels), int(test.labels.sum())),
+        _record(backtest, "training", fold.train, about.users, about.positives),
+        _record(backtest, "test", [fold.test], len(test.labels), int(test.labels.sum())),
     )
 
 
@@ -48,28 +48,28 @@ def calibration_data(
 
 
 def _record(
-    course: Course, context: str, days: Sequence[date], rows: int, positives: int
+    backtest: Backtest, context: str, days: Sequence[date], rows: int, positives: int
 ) -> DataRecord:
     first, last = min(days), max(days)
     dates = f"{first}" if first == last else f"{first} to {last}"
     return DataRecord(
         context=context,
-        name=f"{course.plan.about.spec} {context} snapshots {dates}",
-        digest=_digest(course, days),
-        source=str(course.published.folder),
+        name=f"{backtest.plan.about.spec} {context} snapshots {dates}",
+        digest=_digest(backtest, days),
+        source=str(backtest.published.folder),
         profile={
             "num_rows": rows,
             "positives": positives,
             "snapshots": [day.isoformat() for day in days],
-            "horizon_days": course.horizon_days,
-            "build": course.published.info.build_id,
+            "horizon_days": backtest.horizon_days,
+            "build": backtest.published.info.build_id,
         },
     )
 
 
-def _digest(course: Course, days: Sequence[date]) -> str:
-    digest = hashlib.sha256(str(course.horizon_days).encode())
-    published = course.published
+def _digest(backtest: Backtest, days: Sequence[date]) -> str:
+    digest = hashlib.sha256(str(backtest.horizon_days).encode())
+    published = backtest.published
     for path in (published.table("outcomes"), *map(published.snapshot, sorted(days))):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

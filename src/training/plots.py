@@ -24,7 +24,7 @@ from ..scorer import Scorer
 from ..scoring.lists import refuse_foreign
 from ..scoring.points_scorer import PointsScorer
 from ..spec.model import Spec
-from ..types import Say
+from ..types import Log
 from .fitting import Fits
 from .scorer_plots import draw_scorer
 
@@ -39,7 +39,7 @@ def kinds_shown(comparison: Comparison, champion: str | None = None) -> list[str
     that the comparison chose are always there.
     """
     order = sorted(comparison.pooled, key=lambda n: -comparison.pooled[n]["roc_auc"].value)
-    found = {name for name in (comparison.chosen, "xgboost", champion) if name in order}
+    found = {name for name in (comparison.selected, "xgboost", champion) if name in order}
     kinds = {kind_of(name) for name in found}
     for name in order:
         if kind_of(name) not in kinds:
@@ -49,16 +49,16 @@ def kinds_shown(comparison: Comparison, champion: str | None = None) -> list[str
 
 
 def draw_scorers(
-    spec: Spec, fits: Fits, average: SavedRankAverage | None, folder: Path, say: Say
+    spec: Spec, fits: Fits, average: SavedRankAverage | None, folder: Path, log: Log
 ) -> None:
     """Draw every scorer on the last test, each in a folder of its name, all the same way."""
     test, part = fits.scores[-1], fits.parts[-1]
-    for name in test.margins:
-        say(f"drawing {name}")
+    for name in test.raw_scores:
+        log(f"drawing {name}")
         scorer: Scorer | None = PointsScorer.of(spec) if name == SCORECARD else average
         scorer = fits.scorers.get(name, scorer)
         assert scorer is not None  # noqa: S101 - whatever else was compared is the average
-        draw_scorer(folder / name, name, scorer, part, test.margins, test.chances)
+        draw_scorer(folder / name, name, scorer, part, test.raw_scores, test.probabilities)
 
 
 def draw_training(
@@ -70,22 +70,22 @@ def draw_training(
     compares points and contributions is written as points_and_shap.csv too.
     """
     test = fits.scores[-1]
-    shown = [name for name in kinds_shown(comparison, champion) if name in test.margins]
+    shown = [name for name in kinds_shown(comparison, champion) if name in test.raw_scores]
     title = f"{spec.name}, test as of {test.name}: {len(test.labels):,} users"
     ranking_figure(
         folder / MODEL_PLOTS,
         title,
         test.labels,
-        {name: test.margins[name] for name in shown},
-        {name: test.chances[name] for name in shown},
+        {name: test.raw_scores[name] for name in shown},
+        {name: test.probabilities[name] for name in shown},
     )
-    name = comparison.chosen
+    name = comparison.selected
     if name is None:
         return
     scorer, table = fits.scorers[name], fits.parts[-1].table
     rows = np.linspace(0, len(table) - 1, min(_SHOWN, len(table))).astype(np.int64)
     part = table.take(rows)
-    first = table.take(np.array([int(np.argmax(test.margins[name]))]))
+    first = table.take(np.array([int(np.argmax(test.raw_scores[name]))]))
     row, found = first.rows()[0], scorer.calibrator.calibrated(scorer.contributions(first))
     waterfall_figure(
         folder / "waterfall_first.png",
@@ -97,8 +97,8 @@ def draw_training(
     agreement_figure(
         folder / "points_and_model.png",
         f"The scorecard's points and {name}, {len(test.labels):,} users",
-        test.margins[SCORECARD],
-        scorer.calibrator.log_odds(test.margins[name]),
+        test.raw_scores[SCORECARD],
+        scorer.calibrator.log_odds(test.raw_scores[name]),
     )
     accounts = both_accounts(spec, scorer, part)
     accounts.write(folder / f"{ACCOUNTS}.csv")
@@ -121,7 +121,7 @@ def draw_user(explanation: Explanation, path: Path) -> None:
     """
     refuse_foreign([path])
     user = explanation.user
-    moved = [line for line in user.influences if line.log_odds is not None]
+    moved = [line for line in user.attributions if line.log_odds is not None]
     if user.model is None or not moved:
         raise UsageError(
             f"--plot draws the log-odds of a learned scorer, and {explanation.scorer} has none: "

@@ -73,7 +73,7 @@ class Calibration(Result):
 
     diff: the change of the spec's text, as lines. text: the new spec. written: where, if applied.
     sample: what is said of the users that it was learnt from; empty where they are all users.
-    margins: of the later date's users, by each scorer. tested: those users and their outcomes.
+    raw scores: of the later date's users, by each scorer. tested: those users and their outcomes.
     published: the build that was read.
     """
 
@@ -85,7 +85,7 @@ class Calibration(Result):
     text: str
     written: Path | None
     sample: str
-    margins: Mapping[str, Floats]
+    raw_scores: Mapping[str, Floats]
     tested: Labelled
     published: Published
 
@@ -151,7 +151,7 @@ def _slopes_of_groups(
 
 
 def _compare(
-    margins: dict[str, Floats],
+    raw_scores: dict[str, Floats],
     test: Labelled,
     reference: str,
     *,
@@ -162,7 +162,7 @@ def _compare(
 ) -> Comparison:
     users = np.arange(len(test.labels))
     scores = FoldScores(
-        test.as_of.isoformat(), users, test.labels, margins, {}, dict.fromkeys(margins)
+        test.as_of.isoformat(), users, test.labels, raw_scores, {}, dict.fromkeys(raw_scores)
     )
     rng = np.random.default_rng(seed)
     return compare(

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..evaluation.comparison import Comparison
 from ..evaluation.differences import PROFIT
-from ..evaluation.leakage_checks import Sentinel
+from ..evaluation.leakage_checks import LeakageCheck
 from ..evaluation.thresholds import AT_CAPACITY, AT_COST
 from ..models.candidates import RankAverage
 from ..models.catalogue import CANDIDATES, MEMBERS, RANK_AVERAGE
@@ -27,8 +27,8 @@ from ..tracking import RunRecord, ScorerRecord, Store, TrackingError, log_run, r
 from ..tracking.active_scorer import BESIDE, SPEND_FOLDER
 from ..tracking.code_version import code_commit, code_version
 from ..tracking.markdown import cell
-from ..types import Say
-from .datasets import Course, read_labelled
+from ..types import Log
+from .datasets import Backtest, read_labelled
 from .description import scorer_note, training_note
 from .feature_profile import write_profile
 from .fitting import Fits, fit_seconds
@@ -51,41 +51,41 @@ _STEPS = ("roc_auc", "average_precision", "lift", "brier", "log_loss", "calibrat
 def log_training(
     store: Store,
     spec: Spec,
-    course: Course,
+    backtest: Backtest,
     fits: Fits,
     comparison: Comparison,
-    sentinels: Sequence[Sentinel],
+    leakage_checks: Sequence[LeakageCheck],
     *,
     settings: Settings,
     key: str,
     folder: Path,
     spend: SpendFits | None,
-    say: Say,
-    note: Say,
+    log: Log,
+    warn: Log,
 ) -> tuple[str, Store]:
     """Log a training to the store; return the id of its parent run, and the store that took it.
 
     folder: holds comparison.json; what is logged is written there first. note: told when a store
     failed and the local one took its place.
     """
-    last = course.folds[-1].test.isoformat()
+    last = backtest.folds[-1].test.isoformat()
     artifacts = folder / "logged"
     _write_artifacts(artifacts, folder, comparison)
-    say("drawing")
+    log("drawing")
     champion = _champion(store, spec)
     draw_training(spec, fits, comparison, artifacts / "plots", champion=champion)
-    saved = _scorers(spec, course, fits)
+    saved = _scorers(spec, backtest, fits)
     average = saved.get(RANK_AVERAGE)
     drawn = folder / "drawn"
-    draw_scorers(spec, fits, average if isinstance(average, SavedRankAverage) else None, drawn, say)
+    draw_scorers(spec, fits, average if isinstance(average, SavedRankAverage) else None, drawn, log)
     if spend is not None:
         write_spend(spend, artifacts)
     plots = artifacts / "plots" / MODEL_PLOTS
     place = folder / "registered"
-    _save_scorers(place, saved, spend, plots, comparison.chosen)
-    write_profile([place / name for name in saved if (place / name).exists()], spec, course)
+    _save_scorers(place, saved, spend, plots, comparison.selected)
+    write_profile([place / name for name in saved if (place / name).exists()], spec, backtest)
     took = {
-        name: [fit_seconds(folder.parent, fold, name) for fold in course.folds] for name in saved
+        name: [fit_seconds(folder.parent, fold, name) for fold in backtest.folds] for name in saved
     }
     scorers = tuple(
         _scorer_record(
@@ -97,19 +97,19 @@ def log_training(
     record = RunRecord(
         spec=spec.name,
         key=key,
-        title=settings.title(spec, course),
+        title=settings.title(spec, backtest),
         params={
             "test": last,
             "tests": ", ".join(comparison.tests),
-            "judged_on": ", ".join(comparison.judged),
-            "horizon_days": course.horizon_days,
-            "snapshots": len(course.folds[-1].train),
-            "features": len(course.plan.numbers) + len(course.plan.texts),
-            "seed": course.plan.about.seed,
-            **settings.params(spec, course),
+            "judged_on": ", ".join(comparison.evaluation_folds),
+            "horizon_days": backtest.horizon_days,
+            "snapshots": len(backtest.folds[-1].train),
+            "features": len(backtest.plan.numbers) + len(backtest.plan.texts),
+            "seed": backtest.plan.about.seed,
+            **settings.params(spec, backtest),
             **_costs(comparison),
         },
-        metrics=_parent_metrics(comparison, sentinels),
+        metrics=_parent_metrics(comparison, leakage_checks),
         by_test=spend_metrics(spend),
         columns=(
             "roc_auc_all_tests",
@@ -117,22 +117,22 @@ def log_training(
             _lift_name(comparison),
         ),
         tags={
-            "spec_version": course.plan.about.spec_version,
-            "build": course.published.info.build_id,
+            "spec_version": backtest.plan.about.spec_version,
+            "build": backtest.published.info.build_id,
             "code": code_version(),
             "verdict": comparison.verdict(),
-            "sentinels": "passed" if all(s.passed for s in sentinels) else "FAILED",
-            "mlflow.note.content": training_note(comparison, sentinels, last_took, champion),
+            "leakage_checks": "passed" if all(s.passed for s in leakage_checks) else "FAILED",
+            "mlflow.note.content": training_note(comparison, leakage_checks, last_took, champion),
         },
         artifacts=artifacts,
         spec_json=spec.model_dump_json(),
-        data=data_records(course, fits),
+        data=data_records(backtest, fits),
         commit=code_commit(),
         example=_example(spec, fits, saved),
         scorers=scorers,
         searches=search_records(folder.parents[1] / TRIALS, settings.searches),
     )
-    return log_run(store, record, say=say, note=note)
+    return log_run(store, record, log=log, warn=warn)
 
 
 def _champion(store: Store, spec: Spec) -> str | None:
@@ -147,13 +147,13 @@ def _champion(store: Store, spec: Spec) -> str | None:
     return None if found is None else found[0]
 
 
-def _scorers(spec: Spec, course: Course, fits: Fits) -> dict[str, Scorer]:
+def _scorers(spec: Spec, backtest: Backtest, fits: Fits) -> dict[str, Scorer]:
     """Return every scorer that was compared, as it is registered, in their order."""
     found: dict[str, Scorer] = {SCORECARD: PointsScorer.of(spec, fits.calibrators[SCORECARD])}
     found |= fits.scorers
-    if RANK_AVERAGE in fits.scores[-1].margins:
+    if RANK_AVERAGE in fits.scores[-1].raw_scores:
         members = tuple(fits.scorers[name] for name in MEMBERS if name in fits.scorers)
-        latest = read_labelled(spec, course, course.folds[-1].train[-1]).table
+        latest = read_labelled(spec, backtest, backtest.folds[-1].train[-1]).table
         found[RANK_AVERAGE] = SavedRankAverage(
             name=RANK_AVERAGE,
             members=members,
@@ -182,7 +182,7 @@ def _save_scorers(
         scorer.save(target)
         shutil.copyfile(plots, target / MODEL_PLOTS)
         if spend is not None:
-            spend.chosen.save(target / SPEND_FOLDER)
+            spend.selected.save(target / SPEND_FOLDER)
     if chosen is not None:
         scorers[chosen].save(folder / SCORECARD / BESIDE)
 
@@ -233,7 +233,7 @@ def _scorer_record(
     return ScorerRecord(
         name, {"scorer": name, "what": what, **params}, metrics, by_test,
         None if unsaved else folder,
-        artifacts=drawn, note=f"{said}  \nNot registered: {cell(unsaved)}." if unsaved else said,
+        artifacts=drawn, warn=f"{said}  \nNot registered: {cell(unsaved)}." if unsaved else said,
         texts=texts,
     )  # fmt: skip
 
@@ -307,14 +307,16 @@ def _what(name: str, params: Mapping[str, Any]) -> str:
     return candidate.description.replace("the same", CANDIDATES[candidate.kind].description)
 
 
-def _parent_metrics(comparison: Comparison, sentinels: Sequence[Sentinel]) -> dict[str, float]:
-    found = {"sentinels_failed": float(sum(not sentinel.passed for sentinel in sentinels))}
-    if comparison.chosen is not None:
+def _parent_metrics(
+    comparison: Comparison, leakage_checks: Sequence[LeakageCheck]
+) -> dict[str, float]:
+    found = {"leakage_checks_failed": float(sum(not check.passed for check in leakage_checks))}
+    if comparison.selected is not None:
         told = [("roc_auc", "chosen_minus_scorecard_auc"), ("lift", "chosen_minus_scorecard_lift")]
         if comparison.costs is not None:
             told.append((PROFIT, f"{PROFIT}_chosen_minus_scorecard"))
         for metric, key in told:
-            d = comparison.difference("pooled", metric, comparison.chosen, comparison.reference)
+            d = comparison.difference("pooled", metric, comparison.selected, comparison.reference)
             found[key] = d.value
             found[f"{key}_lower"] = d.family[0]
             found[f"{key}_upper"] = d.family[1]

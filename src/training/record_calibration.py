@@ -55,7 +55,7 @@ def log_calibration(
             spec.name,
             f"{NAME} against {against} · {test}",
             kind="calibration",
-            note=_note(made),
+            warn=_note(made),
             params={
                 "scorer": NAME,
                 "against": against,
@@ -103,9 +103,9 @@ def scorer_metrics(
 
 def _draw_as_scorer(folder: Path, spec: Spec, made: Calibration) -> None:
     """Draw the calibrated card as every scorer of a training is drawn."""
-    margins = {SCORECARD: made.margins[SCORECARD], NAME: made.margins[CALIBRATED]}
+    raw_scores = {SCORECARD: made.raw_scores[SCORECARD], NAME: made.raw_scores[CALIBRATED]}
     scorer = PointsScorer(Scorecard(made.calibration.proposed), spec.bands)
-    draw_scorer(folder, NAME, scorer, made.tested, margins, {})
+    draw_scorer(folder, NAME, scorer, made.tested, raw_scores, {})
 
 
 def _note(made: Calibration) -> str:

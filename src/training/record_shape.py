@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from ..escapes import csv_writer, inert
+from ..escapes import csv_writer, escape_formula
 from ..files import temporary_folder
 from ..models.learned import LearnedScorer
 from ..models.points import PointsModel
@@ -63,7 +63,7 @@ def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str
             writer = csv_writer(file)
             writer.writerow(["term", "feature", "shape", "points", "proposed", "effect"])
             for row in term_rows(made):
-                writer.writerow([inert(cell) for cell in row])
+                writer.writerow([escape_formula(cell) for cell in row])
         draw_shape(folder / SHAPES, made)
         (folder / "shape.txt").write_text("\n".join(shape_lines(made)), "utf-8")
         (folder / SHAPED_DIFF).write_text("\n".join(made.diff) + "\n", "utf-8")
@@ -73,7 +73,7 @@ def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str
             spec.name,
             f"{NAME} · {test}",
             kind="calibration",
-            note=change.words(),
+            warn=change.words(),
             params={"scorer": NAME, "against": "outcome", "shape": True, "test": test, **params},
             metrics={**metrics, "terms": len(made.made.card.terms)},
             artifacts=folder,

@@ -15,7 +15,7 @@ def spend_metrics(spend: SpendFits | None) -> dict[str, list[float]]:
     """Return the chosen way's measures, a value for each test, oldest first; none without spend."""
     if spend is None:
         return {}
-    reports = [found[spend.chosen.name] for found in spend.reports.values()]
+    reports = [found[spend.selected.name] for found in spend.reports.values()]
     return {
         "spend/gini": [report.gini for report in reports],
         "spend/top_decile_share": [report.top_decile for report in reports],
@@ -32,13 +32,13 @@ def write_spend(spend: SpendFits, artifacts: Path) -> None:
         writer.writerow(["test", "way", "chosen", "decile", "expected", "actual"])
         for test, found in spend.reports.items():
             for name, report in found.items():
-                chosen = "yes" if name == spend.chosen.name else "no"
+                chosen = "yes" if name == spend.selected.name else "no"
                 for place, (expected, actual) in enumerate(report.deciles, start=1):
                     writer.writerow([test, name, chosen, place, f"{expected:.4f}", f"{actual:.4f}"])
     if spend.reports:
         test, found = list(spend.reports.items())[-1]
         deciles_figure(
             artifacts / "plots" / "spend_by_decile.png",
-            f"Expected spend by {spend.chosen.name}, test as of {test}",
-            found[spend.chosen.name].deciles,
+            f"Expected spend by {spend.selected.name}, test as of {test}",
+            found[spend.selected.name].deciles,
         )

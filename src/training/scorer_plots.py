@@ -54,12 +54,13 @@ def draw_scorer(
     name: str,
     scorer: Scorer,
     part: Labelled,
-    margins: Mapping[str, Floats],
-    chances: Mapping[str, Floats],
+    raw_scores: Mapping[str, Floats],
+    probabilities: Mapping[str, Floats],
 ) -> None:
     """Write ranking.png, shap.png, importance.png and importance.csv of a scorer to a folder.
 
-    part: a test's users and outcomes. margins, chances: on it, of the scorecard and this scorer.
+    part: a test's users and outcomes. raw scores, probabilities: on it, of the scorecard and this
+    scorer.
     """
     folder.mkdir(parents=True, exist_ok=True)
     title = f"{name}, test as of {part.as_of}: {len(part.labels):,} users"
@@ -68,8 +69,8 @@ def draw_scorer(
         folder / RANKING,
         title,
         part.labels,
-        {one: margins[one] for one in shown},
-        {one: chances[one] for one in shown if one in chances},
+        {one: raw_scores[one] for one in shown},
+        {one: probabilities[one] for one in shown if one in probabilities},
     )
     moved = moved_by(scorer, part.table)
     beeswarm_figure(
@@ -106,8 +107,8 @@ def lost_without(scorer: Scorer, part: Labelled, *, seed: int = 0) -> dict[str, 
     dealt = rng.permutation(len(rows))
     tables = [table.replaced(feature, table, dealt) for feature in scorer.features]
     # One call: it costs some models more to begin than to rank a thousand users.
-    margins = scorer.raw_score(Snapshot.stack([table, *tables])).reshape(-1, len(rows))
-    whole, *without = (roc_auc(margin, labels) for margin in margins)
+    raw_scores = scorer.raw_score(Snapshot.stack([table, *tables])).reshape(-1, len(rows))
+    whole, *without = (roc_auc(raw_score, labels) for raw_score in raw_scores)
     return {f: whole - auc for f, auc in zip(scorer.features, without, strict=True)}
 
 
@@ -116,7 +117,7 @@ def moved_by(scorer: Scorer, table: Snapshot, *, seed: int = 0) -> Moved:
 
     By the scorer's own contributions; one that has none gets Shapley values by sampling (Štrumbelj
     & Kononenko 2014): features take a user's values one by one, in random orders, from a random
-    user's. They add up to the margin less the mean of those others'.
+    user's. They add up to the raw score less the mean of those others'.
     """
     most = _SHOWN if scorer.explains else _SAMPLED
     rows = np.linspace(0, len(table) - 1, min(most, len(table))).astype(np.int64)
@@ -152,8 +153,8 @@ def _sampled(scorer: Scorer, part: Snapshot, table: Snapshot, seed: int) -> Floa
         everybody = np.arange(len(part))
         for place in order:
             steps.append(steps[-1].replaced(scorer.features[place], part, everybody))
-        margins = scorer.raw_score(Snapshot.stack(steps)).reshape(k + 1, len(part))
-        total[:, order] += np.diff(margins, axis=0).T
+        raw_scores = scorer.raw_score(Snapshot.stack(steps)).reshape(k + 1, len(part))
+        total[:, order] += np.diff(raw_scores, axis=0).T
     return total / _ORDERS
 
 

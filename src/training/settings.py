@@ -8,7 +8,7 @@ from typing import Any
 
 from ..spec.model import Spec
 from .cache_key import versions
-from .datasets import Course
+from .datasets import Backtest
 
 _FEW = 3  # candidates that a name lists
 
@@ -25,14 +25,14 @@ class Settings:
     tune: int = 0
     searches: dict[str, str] = field(default_factory=dict)
 
-    def title(self, spec: Spec, course: Course) -> str:
+    def title(self, spec: Spec, backtest: Backtest) -> str:
         """Return a training's name: its last test, and what is not as the spec has it.
 
         That is the horizon, the number of tests, the candidates, the tuning and the seed.
         """
-        parts = [f"training {course.folds[-1].test}", f"{course.horizon_days} days"]
-        if len(course.folds) != spec.training.folds:
-            parts.append(f"{len(course.folds)} test{'s' * (len(course.folds) > 1)}")
+        parts = [f"training {backtest.folds[-1].test}", f"{backtest.horizon_days} days"]
+        if len(backtest.folds) != spec.training.folds:
+            parts.append(f"{len(backtest.folds)} test{'s' * (len(backtest.folds) > 1)}")
         if self.given:
             few = len(self.candidates) <= _FEW
             parts.append(
@@ -40,16 +40,16 @@ class Settings:
             )
         if self.tune:
             parts.append(f"tuned {self.tune}")
-        if course.plan.about.seed:
-            parts.append(f"seed {course.plan.about.seed}")
+        if backtest.plan.about.seed:
+            parts.append(f"seed {backtest.plan.about.seed}")
         return " · ".join(parts)
 
-    def params(self, spec: Spec, course: Course) -> dict[str, Any]:
+    def params(self, spec: Spec, backtest: Backtest) -> dict[str, Any]:
         """Return what was asked for, whom it is about, and the libraries' versions."""
         return {
             "candidates": ", ".join(self.candidates),
             "tune": self.tune,
-            "folds": len(course.folds),
+            "folds": len(backtest.folds),
             "population": f"{spec.population.description}: {spec.population.where}",
             **{f"version/{name}": version for name, version in versions().items()},
         }

@@ -22,7 +22,7 @@ from ..scoring.scorecard import Scorecard
 from ..scoring.shaped_card import ShapedCard
 from ..spec.model import Spec
 from ..types import Floats
-from .datasets import Course, Labelled, user_codes
+from .datasets import Backtest, Labelled, user_codes
 
 SHAPED = "shaped"
 
@@ -84,8 +84,8 @@ def diff_lines(before: Sequence[str], after: Sequence[str], source: str) -> tupl
     return tuple(lines)
 
 
-def margins_beside(
-    spec: Spec, course: Course, data: TrainingData, made: ShapedCard, table: FeatureTable
+def raw_scores_beside(
+    spec: Spec, backtest: Backtest, data: TrainingData, made: ShapedCard, table: FeatureTable
 ) -> dict[str, Floats]:
     """Return what the current card, its calibrated points, the shaped card and logistic say."""
     card = spec.scorecard
@@ -96,13 +96,13 @@ def margins_beside(
         SCORECARD: Scorecard(card).score(table),
         CALIBRATED: Scorecard(points.proposed).score(table),
         SHAPED: Scorecard(made.card).score(table),
-        LOGISTIC: Trainer(course.plan, data).fit(LOGISTIC).raw_score(table),
+        LOGISTIC: Trainer(backtest.plan, data).fit(LOGISTIC).raw_score(table),
     }
 
 
-def _scores(tests: Sequence[Labelled], margins: Sequence[dict[str, Floats]]) -> list[FoldScores]:
+def _scores(tests: Sequence[Labelled], raw_scores: Sequence[dict[str, Floats]]) -> list[FoldScores]:
     users = user_codes([test.table.user_ids for test in tests])
     return [
         FoldScores(test.as_of.isoformat(), who, test.labels, said, {}, dict.fromkeys(said))
-        for test, who, said in zip(tests, users, margins, strict=True)
+        for test, who, said in zip(tests, users, raw_scores, strict=True)
     ]

@@ -23,7 +23,7 @@ from ..evaluation.folds import Fold
 from ..models.candidates import Trainer
 from ..models.catalogue import CANDIDATES
 from ..models.classifier import HUGE, effective_params
-from ..models.encoding import PARTS, SMOOTHING, Encoding, Matrix, TextCodes
+from ..models.encoding import PARTS, SMOOTHING, Encoding, Matrix, TargetEncoding
 from ..models.fitted import XgboostModel
 from ..models.learned import LearnedScorer, reference_of
 from ..published.labels import label_window
@@ -32,7 +32,7 @@ from ..spec.expressions import quote_text
 from ..warehouse.base import Warehouse
 from ..warehouse.engines.spark.session import in_backticks, slots
 from ..warehouse.engines.spark.warehouse import session_of
-from .datasets import Course, Labelled, stack
+from .datasets import Backtest, Labelled, stack
 from .fitting import Fitter
 
 if TYPE_CHECKING:
@@ -46,14 +46,14 @@ ON_SAMPLE: Final = ("recency",)  # a floor that learns nothing
 
 
 @dataclass
-class OnCluster:
+class SparkBackend:
     """Where a course's candidates are fitted: a Spark cluster, in one session for all of them.
 
     It is opened when the first fit asks for it: those that are kept need none.
     """
 
     warehouse: Warehouse
-    course: Course
+    backtest: Backtest
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -66,7 +66,7 @@ class OnCluster:
         self, fold: Fold, half: int | None, read: Callable[[], Sequence[Labelled]]
     ) -> Fitter:
         """Return what fits candidates on a fold's training snapshots, or on one half of users."""
-        return _ClusterTrainer(self._session, self.course, fold, half, read)
+        return _ClusterTrainer(self._session, self.backtest, fold, half, read)
 
     def halves(
         self, parts: Sequence[Labelled]
@@ -109,7 +109,7 @@ class _ClusterTrainer:
     """Fits candidates on one set of training snapshots where they lie."""
 
     session: SparkSession
-    course: Course
+    backtest: Backtest
     fold: Fold
     half: int | None
     read: Callable[[], Sequence[Labelled]]
@@ -121,28 +121,28 @@ class _ClusterTrainer:
         """
         sample = self.read()
         if name in ON_SAMPLE:
-            return Trainer(self.course.plan, stack(sample)).fit(name, params)
+            return Trainer(self.backtest.plan, stack(sample)).fit(name, params)
         rows, encoding, by_part, counts = self._prepared
         given = effective_params("xgboost", params, rows=counts[0], positives=counts[1])
         weighted = CANDIDATES[name].imbalance == "weights"
         matrix = _matrix(rows, encoding, by_part, counts if weighted else None)
         model = XgboostModel(self._fit(matrix, given))
-        margin = model.margin(encoding.matrix(sample[-1].table))
-        about = self.course.plan.about
+        raw_score = model.raw_score(encoding.matrix(sample[-1].table))
+        about = self.backtest.plan.about
         told = {"candidate": name, "params": given, "users": counts[0], "positives": counts[1]}
         return LearnedScorer(
             encoding=encoding,
             model=model,
-            reference=reference_of(margin),
+            reference=reference_of(raw_score),
             about=type(about)(**{**about.__dict__, **told}),
         )
 
     @cached_property
-    def _prepared(self) -> tuple[DataFrame, Encoding, list[list[TextCodes]], tuple[int, int]]:
+    def _prepared(self) -> tuple[DataFrame, Encoding, list[list[TargetEncoding]], tuple[int, int]]:
         """Return the training rows, what their texts are worth, and how many there are of each
         class; texts are worth what all users say, and by part what the users outside of it say.
         """
-        plan = self.course.plan
+        plan = self.backtest.plan
         rows = self._rows()
         counts, tallies = _tallies(rows, plan.texts)
         if counts[1] in {0, counts[0]}:
@@ -165,14 +165,14 @@ class _ClusterTrainer:
         """
         from pyspark.sql.functions import coalesce, col, expr, lit, pmod, xxhash64
 
-        plan, published = self.course.plan, self.course.published
+        plan, published = self.backtest.plan, self.backtest.published
         snapshots = self.session.read.parquet(str(published.everyone("user_features")))
         outcomes = self.session.read.parquet(str(published.everyone("outcomes")))
         names = [in_backticks(name) for name in (*plan.numbers, *plan.texts)]
         parts = []
         for day in self.fold.train:
             people = snapshots.where((col("as_of") == lit(day)) & col("in_population"))
-            start, end = label_window(day, self.course.horizon_days)
+            start, end = label_window(day, self.backtest.horizon_days)
             within = expr(
                 f"event_time >= timestamp_ntz {quote_text(str(start))} "
                 f"and event_time < timestamp_ntz {quote_text(str(end))}"
@@ -197,7 +197,7 @@ class _ClusterTrainer:
         from xgboost.spark import SparkXGBClassifier
 
         logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)  # of its own it tells all
-        plan = self.course.plan
+        plan = self.backtest.plan
         signs = f"({', '.join(map(str, plan.monotone()))})"
         more = {"weight_col": "weight"} if "weight" in matrix.columns else {}
         estimator = SparkXGBClassifier(
@@ -252,7 +252,7 @@ def _tallies(rows: DataFrame, names: Sequence[str]) -> tuple[tuple[int, int], di
 def _matrix(
     rows: DataFrame,
     encoding: Encoding,
-    by_part: Sequence[Sequence[TextCodes]],
+    by_part: Sequence[Sequence[TargetEncoding]],
     weigh: tuple[int, int] | None,
 ) -> DataFrame:
     """Return features as one array, label and, where classes weigh the same, weight."""
@@ -262,7 +262,7 @@ def _matrix(
 
 def _encode_batches(
     encoding: Encoding,
-    by_part: Sequence[Sequence[TextCodes]],
+    by_part: Sequence[Sequence[TargetEncoding]],
     weigh: tuple[int, int] | None,
     batches: Iterable[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
@@ -287,7 +287,7 @@ def _encode_batches(
 
 def training_matrix(
     encoding: Encoding,
-    by_part: Sequence[Sequence[TextCodes]],
+    by_part: Sequence[Sequence[TargetEncoding]],
     snapshot: Snapshot,
     parts: pa.ChunkedArray,
 ) -> Matrix:
@@ -305,7 +305,7 @@ def training_matrix(
 Tally = Sequence[tuple[str | None, int, int, int]]  # text, part, rows, positives
 
 
-def _worth(name: str, tally: Tally) -> TextCodes:
+def _worth(name: str, tally: Tally) -> TargetEncoding:
     """Return what texts are worth: (s · mean + positives) / (s + rows), as TargetEncoder has it."""
     rows: dict[str | None, int] = {}
     positives: dict[str | None, int] = {}
@@ -315,10 +315,10 @@ def _worth(name: str, tally: Tally) -> TextCodes:
     mean = sum(positives.values()) / sum(rows.values())
     known = sorted(text for text in rows if text is not None)
     worth = {t: (SMOOTHING * mean + positives[t]) / (SMOOTHING + rows[t]) for t in known}
-    return TextCodes(name, worth, mean)
+    return TargetEncoding(name, worth, mean)
 
 
-def _worth_of_others(name: str, tally: Tally, part: int) -> TextCodes:
+def _worth_of_others(name: str, tally: Tally, part: int) -> TargetEncoding:
     """Return what texts are worth by the rows outside of a part; the mean of all where those are
     of one class.
     """
@@ -326,5 +326,5 @@ def _worth_of_others(name: str, tally: Tally, part: int) -> TextCodes:
     rows, positives = sum(line[2] for line in others), sum(line[3] for line in others)
     if positives in {0, rows}:
         mean = sum(line[3] for line in tally) / sum(line[2] for line in tally)
-        return TextCodes(name, {}, mean)
+        return TargetEncoding(name, {}, mean)
     return _worth(name, others)

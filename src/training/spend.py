@@ -17,20 +17,21 @@ from ..models.spend import SpendScorer
 from ..models.spend_fits import choose_spender, fit_spend, spenders_of
 from ..spec.model import Spec
 from ..stats.platt import Calibrator
-from ..types import Say
-from .datasets import Course, Labelled, read_labelled, stack
+from ..types import Log
+from .datasets import Backtest, Labelled, read_labelled, stack
 from .fitting import Fits
 
 
 @dataclass(frozen=True)
 class SpendFits:
-    """What was found of spend: reports by test and way, and the chosen way, ready to be used.
+    """What was found of spend: reports by test and method, and the selected method, ready to be
+    used.
 
     level: of the reports' intervals.
     """
 
     reports: Mapping[str, Mapping[str, SpendReport]]
-    chosen: SpendScorer
+    selected: SpendScorer
     level: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -39,11 +40,11 @@ class SpendFits:
             test: {name: asdict(report) for name, report in found.items()}
             for test, found in self.reports.items()
         }
-        return {"chosen": self.chosen.name, "level": self.level, "reports": reports}
+        return {"selected": self.selected.name, "level": self.level, "reports": reports}
 
 
 def fit_spend_folds(
-    spec: Spec, course: Course, fits: Fits, *, n_boot: int, level: float, say: Say
+    spec: Spec, backtest: Backtest, fits: Fits, *, n_boot: int, level: float, log: Log
 ) -> SpendFits | None:
     """Fit every way to expect spend on every fold; None where outcomes carry no value.
 
@@ -59,18 +60,18 @@ def fit_spend_folds(
     reports: dict[str, dict[str, SpendReport]] = {}
     before: _Before | None = None
     scorers: dict[str, SpendScorer] = {}
-    for fold, fitted, own in zip(course.all_folds(), fits.by_fold, fits.own, strict=True):
-        say(f"test {fold.test}: expecting spend")
-        test = read_labelled(spec, course, fold.test)
-        chances = tuple(fitted[name] for name in members)
-        raw = _fit_fold(spec, course, fold, chances, bought.value)
+    for fold, fitted, own in zip(backtest.all_folds(), fits.by_fold, fits.own, strict=True):
+        log(f"test {fold.test}: expecting spend")
+        test = read_labelled(spec, backtest, fold.test)
+        probabilities = tuple(fitted[name] for name in members)
+        raw = _fit_fold(spec, backtest, fold, probabilities, bought.value)
         scorers = _recalibrated(raw, before)
-        if fold in course.folds and (test.spend > 0).any():
+        if fold in backtest.folds and (test.spend > 0).any():
             reports[fold.test.isoformat()] = {
                 name: spend_report(
                     scorer.expected(test.table),
                     test.spend,
-                    rng=np.random.default_rng(course.plan.about.seed),
+                    rng=np.random.default_rng(backtest.plan.about.seed),
                     n_boot=n_boot,
                     level=level,
                 )
@@ -85,7 +86,7 @@ def fit_spend_folds(
 
 @dataclass(frozen=True)
 class _Before:
-    """The test before: its fits, what came, and what that makes of its own chances."""
+    """The test before: its fits, what came, and what that makes of its own probabilities."""
 
     scorers: Mapping[str, SpendScorer]
     test: Labelled
@@ -95,31 +96,39 @@ class _Before:
 def _recalibrated(raw: Mapping[str, SpendScorer], before: _Before | None) -> dict[str, SpendScorer]:
     """Set totals right by what the fits of the test before expected there, and what came.
 
-    The hurdle's chances are calibrated on that test already, so its expectation there is taken
-    with that test's own calibration: else the drift of the base rate would count twice.
+    The hurdle's probabilities are calibrated on that test already, so its expectation there is
+    taken with that test's own calibration: else the drift of the base rate would count twice.
     """
     if before is None:
         return dict(raw)
     found = {}
     for name, scorer in raw.items():
         past = before.scorers[name]
-        if past.chances:
-            chances = (replace(was, calibrator=before.own[was.name]) for was in past.chances)
-            past = replace(past, chances=tuple(chances))
+        if past.probabilities:
+            probabilities = (
+                replace(was, calibrator=before.own[was.name]) for was in past.probabilities
+            )
+            past = replace(past, probabilities=tuple(probabilities))
         found[name] = scorer.recalibrated(past.expected(before.test.table), before.test.spend)
     return found
 
 
 def _fit_fold(
-    spec: Spec, course: Course, fold: Fold, chances: tuple[LearnedScorer, ...], value: str
+    spec: Spec, backtest: Backtest, fold: Fold, probabilities: tuple[LearnedScorer, ...], value: str
 ) -> dict[str, SpendScorer]:
-    parts = [read_labelled(spec, course, day) for day in fold.train]
+    parts = [read_labelled(spec, backtest, day) for day in fold.train]
     data = stack(parts)
     spend = np.concatenate([part.spend for part in parts])
-    trainer = Trainer(course.plan, data)
+    trainer = Trainer(backtest.plan, data)
     return {
         name: fit_spend(
-            name, course.plan, data, spend, trainer=trainer, chances=chances, value=value
+            name,
+            backtest.plan,
+            data,
+            spend,
+            trainer=trainer,
+            probabilities=probabilities,
+            value=value,
         )
-        for name in spenders_of(course.plan)
+        for name in spenders_of(backtest.plan)
     }

@@ -13,9 +13,9 @@ from ..models.candidates import Trainer
 from ..models.catalogue import BLEND, MEMBERS, kind_of
 from ..models.tuning import TUNED, tune
 from ..spec.model import Spec
-from ..types import Say
+from ..types import Log
 from .cache_key import run_key
-from .datasets import Course, read_labelled, stack
+from .datasets import Backtest, read_labelled, stack
 
 Params = Mapping[str, Any]
 TRIALS = "tuning.db"  # in the folder of a spec's trainings
@@ -23,12 +23,12 @@ TRIALS = "tuning.db"  # in the folder of a spec's trainings
 
 def tuned_params(
     spec: Spec,
-    course: Course,
+    backtest: Backtest,
     candidates: Sequence[str],
     *,
     trials: int,
     folder: Path,
-    say: Say,
+    log: Log,
     progress: Callable[[int, int], None],
 ) -> dict[str, dict[str, Any]]:
     """Return better parameters for the candidates that have a search, by name.
@@ -38,21 +38,21 @@ def tuned_params(
     """
     if trials == 0:
         return {}
-    earlier = course.all_folds()[:-1]
+    earlier = backtest.all_folds()[:-1]
     if not earlier:
         raise DataError(
             "tuning needs a fold before the last test, and the log reaches back for one only: "
             "leave --tune out, or load older events"
         )
-    studies = search_names(course, candidates)
-    judged = [_Judge(spec, course, fold) for fold in earlier]
+    studies = search_names(backtest, candidates)
+    judged = [_Judge(spec, backtest, fold) for fold in earlier]
     found: dict[str, dict[str, Any]] = {}
     for kind, study in studies.items():
-        say(f"tuning {kind}")
+        log(f"tuning {kind}")
         judges = [judge.of(kind) for judge in judged]
         best = tune(
             kind, judges,
-            trials=trials, seed=course.plan.about.seed, store=folder / TRIALS,
+            trials=trials, seed=backtest.plan.about.seed, store=folder / TRIALS,
             study=study, progress=progress,
         )  # fmt: skip
         found |= {name: best for name in candidates if kind_of(name) == kind}
@@ -61,26 +61,26 @@ def tuned_params(
     return found
 
 
-def search_names(course: Course, candidates: Sequence[str]) -> dict[str, str]:
+def search_names(backtest: Backtest, candidates: Sequence[str]) -> dict[str, str]:
     """Return the name of the search by kind of model, for the kinds that have one."""
     kinds = [kind for kind in TUNED if any(kind_of(c) == kind for c in candidates)]
-    key = run_key(course, kinds, {})
+    key = run_key(backtest, kinds, {})
     return {kind: f"{key}-{kind}" for kind in kinds}
 
 
 class _Judge:
     """One fold that parameters are judged on: its training data are read once."""
 
-    def __init__(self, spec: Spec, course: Course, fold: Fold) -> None:
-        parts = [read_labelled(spec, course, day) for day in fold.train]
-        self._trainer = Trainer(course.plan, stack(parts))
-        self._test = read_labelled(spec, course, fold.test)
+    def __init__(self, spec: Spec, backtest: Backtest, fold: Fold) -> None:
+        parts = [read_labelled(spec, backtest, day) for day in fold.train]
+        self._trainer = Trainer(backtest.plan, stack(parts))
+        self._test = read_labelled(spec, backtest, fold.test)
 
     def of(self, kind: str) -> Callable[[dict[str, Any]], float]:
         """Return the function from parameters of a kind to the ROC AUC on this fold's test."""
 
         def judge(params: dict[str, Any]) -> float:
-            margin = self._trainer.fit(kind, params).raw_score(self._test.table)
-            return roc_auc(margin, self._test.labels)
+            raw_score = self._trainer.fit(kind, params).raw_score(self._test.table)
+            return roc_auc(raw_score, self._test.labels)
 
         return judge

@@ -8,13 +8,13 @@ from ..published.sample import sample_bound
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..spec.versions import data_version, spec_version
-from ..types import Say
+from ..types import Log
 from .base import Warehouse
 from .landing.load import landing_tables
 from .publish import loads_since, read_published
 
 
-def read_built(spec: Spec, warehouse: Warehouse, *, note: Say = lambda _: None) -> Published:
+def read_built(spec: Spec, warehouse: Warehouse, *, warn: Log = lambda _: None) -> Published:
     """Return the current build of a spec as it is now.
 
     note: told when something was loaded that the build does not know.
@@ -32,7 +32,7 @@ def read_built(spec: Spec, warehouse: Warehouse, *, note: Say = lambda _: None) 
         )
     if since := loads_since(warehouse, spec.name, info):
         what = "a file was" if since == 1 else f"{since:,} files were"
-        note(
+        warn(
             f"{what} loaded after build {info.build_id}, which does not know what is in it: run "
             "`whyrank build`"
         )

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import WarehouseError
-from ..files import replacing, workplace
+from ..files import atomic_write, scratch_folder
 from ..published.build import EVERYONE, BuildInfo, Published
 from ..published.sample import USER_TABLES, in_sample
 from ..spec.expressions import quote_text
@@ -94,7 +94,7 @@ def _copied(
     folder = root / info.build_id
     root.mkdir(parents=True, exist_ok=True)
     # Under another name until it is whole: two readers may fetch the same build at once.
-    with workplace(folder) as work:
+    with scratch_folder(folder) as work:
         part = work / "build"
         part.mkdir()
         for day in info.as_of_dates:
@@ -112,7 +112,7 @@ def _copied(
             part.rename(folder)
     if not folder.exists():
         raise WarehouseError(f"{folder}: cannot be written: free or grant what it takes")
-    with replacing(root / "current") as temporary:
+    with atomic_write(root / "current") as temporary:
         temporary.write_text(info.build_id, encoding="utf-8")
     return Published(folder, info)
 
@@ -154,7 +154,7 @@ def read_published(warehouse: Warehouse, spec_name: str) -> Published:
 
 def mark_loaded(warehouse: Warehouse, spec_name: str, load_id: int) -> None:
     """Note the last load beside the published builds, for readers that leave the file alone."""
-    with replacing(warehouse.files / spec_name / _LOADED) as temporary:
+    with atomic_write(warehouse.files / spec_name / _LOADED) as temporary:
         temporary.write_text(str(load_id), encoding="utf-8")
 
 

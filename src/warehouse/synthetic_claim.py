@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files import replacing
+from ..files import atomic_write
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from .base import Warehouse, sole_writer
@@ -91,7 +91,7 @@ def _marker(spec: Spec, warehouse: Warehouse) -> Path:
 
 
 def _write(spec: Spec, warehouse: Warehouse, made: _Claim) -> None:
-    with replacing(_marker(spec, warehouse)) as temporary:
+    with atomic_write(_marker(spec, warehouse)) as temporary:
         told = {"files": sorted(made.files), "last_load": made.last, "warehouse": made.warehouse}
         temporary.write_text(json.dumps(told), encoding="utf-8")
 

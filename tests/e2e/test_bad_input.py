@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from tests.e2e.conftest import GOOD, HEADER, Home
-from whyrank.escapes import inert
+from whyrank.escapes import escape_formula
 from whyrank.spec.load import spec_text
 
 ROW = "x,2026-03-01T10:00:00Z,page_view,1\n"
@@ -315,7 +315,7 @@ def test_names_that_try_to_be_sql_are_text(home: Home) -> None:
         assert "bug in whyrank" not in done.stderr
     assert home.rows("events") == 122
     written = (home.folder / "o'ut.csv").read_text()
-    assert inert(EVIL) in written  # a spreadsheet may take "; -" for another cell
+    assert escape_formula(EVIL) in written  # a spreadsheet may take "; -" for another cell
     assert "'=1+1" in written
     assert "'=cmd()" in written
     assert sorted(p.name for p in home.folder.parent.iterdir()) == ["home"]

@@ -290,7 +290,7 @@ def test_a_run_that_is_being_logged_is_not_taken_for_a_killed_one(
             found.extend(statuses(home))
 
     store = local_store(home.folder / "mlflow")
-    train(spec, warehouse, store, candidates=["logistic"], folds=1, say=score_meanwhile)
+    train(spec, warehouse, store, candidates=["logistic"], folds=1, log=score_meanwhile)
     assert sorted(found) == ["FINISHED", "FINISHED", "RUNNING"]  # the card's, the list's
     assert set(statuses(home)) == {"FINISHED"}
 

@@ -65,7 +65,7 @@ def test_learned_scorers_train_on_the_media_world(tmp_path: Path) -> None:
     ingest(spec, warehouse, events=made.events, users=made.users)
     build(spec, warehouse, check=True)
     trained = train(spec, warehouse, open_store(home=tmp_path), folds=2, n_boot=200)
-    assert [s.name for s in trained.sentinels if not s.passed] == []
+    assert [s.name for s in trained.leakage_checks if not s.passed] == []
     for test in trained.comparison.tests:
         found = trained.comparison.folds[test]
         assert found["blend"]["roc_auc"] > found["recency"]["roc_auc"] > 0.5

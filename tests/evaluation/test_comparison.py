@@ -32,7 +32,7 @@ from whyrank.evaluation.ranking_metrics import (
     roc_auc,
 )
 from whyrank.pipeline.compare import cautions, champion_of
-from whyrank.pipeline.train import twins_of
+from whyrank.pipeline.train import matched_pairs_of
 from whyrank.reports.comparison_text import comparison_table
 
 
@@ -43,10 +43,10 @@ def fold(
     rng = np.random.default_rng(seed)
     truth = rng.normal(size=n)
     labels = rng.random(n) < 1 / (1 + np.exp(-(truth - 3)))
-    margins = {s: share * truth + rng.normal(size=n) for s, share in signal.items()}
-    chances = {s: 1 / (1 + np.exp(-(m - 3))) for s, m in margins.items()}
+    raw_scores = {s: share * truth + rng.normal(size=n) for s, share in signal.items()}
+    probabilities = {s: 1 / (1 + np.exp(-(m - 3))) for s, m in raw_scores.items()}
     users = rng.permutation(2 * n)[:n].astype(np.int64)
-    return FoldScores(name, users, labels, margins, chances, dict.fromkeys(signal, 1.0))
+    return FoldScores(name, users, labels, raw_scores, probabilities, dict.fromkeys(signal, 1.0))
 
 
 @given(
@@ -74,13 +74,13 @@ def test_merged_cells_measure_what_every_score_measures(
 
 def test_probability_metrics_equal_scikit_learns() -> None:
     found = fold(0, {"a": 1.0})
-    chance, labels = found.chances["a"], found.labels
-    assert brier(chance, labels) == pytest.approx(brier_score_loss(labels, chance))
-    assert log_loss(chance, labels) == pytest.approx(sklearn_log_loss(labels, chance))
+    probability, labels = found.probabilities["a"], found.labels
+    assert brier(probability, labels) == pytest.approx(brier_score_loss(labels, probability))
+    assert log_loss(probability, labels) == pytest.approx(sklearn_log_loss(labels, probability))
     for k in (10, 400, 4000):
-        expected = ndcg_score([labels.astype(float)], [found.margins["a"]], k=k)
-        assert ndcg_at(found.margins["a"], labels, k) == pytest.approx(expected)
-    ties = np.round(found.margins["a"])
+        expected = ndcg_score([labels.astype(float)], [found.raw_scores["a"]], k=k)
+        assert ndcg_at(found.raw_scores["a"], labels, k) == pytest.approx(expected)
+    ties = np.round(found.raw_scores["a"])
     assert ndcg_at(ties, labels, 500) == pytest.approx(
         ndcg_score([labels.astype(float)], [ties], k=500)
     )
@@ -88,11 +88,12 @@ def test_probability_metrics_equal_scikit_learns() -> None:
 
 def test_what_is_told_of_a_test_is_counted_by_hand() -> None:
     """Twenty users without ties: the top twentieth is one of them, the top fifth four."""
-    margin = np.arange(20.0)[::-1]
+    raw_score = np.arange(20.0)[::-1]
     labels = np.isin(np.arange(20), [0, 2, 3, 9, 15])
-    chance = np.full(20, 0.3)
+    probability = np.full(20, 0.3)
     one = FoldScores(
-        "t", np.arange(20), labels, {"scorecard": margin, "flat": -margin}, {"scorecard": chance},
+        "t", np.arange(20), labels, {"scorecard": raw_score, "flat": -raw_score},
+        {"scorecard": probability},
         {"scorecard": None, "flat": None},
     )  # fmt: skip
     found = compare([one], reference="scorecard", n_boot=20, rng=np.random.default_rng(0))
@@ -101,25 +102,25 @@ def test_what_is_told_of_a_test_is_counted_by_hand() -> None:
     assert told["lift_at_5pct"] == pytest.approx(1.0 / 0.25)
     assert told["lift_at_20pct"] == pytest.approx(0.75 / 0.25)
     assert told["mean_probability"] == pytest.approx(0.3)
-    assert told["calibration_error"] == pytest.approx(calibration_error(chance, labels))
+    assert told["calibration_error"] == pytest.approx(calibration_error(probability, labels))
     assert found.folds["t"]["flat"]["lift_at_20pct"] == 0.0
     assert "brier" not in found.folds["t"]["flat"]
 
 
 def test_calibration_error_is_zero_for_true_chances_up_to_sampling() -> None:
     rng = np.random.default_rng(1)
-    chance = rng.beta(1, 9, 20_000)
-    labels = rng.random(20_000) < chance
-    said, came, size = calibration_bins(chance, labels)
+    probability = rng.beta(1, 9, 20_000)
+    labels = rng.random(20_000) < probability
+    said, came, size = calibration_bins(probability, labels)
     error = np.sqrt(came * (1 - came) / size)
     assert (np.abs(said - came) <= 4 * error).all()
-    assert calibration_error(np.clip(2 * chance, 0, 1), labels) > 0.05
+    assert calibration_error(np.clip(2 * probability, 0, 1), labels) > 0.05
 
 
 def test_a_planted_difference_is_detected_and_none_is_not() -> None:
     folds = [fold(s, {"scorecard": 0.5, "better": 2.0, "same": 0.5}, name=str(s)) for s in (1, 2)]
     found = compare(
-        folds, reference="scorecard", eligible=["better", "same"], n_boot=300,
+        folds, reference="scorecard", selectable=["better", "same"], n_boot=300,
         rng=np.random.default_rng(0),
     )  # fmt: skip
     better = found.difference("pooled", "roc_auc", "better", "scorecard")
@@ -130,7 +131,7 @@ def test_a_planted_difference_is_detected_and_none_is_not() -> None:
     same = found.difference("pooled", "roc_auc", "same", "scorecard")
     assert not same.detected
     assert "no detectable difference between same and scorecard" in same.words()
-    assert found.chosen == "better"
+    assert found.selected == "better"
     assert found.where() == "over 2 tests"
     alone = compare(
         folds[:1], reference="scorecard", n_boot=100, rng=np.random.default_rng(0)
@@ -145,12 +146,12 @@ def test_a_planted_difference_is_detected_and_none_is_not() -> None:
 
 def one_better(base: FoldScores) -> FoldScores:
     """Return a test with a scorer `rich` that is `plain` with one positive user moved up."""
-    rich = base.margins["plain"].copy()
+    rich = base.raw_scores["plain"].copy()
     rich[np.flatnonzero(base.labels)[np.argmin(rich[base.labels])]] = rich.max() + 1
     return replace(
         base,
-        margins={**base.margins, "rich": rich},
-        chances={**base.chances, "rich": base.chances["plain"]},
+        raw_scores={**base.raw_scores, "rich": rich},
+        probabilities={**base.probabilities, "rich": base.probabilities["plain"]},
         thresholds={**base.thresholds, "rich": 1.0},
     )
 
@@ -159,33 +160,35 @@ def test_the_simplest_of_those_that_cannot_be_told_apart_is_chosen() -> None:
     signal = {"scorecard": 0.5, "weak": 0.5, "plain": 2.0}
     folds = [one_better(fold(seed, signal, name=f"2026-01-0{seed}")) for seed in (1, 2, 3)]
 
-    def choose(*eligible: str, tests: list[FoldScores] = folds) -> Comparison:
+    def choose(*selectable: str, tests: list[FoldScores] = folds) -> Comparison:
         return compare(
-            tests, reference="scorecard", eligible=eligible, n_boot=200,
+            tests, reference="scorecard", selectable=selectable, n_boot=200,
             rng=np.random.default_rng(0),
         )  # fmt: skip
 
     for test in folds:  # it is better everywhere, by less than can be told
-        assert roc_auc(test.margins["rich"], test.labels) > roc_auc(
-            test.margins["plain"], test.labels
+        assert roc_auc(test.raw_scores["rich"], test.labels) > roc_auc(
+            test.raw_scores["plain"], test.labels
         )
     found = choose("weak", "plain", "rich")
-    assert (found.best, found.chosen) == ("rich", "plain")
+    assert (found.best, found.selected) == ("rich", "plain")
     assert found.verdict().startswith(
         "plain, the simplest of those that cannot be told from rich, the best on the tests before"
     )
     assert champion_of(found) == "plain"
-    assert choose("rich", "plain", "weak").chosen == "rich"
-    assert choose("weak", "rich").chosen == "rich", "what is worse is not chosen, simple or not"
+    assert choose("rich", "plain", "weak").selected == "rich"
+    assert choose("weak", "rich").selected == "rich", "what is worse is not chosen, simple or not"
     # The last test has no say in it.
-    upside_down = {name: -margin for name, margin in folds[-1].margins.items()}
-    last = replace(folds[-1], margins={**upside_down, "scorecard": folds[-1].margins["scorecard"]})
-    assert choose("weak", "plain", "rich", tests=[*folds[:2], last]).chosen == "plain"
+    upside_down = {name: -raw_score for name, raw_score in folds[-1].raw_scores.items()}
+    last = replace(
+        folds[-1], raw_scores={**upside_down, "scorecard": folds[-1].raw_scores["scorecard"]}
+    )
+    assert choose("weak", "plain", "rich", tests=[*folds[:2], last]).selected == "plain"
     # Whoever promotes against it is told.
     assert list(cautions(found, "plain")) == []
     (line,) = cautions(found, "rich")
     assert line.startswith("by ROC AUC, over 3 tests, no detectable difference between rich and pl")
-    assert line.endswith(": plain, which --promote chosen takes, may rank as well")
+    assert line.endswith(": plain, which --promote selected takes, may rank as well")
     same, worse = cautions(found, "weak")
     assert "no detectable difference between weak and scorecard" in same
     assert same.endswith(": scorecard, the simpler one, may rank as well")
@@ -213,9 +216,11 @@ def test_intervals_of_equal_scorers_cover_zero_as_often_as_they_say() -> None:
 def test_pooled_replicates_draw_a_user_once_for_all_tests() -> None:
     """The same test twice, with the same users: pooling adds nothing, so the interval stays."""
     one = fold(3, {"scorecard": 0.5, "other": 1.0})
-    twin = FoldScores("again", one.users, one.labels, one.margins, one.chances, one.thresholds)
+    twin = FoldScores(
+        "again", one.users, one.labels, one.raw_scores, one.probabilities, one.thresholds
+    )
     stranger = FoldScores(
-        "strangers", one.users + 8000, one.labels, one.margins, one.chances, one.thresholds
+        "strangers", one.users + 8000, one.labels, one.raw_scores, one.probabilities, one.thresholds
     )
 
     def width(folds: list[FoldScores]) -> float:
@@ -247,14 +252,14 @@ def test_tests_that_were_tuned_on_are_told_and_judge_nothing() -> None:
     ]
     known = {"reference": "scorecard", "eligible": ["tuned"], "n_boot": 200}
     found = compare(folds, **known, tuned_on=["before"], rng=np.random.default_rng(0))  # type: ignore[arg-type]
-    assert found.judged == ("after",)
+    assert found.evaluation_folds == ("after",)
     assert found.pooled == found.tested
     assert set(found.folds) == {"before", "after"}
     difference = found.difference("pooled", "roc_auc", "tuned", "scorecard")
     assert (difference.detected, difference.better) == (True, False)
     assert "tuned on (after): by ROC AUC tuned ranks worse" in found.verdict()
     both = compare(folds, **known, rng=np.random.default_rng(0))  # type: ignore[arg-type]
-    assert both.judged == ("before", "after")
+    assert both.evaluation_folds == ("before", "after")
     with pytest.raises(DataError, match="every test was tuned on"):
         compare(folds, **known, tuned_on=["before", "after"], rng=np.random.default_rng(0))  # type: ignore[arg-type]
 
@@ -277,18 +282,19 @@ def test_the_choice_never_sees_the_last_test() -> None:
     ]
     assert ahead == ["late", "early", "late"]
     assert found.difference("pooled", "roc_auc", "late", "early").value > 0
-    assert (found.chosen, found.best) == ("early", "early")
+    assert (found.selected, found.best) == ("early", "early")
     assert found.notes == ()
     assert "early, the best on the tests before the last, against scorecard" in found.verdict()
     # On one test there is nothing else to choose by, and the notes say so.
     alone = compare(folds[2:], **known, rng=np.random.default_rng(0))  # type: ignore[arg-type]
-    assert alone.chosen == "late"
-    assert alone.notes == ("chosen on the only test: the choice flatters itself",)
+    assert alone.selected == "late"
+    assert alone.notes == ("selected on the only test: the selection flatters itself",)
     assert "late, the best of them on this very test, against" in alone.verdict()
 
 
 def test_intervals_of_calibration_errors_lie_around_what_was_measured() -> None:
-    """Ten groups of true chances: resampling adds as much noise again as the error is made of.
+    """Ten groups of true probabilities: resampling adds as much noise again as the error is made
+    of.
 
     Were replicates taken as they come, the mean of |N(z, 1)| over ten groups, they would lie above
     the mean of |z| by a third of it, more than one of their standard deviations (0.25), so that
@@ -297,10 +303,10 @@ def test_intervals_of_calibration_errors_lie_around_what_was_measured() -> None:
     below = []
     for seed in range(6):
         rng = np.random.default_rng(seed)
-        chance = rng.beta(2, 6, 2000)
-        labels = rng.random(2000) < chance
+        probability = rng.beta(2, 6, 2000)
+        labels = rng.random(2000) < probability
         one = FoldScores(
-            "t", np.arange(2000), labels, {"scorecard": chance}, {"scorecard": chance},
+            "t", np.arange(2000), labels, {"scorecard": probability}, {"scorecard": probability},
             {"scorecard": None},
         )  # fmt: skip
         found = compare([one], reference="scorecard", n_boot=200, rng=rng)
@@ -313,10 +319,10 @@ def test_a_floor_has_a_family_of_its_own_as_wide_as_all_comparisons_with_it() ->
     signal = {"scorecard": 0.5, "floor": 0.4, **{f"s{i}": 0.6 for i in range(8)}}
     known = {"reference": "scorecard", "n_boot": 300}
     found = compare(
-        [fold(4, signal)], **known, floors=["floor", "gone"], rng=np.random.default_rng(0)
+        [fold(4, signal)], **known, baselines=["floor", "gone"], rng=np.random.default_rng(0)
     )  # type: ignore[arg-type]
     plain = compare([fold(4, signal)], **known, rng=np.random.default_rng(0))  # type: ignore[arg-type]
-    assert found.floors == ("floor",)
+    assert found.baselines == ("floor",)
     for name in ("s0", "s7"):
         wide = found.difference("pooled", "roc_auc", name, "floor")
         narrow = plain.difference("pooled", "roc_auc", name, "floor")
@@ -331,18 +337,24 @@ def test_a_floor_has_a_family_of_its_own_as_wide_as_all_comparisons_with_it() ->
 
 
 def twin_folds(smote: float, off: float) -> list[FoldScores]:
-    """A plain scorer, and a twin that keeps a share of its signal and whose chances are off."""
+    """A plain scorer, and a twin that keeps a share of its signal, with probabilities off."""
     made = []
     for seed in (1, 2):
         rng = np.random.default_rng(seed)
         truth = rng.normal(size=6000)
-        chance = 1 / (1 + np.exp(-(truth - 2)))
-        labels = rng.random(6000) < chance
+        probability = 1 / (1 + np.exp(-(truth - 2)))
+        labels = rng.random(6000) < probability
         seen = truth if smote == 1 else smote * truth + rng.normal(size=6000)
-        margins = {"scorecard": np.round(truth), "plain": truth + 0, "plain_smote": seen}
-        chances = dict.fromkeys(margins, chance) | {"plain_smote": np.clip(chance + off, 0, 1)}
+        raw_scores = {"scorecard": np.round(truth), "plain": truth + 0, "plain_smote": seen}
+        probabilities = dict.fromkeys(raw_scores, probability) | {
+            "plain_smote": np.clip(probability + off, 0, 1)
+        }
         users = np.arange(6000)
-        made.append(FoldScores(str(seed), users, labels, margins, chances, dict.fromkeys(margins)))
+        made.append(
+            FoldScores(
+                str(seed), users, labels, raw_scores, probabilities, dict.fromkeys(raw_scores)
+            )
+        )
     return made
 
 
@@ -359,14 +371,14 @@ def test_resampling_that_does_not_help_is_said(
     smote: float, off: float, whole: str, said: str
 ) -> None:
     found = compare(
-        twin_folds(smote, off), reference="scorecard", twins=[("plain_smote", "plain")],
+        twin_folds(smote, off), reference="scorecard", matched_pairs=[("plain_smote", "plain")],
         n_boot=200, rng=np.random.default_rng(0),
     )  # fmt: skip
     text = "\n".join(comparison_table(found))
     assert f"(max-t): {whole}, neither the ranking nor the chances" in text
     assert said in text
     assert "over 2 tests, intervals widened for 2 comparisons" in text
-    assert from_dict(json.loads(json.dumps(to_dict(found)))).twins == found.twins
+    assert from_dict(json.loads(json.dumps(to_dict(found)))).matched_pairs == found.matched_pairs
 
 
 @pytest.mark.parametrize(
@@ -379,7 +391,7 @@ def test_resampling_that_does_not_help_is_said(
 def test_resampling_that_helps_is_said(smote: float, off: float, said: str) -> None:
     """The same pair the other way round: now it is the plain one that is worse."""
     found = compare(
-        twin_folds(smote, off), reference="scorecard", twins=[("plain", "plain_smote")],
+        twin_folds(smote, off), reference="scorecard", matched_pairs=[("plain", "plain_smote")],
         n_boot=200, rng=np.random.default_rng(0),
     )  # fmt: skip
     text = "\n".join(comparison_table(found))
@@ -389,5 +401,8 @@ def test_resampling_that_helps_is_said(smote: float, off: float, said: str) -> N
 
 def test_every_candidate_that_resamples_is_set_against_the_same_without() -> None:
     names = ["xgboost_smote", "logistic_weights", "logistic", "xgboost", "forest", "recency"]
-    assert twins_of(names) == [("xgboost_smote", "xgboost"), ("logistic_weights", "logistic")]
-    assert twins_of(["logistic_smote", "forest"]) == []
+    assert matched_pairs_of(names) == [
+        ("xgboost_smote", "xgboost"),
+        ("logistic_weights", "logistic"),
+    ]
+    assert matched_pairs_of(["logistic_smote", "forest"]) == []

@@ -22,8 +22,8 @@ def auc(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(won) / (labels.sum() * (~labels).sum())
 
 
-def squared_error(labels: np.ndarray, chance: np.ndarray) -> float:
-    return float(((chance - labels) ** 2).mean())
+def squared_error(labels: np.ndarray, probability: np.ndarray) -> float:
+    return float(((probability - labels) ** 2).mean())
 
 
 AUC = CustomMetric("auc_again", auc)
@@ -40,16 +40,22 @@ def folds() -> list[FoldScores]:
         truth = rng.normal(size=300)
         labels = rng.random(300) < 1 / (1 + np.exp(-(truth - 2)))
         signal = {"scorecard": 0.4, "good": 2.0, "same": 0.4}
-        margins = {name: share * truth + rng.normal(size=300) for name, share in signal.items()}
-        chances = {name: 1 / (1 + np.exp(-(margin - 2))) for name, margin in margins.items()}
+        raw_scores = {name: share * truth + rng.normal(size=300) for name, share in signal.items()}
+        probabilities = {
+            name: 1 / (1 + np.exp(-(raw_score - 2))) for name, raw_score in raw_scores.items()
+        }
         users = np.arange(300) + 40 * seed
-        found.append(FoldScores(str(seed), users, labels, margins, chances, dict.fromkeys(margins)))
+        found.append(
+            FoldScores(
+                str(seed), users, labels, raw_scores, probabilities, dict.fromkeys(raw_scores)
+            )
+        )
     return found
 
 
 def compared(*metrics: CustomMetric) -> Comparison:
     return compare(
-        folds(), reference="scorecard", eligible=["good", "same"], n_boot=30, metrics=metrics,
+        folds(), reference="scorecard", selectable=["good", "same"], n_boot=30, metrics=metrics,
         rng=np.random.default_rng(5),
     )  # fmt: skip
 
@@ -102,8 +108,8 @@ def test_a_metric_that_gives_no_number_is_left_out_and_changes_nothing(
 ) -> None:
     plain, found = compared(SHARE), compared(metric, SHARE)
     assert found.custom == {"share": True}
-    (note,) = found.notes
-    assert note.startswith(f"left out: metric {said}")
+    (warn,) = found.notes
+    assert warn.startswith(f"left out: metric {said}")
     assert replace(found, notes=()) == plain
 
 
@@ -128,7 +134,7 @@ def test_a_metric_that_cannot_be_used_is_refused_before_anything_is_fitted(
     metric: CustomMetric, said: str
 ) -> None:
     with pytest.raises(UsageError, match="^metric ") as refused:
-        custom_metrics([metric], note=lambda _: None)
+        custom_metrics([metric], warn=lambda _: None)
     assert said in str(refused.value)
     assert repr(metric.name) in str(refused.value)
 
@@ -143,4 +149,4 @@ def test_a_training_whose_metric_has_changed_is_another_training() -> None:
 
 def test_two_metrics_of_one_name_are_refused() -> None:
     with pytest.raises(UsageError, match="metric 'auc_again' is given twice"):
-        custom_metrics([AUC, AUC], note=lambda _: None)
+        custom_metrics([AUC, AUC], warn=lambda _: None)

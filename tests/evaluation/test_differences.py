@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from whyrank.errors import DataError
-from whyrank.evaluation.differences import Drawn
+from whyrank.evaluation.differences import BootstrapSample
 from whyrank.stats.bootstrap import percentile_interval, resampled_counts
 
 NAMES = ("card", "one", "two", "floor")
@@ -20,8 +20,8 @@ POINTS = {
 }
 
 
-def drawn(level: float) -> Drawn:
-    return Drawn(NAMES, METRICS, POINTS, VALUES, len(VALUES), level)
+def drawn(level: float) -> BootstrapSample:
+    return BootstrapSample(NAMES, METRICS, POINTS, VALUES, len(VALUES), level)
 
 
 def ends(values: np.ndarray, level: float) -> tuple[float, float]:
@@ -90,9 +90,9 @@ def test_pairs_and_metrics_that_are_asked_for_are_one_family(level: float) -> No
 
 
 def test_half_of_the_replicates_have_to_count() -> None:
-    assert Drawn(NAMES, METRICS, POINTS, VALUES[:10], 20, 0.95).n_boot == 20
+    assert BootstrapSample(NAMES, METRICS, POINTS, VALUES[:10], 20, 0.95).n_boot == 20
     with pytest.raises(DataError, match="11 of 21 bootstrap replicates drew one class only"):
-        Drawn(NAMES, METRICS, POINTS, VALUES[:10], 21, 0.95)
+        BootstrapSample(NAMES, METRICS, POINTS, VALUES[:10], 21, 0.95)
     half = np.array([1.0, 2.0, np.nan, np.nan])
     assert percentile_interval(half, 0.5) == (1.25, 1.75)
     with pytest.raises(DataError, match="3 of 5 bootstrap replicates"):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.models.tables import ABOUT
 from whyrank.errors import DataError
 from whyrank.evaluation.spend import spend_report
-from whyrank.models.candidates import Plan, Trainer, TrainingData
+from whyrank.models.candidates import FitSpec, Trainer, TrainingData
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.spend import SPENDERS, SpendScorer
 from whyrank.models.spend_fits import choose_spender, fit_spend, spenders_of
@@ -22,7 +22,7 @@ from whyrank.published.snapshot import Snapshot
 from whyrank.stats.platt import fit_calibrator
 from whyrank.types import Floats
 
-PLAN = Plan(
+PLAN = FitSpec(
     ("repeats", "first", "last", "value"), (), frozenset(), frozenset(), None,
     ("repeats", "first", "last"), replace(ABOUT, horizon_days=60),
 )  # fmt: skip
@@ -119,11 +119,13 @@ def test_planted_spend_is_foreseen_and_what_is_saved_says_the_same(
     data = TrainingData(table, spend > 0, rows, rows >= 0)
     trainer = Trainer(PLAN, data)
     classifiers = [trainer.fit(kind) for kind in ("logistic", "xgboost")]
-    chances = tuple(
+    probabilities = tuple(
         replace(one, calibrator=fit_calibrator(one.raw_score(earlier), came > 0))
         for one in classifiers
     )
-    fitted = fit_spend(name, PLAN, data, spend, trainer=trainer, chances=chances, value="value")
+    fitted = fit_spend(
+        name, PLAN, data, spend, trainer=trainer, probabilities=probabilities, value="value"
+    )
     scorer = fitted.recalibrated(fitted.expected(earlier), came)
     found = spend_report(scorer.expected(test), actual, rng=rng)
     error = np.sqrt(actual.var() / len(actual) + came.var() / len(came)) / actual.mean()
@@ -145,9 +147,9 @@ def test_the_hurdle_is_the_geometric_mean_of_chances_times_worth() -> None:
     trainer = Trainer(PLAN, data)
     both = (trainer.fit("logistic"), trainer.fit("xgboost"))
 
-    def expected(*chances: LearnedScorer) -> Floats:
+    def expected(*probabilities: LearnedScorer) -> Floats:
         fitted = fit_spend(
-            "hurdle", PLAN, data, spend, trainer=trainer, chances=chances, value="value"
+            "hurdle", PLAN, data, spend, trainer=trainer, probabilities=probabilities, value="value"
         )
         return fitted.expected(table)
 
@@ -162,9 +164,11 @@ def test_what_cannot_be_expected_is_said(tmp_path: Path) -> None:
     data = TrainingData(table, spend > 0, rows, rows >= 0)
     trainer = Trainer(PLAN, data)
     with pytest.raises(DataError, match="nobody spent anything in the training"):
-        fit_spend("tweedie", PLAN, data, 0 * spend, trainer=trainer, chances=(), value="value")
+        fit_spend(
+            "tweedie", PLAN, data, 0 * spend, trainer=trainer, probabilities=(), value="value"
+        )
     with pytest.raises(DataError, match="needs scorers with calibrated chances"):
-        fit_spend("hurdle", PLAN, data, spend, trainer=trainer, chances=(), value="value")
+        fit_spend("hurdle", PLAN, data, spend, trainer=trainer, probabilities=(), value="value")
     with pytest.raises(DataError, match="spend cannot be measured"):
         spend_report(spend, 0 * spend, rng=rng)
     with pytest.raises(DataError, match="no saved spend scorer"):

@@ -10,7 +10,7 @@ from tests.models.tables import ABOUT
 from whyrank.evaluation.comparison import Comparison, compare
 from whyrank.evaluation.fold_scores import FoldScores
 from whyrank.evaluation.ranking_metrics import roc_auc
-from whyrank.models.candidates import Plan, Trainer, TrainingData
+from whyrank.models.candidates import FitSpec, Trainer, TrainingData
 from whyrank.published.snapshot import Snapshot
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.spec.scorecard import ScorecardSpec
@@ -23,15 +23,15 @@ CARD = ScorecardSpec.model_validate(
         ]
     }
 )
-PLAN = Plan(("a", "b", "c"), (), frozenset(), frozenset(), None, None, ABOUT)
+PLAN = FitSpec(("a", "b", "c"), (), frozenset(), frozenset(), None, None, ABOUT)
 
 
 def world(n: int, rng: np.random.Generator, *, linear: bool) -> tuple[Snapshot, np.ndarray]:
     a, b, c = rng.random((3, n))
     points = 4 * (0.5 * a + 0.3 * b + 0.2 * c)
     both_ends = 4 * np.abs(2 * a - 1) + b  # high and low a convert, the middle does not
-    margin = points if linear else both_ends
-    labels = rng.random(n) < 1 / (1 + np.exp(-(margin - 4.5)))
+    raw_score = points if linear else both_ends
+    labels = rng.random(n) < 1 / (1 + np.exp(-(raw_score - 4.5)))
     return Snapshot(pa.table({"a": a, "b": b, "c": c})), labels
 
 
@@ -42,10 +42,12 @@ def verdict(seed: int, kind: str, *, linear: bool) -> tuple[Comparison, float]:
     rows = np.arange(60_000)
     scorer = Trainer(PLAN, TrainingData(table, labels, rows, rows >= 0)).fit(kind)
     test, came = world(1500, rng, linear=linear)
-    margins = {"scorecard": Scorecard(CARD).score(test), kind: scorer.raw_score(test)}
-    chances = {name: 1 / (1 + np.exp(-m)) for name, m in margins.items()}
-    fold = FoldScores("t", np.arange(1500), came, margins, chances, dict.fromkeys(margins))
-    found = compare([fold], reference="scorecard", eligible=[kind], n_boot=200, rng=rng)
+    raw_scores = {"scorecard": Scorecard(CARD).score(test), kind: scorer.raw_score(test)}
+    probabilities = {name: 1 / (1 + np.exp(-m)) for name, m in raw_scores.items()}
+    fold = FoldScores(
+        "t", np.arange(1500), came, raw_scores, probabilities, dict.fromkeys(raw_scores)
+    )
+    found = compare([fold], reference="scorecard", selectable=[kind], n_boot=200, rng=rng)
     many, came = world(100_000, rng, linear=linear)
     apart = roc_auc(scorer.raw_score(many), came) - roc_auc(Scorecard(CARD).score(many), came)
     return found, apart

@@ -1,5 +1,5 @@
 """What was planted in the media world stands in its marts: exactly where it is counted, within
-bands of its own chance (five standard errors, as the world's own tests) where it is a rate.
+bands of its own probability (five standard errors, as the world's own tests) where it is a rate.
 """
 
 from __future__ import annotations

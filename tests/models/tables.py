@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from whyrank.models.candidates import Plan, TrainingData
+from whyrank.models.candidates import FitSpec, TrainingData
 from whyrank.published.snapshot import Snapshot
-from whyrank.scorer import About
+from whyrank.scorer import ModelMetadata
 from whyrank.spec.load import parse_spec
 
-ABOUT = About("", "toy", "1+x", "f", "2026-01-01", ("2025-12-01",), 30, 0, 0, 0, {})
+ABOUT = ModelMetadata("", "toy", "1+x", "f", "2026-01-01", ("2025-12-01",), 30, 0, 0, 0, {})
 SPEC = parse_spec(
     """
 name = "toy"
@@ -73,7 +73,7 @@ high = 60
 )
 
 
-def plan(**changes: object) -> Plan:
+def plan(**changes: object) -> FitSpec:
     known: dict[str, object] = {
         "numbers": ("views", "days", "noise"),
         "texts": ("device",),
@@ -84,18 +84,18 @@ def plan(**changes: object) -> Plan:
         "about": ABOUT,
         "spec": SPEC,
     }
-    return Plan(**{**known, **changes})  # type: ignore[arg-type]
+    return FitSpec(**{**known, **changes})  # type: ignore[arg-type]
 
 
 def toy(n: int = 4000, seed: int = 0, *, nulls: float = 0.05) -> tuple[Snapshot, np.ndarray]:
-    """Users whose chance rises with views, falls with days and depends on the device."""
+    """Users whose probability rises with views, falls with days and depends on the device."""
     rng = np.random.default_rng(seed)
     views = rng.poisson(4, n).astype(float)
     days = rng.integers(0, 60, n).astype(float)
     device = rng.choice(["web", "ios", "android"], n, p=[0.6, 0.3, 0.1])
     lift = np.select([device == "ios", device == "android"], [0.8, -0.8], 0.0)
-    chance = 1 / (1 + np.exp(-(-3.5 + 0.3 * views - 0.02 * days + lift)))
-    labels = rng.random(n) < chance
+    probability = 1 / (1 + np.exp(-(-3.5 + 0.3 * views - 0.02 * days + lift)))
+    labels = rng.random(n) < probability
     views[rng.random(n) < nulls] = np.nan
     table = pa.table(
         {

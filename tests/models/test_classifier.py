@@ -35,8 +35,8 @@ EXPLAINED = ("logistic", "xgboost", "lightgbm")
 def world(n: int = 1500, k: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     matrix = rng.normal(size=(n, k)).astype(np.float32)
-    margin = matrix[:, 0] - 0.7 * matrix[:, 1] * (matrix[:, 2] > 0) - 1.5
-    labels = rng.random(n) < 1 / (1 + np.exp(-margin))
+    raw_score = matrix[:, 0] - 0.7 * matrix[:, 1] * (matrix[:, 2] > 0) - 1.5
+    labels = rng.random(n) < 1 / (1 + np.exp(-raw_score))
     matrix[rng.random(matrix.shape) < 0.05] = np.nan
     return matrix, labels
 
@@ -50,7 +50,7 @@ def test_what_is_saved_scores_and_explains_the_same(
     model = RankingClassifier(kind, imbalance, QUICK[kind]).fit(matrix, labels).model_  # type: ignore[arg-type]
     save_model(model, tmp_path)
     again = load_model(tmp_path)
-    assert np.array_equal(model.margin(matrix), again.margin(matrix))
+    assert np.array_equal(model.raw_score(matrix), again.raw_score(matrix))
     before, after = model.contributions(matrix), again.contributions(matrix)
     assert (before is None) == (after is None) == (kind not in EXPLAINED)
     if before is not None and after is not None:
@@ -75,10 +75,10 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another(kind: str) 
         RankingClassifier(kind, params=QUICK[kind], seed=seed).fit(matrix, labels)
         for seed in (1, 1, 2)
     )
-    margin = first.decision_function(matrix)
-    assert np.array_equal(margin, same.decision_function(matrix))
+    raw_score = first.decision_function(matrix)
+    assert np.array_equal(raw_score, same.decision_function(matrix))
     if kind in {"forest", "xgboost", "lightgbm"}:  # the others draw nothing
-        assert not np.array_equal(margin, other.decision_function(matrix))
+        assert not np.array_equal(raw_score, other.decision_function(matrix))
 
 
 def test_tree_shap_equals_shapley_values_counted_out() -> None:
@@ -90,8 +90,8 @@ def test_tree_shap_equals_shapley_values_counted_out() -> None:
     cells = np.array(list(itertools.product([0, 1], repeat=3)), dtype=np.float32)
     rng = np.random.default_rng(1)
     matrix = np.repeat(cells, 400, axis=0)
-    margin = 1.2 * matrix[:, 0] - 0.8 * matrix[:, 1] * matrix[:, 2] - 0.5
-    labels = rng.random(len(matrix)) < 1 / (1 + np.exp(-margin))
+    raw_score = 1.2 * matrix[:, 0] - 0.8 * matrix[:, 1] * matrix[:, 2] - 0.5
+    labels = rng.random(len(matrix)) < 1 / (1 + np.exp(-raw_score))
     params = {"n_estimators": 1, "max_depth": 3, "min_child_weight": 0.0, "subsample": 1.0,
               "colsample_bytree": 1.0, "learning_rate": 1.0, "reg_lambda": 0.0,
               "base_score": 0.5}  # fmt: skip
@@ -200,10 +200,10 @@ def test_a_weight_of_two_is_a_row_that_is_there_twice(how: Any) -> None:
     fits = [RankingClassifier("logistic", how, {"C": 1.0, "tol": 1e-8}) for _ in range(2)]
     fits[0].fit(matrix, labels, sample_weight=times)
     fits[1].fit(matrix[rows], labels[rows])
-    margins = [fitted.decision_function(matrix) for fitted in fits]
-    assert margins[0] == pytest.approx(margins[1], abs=1e-4)
+    raw_scores = [fitted.decision_function(matrix) for fitted in fits]
+    assert raw_scores[0] == pytest.approx(raw_scores[1], abs=1e-4)
     plain = RankingClassifier("logistic", how, {"C": 1.0}).fit(matrix, labels)
-    assert np.abs(plain.decision_function(matrix) - margins[0]).max() > 0.01
+    assert np.abs(plain.decision_function(matrix) - raw_scores[0]).max() > 0.01
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from whyrank.models.classifier import KINDS, RankingClassifier
-from whyrank.models.purchase_fits import BetaGeometric, GammaGamma
+from whyrank.models.purchase_fits import BgNbd, GammaGamma
 
 QUICK: dict[str, dict[str, int]] = {
     "logistic": {},
@@ -91,7 +91,7 @@ class Histories(TransformerMixin, BaseEstimator):
 
 def excused(estimator: Any) -> dict[str, str]:
     """Return the checks that an estimator need not pass, and why."""
-    if isinstance(estimator, (BetaGeometric, GammaGamma)):
+    if isinstance(estimator, (BgNbd, GammaGamma)):
         return _OWN_COLUMNS
     if not isinstance(estimator, RankingClassifier):
         return _PIPELINE
@@ -103,9 +103,9 @@ def excused(estimator: Any) -> dict[str, str]:
 @parametrize_with_checks(
     [
         *CLASSIFIERS,
-        BetaGeometric(),
+        BgNbd(),
         GammaGamma(),
-        make_pipeline(Histories(3), BetaGeometric()),
+        make_pipeline(Histories(3), BgNbd()),
         make_pipeline(Histories(2), GammaGamma()),
     ]
 )
@@ -122,7 +122,7 @@ def test_scikit_learn_finds_a_proper_estimator(estimator: Any, check: Any) -> No
 @pytest.mark.parametrize(
     ("estimator", "rows"),
     [
-        (BetaGeometric(horizon=7.0), [[0, 0, 30], [2, 20, 30], [5, 28, 30], [1, 3, 30]]),
+        (BgNbd(horizon=7.0), [[0, 0, 30], [2, 20, 30], [5, 28, 30], [1, 3, 30]]),
         (GammaGamma(), [[1, 10.0], [4, 50.0], [2, 30.0], [3, 20.0]]),
     ],
     ids=["BetaGeometric", "GammaGamma"],

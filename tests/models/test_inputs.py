@@ -52,12 +52,12 @@ def test_an_infinite_value_is_refused_and_a_huge_one_is_not(name: str, trainer: 
             with pytest.raises(DataError, match=f"'{column}': {infinite} in row 1"):
                 scorer.contributions(table)
     table = asked(**{column: [1e39, -1e300, None]})
-    margin = scorer.raw_score(table)
-    assert np.isfinite(margin).all()
+    raw_score = scorer.raw_score(table)
+    assert np.isfinite(raw_score).all()
     if scorer.explains:
         found = scorer.contributions(table)
         values, base = np.asarray(found.values), found.base
-        away = np.abs(values.sum(axis=1) + base - margin)
+        away = np.abs(values.sum(axis=1) + base - raw_score)
         assert (away <= 1e-5 * np.maximum(1, np.abs(values).sum(axis=1))).all()
 
 

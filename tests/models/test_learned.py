@@ -17,7 +17,7 @@ from whyrank.models.candidates import RankAverage, Trainer, TrainingData
 from whyrank.models.catalogue import BLEND, CANDIDATES, MEMBERS, available, check_names
 from whyrank.models.classifier import DEFAULTS
 from whyrank.models.encoding import Matrix, fit_encoding
-from whyrank.models.explain import agreement, explain_rows, model_reasons, nudged, words_of
+from whyrank.models.explain import agreement, explain_rows, model_reasons, perturbed, words_of
 from whyrank.models.fitted import Model
 from whyrank.models.learned import LearnedScorer
 from whyrank.published.snapshot import Snapshot
@@ -34,8 +34,8 @@ class _Shifted:
 
     model: Model
 
-    def margin(self, matrix: Matrix) -> Floats:
-        return self.model.margin(matrix) + 0.5
+    def raw_score(self, matrix: Matrix) -> Floats:
+        return self.model.raw_score(matrix) + 0.5
 
     def contributions(self, matrix: Matrix) -> tuple[Floats, float] | None:
         return self.model.contributions(matrix)
@@ -55,23 +55,27 @@ def test_every_candidate_keeps_the_scorer_contract(
 ) -> None:
     scorer = replace(trainer.fit(name), calibrator=Calibrator(0.9, -0.1))
     table, labels = toy(2000, seed=5)
-    margin, score, chance = scorer.raw_score(table), scorer.score(table), scorer.probability(table)
-    assert margin.shape == score.shape == chance.shape == (2000,)
+    raw_score, score, probability = (
+        scorer.raw_score(table),
+        scorer.score(table),
+        scorer.probability(table),
+    )
+    assert raw_score.shape == score.shape == probability.shape == (2000,)
     assert ((score >= 0) & (score <= 100)).all()
-    assert ((chance > 0) & (chance < 1)).all()
-    # A percentile and a chance put users in the order of the margin.
-    order = np.argsort(margin)
+    assert ((probability > 0) & (probability < 1)).all()
+    # A percentile and a probability put users in the order of the raw score.
+    order = np.argsort(raw_score)
     assert (np.diff(score[order]) >= 0).all()
-    assert (np.diff(chance[order]) >= 0).all()
-    assert margin[labels].mean() > margin[~labels].mean()
+    assert (np.diff(probability[order]) >= 0).all()
+    assert raw_score[labels].mean() > raw_score[~labels].mean()
     scorer.save(tmp_path / "kept")
     again = LearnedScorer.load(tmp_path / "kept")
     assert again.about == scorer.about
     assert np.array_equal(again.score(table), score)
-    assert np.array_equal(again.probability(table), chance)
+    assert np.array_equal(again.probability(table), probability)
     if scorer.explains:
         found = again.contributions(table)
-        away = np.abs(found.values.sum(axis=1) + found.base - margin)
+        away = np.abs(found.values.sum(axis=1) + found.base - raw_score)
         assert found.names == scorer.features
         assert (away <= 1e-5 * np.maximum(1, np.abs(found.values).sum(axis=1))).all()
     else:
@@ -103,11 +107,11 @@ def test_what_is_told_of_a_fit_is_what_its_library_was_given() -> None:
 def test_scores_are_percentiles_of_the_reference_population(trainer: Trainer) -> None:
     scorer = trainer.fit("xgboost")
     table = data().table.take(np.flatnonzero(data().latest))  # type: ignore[attr-defined]
-    margin = scorer.raw_score(table)
+    raw_score = scorer.raw_score(table)
     score = scorer.score(table)
     for place in (0, 17, 900):
-        below, tied = (margin < margin[place]).sum(), (margin == margin[place]).sum()
-        assert score[place] == pytest.approx(100 * (below + tied / 2) / len(margin))
+        below, tied = (raw_score < raw_score[place]).sum(), (raw_score == raw_score[place]).sum()
+        assert score[place] == pytest.approx(100 * (below + tied / 2) / len(raw_score))
 
 
 def test_a_category_is_worth_what_other_users_did() -> None:
@@ -151,13 +155,13 @@ def test_calibration_recovers_the_true_rate_after_weights_and_smote() -> None:
 
 
 def test_a_calibrator_never_turns_the_ranking_round() -> None:
-    margin = np.linspace(-2, 2, 400)
-    upside_down = fit_calibrator(margin, margin < 0)
+    raw_score = np.linspace(-2, 2, 400)
+    upside_down = fit_calibrator(raw_score, raw_score < 0)
     assert upside_down.slope == 0
-    assert upside_down.probability(margin) == pytest.approx(0.5, abs=1e-9)
+    assert upside_down.probability(raw_score) == pytest.approx(0.5, abs=1e-9)
     for everybody, told in ((True, "400 of 400 users"), (False, "0 of 400 users")):
         with pytest.raises(DataError, match=f"{told} reached the target: chances are calibrated"):
-            fit_calibrator(margin, np.full(400, everybody))
+            fit_calibrator(raw_score, np.full(400, everybody))
 
 
 def test_the_rank_average_is_the_mean_percentile(trainer: Trainer) -> None:
@@ -187,16 +191,16 @@ def test_a_blend_fits_the_members_that_are_missing_with_their_own_parameters() -
     for name in MEMBERS:
         together.fit(name, params.get(name))
     table, _ = toy(200, seed=9)
-    margins = [t.fit(BLEND, params).raw_score(table) for t in (alone, together)]
-    assert np.array_equal(margins[0], margins[1])
-    assert not np.allclose(margins[0], Trainer(plan(), data()).fit(BLEND).raw_score(table))
+    raw_scores = [t.fit(BLEND, params).raw_score(table) for t in (alone, together)]
+    assert np.array_equal(raw_scores[0], raw_scores[1])
+    assert not np.allclose(raw_scores[0], Trainer(plan(), data()).fit(BLEND).raw_score(table))
 
 
 @pytest.mark.parametrize("name", [n for n in LEARNED if n not in {"recency", "forest", "boosting"}])
 def test_base_and_contributions_are_the_logit_of_the_probability(
     name: str, trainer: Trainer
 ) -> None:
-    """Weights and SMOTE inflate margins, and Platt's map turns them into probabilities."""
+    """Weights and SMOTE inflate raw scores, and Platt's map turns them into probabilities."""
     table, labels = toy(500, seed=6)
     plain = trainer.fit(name)
     scorer = replace(plain, calibrator=fit_calibrator(plain.raw_score(table), labels))
@@ -225,7 +229,7 @@ def test_a_calibration_that_keeps_the_base_rate_leaves_the_ranking_its_reasons(
     plain = trainer.fit("xgboost")
     flat = explain_rows(replace(plain, calibrator=Calibrator(0.0, -2.0)), table, {})
     assert (flat.base, np.abs(flat.values).max()) == (-2.0, 0.0)
-    assert np.array_equal(flat.steady, explain_rows(plain, table, {}).steady)
+    assert np.array_equal(flat.stable, explain_rows(plain, table, {}).stable)
     words = [FeatureSpec(name=n, op="count", description=n) for n in plain.features]
     nothing = [dict[str, str]()] * len(table)
     told = model_reasons(flat, words_of(flat, table.rows(), words, nothing))
@@ -238,17 +242,17 @@ def test_reasons_moved_the_score_and_stay_when_nudged(trainer: Trainer) -> None:
         scorer = trainer.fit(name)
         explained = explain_rows(scorer, table, {})
         share = np.abs(explained.values) / np.abs(explained.values).sum(axis=1, keepdims=True)
-        assert not explained.steady[share < 0.02].any()
-        assert explained.steady.sum(axis=1).min() >= 1
+        assert not explained.stable[share < 0.02].any()
+        assert explained.stable.sum(axis=1).min() >= 1
         # Whoever else is explained, a user's reasons are the same.
         alone = explain_rows(scorer, table.take(np.array([7])), {})
-        assert np.array_equal(alone.steady[0], explained.steady[7])
+        assert np.array_equal(alone.stable[0], explained.stable[7])
 
 
 def test_nudges_are_small_and_never_turn_once_into_never() -> None:
     row = [0.0, 1.0, 7.0, -1.0, 2.5, -0.4, np.nan, 7.0]  # the last one stands for a category
     matrix = np.repeat(np.array([row], dtype=np.float32), 2, axis=0)
-    seen = np.array([copy[0] for copy in nudged(matrix, 7)])
+    seen = np.array([copy[0] for copy in perturbed(matrix, 7)])
     expected = [{0.0}, {1.0, 2.0}, {6.0, 8.0}, {-1.0, -2.0}, {2.475, 2.525}, {-0.396, -0.404}]
     for column, values in enumerate(expected):
         assert sorted(set(seen[:, column].tolist())) == pytest.approx(sorted(values), rel=1e-6)
@@ -263,9 +267,9 @@ def test_a_feature_that_turns_with_every_day_is_no_reason() -> None:
     rng = np.random.default_rng(8)
     n = 6000
     views, days = rng.poisson(6, n) + 1, rng.integers(2, 12, n)
-    chance = 1 / (1 + np.exp(-(0.5 * views - 4 + np.where(days % 2 == 0, 2.0, -2.0))))
+    probability = 1 / (1 + np.exp(-(0.5 * views - 4 + np.where(days % 2 == 0, 2.0, -2.0))))
     table = Snapshot(pa.table({"views": views, "days": days}))
-    learnt = TrainingData(table, rng.random(n) < chance, np.arange(n), np.ones(n, dtype=bool))
+    learnt = TrainingData(table, rng.random(n) < probability, np.arange(n), np.ones(n, dtype=bool))
     small = plan(numbers=("views", "days"), texts=())
     wild = {"n_estimators": 150, "max_depth": 4, "learning_rate": 0.2, "min_child_weight": 1.0,
             "colsample_bytree": 1.0}  # fmt: skip
@@ -275,9 +279,9 @@ def test_a_feature_that_turns_with_every_day_is_no_reason() -> None:
     moved = np.abs(explained.values) >= 0.02 * np.abs(explained.values).sum(axis=1, keepdims=True)
     inside = (days[:400] > 2) & (days[:400] < 11)
     assert moved[inside, 1].mean() > 0.9
-    assert explained.steady[inside, 1].mean() < 0.1
+    assert explained.stable[inside, 1].mean() < 0.1
     far = np.abs(views[:400] - 7) > 2  # from where views begin to speak for somebody
-    assert explained.steady[far & moved[:, 0], 0].mean() > 0.9
+    assert explained.stable[far & moved[:, 0], 0].mean() > 0.9
 
 
 def test_grouped_features_are_explained_by_their_sum(trainer: Trainer) -> None:

@@ -19,11 +19,11 @@ class Recorder:
 
 
 def amounts(n: int = 20_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Amounts over decades, whose chance rises with their logarithm; about 3% positives."""
+    """Amounts over decades, whose probability rises with their logarithm; about 3% positives."""
     rng = np.random.default_rng(seed)
     x = np.exp(rng.normal(1.5, 1.5, size=n)).astype(np.float32)
-    chance = 1 / (1 + np.exp(-(-5.5 + 0.8 * np.log1p(x))))
-    return np.column_stack([x, rng.normal(size=n)]).astype(np.float32), rng.random(n) < chance
+    probability = 1 / (1 + np.exp(-(-5.5 + 0.8 * np.log1p(x))))
+    return np.column_stack([x, rng.normal(size=n)]).astype(np.float32), rng.random(n) < probability
 
 
 def test_the_logistic_fit_with_smote_has_the_shape_of_the_plain_one() -> None:
@@ -33,11 +33,13 @@ def test_the_logistic_fit_with_smote_has_the_shape_of_the_plain_one() -> None:
     asked = np.array([[1.0, 0.0], [10.0, 0.0], [100.0, 0.0]], dtype=np.float32)
     for imbalance in ("none", "weights", "smote"):
         fitted = RankingClassifier("logistic", imbalance, {"C": 1.0}).fit(matrix, labels)  # type: ignore[arg-type]
-        margin = fitted.decision_function(asked)
-        assert margin[2] - margin[0] == pytest.approx(truth, rel=0.2)
+        raw_score = fitted.decision_function(asked)
+        assert raw_score[2] - raw_score[0] == pytest.approx(truth, rel=0.2)
         # As far from 1 to 10 as the logarithm says, and no further.
         part = np.log(11 / 2) / np.log(101 / 2)
-        assert (margin[1] - margin[0]) / (margin[2] - margin[0]) == pytest.approx(part, rel=1e-3)
+        assert (raw_score[1] - raw_score[0]) / (raw_score[2] - raw_score[0]) == pytest.approx(
+            part, rel=1e-3
+        )
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "logistic"])
@@ -47,8 +49,8 @@ def test_trees_with_smote_read_amounts_and_rank_as_without(kind: str) -> None:
     aucs = []
     for imbalance in ("none", "smote"):
         fitted = RankingClassifier(kind, imbalance).fit(matrix, labels)  # type: ignore[arg-type]
-        margin = fitted.decision_function(test)
-        aucs.append((margin[came][:, None] > margin[~came][None, :]).mean())
+        raw_score = fitted.decision_function(test)
+        aucs.append((raw_score[came][:, None] > raw_score[~came][None, :]).mean())
     assert aucs[1] == pytest.approx(aucs[0], abs=0.03)
 
 

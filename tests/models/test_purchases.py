@@ -10,8 +10,8 @@ from scipy.special import roots_genlaguerre, roots_jacobi
 
 from tests.csv_rows import csv_rows
 from whyrank.errors import DataError
-from whyrank.models.purchase_fits import BetaGeometric, GammaGamma, _log_likelihood
-from whyrank.models.purchases import PurchaseModel, expected_purchases, histories_of
+from whyrank.models.purchase_fits import BgNbd, GammaGamma, _log_likelihood
+from whyrank.models.purchases import PurchaseModel, expected_purchases, purchase_histories
 from whyrank.models.storage import load_model, save_model
 
 CDNOW = (0.243, 4.414, 0.793, 2.426)  # Fader, Hardie & Lee 2005, section 5
@@ -24,7 +24,7 @@ def cdnow(cdnow_folder: Path) -> np.ndarray:
 
 
 def test_cdnow_gives_the_numbers_of_the_paper(cdnow: np.ndarray) -> None:
-    fitted = BetaGeometric(horizon=39).fit(cdnow)
+    fitted = BgNbd(horizon=39).fit(cdnow)
     assert (fitted.r_, fitted.alpha_, fitted.a_, fitted.b_) == pytest.approx(CDNOW, abs=5e-4)
     # The paper's worked example: x = 2, t_x = 30.43, T = 38.86 buys 1.226 times in 39 weeks.
     assert fitted.predict([[2, 30.43, 38.86]])[0] == pytest.approx(1.226, abs=1e-3)
@@ -69,7 +69,7 @@ def simulated(n: int, rng: np.random.Generator, ahead: float) -> tuple[np.ndarra
 
 def test_a_planted_world_is_foreseen() -> None:
     histories, later = simulated(6000, np.random.default_rng(4), ahead=15.0)
-    fitted = BetaGeometric(horizon=15.0).fit(histories)
+    fitted = BgNbd(horizon=15.0).fit(histories)
     expected = fitted.predict(histories)
     error = later.std() / np.sqrt(len(later))
     assert expected.mean() == pytest.approx(later.mean(), abs=4 * error)
@@ -102,18 +102,18 @@ def test_gamma_gamma_recovers_what_purchases_are_worth() -> None:
 
 def test_columns_of_days_become_histories(tmp_path: Path) -> None:
     matrix = np.array([[2, 90, 10], [0, 40, 40], [1, np.nan, np.nan]], dtype=np.float32)
-    x, t_x, age = histories_of(matrix, (0, 1, 2))
+    x, t_x, age = purchase_histories(matrix, (0, 1, 2))
     assert (x.tolist(), t_x.tolist(), age.tolist()) == ([2, 0, 1], [80, 0, 0], [90, 40, 0])
     model = PurchaseModel((0, 1, 2), 30.0, CDNOW)
     save_model(model, tmp_path)
-    assert np.array_equal(load_model(tmp_path).margin(matrix), model.margin(matrix))
+    assert np.array_equal(load_model(tmp_path).raw_score(matrix), model.raw_score(matrix))
 
 
 def test_impossible_histories_are_refused() -> None:
     for row in ([-1, 0, 5], [1, 6, 5], [1, -1, 5]):
         with pytest.raises(DataError, match="0 <= t_x <= T"):
-            BetaGeometric().fit([row, [0, 0, 5]])
+            BgNbd().fit([row, [0, 0, 5]])
     with pytest.raises(DataError, match="have 3"):
-        BetaGeometric().fit([[1, 2], [3, 4]])
+        BgNbd().fit([[1, 2], [3, 4]])
     with pytest.raises(DataError, match="must be above zero"):
         GammaGamma().fit([[0, 5.0], [1, 2.0]])

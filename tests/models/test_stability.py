@@ -1,4 +1,6 @@
-"""Stability of reasons: against planted chances to turn, against chance alone, and its bounds."""
+"""Stability of reasons: against planted probabilities to turn, against chance alone, and its
+bounds.
+"""
 
 from __future__ import annotations
 
@@ -55,11 +57,13 @@ class Planted:
 def test_a_reason_that_turns_at_one_nudge_in_so_many_is_told_as_seldom_as_it_should(
     of: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that turns with chance q is told with chance (1 - q) ** 8, and turns with q again."""
+    """One that turns with probability q is told with probability (1 - q) ** 8, and turns with q
+    again.
+    """
     monkeypatch.setattr(explain, "MOVED", 0.0)  # 400 equal ones: each is too small otherwise
     scorer: Any = Planted(of)
     q = 0.0 if of == 0 else 0.5**of
-    told = explain_rows(scorer, [0], {}).steady[0]
+    told = explain_rows(scorer, [0], {}).stable[0]
     expected = (1 - q) ** NUDGES
     assert told.mean() == pytest.approx(
         expected, abs=4 * np.sqrt(expected * (1 - expected) / REASONS)
@@ -85,11 +89,11 @@ def test_told_reasons_stay_at_nudges_that_did_not_choose_them() -> None:
         scorer = trainer.fit(name)
         explained = explain_rows(scorer, table, {})
         share = np.abs(explained.values) / np.abs(explained.values).sum(axis=1, keepdims=True)
-        dropped = (share >= explain.MOVED) & ~explained.steady
+        dropped = (share >= explain.MOVED) & ~explained.stable
         turns = turned(scorer, table, {}, rng=np.random.default_rng(1))
         assert dropped.sum() > 50  # views of about four, moved by one, do turn
-        assert turns[dropped].mean() > 4 * turns[explained.steady].mean()
-        assert (turns * explained.steady).mean() <= MOST_TURNED
+        assert turns[dropped].mean() > 4 * turns[explained.stable].mean()
+        assert (turns * explained.stable).mean() <= MOST_TURNED
 
 
 def test_the_largest_reasons_stay_more_often_than_anothers_would() -> None:
@@ -97,9 +101,9 @@ def test_the_largest_reasons_stay_more_often_than_anothers_would() -> None:
     table, _ = toy(300, seed=4)
     for name in ("logistic", "xgboost", "lightgbm"):
         found = stability(trainer.fit(name), table, most=2)
-        for shares in (found.kept, found.chance):
+        for shares in (found.kept, found.by_chance):
             assert ((shares >= 0) & (shares <= 1)).all()
-        more = found.kept - found.chance
+        more = found.kept - found.by_chance
         assert more.mean() > 4 * more.std() / np.sqrt(len(more)), name
 
 
@@ -116,7 +120,7 @@ def test_contributions_that_say_nothing_of_the_user_stay_by_chance_alone() -> No
     )
     found = stability(scorer, range(500), most=2)  # type: ignore[arg-type]
     error = found.kept.std() / np.sqrt(500)  # of chance it is smaller: a mean over all others
-    for shares in (found.kept, found.chance):
+    for shares in (found.kept, found.by_chance):
         assert shares.mean() == pytest.approx(0.2, abs=4 * error)
     with pytest.raises(DataError, match="1 users: the stability of reasons is measured on two"):
         stability(scorer, range(1))  # type: ignore[arg-type]

@@ -22,9 +22,9 @@ from tests.planted_faults.__main__ import (
     check_sound,
     copies,
     end_left,
+    log,
     planted,
     run_tests,
-    say,
     told,
     verdict,
 )
@@ -57,7 +57,7 @@ CODE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "src/evaluation/paired_bootstrap.py": _COMPARING,
     "src/evaluation/leakage_checks.py": (
-        "tests/evaluation/test_sentinels.py", "tests/pipeline/test_leakage.py",
+        "tests/evaluation/test_leakage_checks.py", "tests/pipeline/test_leakage.py",
     ),
     "src/evaluation/spend.py": (
         "tests/evaluation/test_spend.py", "tests/pipeline/test_train_shop.py",
@@ -174,13 +174,13 @@ def check_mutant(copy: Path, mutant: Fault, *, verbose: bool) -> bool:
         finally:
             end_left(copy)
     if verbose:
-        say(said)
+        log(said)
     if code == NOTHING_RAN:
         raise CannotTellError(f"{mutant.path}: none of its tests ran:\n{said}")
     # A module that cannot be imported any more, or tests that do not end, are noticed.
     caught = code != PASSED
     what = verdict(code, said) if code == FAILED else "caught" if caught else "SURVIVED"
-    say(f"{mutant.path} | {mutant.kind} | {told(mutant)} | {what} | "
+    log(f"{mutant.path} | {mutant.kind} | {told(mutant)} | {what} | "
         f"{time.monotonic() - began:.0f} s")  # fmt: skip
     return caught
 
@@ -208,21 +208,21 @@ def main() -> int:
     began = time.monotonic()
     try:
         sample, every = sampled(ROOT, asked.only, asked.sample, asked.seed)
-        say(f"{len(sample)} of {every} mutants, seed {asked.seed}")
+        log(f"{len(sample)} of {every} mutants, seed {asked.seed}")
         if asked.list:
             for mutant in sample:
-                say(f"{mutant.path} | {mutant.kind} | {told(mutant)}")
+                log(f"{mutant.path} | {mutant.kind} | {told(mutant)}")
             return 0
         with copies(ROOT, asked.jobs) as made:
             if not asked.unchecked:
                 check_sound(made[0], sample, verbose=asked.verbose)
             caught = caught_of(made, sample, partial(check_mutant, verbose=asked.verbose))
     except CannotTellError as error:
-        say(f"error: {error}")
+        log(f"error: {error}")
         return 2
     minutes = (time.monotonic() - began) / 60
     share = caught / len(sample)
-    say(f"{caught} of {len(sample)} mutants caught ({share:.1%}), {minutes:.0f} min")
+    log(f"{caught} of {len(sample)} mutants caught ({share:.1%}), {minutes:.0f} min")
     return 0 if share >= LEAST else 1
 
 

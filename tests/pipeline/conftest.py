@@ -10,8 +10,8 @@ import pytest
 
 from tests.pipeline.purchases import Buyers, open_buyers
 from tests.pipeline.shops import Shop, open_shop, train_shop
-from whyrank.evaluation.leakage_checks import Sentinel
-from whyrank.pipeline.backtest import set_course
+from whyrank.evaluation.leakage_checks import LeakageCheck
+from whyrank.pipeline.backtest import plan_backtest
 from whyrank.pipeline.build import build
 from whyrank.pipeline.generate import generate
 from whyrank.pipeline.ingest import ingest
@@ -19,7 +19,7 @@ from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
 from whyrank.training import leakage
-from whyrank.training.datasets import Course
+from whyrank.training.datasets import Backtest
 from whyrank.training.fitting import Fits, fit_folds
 from whyrank.warehouse.base import Warehouse
 from whyrank.warehouse.open import open_warehouse
@@ -31,20 +31,25 @@ class Fitted:
 
     spec: Spec
     warehouse: Warehouse
-    course: Course
+    backtest: Backtest
     fits: Fits
     folder: Path
 
-    def watch(
+    def run_leakage_checks(
         self,
-        course: Course | None = None,
+        backtest: Backtest | None = None,
         progress: Callable[[int, int], None] = lambda *_: None,
-    ) -> dict[str, Sentinel]:
-        """Run the sentinels; return them by name."""
-        found = leakage.watch(
-            self.spec, self.warehouse, course or self.course, self.fits, seed=0, progress=progress
+    ) -> dict[str, LeakageCheck]:
+        """Run the leakage checks; return them by name."""
+        found = leakage.run_leakage_checks(
+            self.spec,
+            self.warehouse,
+            backtest or self.backtest,
+            self.fits,
+            seed=0,
+            progress=progress,
         )
-        return {sentinel.name: sentinel for sentinel in found}
+        return {check.name: check for check in found}
 
 
 @pytest.fixture(scope="session")
@@ -55,11 +60,11 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
     made = generate(spec, folder / "events.parquet", users=2000, seed=5, days=150)
     ingest(spec, warehouse, events=made.events, users=made.users)
     build(spec, warehouse)
-    course = set_course(spec, warehouse, folds=1)
+    backtest = plan_backtest(spec, warehouse, folds=1)
     fits = fit_folds(
-        spec, course, ["logistic"], params={}, folder=folder / "fits", say=lambda _: None
+        spec, backtest, ["logistic"], params={}, folder=folder / "fits", log=lambda _: None
     )
-    return Fitted(spec, warehouse, course, fits, folder)
+    return Fitted(spec, warehouse, backtest, fits, folder)
 
 
 @pytest.fixture(scope="session")

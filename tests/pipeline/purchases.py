@@ -119,7 +119,7 @@ class Buyers:
 
 
 def orders(customers: int, seed: int) -> pd.DataFrame:
-    """Everybody's orders, oldest first: rates and chances to leave differ, and so do amounts."""
+    """Everybody's orders, oldest first: rates, probabilities to leave and amounts differ."""
     rng = np.random.default_rng(seed)
     rows = []
     for place in range(customers):

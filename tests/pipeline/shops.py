@@ -172,5 +172,5 @@ def train_shop(
     """Train on the shop; return what was made and what was said."""
     said: list[str] = []
     known = {"candidates": CANDIDATES, "n_boot": 60, **more}
-    made = train(spec, warehouse, store, say=said.append, **known)  # type: ignore[arg-type]
+    made = train(spec, warehouse, store, log=said.append, **known)  # type: ignore[arg-type]
     return made, said

@@ -49,20 +49,20 @@ def test_base_and_log_odds_are_the_probability_that_is_shown(
         total = float(row["base_log_odds"]) + moved[row["user_id"]]
         assert total == pytest.approx(float(row["log_odds"]), abs=1e-6)
         assert expit(total) == pytest.approx(float(row["probability"]), abs=1e-6)
-    chances = {row["user_id"]: float(row["probability"]) for row in rows}
-    assert len(set(chances.values())) > TOP / 2
+    probabilities = {row["user_id"]: float(row["probability"]) for row in rows}
+    assert len(set(probabilities.values())) > TOP / 2
     told = reasons.drop_duplicates("user_id").set_index("user_id")
-    assert np.allclose(told["model_probability"], pd.Series(chances)[told.index], atol=1e-6)
+    assert np.allclose(told["model_probability"], pd.Series(probabilities)[told.index], atol=1e-6)
     # As a person reads it: base and lines to two digits, then their sum.
     one = explain(shop.spec, shop.warehouse, rows[0]["user_id"], store=shop.store, scorer=name)
     assert one.user.model is not None
     assert one.user.probability is not None
-    parts = sum(line.log_odds or 0 for line in one.user.influences)
+    parts = sum(line.log_odds or 0 for line in one.user.attributions)
     assert one.user.model.base + parts == pytest.approx(logit(one.user.probability), abs=1e-6)
     lines = list(explanation_lines(one))
     text = "\n".join(lines)
     shown = [float(n) for n in re.findall(r"^ *([+-]\d+\.\d\d)[ ~]  ", text, re.MULTILINE)]
-    assert len(shown) == len(one.user.influences) + 2  # with the base, and the sum at the end
+    assert len(shown) == len(one.user.attributions) + 2  # with the base, and the sum at the end
     assert sum(shown[:-1]) == pytest.approx(shown[-1], abs=0.005 * len(shown))
     assert f"probability {float(rows[0]['probability']):.2%} by {name}" in text
     assert sum("double the odds" in line for line in lines) == 1
@@ -76,7 +76,7 @@ def test_base_and_log_odds_are_the_probability_that_is_shown(
     assert np.abs(total - logit(answers["probability"])).max() < 1e-6
     assert np.abs(total - answers["log_odds"]).max() < 1e-6
     by_user = dict(zip(table.user_ids.to_pylist(), answers["probability"], strict=True))
-    assert all(by_user[user] == pytest.approx(p, abs=1e-6) for user, p in chances.items())
+    assert all(by_user[user] == pytest.approx(p, abs=1e-6) for user, p in probabilities.items())
 
 
 def test_a_calibrated_scorecards_points_are_log_odds_of_its_probability(

@@ -34,7 +34,7 @@ def made(fitted: Fitted, request: pytest.FixtureRequest) -> Calibration:
 
 
 def test_what_whole_points_do_to_the_ranking_is_measured(fitted: Fitted, made: Calibration) -> None:
-    test = read_labelled(fitted.spec, fitted.course, fitted.course.folds[-1].test)
+    test = read_labelled(fitted.spec, fitted.backtest, fitted.backtest.folds[-1].test)
     assert made.rounding.comparison.tests == (str(test.as_of),)
     cards = {"whole": made.calibration.proposed, "real": made.calibration.unrounded}
     scores = pd.DataFrame({n: Scorecard(card).score(test.table) for n, card in cards.items()})
@@ -58,9 +58,9 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
 ) -> None:
     told: dict[str, object] = {}
 
-    def kept(*_: object, note: str, metrics: Mapping[str, float], **more: Path) -> str:
+    def kept(*_: object, warn: str, metrics: Mapping[str, float], **more: Path) -> str:
         told.update(
-            note=note,
+            warn=warn,
             metrics=dict(metrics),
             rows=csv_rows(more["artifacts"] / "weights.csv"),
             pictures=[path.name for path in more["artifacts"].glob("*.png")],
@@ -122,7 +122,7 @@ def test_effects_are_scikit_learns_coefficients_of_the_terms(fitted: Fitted) -> 
     lines = list(calibration_lines(made))
     assert "  with intervals of 80% for all terms together" in lines
     assert "intervals 80%, bootstrap over users, 40 times" in lines
-    parts = [read_labelled(fitted.spec, fitted.course, day) for day in made.trained]
+    parts = [read_labelled(fitted.spec, fitted.backtest, day) for day in made.trained]
     terms = fitted.spec.scorecard.terms
     shares = np.concatenate(
         [np.column_stack([reference_shares(term, part.table) for term in terms]) for part in parts]

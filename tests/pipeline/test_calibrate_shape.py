@@ -20,7 +20,7 @@ from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
 from whyrank.training import record_shape as logging
-from whyrank.training.datasets import Course, Labelled, read_labelled
+from whyrank.training.datasets import Backtest, Labelled, read_labelled
 from whyrank.training.shape_proposal import SHAPED, ShapeProposal
 from whyrank.training.shape_text import shape_lines
 
@@ -54,7 +54,7 @@ def test_the_spec_it_would_write_is_the_card_that_was_measured(
     assert len(after.scorecard.terms) <= 15
     assert all(term.points == int(term.points) for term in after.scorecard.terms)
     assert after.version == f"{fitted.spec.version}-shaped"
-    test = read_labelled(fitted.spec, fitted.course, fitted.course.folds[-1].test)
+    test = read_labelled(fitted.spec, fitted.backtest, fitted.backtest.folds[-1].test)
     scores = Scorecard(after.scorecard).score(test.table)
     told = made.comparison.tested[SHAPED]["roc_auc"].value
     assert told == pytest.approx(roc_auc_score(test.labels, scores))
@@ -83,7 +83,7 @@ def test_pinned_terms_and_all_signs_stay(fitted: Fitted, made: ShapeProposal) ->
 def test_bands_hold_as_many_users_of_the_latest_training_snapshot(
     fitted: Fitted, made: ShapeProposal
 ) -> None:
-    latest = read_labelled(fitted.spec, fitted.course, made.trained[-1]).table
+    latest = read_labelled(fitted.spec, fitted.backtest, made.trained[-1]).table
     after = parse_spec(made.text)
     old = Scorecard(fitted.spec.scorecard).score(latest)
     new = Scorecard(after.scorecard).score(latest)
@@ -98,10 +98,10 @@ def test_nothing_is_learnt_from_the_test(
     fitted: Fitted, made: ShapeProposal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the outcomes of the test turned round the proposal is the same, its figures are not."""
-    test = fitted.course.folds[-1].test
+    test = fitted.backtest.folds[-1].test
 
-    def turned(spec: Spec, course: Course, day: object) -> Labelled:
-        part = read_labelled(spec, course, day)  # type: ignore[arg-type]
+    def turned(spec: Spec, backtest: Backtest, day: object) -> Labelled:
+        part = read_labelled(spec, backtest, day)  # type: ignore[arg-type]
         return replace(part, labels=~part.labels) if day == test else part
 
     monkeypatch.setattr(shaping, "read_labelled", turned)
@@ -116,8 +116,8 @@ def test_what_is_logged_is_what_is_printed(
 ) -> None:
     kept: dict[str, object] = {}
 
-    def log(*_: object, artifacts: Path, metrics: dict[str, float], note: str, **__: object) -> str:
-        kept.update(rows=csv_rows(artifacts / "terms.csv"), metrics=metrics, note=note)
+    def log(*_: object, artifacts: Path, metrics: dict[str, float], warn: str, **__: object) -> str:
+        kept.update(rows=csv_rows(artifacts / "terms.csv"), metrics=metrics, warn=warn)
         kept["text"] = (artifacts / "shaped.toml").read_text(encoding="utf-8")
         kept["drawn"] = (artifacts / "shapes.png").read_text(encoding="utf-8")
         return "run"

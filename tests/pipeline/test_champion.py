@@ -1,4 +1,4 @@
-"""The scorecard as champion keeps what a training stands for: chances, spend, both accounts."""
+"""The scorecard as champion keeps what its training made: probabilities, spend, both accounts."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def test_scoring_by_the_champion_scorecard_writes_all_that_a_champion_writes(
     assert found is not None
     calibrator = PointsScorer.load(found[2], shop.spec).calibrator
     assert calibrator is not None
-    chances = dict(
+    probabilities = dict(
         zip(table.user_ids.to_pylist(), calibrator.probability(points).tolist(), strict=True)
     )
     everyone = csv_rows(tmp_path / "user_propensity_scores.csv")
-    assert {row["user_id"] for row in everyone} == set(chances)
+    assert {row["user_id"] for row in everyone} == set(probabilities)
     for row in everyone:
-        assert float(row["probability"]) == pytest.approx(chances[row["user_id"]], abs=1e-6)
+        assert float(row["probability"]) == pytest.approx(probabilities[row["user_id"]], abs=1e-6)
         assert float(row["expected_spend"]) >= 0
     assert len({row["expected_spend"] for row in everyone}) > 100
     top = csv_rows(out)
@@ -94,22 +94,22 @@ def test_scoring_by_the_champion_scorecard_writes_all_that_a_champion_writes(
     text = "\n".join(ranking_lines(made, most=3))
     assert f"by scorecard v{version}" in text
     assert top[0]["scorecard_reasons"].split("; ")[0] in text
-    assert f"{shop.training.comparison.chosen} beside points" in text
+    assert f"{shop.training.comparison.selected} beside points" in text
 
 
 def test_explaining_under_the_champion_scorecard_shows_points_and_log_odds(
     shop: Shop, version: int, tmp_path: Path
 ) -> None:
-    chosen = shop.training.comparison.chosen
+    chosen = shop.training.comparison.selected
     assert chosen is not None
     made = score(shop.spec, shop.warehouse, store=shop.store, top=1, out=tmp_path / "top.csv")
     one = explain(shop.spec, shop.warehouse, made.users[0].user_id, store=shop.store)
     assert (one.user.rank, one.beside) == (1, chosen)
     # The log-odds are those that the learned scorer itself gives, by part.
     learned = explain(shop.spec, shop.warehouse, one.user.user_id, store=shop.store, scorer=chosen)
-    assert one.user.influences == learned.user.influences
+    assert one.user.attributions == learned.user.attributions
     assert one.user.model_reasons == learned.user.model_reasons
-    assert sum(i.points or 0 for i in one.user.influences) == pytest.approx(one.user.score)
+    assert sum(i.points or 0 for i in one.user.attributions) == pytest.approx(one.user.score)
     text = "\n".join(explanation_lines(one))
     assert f"{one.user.score:.2f} points, " in text
     assert f"log-odds of {chosen} beside the scorecard's points" in text
@@ -237,13 +237,13 @@ def test_points_that_changed_are_told_when_a_learned_champion_ranks(
     learned = promote(shop.store, "shop", shop.training.run, "xgboost")
     changed, notes = with_points(shop.spec, 50, 50), list[str]()
     out = tmp_path / "top_users.csv"
-    made = score(changed, shop.warehouse, store=shop.store, out=out, note=notes.append)
+    made = score(changed, shop.warehouse, store=shop.store, out=out, warn=notes.append)
     assert made.scorer == f"xgboost v{learned}"
-    (note,) = notes
-    assert f"(version {learned}) ranks; the points of 'shop' are others" in note
-    assert "--scorer scorecard" in note
-    score(shop.spec, shop.warehouse, store=shop.store, out=out, note=notes.append)
-    score(changed, shop.warehouse, store=shop.store, out=out, note=notes.append, scorer="xgboost")
+    (warn,) = notes
+    assert f"(version {learned}) ranks; the points of 'shop' are others" in warn
+    assert "--scorer scorecard" in warn
+    score(shop.spec, shop.warehouse, store=shop.store, out=out, warn=notes.append)
+    score(changed, shop.warehouse, store=shop.store, out=out, warn=notes.append, scorer="xgboost")
     assert len(notes) == 1
     promote(shop.store, "shop", shop.training.run, "scorecard")
 

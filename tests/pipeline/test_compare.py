@@ -29,12 +29,14 @@ def compared(signal: dict[str, float], **more: Any) -> dict[str, Any]:
         rng = np.random.default_rng(seed)
         truth = rng.normal(size=1500)
         labels = rng.random(1500) < 1 / (1 + np.exp(-(truth - 2)))
-        margins = {name: share * truth + rng.normal(size=1500) for name, share in signal.items()}
+        raw_scores = {name: share * truth + rng.normal(size=1500) for name, share in signal.items()}
         folds.append(
-            FoldScores(str(seed), np.arange(1500), labels, margins, {}, dict.fromkeys(margins))
+            FoldScores(
+                str(seed), np.arange(1500), labels, raw_scores, {}, dict.fromkeys(raw_scores)
+            )
         )
     found = compare(
-        folds, reference="scorecard", eligible=[n for n in signal if n not in NEVER], n_boot=60,
+        folds, reference="scorecard", selectable=[n for n in signal if n not in NEVER], n_boot=60,
         rng=np.random.default_rng(0),
     )  # fmt: skip
     sound = {"name": "pure noise", "passed": True, "saw": "0.5"}
@@ -170,7 +172,7 @@ def test_what_may_leak_cannot_say_why_or_is_not_there_is_not_promoted(runs: Runs
         {"name": "future events", "passed": True, "saw": "nothing"},
         {"name": "pure noise", "passed": False, "saw": "0.7"},
     ]
-    leaking = runs.log(compared(CLEAR, sentinels=failed), key="leaks")
+    leaking = runs.log(compared(CLEAR, leakage_checks=failed), key="leaks")
     runs.register(leaking, *CLEAR)
     for asked in ("chosen", "scorecard", "xgboost"):
         with pytest.raises(UsageError, match=r"'pure noise' failed \(0\.7\): no champion comes"):

@@ -96,7 +96,7 @@ def trained(shop: Shop, root: Path, tmp_path_factory: pytest.TempPathFactory) ->
     def with_more(*where: Any, candidates: Any, metrics: Any) -> Training:
         return train(
             *where, candidates=[*candidates, "first"], metrics=metrics, folds=1, n_boot=40,
-            note=notes.append,
+            warn=notes.append,
         )  # fmt: skip
 
     (_, opening), (_, code), (_, text) = GUIDE.findall(
@@ -128,7 +128,7 @@ def test_custom_candidates_and_metrics_are_compared_like_any_other(
             found = comparison.difference("pooled", metric, name, "scorecard")
             assert found.family[0] <= found.value <= found.family[1]
             assert found.family_size == 3
-    assert comparison.chosen == "logistic"  # the only one that can say why
+    assert comparison.selected == "logistic"  # the only one that can say why
     document = json.loads(json.dumps(comparison_document(read)))
     value = document["comparison"]["by_test"][test]["neighbours"]["missed"]["value"]
     rows = read.to_frame().set_index(["scorer", "test", "metric"])
@@ -139,15 +139,15 @@ def test_custom_candidates_and_metrics_are_compared_like_any_other(
 def test_a_custom_candidate_is_a_fitted_copy_on_the_folds_rows(
     shop: Shop, trained: Trained
 ) -> None:
-    course = trained.training.course
-    (fold,) = course.folds
-    data = stack([read_labelled(shop.spec, course, day) for day in fold.train])
-    encoding, matrix = Trainer(course.plan, data).matrix()
-    part = read_labelled(shop.spec, course, fold.test)
+    backtest = trained.training.backtest
+    (fold,) = backtest.folds
+    data = stack([read_labelled(shop.spec, backtest, day) for day in fold.train])
+    encoding, matrix = Trainer(backtest.plan, data).matrix()
+    part = read_labelled(shop.spec, backtest, fold.test)
     own = clone(trained.neighbours).fit(matrix, data.labels)
-    chance = own.predict_proba(encoding.matrix(part.table))[:, 1]
+    probability = own.predict_proba(encoding.matrix(part.table))[:, 1]
     ranked = trained.training.comparison.folds[str(fold.test)]["neighbours"]["roc_auc"]
-    assert ranked == pytest.approx(roc_auc_score(part.labels, chance), abs=1e-9)
+    assert ranked == pytest.approx(roc_auc_score(part.labels, probability), abs=1e-9)
     assert not hasattr(trained.neighbours[-1], "classes_")
 
 
@@ -170,7 +170,7 @@ def test_each_has_a_run_with_pictures_and_only_what_is_safe_to_load_is_registere
     plots = Path(client.download_artifacts(runs["first"].info.run_id, "", str(tmp_path)))
     assert {p.name for p in plots.iterdir()} >= {"ranking.png", "shap.png", "importance.png"}
     lost = {r["feature"]: float(r["roc_auc_lost"]) for r in csv_rows(plots / "importance.csv")}
-    first = trained.training.course.plan.numbers[0]  # all that it reads
+    first = trained.training.backtest.plan.numbers[0]  # all that it reads
     assert {name for name, auc in lost.items() if auc} == {first}
     # What skops loads without foreign code is registered, and ranks a list.
     made = score(
@@ -179,9 +179,9 @@ def test_each_has_a_run_with_pictures_and_only_what_is_safe_to_load_is_registere
     )  # fmt: skip
     assert made.scorer.startswith("neighbours v")
     assert fetch_scorer(trained.store, "shop", "first") is None
-    (note,) = [n for n in trained.notes if "'first'" in n]
-    assert note.startswith("candidate 'first' is compared, and not registered: it holds the type ")
-    assert "shop_plugin.FirstColumn" in note
+    (warn,) = [n for n in trained.notes if "'first'" in n]
+    assert warn.startswith("candidate 'first' is compared, and not registered: it holds the type ")
+    assert "shop_plugin.FirstColumn" in warn
     assert "shop_plugin.FirstColumn" in runs["first"].data.tags["mlflow.note.content"]
     for name in ("neighbours", "first"):
         with pytest.raises(UsageError, match=f"scorer '{name}' cannot say why"):
@@ -201,14 +201,14 @@ def test_what_is_random_in_a_candidate_has_the_trainings_seed() -> None:
     rng = np.random.default_rng(0)
     matrix, labels = rng.random((200, 3)).astype(np.float32), rng.random(200) < 0.3
 
-    def margins(seed: int, **params: Any) -> list[float]:
+    def raw_scores(seed: int, **params: Any) -> list[float]:
         trees = make_pipeline(SimpleImputer(), ExtraTreesClassifier(5, max_depth=3, **params))
         fitted = CustomCandidate("trees", trees, "an argument").fit(matrix, labels, seed)
-        found: list[float] = fitted.margin(matrix).tolist()
+        found: list[float] = fitted.raw_score(matrix).tolist()
         return found
 
-    assert margins(1) == margins(1) != margins(2)
-    assert margins(1, random_state=5) == margins(2, random_state=5)  # it was given
+    assert raw_scores(1) == raw_scores(1) != raw_scores(2)
+    assert raw_scores(1, random_state=5) == raw_scores(2, random_state=5)  # it was given
 
 
 @pytest.mark.parametrize(
@@ -261,8 +261,8 @@ def test_bad_plugins_are_left_out_with_a_line_that_names_them(
     folder = install(tmp_path / "b", "broken_plugin", "import no_such_library", broken)
     monkeypatch.syspath_prepend(str(folder))
     notes: list[str] = []
-    assert list(custom_candidates(None, note=notes.append)) == ["bayes"]
-    assert [m.name for m in custom_metrics([], note=notes.append)] == ["spread"]
+    assert list(custom_candidates(None, warn=notes.append)) == ["bayes"]
+    assert [m.name for m in custom_metrics([], warn=notes.append)] == ["spread"]
     for part in (
         "plugin 'broken' (entry point broken_plugin:made of broken_plugin 1.0) cannot be loaded: "
         "ModuleNotFoundError: No module named 'no_such_library'",
@@ -272,10 +272,10 @@ def test_bad_plugins_are_left_out_with_a_line_that_names_them(
         "metric 'nothing' (entry point good_plugin:nothing of good_plugin 1.0) gave nan",
         "metric 'brier' (entry point good_plugin:spread of good_plugin 1.0): whyrank has one",
     ):
-        assert sum(note.startswith(f"left out: {part}") for note in notes) == 1, (part, notes)
+        assert sum(warn.startswith(f"left out: {part}") for warn in notes) == 1, (part, notes)
     assert len(notes) == 6
     # One that was asked for is no note but an error.
     with pytest.raises(UsageError, match="plugin 'broken' .* cannot be loaded"):
-        custom_candidates(["logistic", "broken"], note=notes.append)
-    assert list(custom_candidates(["logistic", "xgboost", "bayes"], note=notes.append)) == ["bayes"]
+        custom_candidates(["logistic", "broken"], warn=notes.append)
+    assert list(custom_candidates(["logistic", "xgboost", "bayes"], warn=notes.append)) == ["bayes"]
     assert len(notes) == 6

@@ -21,16 +21,16 @@ from tests.pipeline.purchases import LAST, Buyers
 from whyrank.errors import DataError
 from whyrank.models.candidates import Trainer
 from whyrank.models.classifier import DEFAULTS
-from whyrank.models.purchase_fits import BetaGeometric
+from whyrank.models.purchase_fits import BgNbd
 from whyrank.models.spend_fits import fit_spend, spenders_of
-from whyrank.pipeline.backtest import set_course
+from whyrank.pipeline.backtest import plan_backtest
 from whyrank.pipeline.ingest import ingest
 from whyrank.published.build import Published
 from whyrank.stats.platt import fit_calibrator
 from whyrank.training import cache_key as fit_key
 from whyrank.training.cache_key import run_key, versions
-from whyrank.training.calibration import Hindsight
-from whyrank.training.datasets import Course, read_labelled, split_users, stack
+from whyrank.training.calibration import CalibrationSet
+from whyrank.training.datasets import Backtest, read_labelled, split_users, stack
 from whyrank.training.fitting import Fits, fit_folds
 from whyrank.training.spend import SpendFits, fit_spend_folds
 from whyrank.warehouse.open import open_warehouse
@@ -41,39 +41,44 @@ PARAMS = {"xgboost": {"n_estimators": 30}, "lightgbm": {"n_estimators": 30}}
 
 
 @pytest.fixture(scope="module")
-def course(buyers: Buyers) -> Course:
+def backtest(buyers: Buyers) -> Backtest:
     """Three tests and a warm-up before them."""
-    found = set_course(buyers.spec, buyers.warehouse)
-    assert found.warm_up is not None
+    found = plan_backtest(buyers.spec, buyers.warehouse)
+    assert found.calibration_fold is not None
     assert [fold.test for fold in found.folds] == [LAST - timedelta(days=30 * n) for n in (2, 1, 0)]
     return found
 
 
 @pytest.fixture(scope="module")
-def fits(buyers: Buyers, course: Course) -> Fits:
-    return fitted(buyers, course, buyers.folder / "fits")[0]
+def fits(buyers: Buyers, backtest: Backtest) -> Fits:
+    return fitted(buyers, backtest, buyers.folder / "fits")[0]
 
 
 def fitted(
-    buyers: Buyers, course: Course, folder: Path, candidates: list[str] | None = None
+    buyers: Buyers, backtest: Backtest, folder: Path, candidates: list[str] | None = None
 ) -> tuple[Fits, list[str]]:
     said: list[str] = []
     found = fit_folds(
-        buyers.spec, course, candidates or CANDIDATES, params=PARAMS, folder=folder, say=said.append
+        buyers.spec,
+        backtest,
+        candidates or CANDIDATES,
+        params=PARAMS,
+        folder=folder,
+        log=said.append,
     )
     return found, said
 
 
-def later(course: Course, folder: Path, change: Callable[[pa.Table], pa.Table]) -> Course:
+def later(backtest: Backtest, folder: Path, change: Callable[[pa.Table], pa.Table]) -> Backtest:
     """Return a course over a copy of the published build with other outcomes."""
-    shutil.copytree(course.published.folder, folder)
+    shutil.copytree(backtest.published.folder, folder)
     path = folder / "outcomes.parquet"
     pq.write_table(change(pq.read_table(path)), path)
-    return replace(course, published=Published(folder, course.published.info))
+    return replace(backtest, published=Published(folder, backtest.published.info))
 
 
 def test_bg_nbd_is_the_fit_of_the_histories_in_the_log(
-    buyers: Buyers, course: Course, fits: Fits
+    buyers: Buyers, backtest: Backtest, fits: Fits
 ) -> None:
     """From the orders themselves, by pandas: the log before the day, days counted from it."""
     log = pd.read_csv(buyers.folder / "orders.csv", parse_dates=["event_time"])
@@ -84,19 +89,19 @@ def test_bg_nbd_is_the_fit_of_the_histories_in_the_log(
         first, last = ((pd.Timestamp(day) - times[name]).dt.days for name in ("min", "max"))
         return pd.DataFrame({"x": times["size"] - 1, "t_x": first - last, "age": first})
 
-    fold = course.folds[-1]
-    model = BetaGeometric(30.0).fit(histories(fold.train[-1]).to_numpy())
+    fold = backtest.folds[-1]
+    model = BgNbd(30.0).fit(histories(fold.train[-1]).to_numpy())
     asked = histories(fold.test)
     assert fits.parts[-1].table.user_ids.to_pylist() == asked.index.tolist()
     order = model.predict(asked.to_numpy())
-    margin = fits.scores[-1].margins["bg_nbd"]
-    ranks = np.argsort(np.argsort(order)), np.argsort(np.argsort(margin))
+    raw_score = fits.scores[-1].raw_scores["bg_nbd"]
+    ranks = np.argsort(np.argsort(order)), np.argsort(np.argsort(raw_score))
     assert np.corrcoef(*ranks)[0, 1] > 0.9999
     bought = fits.scores[-1].labels
-    assert (margin[bought][:, None] > margin[~bought][None, :]).mean() > 0.7
+    assert (raw_score[bought][:, None] > raw_score[~bought][None, :]).mean() > 0.7
 
 
-def test_constant_and_null_features_get_no_weight(course: Course, fits: Fits) -> None:
+def test_constant_and_null_features_get_no_weight(backtest: Backtest, fits: Fits) -> None:
     table = fits.parts[-1].table
     for name in ("logistic", "logistic_smote", "xgboost", "lightgbm"):
         found = fits.scorers[name].contributions(table)
@@ -107,32 +112,32 @@ def test_constant_and_null_features_get_no_weight(course: Course, fits: Fits) ->
         assert np.ptp(values["since_last"]) > 0
 
 
-def test_chances_are_those_of_the_test_before_carried_over(course: Course, fits: Fits) -> None:
-    """By hand: the fold before, its outcomes, and both fits' margins of the new test's users."""
+def test_chances_are_those_of_the_test_before_carried_over(backtest: Backtest, fits: Fits) -> None:
+    """By hand: the fold before, its outcomes, and both fits' raw scores of the new test's users."""
     before, now = fits.by_fold[-2], fits.scores[-1]
     table = fits.parts[-1].table
     for name in ("recency", "logistic", "logistic_smote", "xgboost"):
-        own = fit_calibrator(fits.scores[-2].margins[name], fits.scores[-2].labels)
-        margin, past = now.margins[name], before[name].raw_score(table)
-        as_before = (margin - margin.mean()) / margin.std() * past.std() + past.mean()
+        own = fit_calibrator(fits.scores[-2].raw_scores[name], fits.scores[-2].labels)
+        raw_score, past = now.raw_scores[name], before[name].raw_score(table)
+        as_before = (raw_score - raw_score.mean()) / raw_score.std() * past.std() + past.mean()
         odds = own.slope * as_before + own.intercept
-        assert np.allclose(now.chances[name], 1 / (1 + np.exp(-odds)))
-        assert np.allclose(fits.scorers[name].probability(table), now.chances[name])
+        assert np.allclose(now.probabilities[name], 1 / (1 + np.exp(-odds)))
+        assert np.allclose(fits.scorers[name].probability(table), now.probabilities[name])
 
 
 def test_a_test_without_one_before_it_has_chances_of_its_own(
-    buyers: Buyers, course: Course, tmp_path: Path
+    buyers: Buyers, backtest: Backtest, tmp_path: Path
 ) -> None:
-    alone = replace(course, folds=course.folds[-1:], warm_up=None)
+    alone = replace(backtest, folds=backtest.folds[-1:], calibration_fold=None)
     found, said = fitted(buyers, alone, tmp_path / "fits")
     assert sum("no test before it; calibrating on halves of the users" in s for s in said) == 1
     (scores,) = found.scores
     rate = scores.labels.mean()
     band = 4 * np.sqrt(2 * rate * (1 - rate) / len(scores.labels))  # of two samples
-    for name, chance in scores.chances.items():
-        assert np.ptp(chance) > 0.1, name
-        assert chance.mean() == pytest.approx(rate, abs=band)
-        assert (np.diff(chance[np.argsort(scores.margins[name])]) >= 0).all()
+    for name, probability in scores.probabilities.items():
+        assert np.ptp(probability) > 0.1, name
+        assert probability.mean() == pytest.approx(rate, abs=band)
+        assert (np.diff(probability[np.argsort(scores.raw_scores[name])]) >= 0).all()
         assert scores.thresholds[name] is not None
     for name in CANDIDATES:
         assert np.ptp(found.scorers[name].probability(found.parts[0].table)) > 0.1
@@ -148,9 +153,9 @@ def test_a_test_without_one_before_it_has_chances_of_its_own(
 
 
 def test_halves_share_no_user_and_the_converted_are_dealt_evenly(
-    buyers: Buyers, course: Course
+    buyers: Buyers, backtest: Backtest
 ) -> None:
-    parts = [read_labelled(buyers.spec, course, day) for day in course.folds[-1].train]
+    parts = [read_labelled(buyers.spec, backtest, day) for day in backtest.folds[-1].train]
     first, second = split_users(parts, seed=0)
     ids = [
         {u for part in half for u in part.table.user_ids.to_pylist()} for half in (first, second)
@@ -178,12 +183,12 @@ def test_a_drift_that_the_new_fit_has_learnt_is_not_corrected_twice() -> None:
     users = rng.normal(size=40_000)
     labels = rng.random(40_000) < 1 / (1 + np.exp(-(users - 3.0)))
     again = rng.normal(size=20_000)
-    seen = Hindsight({"a": users - 2.0}, labels, {"a": again - 2.0})
+    seen = CalibrationSet({"a": users - 2.0}, labels, {"a": again - 2.0})
     truth = (1 / (1 + np.exp(-(again - 3.0)))).mean()
     for scale in (1.0, 0.5, 20.0):  # of the new fit's own
         now = {"a": scale * (again - 3.0)}
-        chance = seen.calibrators(now)["a"].probability(now["a"])
-        assert chance.mean() == pytest.approx(truth, abs=4 * np.sqrt(truth / 40_000))
+        probability = seen.calibrators(now)["a"].probability(now["a"])
+        assert probability.mean() == pytest.approx(truth, abs=4 * np.sqrt(truth / 40_000))
     uncorrected = fit_calibrator(users - 2.0, labels).probability(again - 3.0)
     assert uncorrected.mean() < 0.6 * truth
 
@@ -191,7 +196,7 @@ def test_a_drift_that_the_new_fit_has_learnt_is_not_corrected_twice() -> None:
 def test_a_threshold_flags_as_many_whatever_scale_the_new_fit_has() -> None:
     rng = np.random.default_rng(5)
     before, again = rng.normal(size=5000), rng.normal(0.5, 1, size=3000)
-    seen = Hindsight({"a": before}, before > 0, {"a": again})
+    seen = CalibrationSet({"a": before}, before > 0, {"a": again})
     flagged = (again >= np.sort(before)[-500]).mean()
     assert flagged > 0.15  # more users are like those that were acted upon
     for slope, start in ((1.0, 0.0), (0.4, -7.0), (30.0, 2.0)):
@@ -208,59 +213,59 @@ def test_early_folds_that_teach_too_little_are_left_out_and_named(
     shutil.copytree(buyers.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("fits"))
     warehouse = open_warehouse(f"duckdb:///{tmp_path}/copy/w.duckdb")
     said: list[str] = []
-    found = set_course(
-        buyers.spec, warehouse, as_of=date(2024, 2, 20), horizon="15d", folds=2, say=said.append
+    found = plan_backtest(
+        buyers.spec, warehouse, as_of=date(2024, 2, 20), horizon="15d", folds=2, log=said.append
     )
     assert [fold.test for fold in found.folds] == [date(2024, 2, 5), date(2024, 2, 20)]
-    assert found.warm_up is None
-    (note,) = [line for line in said if "left out" in line]
-    assert note.startswith("left out the fold of 2024-01-21 and what lies before it: ")
+    assert found.calibration_fold is None
+    (warn,) = [line for line in said if "left out" in line]
+    assert warn.startswith("left out the fold of 2024-01-21 and what lies before it: ")
     made, _ = fitted(buyers, found, tmp_path / "fits", ["logistic", "logistic_smote"])
-    assert np.ptp(made.scores[0].chances["logistic"]) > 0
+    assert np.ptp(made.scores[0].probabilities["logistic"]) > 0
 
 
 @pytest.fixture(scope="module")
-def spend(buyers: Buyers, course: Course, fits: Fits) -> SpendFits:
-    found = fit_spend_folds(buyers.spec, course, fits, n_boot=200, level=0.95, say=lambda _: None)
+def spend(buyers: Buyers, backtest: Backtest, fits: Fits) -> SpendFits:
+    found = fit_spend_folds(buyers.spec, backtest, fits, n_boot=200, level=0.95, log=lambda _: None)
     assert found is not None
     return found
 
 
 def test_the_way_to_expect_spend_is_chosen_on_earlier_tests(
-    course: Course, spend: SpendFits
+    backtest: Backtest, spend: SpendFits
 ) -> None:
-    tests = [fold.test.isoformat() for fold in course.folds]
+    tests = [fold.test.isoformat() for fold in backtest.folds]
     assert list(spend.reports) == tests
     ginis = {
         name: np.mean([spend.reports[test][name].gini for test in tests[:-1]])
         for name in spend.reports[tests[0]]
     }
-    assert spend.chosen.name == max(ginis, key=lambda name: ginis[name])
+    assert spend.selected.name == max(ginis, key=lambda name: ginis[name])
 
 
 def test_totals_are_set_right_on_the_test_before(
-    buyers: Buyers, course: Course, fits: Fits, spend: SpendFits
+    buyers: Buyers, backtest: Backtest, fits: Fits, spend: SpendFits
 ) -> None:
     """Fitted again by hand on the fold before the last, whose test ends as the last one begins."""
-    before = course.folds[-2]
-    assert before.test + timedelta(days=30) == course.folds[-1].test
-    parts = [read_labelled(buyers.spec, course, day) for day in before.train]
+    before = backtest.folds[-2]
+    assert before.test + timedelta(days=30) == backtest.folds[-1].test
+    parts = [read_labelled(buyers.spec, backtest, day) for day in before.train]
     data = stack(parts)
-    test = read_labelled(buyers.spec, course, before.test)
+    test = read_labelled(buyers.spec, backtest, before.test)
     members = [n for n in ("logistic", "xgboost", "lightgbm") if n in fits.scorers]
-    own = {n: fit_calibrator(fits.scores[-2].margins[n], test.labels) for n in members}
-    chances = tuple(replace(fits.by_fold[-2][n], calibrator=own[n]) for n in members)
+    own = {n: fit_calibrator(fits.scores[-2].raw_scores[n], test.labels) for n in members}
+    probabilities = tuple(replace(fits.by_fold[-2][n], calibrator=own[n]) for n in members)
     again = fit_spend(
-        spend.chosen.name, course.plan, data, np.concatenate([part.spend for part in parts]),
-        trainer=Trainer(course.plan, data), chances=chances, value="paid",
+        spend.selected.name, backtest.plan, data, np.concatenate([part.spend for part in parts]),
+        trainer=Trainer(backtest.plan, data), probabilities=probabilities, value="paid",
     )  # fmt: skip
     wanted = test.spend.sum() / again.expected(test.table).sum()
-    assert spend.chosen.factor == pytest.approx(wanted, rel=1e-6)
-    assert set(spend.reports[before.test.isoformat()]) == set(spenders_of(course.plan))
+    assert spend.selected.factor == pytest.approx(wanted, rel=1e-6)
+    assert set(spend.reports[before.test.isoformat()]) == set(spenders_of(backtest.plan))
 
 
 def test_the_last_tests_spend_changes_its_report_and_nothing_else(
-    buyers: Buyers, course: Course, fits: Fits, spend: SpendFits, tmp_path: Path
+    buyers: Buyers, backtest: Backtest, fits: Fits, spend: SpendFits, tmp_path: Path
 ) -> None:
     end = datetime.combine(LAST, datetime.min.time())
 
@@ -269,15 +274,15 @@ def test_the_last_tests_spend_changes_its_report_and_nothing_else(
         values = pc.if_else(after, pc.multiply(table["value"], 10.0), table["value"])
         return table.set_column(table.column_names.index("value"), "value", values)
 
-    other = later(course, tmp_path / "published", tenfold)
-    found = fit_spend_folds(buyers.spec, other, fits, n_boot=200, level=0.95, say=lambda _: None)
+    other = later(backtest, tmp_path / "published", tenfold)
+    found = fit_spend_folds(buyers.spec, other, fits, n_boot=200, level=0.95, log=lambda _: None)
     assert found is not None
     last = LAST.isoformat()
     assert {t: r for t, r in found.reports.items() if t != last} == {
         t: r for t, r in spend.reports.items() if t != last
     }
-    assert found.chosen.name == spend.chosen.name
-    assert found.chosen.factor == spend.chosen.factor
+    assert found.selected.name == spend.selected.name
+    assert found.selected.factor == spend.selected.factor
     for name, report in spend.reports[last].items():
         changed = found.reports[last][name]
         assert changed.total_ratio == pytest.approx(report.total_ratio / 10, rel=1e-6)
@@ -289,30 +294,30 @@ def test_what_is_loaded_after_a_build_is_built_before_it_is_trained_on(
     shutil.copytree(buyers.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("fits"))
     warehouse = open_warehouse(f"duckdb:///{tmp_path}/copy/w.duckdb")
     said: list[str] = []
-    set_course(buyers.spec, warehouse, say=said.append)
+    plan_backtest(buyers.spec, warehouse, log=said.append)
     assert not [line for line in said if "building" in line]
     more = tmp_path / "more.csv"
     day = LAST + timedelta(days=3)
     rows = [f"new,{LAST - timedelta(days=9)}T10:00:00,order,50", f"new,{day}T10:00:00,order,70"]
     more.write_text("\n".join(["user_id,event_time,event_name,value", *rows]), encoding="utf-8")
     ingest(buyers.spec, warehouse, events=more)
-    course = set_course(buyers.spec, warehouse, say=said.append)
+    backtest = plan_backtest(buyers.spec, warehouse, log=said.append)
     assert [line for line in said if "building" in line] == [
         "building: the published build is not of all that is loaded"
     ]
-    part = read_labelled(buyers.spec, course, LAST)
+    part = read_labelled(buyers.spec, backtest, LAST)
     place = part.table.user_ids.to_pylist().index("new")
     assert (part.labels[place], part.spend[place]) == (True, 70.0)
     said.clear()
-    set_course(buyers.spec, warehouse, say=said.append)
+    plan_backtest(buyers.spec, warehouse, log=said.append)
     assert not said
 
 
 def test_fits_are_kept_under_everything_they_depend_on(
-    course: Course, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    backtest: Backtest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def key(params: Mapping[str, Mapping[str, object]] = MappingProxyType({})) -> str:
-        return run_key(course, ["logistic", "xgboost"], params)
+        return run_key(backtest, ["logistic", "xgboost"], params)
 
     known = key()
     assert key() == known

@@ -1,4 +1,4 @@
-"""Planted leaks in a real training: the sentinel that can see each fails, and blocks promotion."""
+"""Planted leaks in a real training: the check that can see each fails, and blocks promotion."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 from tests.features.worlds import tiny_spec
 from tests.pipeline.conftest import Fitted
 from whyrank.errors import UsageError
-from whyrank.evaluation.leakage_checks import steady_attributes, too_good
+from whyrank.evaluation.leakage_checks import steady_attributes, suspicious_performance
 from whyrank.models import candidates
 from whyrank.models.candidates import Trainer
-from whyrank.models.encoding import TextCodes, fit_encoding
+from whyrank.models.encoding import TargetEncoding, fit_encoding
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline.build import build
 from whyrank.pipeline.compare import compare_run
@@ -29,7 +29,7 @@ from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
 from whyrank.tracking.active_scorer import choose_scorer
 from whyrank.training import leakage
-from whyrank.training.datasets import Course, Labelled, read_labelled, stack
+from whyrank.training.datasets import Backtest, Labelled, read_labelled, stack
 from whyrank.warehouse.dbt_project.render import render_project
 from whyrank.warehouse.landing.static_attributes import changing_attributes
 from whyrank.warehouse.open import open_warehouse
@@ -37,14 +37,14 @@ from whyrank.warehouse.open import open_warehouse
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("fitted")]
 
 
-def test_an_honest_training_passes_every_sentinel(fitted: Fitted) -> None:
+def test_an_honest_training_passes_every_leakage_check(fitted: Fitted) -> None:
     told: list[tuple[int, int]] = []
-    found = fitted.watch(progress=lambda *reached: told.append(reached))
+    found = fitted.run_leakage_checks(progress=lambda *reached: told.append(reached))
     assert [str(s) for s in found.values() if not s.passed] == []
     # Before each fit of shuffled labels, the fit of noise and the rebuild: so many are done.
-    fits = int(found["shuffled labels"].saw.partition(" fits;")[0].rpartition(" ")[2])
+    fits = int(found["shuffled labels"].detail.partition(" fits;")[0].rpartition(" ")[2])
     assert told == [(done, fits + 2) for done in range(fits + 2)]
-    assert "categories' worth on the rows it was made for" in found["shuffled labels"].saw
+    assert "categories' worth on the rows it was made for" in found["shuffled labels"].detail
 
 
 def encode_with_own_labels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_a_target_encoding_that_sees_its_own_label_is_caught_by_shuffled_labels(
     fitted: Fitted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encode_with_own_labels(monkeypatch)
-    found = fitted.watch()
+    found = fitted.run_leakage_checks()
     assert [name for name, s in found.items() if not s.passed] == ["shuffled labels"]
 
 
@@ -69,15 +69,17 @@ def test_a_scorer_that_was_fitted_on_the_true_labels_is_caught_by_shuffled_label
     fitted: Fitted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a store of fits would do whose key forgets the labels."""
-    parts = [read_labelled(fitted.spec, fitted.course, d) for d in fitted.course.folds[-1].train]
-    kept = Trainer(fitted.course.plan, stack(parts)).fit("xgboost")
+    parts = [
+        read_labelled(fitted.spec, fitted.backtest, d) for d in fitted.backtest.folds[-1].train
+    ]
+    kept = Trainer(fitted.backtest.plan, stack(parts)).fit("xgboost")
     fit = Trainer.fit
 
     def stored(self: Trainer, name: str, params: dict[str, object]) -> LearnedScorer:
         return fit(self, name, params) if "noise" in self._plan.numbers[0] else kept
 
     monkeypatch.setattr(Trainer, "fit", stored)
-    found = fitted.watch()
+    found = fitted.run_leakage_checks()
     assert [name for name, s in found.items() if not s.passed] == ["shuffled labels"]
 
 
@@ -85,27 +87,27 @@ def test_training_on_the_tests_own_rows_is_caught_by_noise(
     fitted: Fitted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test's snapshot read in the place of the latest one to learn from."""
-    fold = fitted.course.folds[-1]
+    fold = fitted.backtest.folds[-1]
 
-    def mistaken(spec: Spec, course: Course, day: date) -> Labelled:
-        return read_labelled(spec, course, fold.test if day == fold.train[-1] else day)
+    def mistaken(spec: Spec, backtest: Backtest, day: date) -> Labelled:
+        return read_labelled(spec, backtest, fold.test if day == fold.train[-1] else day)
 
     monkeypatch.setattr(leakage, "read_labelled", mistaken)
-    assert not fitted.watch()["pure noise"].passed
+    assert not fitted.run_leakage_checks()["pure noise"].passed
 
 
 def test_an_embargo_that_is_too_short_is_caught_by_outcomes(fitted: Fitted) -> None:
     """Outcomes of twice the horizon, and folds that were cut for once: half of them overlap."""
-    course = replace(fitted.course, horizon_days=2 * fitted.course.horizon_days)
-    fold, horizon = course.folds[-1], timedelta(days=course.horizon_days)
-    shared = leakage._shared_outcomes(course, fold)
+    backtest = replace(fitted.backtest, horizon_days=2 * fitted.backtest.horizon_days)
+    fold, horizon = backtest.folds[-1], timedelta(days=backtest.horizon_days)
+    shared = leakage._shared_outcomes(backtest, fold)
     reaching = [day for day in fold.train if day + horizon > fold.test]
     assert reaching
     assert set(shared) == {str(day) for day in reaching}
     # By hand, from the outcomes: those after the test's day and within the snapshot's horizon.
     import duckdb
 
-    path = course.published.table("outcomes")
+    path = backtest.published.table("outcomes")
     for day in reaching:
         found = duckdb.sql(
             f"select count(*) from '{path}' where event_time >= '{fold.test}' "
@@ -113,12 +115,12 @@ def test_an_embargo_that_is_too_short_is_caught_by_outcomes(fitted: Fitted) -> N
         ).fetchone()
         assert found == (shared[str(day)],)
     assert sum(shared.values()) > 0
-    assert not fitted.watch(course)["overlapping outcomes"].passed
+    assert not fitted.run_leakage_checks(backtest)["overlapping outcomes"].passed
 
 
 def test_a_text_too_good_to_be_true_is_named(fitted: Fitted) -> None:
     """A text column that tells the outcome, in training and on the test."""
-    name = fitted.course.plan.texts[0]
+    name = fitted.backtest.plan.texts[0]
     test = fitted.fits.parts[-1]
     taken = test.table.texts
 
@@ -129,7 +131,7 @@ def test_a_text_too_good_to_be_true_is_named(fitted: Fitted) -> None:
     (scorers,) = fitted.fits.by_fold[-1:]
     scorer = scorers["logistic"]
     told = tuple(
-        TextCodes(name, {"no": 0.0, "yes": 1.0}, 0.1) if text.name == name else text
+        TargetEncoding(name, {"no": 0.0, "yes": 1.0}, 0.1) if text.name == name else text
         for text in scorer.encoding.texts
     )
     leaking = replace(scorer, encoding=replace(scorer.encoding, texts=told))
@@ -138,12 +140,12 @@ def test_a_text_too_good_to_be_true_is_named(fitted: Fitted) -> None:
         parts=(replace(test, table=Telling(test.table._table)),),
         by_fold=({"logistic": leaking},),
     )
-    (found,) = leakage._alone(fitted.course, fits)
+    (found,) = leakage._alone(fitted.backtest, fits)
     limits = {"capacity": 0.1, "suspect_auc": 0.98, "suspect_lift": None}
-    assert too_good(leakage._alone(fitted.course, fitted.fits), **limits).passed  # type: ignore[arg-type]
-    caught = too_good([found], **limits)  # type: ignore[arg-type]
+    assert suspicious_performance(leakage._alone(fitted.backtest, fitted.fits), **limits).passed  # type: ignore[arg-type]
+    caught = suspicious_performance([found], **limits)  # type: ignore[arg-type]
     assert not caught.passed
-    assert f"{name} on {fitted.course.folds[-1].test}, has ROC AUC 1.000" in caught.saw
+    assert f"{name} on {fitted.course.folds[-1].test}, has ROC AUC 1.000" in caught.detail
 
 
 @dataclass(frozen=True)
@@ -199,13 +201,15 @@ def test_events_and_links_from_as_of_on_are_caught_where_models_read_them(
             "anonymous_id,user_id,linked_at\nanon,known,2026-03-04T00:00:00Z\n"
         )
         ingest(spec, store, aliases=tmp_path / "l.csv")
-    course: Any = SimpleNamespace(published=build(spec, store, as_of=[as_of]).published)
-    found = leakage.future_invariance(spec, store, course, as_of)
+    backtest: Any = SimpleNamespace(published=build(spec, store, as_of=[as_of]).published)
+    found = leakage.future_invariance(spec, store, backtest, as_of)
     assert found.passed is (leak == "no"), str(found)
-    assert planted.changed in found.saw
+    assert planted.changed in found.detail
 
 
-def test_a_static_attribute_that_changes_is_counted_and_fails_its_sentinel(tmp_path: Path) -> None:
+def test_a_static_attribute_that_changes_is_counted_and_fails_its_leakage_check(
+    tmp_path: Path,
+) -> None:
     """A lead's status that is set at conversion: rows dated by the file's own valid_from."""
     text = (
         spec_text("saas").replace(
@@ -227,19 +231,19 @@ description = "Where the lead stands."
     first = [f"u{n},2026-01-01,open,DE\n" for n in range(9)]
     (tmp_path / "u.csv").write_text(header + "".join(first))
     notes: list[str] = []
-    ingest(spec, store, users=tmp_path / "u.csv", note=notes.append)
+    ingest(spec, store, users=tmp_path / "u.csv", warn=notes.append)
     assert not notes
     read = leakage._static_features(spec)
     assert read["status"] == "lead_status"
     assert steady_attributes(changing_attributes(spec, store), read).passed
     won = [f"u{n},2026-02-0{n + 1},won,DE\n" for n in range(4)]
     (tmp_path / "v.csv").write_text(header + "".join(won))
-    ingest(spec, store, users=tmp_path / "v.csv", note=notes.append)
-    (note,) = notes
-    assert note.startswith("users.attributes.lead_status is declared static, and 4 users have more")
+    ingest(spec, store, users=tmp_path / "v.csv", warn=notes.append)
+    (warn,) = notes
+    assert warn.startswith("users.attributes.lead_status is declared static, and 4 users have more")
     found = steady_attributes(changing_attributes(spec, store), read)
     assert not found.passed
-    assert "status (lead_status) has more than one value for 4 users" in found.saw
+    assert "status (lead_status) has more than one value for 4 users" in found.detail
     # Whoever leaves its feature out of training is not held back by it.
     training = spec.training.model_copy(update={"leave_out": ("status",)})
     without = leakage._static_features(spec.model_copy(update={"training": training}))
@@ -253,6 +257,8 @@ def test_a_training_that_leaks_makes_no_champion(
     encode_with_own_labels(monkeypatch)
     train(fitted.spec, fitted.warehouse, store, candidates=["logistic"], folds=1, n_boot=40)
     for name in ("chosen", "logistic", "scorecard"):
-        with pytest.raises(UsageError, match=r"sentinel 'shuffled labels' failed .*no champion"):
+        with pytest.raises(
+            UsageError, match=r"leakage check 'shuffled labels' failed .*no champion"
+        ):
             compare_run(fitted.spec, store, promote_scorer=name)
     assert choose_scorer(fitted.spec, "champion", store).name == "scorecard"

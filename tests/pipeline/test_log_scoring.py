@@ -92,7 +92,7 @@ def test_drift_is_the_stability_index_against_the_training_snapshot(
     place = client.download_artifacts(run.info.run_id, "drift.csv", str(tmp_path))
     rows = {row["feature"]: row for row in csv_rows(Path(place))}
     published = read_published(shop.warehouse, "shop")
-    day = shop.training.course.folds[-1].train[-1]
+    day = shop.training.backtest.folds[-1].train[-1]
     then, now = (
         Snapshot.read(published.snapshot(date), ("mean_value",)).numbers("mean_value")
         for date in (day, made.as_of)
@@ -121,20 +121,20 @@ def test_an_id_is_data_on_the_page_and_in_the_description(
         shop.spec, shop.warehouse, replace(made, users=(first, *made.users[1:])), store=shop.store
     )
     assert found is not None
-    note = client.get_run(found).data.tags["mlflow.note.content"]
+    warn = client.get_run(found).data.tags["mlflow.note.content"]
     page = Path(client.download_artifacts(found, "users.html", str(tmp_path))).read_text("utf-8")
-    for text in (note, page):
+    for text in (warn, page):
         assert "<script" not in text
         assert "\x1b" not in text
-    assert "[a](" not in note
-    rows = [line for line in note.splitlines() if line.startswith("|")]
+    assert "[a](" not in warn
+    rows = [line for line in warn.splitlines() if line.startswith("|")]
     assert {line.count("|") for line in rows} == {6}
 
 
 def test_no_store_takes_a_list_away(shop: Shop, made: Ranking, tmp_path: Path) -> None:
     notes: list[str] = []
     gone = "http://ana:secret@127.0.0.1:9"
-    assert log_scoring(shop.spec, shop.warehouse, made, tracking=gone, note=notes.append) is None
+    assert log_scoring(shop.spec, shop.warehouse, made, tracking=gone, warn=notes.append) is None
     (said,) = notes
     assert "cannot be reached" in said
     assert "the list is written; no run of it is kept" in said
@@ -143,10 +143,10 @@ def test_no_store_takes_a_list_away(shop: Shop, made: Ranking, tmp_path: Path) -
     broken = open_store(home=tmp_path / "broken")
     broken.home.mkdir()
     (broken.home / "mlflow.db").write_bytes(b"no database at all, but a file of some length")
-    assert log_scoring(shop.spec, shop.warehouse, made, store=broken, note=notes.append) is None
+    assert log_scoring(shop.spec, shop.warehouse, made, store=broken, warn=notes.append) is None
     assert "no run of it is kept" in notes[1]
     none = open_store(home=tmp_path / "none")
-    assert log_scoring(shop.spec, shop.warehouse, made, store=none, note=notes.append) is None
+    assert log_scoring(shop.spec, shop.warehouse, made, store=none, warn=notes.append) is None
     assert len(notes) == 2
     assert not none.home.exists()
 
@@ -175,8 +175,8 @@ def test_a_promotion_says_who_when_and_what_was_before(shop: Shop, client: Mlflo
 def test_a_version_without_a_profile_says_so(
     shop: Shop, client: MlflowClient, made: Ranking
 ) -> None:
-    assert made.chosen is not None
-    before = replace(made, chosen=replace(made.chosen, profile=None))
+    assert made.selected is not None
+    before = replace(made, chosen=replace(made.selected, profile=None))
     found = log_scoring(shop.spec, shop.warehouse, before, store=shop.store)
     assert found is not None
     run = client.get_run(found)

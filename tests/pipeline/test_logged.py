@@ -115,28 +115,28 @@ def test_the_rank_average_is_a_version_that_ranks_and_says_nothing(
     chosen = choose_scorer(shop.spec, "rank_average", shop.store)
     assert isinstance(chosen.model, SavedRankAverage)
     assert [member.name for member in chosen.model.members] == ["logistic", "xgboost"]
-    course = shop.training.course
-    test = read_labelled(shop.spec, course, course.folds[-1].test)
+    backtest = shop.training.backtest
+    test = read_labelled(shop.spec, backtest, backtest.folds[-1].test)
     members = [choose_scorer(shop.spec, n, shop.store).model for n in ("logistic", "xgboost")]
     both = [m.score_of(m.raw_score(test.table)) for m in members if m is not None]
-    margin = chosen.model.raw_score(test.table)
-    assert np.allclose(margin, (both[0] + both[1]) / 2)
-    # Its percentiles are those of its own margins on the latest training snapshot.
-    latest = read_labelled(shop.spec, course, course.folds[-1].train[-1]).table
+    raw_score = chosen.model.raw_score(test.table)
+    assert np.allclose(raw_score, (both[0] + both[1]) / 2)
+    # Its percentiles are those of its own raw scores on the latest training snapshot.
+    latest = read_labelled(shop.spec, backtest, backtest.folds[-1].train[-1]).table
     own = chosen.model.raw_score(latest)
-    by_hand = [100 * ((own < m).mean() + (own <= m).mean()) / 2 for m in margin]
-    assert np.allclose(chosen.model.score_of(margin), by_hand)
-    # Its chances are those of the earlier fit, calibrated where it was tested and carried over:
-    # both fits give the new test's users log-odds of the same mean and deviation.
-    before = read_labelled(shop.spec, course, course.folds[-2].test)
-    kept = shop.training.folder / f"test-{course.folds[-2].test}"
+    by_hand = [100 * ((own < m).mean() + (own <= m).mean()) / 2 for m in raw_score]
+    assert np.allclose(chosen.model.score_of(raw_score), by_hand)
+    # Its probabilities are those of the earlier fit, calibrated where it was tested and carried
+    # over: both fits give the new test's users log-odds of the same mean and deviation.
+    before = read_labelled(shop.spec, backtest, backtest.folds[-2].test)
+    kept = shop.training.folder / f"test-{backtest.folds[-2].test}"
     earlier = RankAverage(tuple(LearnedScorer.load(kept / n) for n in ("logistic", "xgboost")))
     then = fit_calibrator(earlier.raw_score(before.table), before.labels)
     odds = [
-        logit(calibrator.probability(margins))
-        for calibrator, margins in (
+        logit(calibrator.probability(raw_scores))
+        for calibrator, raw_scores in (
             (then, earlier.raw_score(test.table)),
-            (chosen.model.calibrator, margin),
+            (chosen.model.calibrator, raw_score),
         )
     ]
     assert odds[1].mean() == pytest.approx(odds[0].mean())
@@ -151,14 +151,14 @@ def test_the_rank_average_is_a_version_that_ranks_and_says_nothing(
     )
     assert made.scorer == f"rank_average v{found[1]}"
     loaded = SavedRankAverage.load(again)
-    assert np.array_equal(loaded.raw_score(test.table), margin)
+    assert np.array_equal(loaded.raw_score(test.table), raw_score)
     frame = pd.DataFrame(test.table.take(np.arange(4)).rows())
     assert Served(shop.spec, loaded).predict(frame)["reasons"].tolist() == [""] * 4
     rows = csv_rows(tmp_path / "t.csv")
     assert all(row["probability"] and row["scorecard_reasons"] for row in rows)
     assert not any(row["model_reasons"] for row in rows)
     raw = compare_run(shop.spec, shop.store).raw
-    sound: dict[str, Any] = {**raw, "sentinels": []}
+    sound: dict[str, Any] = {**raw, "leakage_checks": []}
     with pytest.raises(UsageError, match="'rank_average' cannot say why"):
         _refuse_unfit(sound, shop.training.comparison, "rank_average")
 
@@ -172,10 +172,10 @@ def test_the_rank_average_names_those_it_averages(children: dict[str, Run]) -> N
 def test_the_data_behind_a_training_are_named_whole(
     shop: Shop, parent: Run, children: dict[str, Run]
 ) -> None:
-    course = shop.training.course
-    fold = course.folds[-1]
-    data = stack([read_labelled(shop.spec, course, day) for day in fold.train])
-    test = read_labelled(shop.spec, course, fold.test)
+    backtest = shop.training.backtest
+    fold = backtest.folds[-1]
+    data = stack([read_labelled(shop.spec, backtest, day) for day in fold.train])
+    test = read_labelled(shop.spec, backtest, fold.test)
     known = {
         "training": (len(data.labels), data.labels.sum(), fold.train),
         "test": (len(test.labels), test.labels.sum(), [fold.test]),
@@ -263,8 +263,8 @@ def test_acting_from_a_threshold_on_is_logged_by_test_with_its_interval(
                     by_step = [found.value for found in sorted(kept, key=lambda m: m.step)]
                     assert by_step == [getattr(estimate, part) for estimate in estimates]
     # By hand, from the registered scorer: acted upon from a chance of 5 in 25 on.
-    course = shop.training.course
-    test = read_labelled(shop.spec, course, course.folds[-1].test)
+    backtest = shop.training.backtest
+    test = read_labelled(shop.spec, backtest, backtest.folds[-1].test)
     scorer = choose_scorer(shop.spec, "logistic", shop.store).model
     assert scorer is not None
     acted = scorer.probability(test.table) >= 5 / 25
@@ -275,8 +275,8 @@ def test_acting_from_a_threshold_on_is_logged_by_test_with_its_interval(
     assert found["at_cost/recall"] == pytest.approx(acted[test.labels].mean())
     assert parent.data.params["cost_of_action"] == "5.0"
     assert parent.data.params["value_of_conversion"] == "25.0"
-    assert comparison.chosen is not None
-    more = comparison.difference("pooled", "at_cost/profit", comparison.chosen, "scorecard")
+    assert comparison.selected is not None
+    more = comparison.difference("pooled", "at_cost/profit", comparison.selected, "scorecard")
     assert parent.data.metrics["at_cost/profit_chosen_minus_scorecard"] == more.value
 
 
@@ -306,11 +306,11 @@ def test_spend_is_measured_and_told_by_decile(
     place = client.download_artifacts(parent.info.run_id, "spend_by_decile.csv", str(tmp_path))
     with Path(place).open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["chosen"] == "yes"]
-    course = shop.training.course
-    tests = [fold.test.isoformat() for fold in course.folds]
+    backtest = shop.training.backtest
+    tests = [fold.test.isoformat() for fold in backtest.folds]
     assert [row["test"] for row in rows] == [test for test in tests for _ in range(10)]
     # Tenths of users are as many: their means add up to what all spent.
-    last = read_labelled(shop.spec, course, course.folds[-1].test)
+    last = read_labelled(shop.spec, backtest, backtest.folds[-1].test)
     actual = [float(row["actual"]) for row in rows if row["test"] == tests[-1]]
     assert sum(actual) * len(last.spend) / 10 == pytest.approx(last.spend.sum(), rel=1e-3)
 
@@ -330,8 +330,8 @@ def test_tables_and_plots_are_kept(shop: Shop, client: MlflowClient, parent: Run
 def test_every_scorer_has_the_same_pictures_and_its_importance(
     shop: Shop, client: MlflowClient, children: dict[str, Run], tmp_path: Path
 ) -> None:
-    course = shop.training.course
-    part = read_labelled(shop.spec, course, course.folds[-1].test)
+    backtest = shop.training.backtest
+    part = read_labelled(shop.spec, backtest, backtest.folds[-1].test)
     drawn = {"ranking.png", "shap.png", "importance.png"}
     for name, run in children.items():
         kept = {found.path for found in client.list_artifacts(run.info.run_id)}
@@ -352,16 +352,16 @@ def test_every_scorer_has_the_same_pictures_and_its_importance(
 
 def test_sampled_contributions_add_up_and_name_what_matters(shop: Shop) -> None:
     """Of the rank average, which has none of its own."""
-    course = shop.training.course
-    table = read_labelled(shop.spec, course, course.folds[-1].test).table
+    backtest = shop.training.backtest
+    table = read_labelled(shop.spec, backtest, backtest.folds[-1].test).table
     scorer = choose_scorer(shop.spec, "rank_average", shop.store).model
     assert isinstance(scorer, SavedRankAverage)
     found = moved_by(scorer, table)
-    margin = scorer.raw_score(table)
+    raw_score = scorer.raw_score(table)
     rows = np.linspace(0, len(table) - 1, len(found.values)).astype(int)
-    away = margin[rows] - margin.mean()
+    away = raw_score[rows] - raw_score.mean()
     # A mean of eight others stands for everybody's, for each user: its error is known.
-    error = margin.std() / np.sqrt(8)
+    error = raw_score.std() / np.sqrt(8)
     summed = np.sum(found.values, axis=1)
     assert np.abs(summed - away).max() < 5 * error
     assert np.corrcoef(summed, away)[0, 1] > 0.9
@@ -371,13 +371,13 @@ def test_sampled_contributions_add_up_and_name_what_matters(shop: Shop) -> None:
 def test_a_training_tells_its_verdict_in_two_lines_and_tables_that_fit(
     shop: Shop, parent: Run, children: dict[str, Run]
 ) -> None:
-    note = parent.data.tags["mlflow.note.content"]
-    first, second, rest = note.split("\n", 2)
-    chosen = shop.training.comparison.chosen
+    warn = parent.data.tags["mlflow.note.content"]
+    first, second, rest = warn.split("\n", 2)
+    chosen = shop.training.comparison.selected
     assert chosen is not None
     assert chosen in first
     assert max(len(first), len(second)) < 120
-    assert "```" not in note
+    assert "```" not in warn
     tables = [line for line in rest.splitlines() if line.startswith("|")]
     # Cells are told apart by "|", which none of them holds.
     widths = [line.count("|") for line in tables]
@@ -442,8 +442,8 @@ def test_trials_of_a_search_are_nested_runs(shop: Shop, tmp_path: Path) -> None:
 
 
 def test_both_accounts_by_part_are_the_scorers_own(shop: Shop, tmp_path: Path) -> None:
-    course = shop.training.course
-    table = read_labelled(shop.spec, course, course.folds[-1].test).table
+    backtest = shop.training.backtest
+    table = read_labelled(shop.spec, backtest, backtest.folds[-1].test).table
     scorer = choose_scorer(shop.spec, "xgboost", shop.store).model
     assert isinstance(scorer, LearnedScorer)
     found = both_accounts(shop.spec, scorer, table)

@@ -58,10 +58,10 @@ def test_a_copy_is_read_and_written_where_it_is_and_the_original_stays(
 ) -> None:
     original, run = kept
     before, notes = files(original), list[str]()
-    store = local_store(copied / "mlflow", note=notes.append)
+    store = local_store(copied / "mlflow", warn=notes.append)
     assert read(store, run) == "first"
-    (note,) = notes
-    assert f"was moved or copied here from {original / 'mlflow'}" in note
+    (warn,) = notes
+    assert f"was moved or copied here from {original / 'mlflow'}" in warn
     assert choose_scorer(shop.spec, "xgboost", store).model is not None
     second = log(store, "second")
     assert read(store, second) == "second"
@@ -80,7 +80,7 @@ def test_a_store_that_moved_is_read_without_its_former_place(
     # By a link it is still the same place.
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     notes: list[str] = []
-    assert read(local_store(tmp_path / "link" / "mlflow", note=notes.append), kept[1]) == "first"
+    assert read(local_store(tmp_path / "link" / "mlflow", warn=notes.append), kept[1]) == "first"
     assert notes == []
 
 

@@ -166,17 +166,17 @@ def test_loads_that_a_build_does_not_know_are_told(corner: tuple[Spec, Warehouse
     spec, warehouse, folder = corner
     notes: list[str] = []
     out = folder / "top_users.csv"
-    score(spec, warehouse, out=out, note=notes.append)
+    score(spec, warehouse, out=out, warn=notes.append)
     assert not notes
     (folder / "more.csv").write_text(LOG + "dee,2026-03-02 11:00,order,7\n")
     ingest(spec, warehouse, events=folder / "more.csv")
-    score(spec, warehouse, out=out, note=notes.append)
-    evaluate(spec, warehouse, as_of=DAYS[0], horizon="1d", note=notes.append)
-    explain(spec, warehouse, "ana", note=notes.append)
+    score(spec, warehouse, out=out, warn=notes.append)
+    evaluate(spec, warehouse, as_of=DAYS[0], horizon="1d", warn=notes.append)
+    explain(spec, warehouse, "ana", warn=notes.append)
     assert len(notes) == 3
     assert all(line.startswith("a file was loaded after build ") for line in notes)
     build(spec, warehouse)
-    score(spec, warehouse, out=out, note=notes.append)
+    score(spec, warehouse, out=out, warn=notes.append)
     assert len(notes) == 3
 
 
@@ -242,10 +242,10 @@ def test_a_value_without_an_end_stops_nobody_and_is_told(tmp_path: Path) -> None
     (tmp_path / "log.csv").write_text(LOG)
     ingest(spec, warehouse, events=tmp_path / "log.csv")
     notes: list[str] = []
-    build(spec, warehouse, as_of=DAYS, note=notes.append)
-    (note,) = notes
+    build(spec, warehouse, as_of=DAYS, warn=notes.append)
+    (warn,) = notes
     # Ana's visits are zero, and so is what Cy spent, of which there is no logarithm.
-    assert note.startswith(
+    assert warn.startswith(
         "features.per_visit: 'ln(spent / visits) * 10' has no finite value for 2 of 3 users"
     )
     made = score(spec, warehouse, out=tmp_path / "top_users.csv")

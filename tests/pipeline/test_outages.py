@@ -47,7 +47,7 @@ def first(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Training:
     """A training whose server was not there: its run is kept here."""
     home = tmp_path_factory.mktemp("outage") / "mlflow"
     notes: list[str] = []
-    here = open_store_or_local("http://127.0.0.1:9", home=home, note=notes.append)
+    here = open_store_or_local("http://127.0.0.1:9", home=home, warn=notes.append)
     made, said = train_shop(built.spec, built.warehouse, here, **FEW)
     assert "run the same command again to send them" in notes[0]
     assert [line.split()[-1] for line in said if "fitting" in line] == 2 * FEW["candidates"]
@@ -68,8 +68,8 @@ def test_a_run_is_sent_once_the_server_is_back_and_kept_here_once_it_is_gone(
     ]  # fmt: skip
     with answering(command, tmp_path, "health") as (url, _):
         uri = url.replace("http://", "http://ana:secret@")
-        store = open_store_or_local(uri, home=home, note=notes.append)
-        sent, said = train_shop(built.spec, built.warehouse, store, note=notes.append, **FEW)
+        store = open_store_or_local(uri, home=home, warn=notes.append)
+        sent, said = train_shop(built.spec, built.warehouse, store, warn=notes.append, **FEW)
         assert [line for line in said if "fitting" in line] == []
         assert "logging logistic" in said
         assert (sent.store, notes) == (store, [])
@@ -79,14 +79,14 @@ def test_a_run_is_sent_once_the_server_is_back_and_kept_here_once_it_is_gone(
         with pytest.raises(TrackingError, match="run 'nope' holds no comparison"):
             read_comparison(store, "shop", "nope")
     # It answered when it was asked, and is gone when the run is to be sent.
-    kept, said = train_shop(built.spec, built.warehouse, store, note=notes.append, **FEW)
+    kept, said = train_shop(built.spec, built.warehouse, store, warn=notes.append, **FEW)
     assert [line for line in said if "fitting" in line] == []
     assert kept.store == local_store(home)
     assert compare_run(built.spec, kept.store, run=kept.run).comparison == first.comparison
-    (note,) = notes
-    assert f"the run is kept in {home / 'mlflow.db'} instead" in note
-    assert "run the same command again to send it" in note
-    assert "secret" not in note
+    (warn,) = notes
+    assert f"the run is kept in {home / 'mlflow.db'} instead" in warn
+    assert "run the same command again to send it" in warn
+    assert "secret" not in warn
 
 
 def test_a_store_lost_halfway_leaves_the_run_here_whole(
@@ -106,7 +106,7 @@ def test_a_store_lost_halfway_leaves_the_run_here_whole(
 
     monkeypatch.setattr(log, "_log_model", failing)
     notes: list[str] = []
-    kept, _ = train_shop(built.spec, built.warehouse, remote, note=notes.append, **FEW)
+    kept, _ = train_shop(built.spec, built.warehouse, remote, warn=notes.append, **FEW)
     assert "Connection reset by peer" in notes[0]
     assert kept.store == local_store(tmp_path / "mlflow")
     assert not (tmp_path / "mlruns").exists()  # where MLflow by itself would write

@@ -1,4 +1,4 @@
-"""A published sample, as a driver of a cluster reads it: the sentinel of future events on it."""
+"""A published sample, as a driver of a cluster reads it: the check for future events on it."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Sampled:
 def test_nothing_of_the_sample_knows_the_future(warehouse: Sampled) -> None:
     published = read_published(warehouse, "tiny")
     assert published.info.sampled_below
-    course = cast("Any", SimpleNamespace(published=published))
-    found = future_invariance(SPEC, warehouse, course, AS_OF)
+    backtest = cast("Any", SimpleNamespace(published=published))
+    found = future_invariance(SPEC, warehouse, backtest, AS_OF)
     assert found.passed, found
 
 

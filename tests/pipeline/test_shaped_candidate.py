@@ -23,7 +23,7 @@ from whyrank.spec.load import parse_spec
 from whyrank.spec.model import Spec
 from whyrank.tracking.active_scorer import choose_scorer
 from whyrank.training import fitting as fold_fits
-from whyrank.training.datasets import Course, Labelled, read_labelled
+from whyrank.training.datasets import Backtest, Labelled, read_labelled
 from whyrank.training.fitting import Fits, fit_folds
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
@@ -59,7 +59,7 @@ def test_its_run_keeps_the_spec_that_calibrate_shape_proposes(
     source.write_text(SPEC, encoding="utf-8")
     made = calibrate_shape(
         shop.spec, shop.warehouse, source=source,
-        as_of=shop.training.course.folds[-1].test, n_boot=40,
+        as_of=shop.training.backtest.folds[-1].test, n_boot=40,
     )  # fmt: skip
     assert applied == parse_spec(made.text)
     assert applied.scorecard != shop.spec.scorecard
@@ -79,52 +79,57 @@ def test_it_ranks_as_the_spec_applied_does(shop: Shop, applied: Spec, tmp_path: 
     assert lists[NAME] == lists["applied"]
     learned = choose_scorer(shop.spec, NAME, shop.store).model
     assert isinstance(learned, LearnedScorer)
-    course = shop.training.course
-    table = read_labelled(shop.spec, course, course.folds[-1].test).table
+    backtest = shop.training.backtest
+    table = read_labelled(shop.spec, backtest, backtest.folds[-1].test).table
     points = Scorecard(applied.scorecard).score(table)
-    margin = learned.raw_score(table)
-    per_point = np.ptp(margin) / np.ptp(points)
-    assert margin == pytest.approx(margin.min() + per_point * (points - points.min()))
+    raw_score = learned.raw_score(table)
+    per_point = np.ptp(raw_score) / np.ptp(points)
+    assert raw_score == pytest.approx(raw_score.min() + per_point * (points - points.min()))
     # Ties are ties: nobody is ranked by what lies below a hundredth of a point.
-    assert len(np.unique(margin)) == len(np.unique(points)) < len(points)
-    wanted = 1 / (1 + np.exp(-learned.calibrator.log_odds(margin)))
+    assert len(np.unique(raw_score)) == len(np.unique(points)) < len(points)
+    wanted = 1 / (1 + np.exp(-learned.calibrator.log_odds(raw_score)))
     assert learned.probability(table) == pytest.approx(wanted)
 
 
-def fits_of(shop: Shop, course: Course, names: list[str], folder: Path) -> tuple[Fits, list[str]]:
+def fits_of(
+    shop: Shop, backtest: Backtest, names: list[str], folder: Path
+) -> tuple[Fits, list[str]]:
     said: list[str] = []
-    return fit_folds(shop.spec, course, names, params={}, folder=folder, say=said.append), said
+    return fit_folds(shop.spec, backtest, names, params={}, folder=folder, log=said.append), said
 
 
 def test_outcomes_of_a_test_do_not_reach_its_own_fit(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With the outcomes of the last test turned round, its card and chances are the same."""
-    course = shop.training.course
-    before, _ = fits_of(shop, course, [NAME], tmp_path / "before")
-    last = course.folds[-1].test
+    """With the outcomes of the last test turned round, its card and probabilities are the same."""
+    backtest = shop.training.backtest
+    before, _ = fits_of(shop, backtest, [NAME], tmp_path / "before")
+    last = backtest.folds[-1].test
 
-    def turned(spec: Spec, of: Course, day: date) -> Labelled:
+    def turned(spec: Spec, of: Backtest, day: date) -> Labelled:
         part = read_labelled(spec, of, day)
         return replace(part, labels=~part.labels) if day == last else part
 
     monkeypatch.setattr(fold_fits, "read_labelled", turned)
-    after, _ = fits_of(shop, course, [NAME], tmp_path / "after")
+    after, _ = fits_of(shop, backtest, [NAME], tmp_path / "after")
     assert (after.scores[-1].labels == ~before.scores[-1].labels).all()
-    assert after.scores[-1].margins[NAME].tolist() == before.scores[-1].margins[NAME].tolist()
-    assert after.scores[-1].chances[NAME].tolist() == before.scores[-1].chances[NAME].tolist()
+    assert after.scores[-1].raw_scores[NAME].tolist() == before.scores[-1].raw_scores[NAME].tolist()
+    assert (
+        after.scores[-1].probabilities[NAME].tolist()
+        == before.scores[-1].probabilities[NAME].tolist()
+    )
     assert after.own[-1][NAME] != before.own[-1][NAME]
 
 
 def test_with_few_positives_it_is_left_out_and_said(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    course = shop.training.course
+    backtest = shop.training.backtest
     monkeypatch.setattr(fitting, "POSITIVES_BY_TERM", 100_000)
-    found, said = fits_of(shop, course, ["recency", NAME], tmp_path)
+    found, said = fits_of(shop, backtest, ["recency", NAME], tmp_path)
     assert list(found.scorers) == ["recency"]
     told = [line for line in said if NAME in line and "left out" in line]
     assert len(told) == 1
     assert "training rows reached the target, and the shapes of 2 terms" in told[0]
     with pytest.raises(DataError, match=f"candidate '{NAME}' is left out"):
-        fits_of(shop, course, [NAME], tmp_path)
+        fits_of(shop, backtest, [NAME], tmp_path)

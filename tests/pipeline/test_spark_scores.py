@@ -71,14 +71,14 @@ def test_a_second_one_says_that_it_waits(target: Path) -> None:
     """The first one ends when the second has said so, and not before."""
     first, said = ExitStack(), []
 
-    def say(message: str) -> None:
+    def log(message: str) -> None:
         said.append((message, (target / "part").read_text()))
         first.close()
 
-    written = first.enter_context(_taking_the_place_of(target, say))
+    written = first.enter_context(_taking_the_place_of(target, log))
     written.mkdir()
     (written / "part").write_text("second")
-    with _taking_the_place_of(target, say) as third:
+    with _taking_the_place_of(target, log) as third:
         third.mkdir()
         (third / "part").write_text("third")
     waited = f"waiting for another scoring, which writes to {target.parent}"

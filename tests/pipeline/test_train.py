@@ -25,7 +25,7 @@ from whyrank.errors import DataError, SpecError, UsageError, WarehouseError
 from whyrank.models.explain import Explained, explain_rows
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.stability import MOST_TURNED, stability, turned
-from whyrank.pipeline.backtest import set_course
+from whyrank.pipeline.backtest import plan_backtest
 from whyrank.pipeline.build import build
 from whyrank.pipeline.calibrate import calibrate
 from whyrank.pipeline.compare import champion_of, compare_run
@@ -78,7 +78,7 @@ def train_here(
 ) -> tuple[Training, list[str]]:
     said: list[str] = []
     known = {"candidates": CANDIDATES, "folds": 1, "n_boot": 60, **more}
-    made = train(spec, warehouse, store, say=said.append, **known)  # type: ignore[arg-type]
+    made = train(spec, warehouse, store, log=said.append, **known)  # type: ignore[arg-type]
     return made, said
 
 
@@ -96,13 +96,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def test_no_label_reaches_past_the_test_and_snapshots_are_the_published_ones(world: World) -> None:
-    course = world.training.course
-    horizon = timedelta(days=course.horizon_days)
+    backtest = world.training.backtest
+    horizon = timedelta(days=backtest.horizon_days)
     outcomes = read_published(world.warehouse, "saas")
-    for fold in course.all_folds():
+    for fold in backtest.all_folds():
         assert max(fold.train) + horizon <= fold.test
-    fold = course.folds[-1]
-    parts = [read_labelled(world.spec, course, day) for day in fold.train]
+    fold = backtest.folds[-1]
+    parts = [read_labelled(world.spec, backtest, day) for day in fold.train]
     data = stack(parts)
     assert data.labels.sum() == sum(part.labels.sum() for part in parts)
     assert data.latest.sum() == len(parts[-1].labels)
@@ -128,9 +128,9 @@ def test_no_label_reaches_past_the_test_and_snapshots_are_the_published_ones(wor
     assert outcomes.as_of_dates[-1] >= fold.test
 
 
-def test_the_sentinels_pass_and_the_comparison_reads_back(world: World) -> None:
-    assert [s.name for s in world.training.sentinels if not s.passed] == []
-    assert len(world.training.sentinels) == 6
+def test_the_leakage_checks_pass_and_the_comparison_reads_back(world: World) -> None:
+    assert [s.name for s in world.training.leakage_checks if not s.passed] == []
+    assert len(world.training.leakage_checks) == 6
     read = compare_run(world.spec, world.store)
     assert read.run == world.training.run
     assert read.comparison == world.training.comparison
@@ -139,7 +139,7 @@ def test_the_sentinels_pass_and_the_comparison_reads_back(world: World) -> None:
     aucs = {name: read.comparison.tested[name]["roc_auc"].value for name in read.raw["explains"]}
     assert {"logistic", "xgboost"} <= set(aucs)
     assert read.comparison.best == max(aucs, key=lambda name: aucs[name])
-    assert read.comparison.chosen in aucs
+    assert read.comparison.selected in aucs
     for name in ("logistic", "xgboost"):
         assert read.comparison.difference("tested", "roc_auc", name, "recency").value > 0
 
@@ -152,7 +152,7 @@ def test_a_killed_training_resumes_with_what_it_had_and_ends_the_same(
     warehouse = open_warehouse(f"duckdb:///{tmp_path}/copy/w.duckdb")
     store = open_store(home=tmp_path / "mlflow")
     fits = tmp_path / "copy" / world.training.folder.relative_to(world.folder)
-    last = world.training.course.folds[-1].test
+    last = world.training.backtest.folds[-1].test
     # As a kill leaves it: one fit half written, one not begun, nothing compared.
     shutil.rmtree(fits / f"test-{last}" / "xgboost")
     (fits / f"test-{last}" / ".xgboost.part").mkdir()
@@ -175,9 +175,9 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
     assert made.scorer == f"xgboost v{read.promoted[1]}"
     rows = csv_rows(out)
     scores = [float(row["score"]) for row in rows]
-    chances = [float(row["probability"]) for row in rows]
+    probabilities = [float(row["probability"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
-    assert chances == sorted(chances, reverse=True)
+    assert probabilities == sorted(probabilities, reverse=True)
     assert all(row["model_reasons"] and row["scorecard_reasons"] for row in rows)
     assert all(-1 <= float(row["agreement"]) <= 1 for row in rows if row["agreement"])
     everyone = csv_rows(out.with_name("user_propensity_scores.csv"))
@@ -204,8 +204,8 @@ def test_scores_and_reasons_of_a_champion(world: World) -> None:
     found = fetch_scorer(world.store, "saas", "xgboost")
     assert found is not None
     learned = LearnedScorer.load(found[2])
-    latest = world.training.course.folds[-1].train[-1]
-    table = read_labelled(world.spec, world.training.course, latest).table
+    latest = world.training.backtest.folds[-1].train[-1]
+    table = read_labelled(world.spec, world.training.backtest, latest).table
     by_points = Scorecard(world.spec.scorecard).score(table)
     percentile = learned.score(table)
     ties = max(np.unique(percentile, return_counts=True)[1])
@@ -268,9 +268,9 @@ def test_both_accounts_feature_by_feature_add_up(world: World) -> None:
         assert points == pytest.approx(user.scorecard_score, abs=1e-6)
         place = np.array([ids.index(user.user_id)])
         moved = sum(float(line["log_odds"]) for line in mine if line["log_odds"])
-        chance = scorer.probability(table.take(place))[0]
+        probability = scorer.probability(table.take(place))[0]
         base = float(mine[0]["model_base_log_odds"])
-        assert base + moved == pytest.approx(np.log(chance / (1 - chance)), abs=1e-6)
+        assert base + moved == pytest.approx(np.log(probability / (1 - probability)), abs=1e-6)
         told = {line["part"]: line["is_model_reason"] for line in mine}
         reasons = [reason.part for reason in user.model_reasons]
         assert [part for part, flag in told.items() if flag == "yes"] == reasons
@@ -367,7 +367,7 @@ def test_an_attribute_without_a_date_is_refused(world: World, tmp_path: Path) ->
     undated.write_text("user_id,account_balance\nu0000001,500\n", encoding="utf-8")
     ingest(world.spec, warehouse, users=undated)
     with pytest.raises(SpecError, match=r"account_balance: 1 rows of users give this attribute"):
-        set_course(world.spec, warehouse)
+        plan_backtest(world.spec, warehouse)
 
 
 @pytest.mark.parametrize("against", ["outcome", "importance"])
@@ -392,7 +392,7 @@ def test_calibration_proposes_a_spec_that_a_person_reviews(
     assert any("calibrated spec written to" in line for line in calibration_lines(made))
     logged = log_calibration(world.store, world.spec, made, {"seed": 0})
     run, raw = read_comparison(world.store, "saas")
-    assert (run != logged, bool(raw["sentinels"])) == (True, True)
+    assert (run != logged, bool(raw["leakage_checks"])) == (True, True)
 
     def kept(name: str) -> Path:
         uri = world.store.uri
@@ -414,8 +414,8 @@ def test_calibration_proposes_a_spec_that_a_person_reviews(
 
 
 def test_bands_hold_as_many_where_it_learnt_as_the_points_make(world: World) -> None:
-    course = world.training.course
-    last = read_labelled(world.spec, course, course.folds[-1].train[-1]).table
+    backtest = world.training.backtest
+    last = read_labelled(world.spec, backtest, backtest.folds[-1].train[-1]).table
     points = Scorecard(world.spec.scorecard).score(last)
     for name in ("logistic", "xgboost"):
         found = fetch_scorer(world.store, "saas", name)
@@ -429,25 +429,25 @@ def test_bands_hold_as_many_where_it_learnt_as_the_points_make(world: World) -> 
 
 
 def test_the_reasons_of_the_best_are_their_own_and_stay_when_nudged(world: World) -> None:
-    """Against chance, which is another user's reasons, and against what the guide says.
+    """Against probability, which is another user's reasons, and against what the guide says.
 
     On worlds such as this one 93% to 95% stay on average; worlds differ by 2 points (standard
     deviation, experiment 004), so that four of them lie above 0.85.
     """
-    course = world.training.course
-    table = read_labelled(world.spec, course, course.folds[-1].test).table
+    backtest = world.training.backtest
+    table = read_labelled(world.spec, backtest, backtest.folds[-1].test).table
     for name in ("logistic", "xgboost"):
         scorer = choose_scorer(world.spec, name, world.store).model
         assert isinstance(scorer, LearnedScorer)
         best = table.take(np.argsort(-scorer.raw_score(table), kind="stable")[:200])
         found = stability(scorer, best)
-        more = found.kept - found.chance
+        more = found.kept - found.probability
         assert more.mean() > 4 * more.std() / np.sqrt(len(more))
         assert found.kept.mean() > 0.93 - 4 * 0.02
         explained = explain_rows(scorer, best, world.spec.training.groups)
-        assert explained.steady.sum(axis=1).min() >= 3
+        assert explained.stable.sum(axis=1).min() >= 3
         turns = turned(scorer, best, world.spec.training.groups, rng=np.random.default_rng(1))
-        assert (turns * explained.steady).mean() <= MOST_TURNED
+        assert (turns * explained.stable).mean() <= MOST_TURNED
 
 
 @pytest.fixture
@@ -465,8 +465,8 @@ def served(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_a_model_server_answers_with_reasons(world: World, served: str) -> None:
-    course = world.training.course
-    part = read_labelled(world.spec, course, course.folds[-1].test)
+    backtest = world.training.backtest
+    part = read_labelled(world.spec, backtest, backtest.folds[-1].test)
     found = fetch_scorer(world.store, "saas", "xgboost")
     assert found is not None
     spec_file = world.folder / "spec.json"

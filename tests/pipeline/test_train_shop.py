@@ -37,15 +37,15 @@ def test_repeat_purchases_are_trained_compared_and_registered(
     read = compare_run(buyers.spec, store)
     assert read.comparison == training.comparison
     assert read.comparison.tested["bg_nbd"]["roc_auc"].low > 0.6
-    assert read.comparison.chosen == "logistic"  # BG/NBD cannot say why
+    assert read.comparison.selected == "logistic"  # BG/NBD cannot say why
     found = fetch_scorer(store, "shop", "bg_nbd")
     assert found is not None
     scorer = LearnedScorer.load(found[2])
-    part = read_labelled(buyers.spec, training.course, training.course.folds[-1].test)
-    chance = scorer.probability(part.table)
+    part = read_labelled(buyers.spec, training.backtest, training.backtest.folds[-1].test)
+    probability = scorer.probability(part.table)
     rate = part.labels.mean()
-    assert chance.mean() == pytest.approx(rate, abs=4 * np.sqrt(2 * rate / len(chance)))
-    assert (np.diff(chance[np.argsort(scorer.raw_score(part.table))]) >= 0).all()
+    assert probability.mean() == pytest.approx(rate, abs=4 * np.sqrt(2 * rate / len(probability)))
+    assert (np.diff(probability[np.argsort(scorer.raw_score(part.table))]) >= 0).all()
 
 
 def test_three_positives_to_learn_from_are_few_and_enough(
@@ -72,14 +72,14 @@ def test_three_positives_to_learn_from_are_few_and_enough(
     names = ["logistic_smote", "xgboost_smote"]
     made = train(
         spec, warehouse, open_store(home=buyers.folder / "mlflow"),  # made by the other training
-        as_of=date(2024, 3, 2), folds=1, candidates=names, n_boot=40, say=said.append,
+        as_of=date(2024, 3, 2), folds=1, candidates=names, n_boot=40, log=said.append,
     )  # fmt: skip
     assert set(made.comparison.tested) == {"scorecard", *names}
     assert any("calibrating on halves of the users" in line for line in said)
     for name in names:
         scorer = LearnedScorer.load(made.folder / "result" / "registered" / name)
         assert scorer.about.positives == 3
-        part = read_labelled(spec, made.course, date(2024, 3, 2))
+        part = read_labelled(spec, made.backtest, date(2024, 3, 2))
         assert np.isfinite(scorer.raw_score(part.table)).all()
-        chance = scorer.probability(part.table)
-        assert ((chance > 0) & (chance < 1)).all()
+        probability = scorer.probability(part.table)
+        assert ((probability > 0) & (probability < 1)).all()

@@ -48,7 +48,7 @@ def as_a_demo(spec: Spec, warehouse: Warehouse, folder: Path) -> None:
 
 def make(spec: Spec, warehouse: Warehouse) -> tuple[bool, list[str]]:
     said: list[str] = []
-    return make_training_world(spec, warehouse, users=150, days=60, say=said.append), said
+    return make_training_world(spec, warehouse, users=150, days=60, log=said.append), said
 
 
 def test_a_demo_makes_room_for_a_world_that_is_made_once(saas: Spec, tmp_path: Path) -> None:

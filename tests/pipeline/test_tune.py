@@ -18,7 +18,7 @@ from whyrank.reports.comparison_text import comparison_lines
 from whyrank.spec.model import Spec
 from whyrank.tracking import open_store
 from whyrank.training import tuning as tune
-from whyrank.training.datasets import Course, Labelled, read_labelled
+from whyrank.training.datasets import Backtest, Labelled, read_labelled
 from whyrank.training.tuning import tuned_params
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("fitted")]
@@ -28,7 +28,7 @@ def search(fitted: Fitted, folder: Path, **more: object) -> tuple[dict[str, obje
     told: list[object] = []
     known = {"trials": 3, "folder": folder, "say": told.append, **more}
     found = tuned_params(
-        fitted.spec, fitted.course, ["logistic", "logistic_weights", "recency"],
+        fitted.spec, fitted.backtest, ["logistic", "logistic_weights", "recency"],
         progress=lambda done, of: told.append((done, of)), **known,  # type: ignore[arg-type]
     )  # fmt: skip
     return dict(found), told
@@ -39,13 +39,13 @@ def test_a_search_never_reads_the_last_test(
 ) -> None:
     read: list[date] = []
 
-    def noted(spec: Spec, course: Course, day: date) -> Labelled:
+    def noted(spec: Spec, backtest: Backtest, day: date) -> Labelled:
         read.append(day)
-        return read_labelled(spec, course, day)
+        return read_labelled(spec, backtest, day)
 
     monkeypatch.setattr(tune, "read_labelled", noted)
     found, told = search(fitted, tmp_path)
-    *earlier, last = fitted.course.all_folds()
+    *earlier, last = fitted.backtest.all_folds()
     assert set(read) == {day for fold in earlier for day in (*fold.train, fold.test)}
     assert (last.test in read, earlier[-1].test in read) == (False, True)
     # One search a kind, for all candidates of that kind that have one.
@@ -78,7 +78,7 @@ def test_a_search_that_was_killed_goes_on_and_ends_the_same(
 
 
 def test_one_fold_leaves_nothing_to_tune_on(fitted: Fitted, tmp_path: Path) -> None:
-    alone = replace(fitted, course=replace(fitted.course, warm_up=None))
+    alone = replace(fitted, backtest=replace(fitted.backtest, calibration_fold=None))
     with pytest.raises(DataError, match="tuning needs a fold before the last test"):
         search(alone, tmp_path)
 
@@ -86,7 +86,7 @@ def test_one_fold_leaves_nothing_to_tune_on(fitted: Fitted, tmp_path: Path) -> N
 def test_what_was_tuned_is_judged_on_the_last_test_only(
     fitted: Fitted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(training, "watch", lambda *_, **__: ())
+    monkeypatch.setattr(training, "run_leakage_checks", lambda *_, **__: ())
     store = open_store(home=tmp_path)
     monkeypatch.setattr(training, "log_training", lambda *_, **__: ("run", store))
     trained = {
@@ -99,10 +99,10 @@ def test_what_was_tuned_is_judged_on_the_last_test_only(
     kept = json.loads((trained[1].folder / "result" / "comparison.json").read_text("utf-8"))
     made = {tuned: found.comparison for tuned, found in trained.items()}
     first, last = made[1].tests
-    assert (made[0].judged, made[1].judged) == ((first, last), (last,))
+    assert (made[0].evaluation_folds, made[1].evaluation_folds) == ((first, last), (last,))
     assert made[1].pooled == made[1].tested
     assert made[0].pooled != made[0].tested
-    text = "\n".join(comparison_lines({"sentinels": []}, made[1]))
+    text = "\n".join(comparison_lines({"leakage_checks": []}, made[1]))
     said = f"on the tests that nothing was tuned on ({last})"
     assert said in made[1].verdict()
     assert f"the last column {said}" in text
@@ -111,4 +111,4 @@ def test_what_was_tuned_is_judged_on_the_last_test_only(
     assert whole.startswith(f"weights and SMOTE against the same without, {said}, ")
     assert single.startswith("logistic_weights against logistic: ")
     assert (kept["verdict"], whole in text, single in text) == (made[1].verdict(), True, True)
-    assert "tuned" not in "\n".join(comparison_lines({"sentinels": []}, made[0]))
+    assert "tuned" not in "\n".join(comparison_lines({"leakage_checks": []}, made[0]))

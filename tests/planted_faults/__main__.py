@@ -64,7 +64,7 @@ class CannotTellError(Exception):
     """Nothing can be said of the tests: the copy, a snippet or a test is not as it should be."""
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """Write a line at once, so that a long run can be followed."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
@@ -125,7 +125,7 @@ def check_import(copy: Path) -> None:
     where = done.stdout.strip()
     if not where or Path(where).resolve() != (copy / "src" / "__init__.py").resolve():
         raise CannotTellError(f"import whyrank gives {where or done.stderr}, not that of {copy}")
-    say(f"import whyrank: {where}")
+    log(f"import whyrank: {where}")
 
 
 def check_snippets(copy: Path, faults: Sequence[Fault]) -> None:
@@ -214,13 +214,13 @@ def check_sound(copy: Path, faults: Sequence[Fault], *, verbose: bool) -> None:
         began = time.monotonic()
         code, said = run_tests(copy, target, tests, MANY * PATIENCE)
         if verbose:
-            say(said)
+            log(said)
         if code != PASSED:
             raise CannotTellError(f"{target}: pytest ends with {code} without a fault:\n{said}")
         if skipped := _SKIPPED.findall(said):
             raise CannotTellError(f"{target}: tests were skipped here:\n" + "\n".join(skipped))
         seconds = time.monotonic() - began
-        say(f"sound copy: what is named of {target} passes, {len(tests)} names, {seconds:.0f} s")
+        log(f"sound copy: what is named of {target} passes, {len(tests)} names, {seconds:.0f} s")
 
 
 def check_fault(copy: Path, fault: Fault, *, verbose: bool) -> bool:
@@ -233,8 +233,8 @@ def check_fault(copy: Path, fault: Fault, *, verbose: bool) -> bool:
             end_left(copy)
     seconds = time.monotonic() - began
     if verbose:
-        say(said)
-    say(
+        log(said)
+    log(
         f"{fault.kind} | {fault.path} | {told(fault)} | {fault.target} | "
         f"{verdict(code, said)} | {seconds:.0f} s"
     )
@@ -346,7 +346,7 @@ def main() -> int:
             faults = one_a_kind(faults, asked.seed)
         if asked.list:
             for fault in faults:
-                say(f"{fault.kind} | {fault.path} | {told(fault)} | {fault.target} | "
+                log(f"{fault.kind} | {fault.path} | {told(fault)} | {fault.target} | "
                     f"{' '.join(fault.tests)}")  # fmt: skip
             return 0
         with copies(asked.tree.resolve(), asked.jobs) as made:
@@ -354,9 +354,9 @@ def main() -> int:
             check_sound(made[0], faults, verbose=asked.verbose)
             caught = caught_of(made, faults, partial(check_fault, verbose=asked.verbose))
     except CannotTellError as error:
-        say(f"error: {error}")
+        log(f"error: {error}")
         return 2
-    say(f"{caught} of {len(faults)} faults caught")
+    log(f"{caught} of {len(faults)} faults caught")
     return 0 if caught == len(faults) else 1
 
 

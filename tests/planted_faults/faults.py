@@ -109,29 +109,29 @@ FAULTS: Final[tuple[Fault, ...]] = (
         ("tests/models/test_learned.py::test_a_category_is_worth_what_other_users_did",),
     ),
     Fault(
-        "sentinel: shuffled labels always pass",
+        "leakage check: shuffled labels always pass",
         "src/evaluation/leakage_checks.py",
         "within = standard_errors(times) * error",
         "within = standard_errors(times)",
         "test",
         (
-            "tests/evaluation/test_sentinels.py::"
+            "tests/evaluation/test_leakage_checks.py::"
             "test_shuffled_labels_pass_honest_fits_and_catch_one_that_knows_the_truth",
         ),
     ),
     Fault(
-        "sentinel: pure noise always passes",
+        "leakage check: pure noise always passes",
         "src/evaluation/leakage_checks.py",
         "within = float(norm.isf(FALSE_ALARMS / 2)) * _chance_error(test[0])",
         "within = float(norm.isf(FALSE_ALARMS / 2))",
         "test",
         (
-            "tests/evaluation/test_sentinels.py::"
+            "tests/evaluation/test_leakage_checks.py::"
             "test_noise_passes_apart_and_catches_a_test_that_was_learnt_from",
         ),
     ),
     Fault(
-        "sentinel: future events compares a build with itself",
+        "leakage check: future events compares a build with itself",
         "src/training/leakage.py",
         'before = f"{until} < timestamp {quote_text(str(as_of))}"',
         'before = f"{until} < timestamp {quote_text(str(date.max))}"',
@@ -142,7 +142,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         ),
     ),
     Fault(
-        "sentinel: future events keeps the links of after as_of",
+        "leakage check: future events keeps the links of after as_of",
         "src/training/leakage.py",
         '("aliases", "linked_at"))',
         '("aliases", None))',

@@ -18,16 +18,16 @@ def test_gain_and_lift_are_drawn_from_the_same_ranking(
     drawn: list[Any] = []
     monkeypatch.setattr(figures, "save_figure", lambda figure, _: drawn.append(figure))
     rng = np.random.default_rng(5)
-    margin = rng.permutation(2000).astype(np.float64)
-    labels = rng.random(2000) < 1 / (1 + np.exp(2 - margin / 800))
-    chances = {"scorecard": np.full(2000, labels.mean())}
-    figures.ranking_figure(tmp_path / "x.png", "t", labels, {"scorecard": margin}, chances)
+    raw_score = rng.permutation(2000).astype(np.float64)
+    labels = rng.random(2000) < 1 / (1 + np.exp(2 - raw_score / 800))
+    probabilities = {"scorecard": np.full(2000, labels.mean())}
+    figures.ranking_figure(tmp_path / "x.png", "t", labels, {"scorecard": raw_score}, probabilities)
     axes = {axis.get_title(): axis for axis in drawn[0].axes}
     assert {"ROC", "Precision and recall", "Gain", "Lift"} <= set(axes)
     x, lift = axes["Lift"].get_lines()[0].get_data()
     for share in (0.05, 0.1, 0.2, 0.5):
         place = int(np.argmin(np.abs(x - 100 * share)))
-        assert lift[place] == pytest.approx(lift_at(margin, labels, share))
+        assert lift[place] == pytest.approx(lift_at(raw_score, labels, share))
     assert lift[-1] == pytest.approx(1)  # everybody is the average
     gained, found = axes["Gain"].get_lines()[0].get_data()
     assert np.allclose(np.interp(x, gained, found) / x, lift)

@@ -32,8 +32,8 @@ def card(points: list[int], *, grouped: bool = False) -> ScorecardSpec:
 def test_planted_weights_come_back_and_a_wrong_sign_is_reported_not_flipped() -> None:
     rng = np.random.default_rng(1)
     table = rng.random((60_000, 4))
-    margin = table @ np.array([4.0, 2.0, -1.5, -2.0]) - 4
-    labels = rng.random(60_000) < 1 / (1 + np.exp(-margin))
+    raw_score = table @ np.array([4.0, 2.0, -1.5, -2.0]) - 4
+    labels = rng.random(60_000) < 1 / (1 + np.exp(-raw_score))
     spec = card([20, 40, 40, -10])  # the third is said to help, and does harm
     found = calibrate_to_outcome(spec, table, labels, np.arange(60_000), np.ones(4))
     assert [term.contradicted for term in found.terms] == [False, False, True, False]

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from tests.csv_rows import csv_rows
 from whyrank.errors import WarehouseError
-from whyrank.files import replacing
-from whyrank.scorer import Account, FeatureValue, Influence, ModelReason, Reason
+from whyrank.files import atomic_write
+from whyrank.scorer import Account, Attribution, FeatureValue, ModelReason, Reason
 from whyrank.scoring.ranking import (
     LEADING,
     RankedUser,
     band_codes,
-    inert,
+    escape_formula,
     order_by_score,
     write_all_scores,
     write_propensities,
@@ -105,19 +105,19 @@ def test_reasons_are_data_with_a_column_for_everything(tmp_path: Path) -> None:
         FeatureValue("place", "=ES", "country", None, -0.25),
     )
     lines = (
-        Influence("group", "w", 5.0, "saw 3", 0.5, steady=True, raises=True, features=inside),
-        Influence(
-            "paid", "w", None, "", -1.0, steady=False, raises=False,
+        Attribution("group", "w", 5.0, "saw 3", 0.5, stable=True, raises=True, features=inside),
+        Attribution(
+            "paid", "w", None, "", -1.0, stable=False, raises=False,
             features=(FeatureValue("paid", value=True, unit="flag", points=None, log_odds=-1.0),),
         ),
-        Influence(
-            "days", "w", 0.0, "", None, steady=False,
+        Attribution(
+            "days", "w", 0.0, "", None, stable=False,
             features=(FeatureValue("days", float("nan"), "days", 0.0, None),),
         ),
-        Influence("cap", "capped", -1.5, "capped", None, steady=False),
+        Attribution("cap", "capped", -1.5, "capped", None, stable=False),
     )  # fmt: skip
     user = RankedUser(
-        1, "ana", 99.0, "high", (), 3.5, influences=lines, model=Account(1.0, 0.5),
+        1, "ana", 99.0, "high", (), 3.5, attributions=lines, model=Account(1.0, 0.5),
         card=Account(-2.0, -1.3), point_log_odds=0.2,
     )  # fmt: skip
     write_reasons(tmp_path / "reasons.csv", [user], stamps={"as_of": "2026-04-01"}, model="xgb")
@@ -152,14 +152,14 @@ def test_no_id_in_the_list_of_chances_starts_a_formula(tmp_path: Path) -> None:
         codes=np.zeros(len(ids), dtype=np.int64), stamps={"scorer": "=x"},
     )  # fmt: skip
     rows = csv_rows(tmp_path / "chances.csv")
-    assert [row["user_id"] for row in rows] == [inert(text) for text in ids]
+    assert [row["user_id"] for row in rows] == [escape_formula(text) for text in ids]
     assert [row["user_key"] for row in rows] == ["", "", "-2", "", "ana", "a=b"]
     assert {row["scorer"] for row in rows} == {"'=x"}
 
 
 @given(st.text(max_size=20))
 def test_no_cell_starts_a_formula(text: str) -> None:
-    made = inert(text)
+    made = escape_formula(text)
     assert not made.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     assert made.replace("'", "") == text.replace("'", "")
 
@@ -167,7 +167,7 @@ def test_no_cell_starts_a_formula(text: str) -> None:
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
     out = tmp_path / "file.txt"
     out.write_text("before")
-    with pytest.raises(ZeroDivisionError), replacing(out) as temporary:
+    with pytest.raises(ZeroDivisionError), atomic_write(out) as temporary:
         temporary.write_text("half")
         _ = 1 / 0
     assert out.read_text() == "before"
@@ -194,6 +194,6 @@ def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(WarehouseError, match=r"file/top\.csv: cannot be written"),
-        replacing(tmp_path / "file" / "top.csv"),
+        atomic_write(tmp_path / "file" / "top.csv"),
     ):
         pass

@@ -83,12 +83,12 @@ def test_kept_signs_lose_least_among_all_fits_that_keep_them(signs: tuple[int, .
     for size in range(5):
         for kept in combinations(range(4), size):
             weights = np.zeros(4)
-            chance = np.full(len(labels), labels.mean())
+            probability = np.full(len(labels), labels.mean())
             if kept:
                 theirs = by_scikit_learn(table[:, kept], labels)
                 weights[list(kept)] = theirs.coef_[0]
-                chance = theirs.predict_proba(table[:, kept])[:, 1]
-            lost = log_loss(labels, chance)
+                probability = theirs.predict_proba(table[:, kept])[:, 1]
+            lost = log_loss(labels, probability)
             if (weights * signs >= 0).all() and lost < best:
                 best, expected = lost, weights
     fit = fit_terms(table, labels, np.arange(len(labels)), np.array(signs, dtype=float))

@@ -40,22 +40,22 @@ def test_all_users_were_learned_from_and_a_sample_was_compared(learned: Learned)
     for one, other in zip(here.encoding.texts, there.encoding.texts, strict=True):
         assert other.worth == pytest.approx(one.worth)
         assert other.other == pytest.approx(one.other)
-    bound = learned.trained["there"].course.published.info.sampled_below
-    test = learned.trained["here"].course.folds[-1].test
-    here_snapshot = learned.trained["here"].course.published.snapshot(test)
+    bound = learned.trained["there"].backtest.published.info.sampled_below
+    test = learned.trained["here"].backtest.folds[-1].test
+    here_snapshot = learned.trained["here"].backtest.published.snapshot(test)
     with duckdb.connect() as con:
         expected = con.execute(
             f"select user_id from '{here_snapshot}' where in_population and "
             f"{in_sample('user_id', bound)} order by user_id"
         ).fetchall()
-    part = read_labelled(learned.spec, learned.trained["there"].course, test)
+    part = read_labelled(learned.spec, learned.trained["there"].backtest, test)
     assert [(user,) for user in part.table.user_ids.to_pylist()] == expected
     assert 0 < len(expected) < here.about.users
 
 
-def test_every_sentinel_passes_on_the_sample(learned: Learned) -> None:
-    assert [s.name for s in learned.trained["there"].sentinels if not s.passed] == []
-    assert len(learned.trained["there"].sentinels) == 6
+def test_every_leakage_check_passes_on_the_sample(learned: Learned) -> None:
+    assert [s.name for s in learned.trained["there"].leakage_checks if not s.passed] == []
+    assert len(learned.trained["there"].leakage_checks) == 6
 
 
 def test_what_texts_are_worth_is_what_the_encoder_of_one_machine_says() -> None:
@@ -85,16 +85,16 @@ def test_the_same_users_come_first_within_what_a_seed_changes(learned: Learned) 
     whose choice alone changes ranks more than seeds do. Half of the users give a fit that falls
     out: the interval is narrow enough to tell.
     """
-    course = learned.trained["here"].course
-    fold = course.folds[-1]
-    read = [read_labelled(learned.spec, course, day) for day in fold.train]
-    data, table = stack(read), read_labelled(learned.spec, course, fold.test).table
+    backtest = learned.trained["here"].backtest
+    fold = backtest.folds[-1]
+    read = [read_labelled(learned.spec, backtest, day) for day in fold.train]
+    data, table = stack(read), read_labelled(learned.spec, backtest, fold.test).table
     users = pa.chunked_array([chunk for each in read for chunk in each.table.user_ids.chunks])
     data = replace(data, users=parts_there(learned.there, users))
 
     def fitted(seed: int, data: TrainingData) -> np.ndarray:
-        plan = replace(course.plan, about=replace(course.plan.about, seed=seed))
-        return Trainer(plan, data).fit("xgboost").margin(table)
+        plan = replace(backtest.plan, about=replace(backtest.plan.about, seed=seed))
+        return Trainer(plan, data).fit("xgboost").raw_score(table)
 
     seeds = [fitted(seed, data) for seed in range(10)]
     n = len(seeds)
@@ -103,10 +103,10 @@ def test_the_same_users_come_first_within_what_a_seed_changes(learned: Learned) 
     width = student_t.ppf(1 - 1 / 2000, n - 1) * rest.std(axis=0, ddof=1) * np.sqrt(1 + 1 / n)
     lowest = rest.mean(axis=0) - width
 
-    def found(margin: np.ndarray) -> np.ndarray:
-        return np.mean([alike(margin, seed) for seed in seeds], axis=0)
+    def found(raw_score: np.ndarray) -> np.ndarray:
+        return np.mean([alike(raw_score, seed) for seed in seeds], axis=0)
 
-    there = found(learned.scorer("there").margin(table))
+    there = found(learned.scorer("there").raw_score(table))
     assert (there >= lowest).all(), (there, lowest, rest)
     half = half_of(users) == 0
     halved = TrainingData(
@@ -140,13 +140,13 @@ def alike(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
         ("there", "xgboost"),
         ("here", "recency"),  # days, which many users share
         ("there", "scorecard"),  # points alone
-        ("here", "champion"),  # the scorecard, with chances and a learned scorer beside it
+        ("here", "champion"),  # the scorecard, with probabilities and a learned scorer beside it
     ],
 )
 def test_a_given_scorer_ranks_and_scores_the_same_on_both(
     learned: Learned, tmp_path: Path, trained: str, name: str
 ) -> None:
-    store, day = learned.stores[trained], learned.trained["here"].course.folds[-1].test
+    store, day = learned.stores[trained], learned.trained["here"].backtest.folds[-1].test
     if name == "champion":
         promote(store, learned.spec.name, learned.trained[trained].run, "scorecard")
     found, told = {}, {}
@@ -173,7 +173,9 @@ def test_a_given_scorer_ranks_and_scores_the_same_on_both(
 
 
 def check_same(folder: Path, one: Path, other: Path) -> int:
-    """Compare everybody's scores and chances, and the listed users' rows; return how many stand."""
+    """Compare everybody's scores and probabilities, and the listed users' rows; return how many
+    stand.
+    """
     listed = "rank, user_id, score, label"
     with duckdb.connect() as con:
         here = con.execute(f"describe from '{one}'").fetchall()
@@ -185,13 +187,13 @@ def check_same(folder: Path, one: Path, other: Path) -> int:
         ]
         assert rows[0] == rows[1]
         if "probability" in listed:
-            chances = folder / "here" / "user_propensity_scores.csv"
+            probabilities = folder / "here" / "user_propensity_scores.csv"
             spent = [
                 con.execute(
                     "select user_id, round(try_cast(expected_spend as double), 2), decile "
                     f"from '{path}' order by 1"
                 ).fetchall()
-                for path in (chances, other / "*.parquet")
+                for path in (probabilities, other / "*.parquet")
             ]
             assert spent[0] == spent[1]
     for name in ("top_users.csv", "reasons.csv", "disagreements.csv"):

@@ -24,12 +24,12 @@ def users() -> pd.DataFrame:
         {
             "user_id": [f"u{n:05d}" for n in rng.permutation(N)],
             "hundredths": rng.choice([0, 1200, 1201, 9999, 10_000], N).astype(np.int32),
-            "margin": np.round(rng.normal(size=N), 2),
+            "raw_score": np.round(rng.normal(size=N), 2),
         }
     )
 
 
-@pytest.mark.parametrize("key", ["margin", "hundredths"])
+@pytest.mark.parametrize("key", ["raw_score", "hundredths"])
 def test_places_are_those_of_one_sort(
     spark: SparkConnection, users: pd.DataFrame, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

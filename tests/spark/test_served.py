@@ -24,8 +24,8 @@ def test_a_version_is_a_function_of_what_is_published(
     """Every user of a snapshot gets from the workers what a frame of pandas gives here."""
     from pyspark.sql import functions
 
-    store, course = learned.stores["here"], learned.trained["here"].course
-    path = str(course.published.snapshot(course.folds[-1].test))
+    store, backtest = learned.stores["here"], learned.trained["here"].backtest
+    path = str(backtest.published.snapshot(backtest.folds[-1].test))
     found = fetch_scorer(store, learned.spec.name, "xgboost")
     assert found is not None
     uri = f"models:/{registered(learned.spec.name)}/{found[1]}"

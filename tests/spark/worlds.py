@@ -57,7 +57,7 @@ class Learned:
 
     def scorer(self, where: str, name: str = "xgboost") -> LearnedScorer:
         training = self.trained[where]
-        test = training.course.folds[-1].test
+        test = training.backtest.folds[-1].test
         return LearnedScorer.load(training.folder / f"test-{test.isoformat()}" / name)
 
 
@@ -81,7 +81,7 @@ def learn(master: str, folder: Path) -> Learned:
             spec, warehouse, stores[name], candidates=list(CANDIDATES), folds=1, n_boot=60
         )
         # The cluster makes in one build the snapshots that a training here asked for.
-        dates = trained[name].course.published.as_of_dates
+        dates = trained[name].backtest.published.as_of_dates
     return Learned(
         spec, path, events, made.users, places["here"], places["there"], stores, trained, folder
     )

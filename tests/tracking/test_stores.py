@@ -67,12 +67,12 @@ def test_name_and_password_in_the_address_reach_a_server_as_a_header(tmp_path: P
     notes: list[str] = []
     with serving() as port:
         uri = f"http://ana:s%40cret%2F1@127.0.0.1:{port}/base/"
-        store = open_store_or_local(uri, home=tmp_path, note=notes.append)
+        store = open_store_or_local(uri, home=tmp_path, warn=notes.append)
         assert store == Store(uri, tmp_path)
         assert notes == []
         assert store.shown == f"http://ana:***@127.0.0.1:{port}/base/"
         wrong = f"http://ana:wrong@127.0.0.1:{port}/base"
-        assert open_store_or_local(wrong, home=tmp_path, note=notes.append) == local_store(tmp_path)
+        assert open_store_or_local(wrong, home=tmp_path, warn=notes.append) == local_store(tmp_path)
         assert "Unauthorized" in notes[0]
         assert "wrong" not in notes[0]
 
@@ -81,7 +81,7 @@ def test_name_and_password_in_the_address_reach_a_server_as_a_header(tmp_path: P
 def test_a_server_that_is_not_there_is_said_and_replaced(tmp_path: Path, secret: str) -> None:
     notes: list[str] = []
     uri = f"http://{secret}127.0.0.1:{free_port()}"
-    assert open_store_or_local(uri, home=tmp_path, note=notes.append) == local_store(tmp_path)
+    assert open_store_or_local(uri, home=tmp_path, warn=notes.append) == local_store(tmp_path)
     (said,) = notes
     # It was looked for where it should be: nobody listens there, which is no matter of names.
     assert "Connection refused" in said
@@ -96,7 +96,7 @@ def test_what_answers_but_is_no_web_server_is_replaced(tmp_path: Path) -> None:
 
     notes: list[str] = []
     with serving(Rude) as port:
-        found = open_store_or_local(f"http://127.0.0.1:{port}", home=tmp_path, note=notes.append)
+        found = open_store_or_local(f"http://127.0.0.1:{port}", home=tmp_path, warn=notes.append)
     assert found == local_store(tmp_path)
     assert "220 mail.example" in notes[0]
 
@@ -132,7 +132,7 @@ def test_a_page_in_a_servers_place_is_no_server(
         uri = f"http://127.0.0.1:{port}"
         with pytest.raises(UnreachableError, match=f"{reason}.*start it, or name another"):
             open_store(uri, home=tmp_path)
-        assert open_store_or_local(uri, home=tmp_path, note=notes.append) == local_store(tmp_path)
+        assert open_store_or_local(uri, home=tmp_path, warn=notes.append) == local_store(tmp_path)
     assert reason in notes[0]
 
 
@@ -147,7 +147,7 @@ def test_whoever_reads_from_a_store_that_is_gone_stops(tmp_path: Path) -> None:
 def test_an_address_that_cannot_be_read_is_said_without_its_password(tmp_path: Path) -> None:
     for uri in ("http://ana:se/cret@host:1", "http://ana:secret@[::1", "http://ana:secret@h:x"):
         notes: list[str] = []
-        assert open_store_or_local(uri, home=tmp_path, note=notes.append) == local_store(tmp_path)
+        assert open_store_or_local(uri, home=tmp_path, warn=notes.append) == local_store(tmp_path)
         assert "its address cannot be read" in notes[0]
         assert "cret" not in notes[0]
     with pytest.raises(UsageError, match="plain folders are no longer stores"):
@@ -160,12 +160,12 @@ def test_a_database_that_is_not_there_is_said_and_replaced(
     monkeypatch.setitem(sys.modules, "psycopg", ModuleType("psycopg"))
     notes: list[str] = []
     dead = f"postgresql://ana:secret@127.0.0.1:{free_port()}/runs"
-    assert open_store_or_local(dead, home=tmp_path, note=notes.append) == local_store(tmp_path)
+    assert open_store_or_local(dead, home=tmp_path, warn=notes.append) == local_store(tmp_path)
     assert "the tracking database postgresql://ana:***@127.0.0.1" in notes[0]
     assert "Connection refused" in notes[0]
     with socket.create_server(("127.0.0.1", 0)) as there:
         uri = f"postgresql://ana:secret@127.0.0.1:{there.getsockname()[1]}/runs"
-        assert open_store_or_local(uri, home=tmp_path, note=notes.append) == Store(uri, tmp_path)
+        assert open_store_or_local(uri, home=tmp_path, warn=notes.append) == Store(uri, tmp_path)
     assert len(notes) == 1
 
 

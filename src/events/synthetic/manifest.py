@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import UsageError
-from ...files import replacing
+from ...files import atomic_write
 
 _ROLE = "generated"
 _FORMAT = "sha256"
@@ -69,7 +69,7 @@ def _read(manifest: Path) -> dict[str, list[str]] | None:
 
 
 def _write(manifest: Path, files: Mapping[str, list[str]]) -> None:
-    with replacing(manifest) as temporary:
+    with atomic_write(manifest) as temporary:
         temporary.write_text(json.dumps({_FORMAT: dict(sorted(files.items()))}, indent=1), "utf-8")
 
 

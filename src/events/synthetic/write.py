@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from ...database import connect_duckdb
 from ...errors import DataError, UsageError, WarehouseError
-from ...files import workplace
+from ...files import scratch_folder
 from .manifest import manifest_name, noted
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
@@ -90,7 +90,7 @@ def staged(out: Path) -> Iterator[Path]:
                     f"cannot write {str(out)!r}: there is no folder {str(out.parent)!r}; "
                     "create it first"
                 )
-            folder = held.enter_context(workplace(out))
+            folder = held.enter_context(scratch_folder(out))
         except OSError as error:
             raise UsageError(
                 f"cannot write in the folder {str(out.parent)!r}: {error.strerror}; "

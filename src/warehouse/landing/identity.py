@@ -222,7 +222,7 @@ def _dropping_known_attributes(table: str, load_id: int) -> str:
     """
 
 
-def take_back(con: duckdb.DuckDBPyConnection, schema: str, load_id: int) -> int:
+def retract(con: duckdb.DuckDBPyConnection, schema: str, load_id: int) -> int:
     """Let a load's events stand for all of their UTC days; return how many were withdrawn.
 
     The load must hold no key twice. What it brings again, unchanged, is left to

@@ -34,7 +34,7 @@ from .identity import (
     number_equal_rows,
     refuse_chains,
     repeats,
-    take_back,
+    retract,
 )
 from .sources import Opened, open_source
 
@@ -268,7 +268,7 @@ def _settle(
             number_equal_rows(con, table, load_id)
         duplicates += drop_repeated_rows(con, table, kind, load_id)
     if restate and kind == "events":
-        withdrawn = take_back(con, schema, load_id)
+        withdrawn = retract(con, schema, load_id)
     duplicates += drop_known_rows(con, schema, kind, load_id, restate=restate)
     if kind == "aliases":
         refuse_chains(con, table, load_id)

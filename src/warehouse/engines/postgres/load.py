@@ -19,7 +19,7 @@ import duckdb
 
 from ....database import connect_duckdb
 from ....errors import WarehouseError
-from ....files import workplace
+from ....files import scratch_folder
 from ....spec.expressions import quote_name
 from ....spec.model import Spec
 from ....types import Progress
@@ -48,7 +48,7 @@ def into_postgres(warehouse: Warehouse, uri: str) -> Iterator[Loader]:
     warehouse.files.mkdir(parents=True, exist_ok=True)
     with (
         sole_writer(warehouse) as lock,
-        workplace(warehouse.files / "loading") as folder,
+        scratch_folder(warehouse.files / "loading") as folder,
         translated(f"loading into {warehouse.name}"),
         connect_duckdb(
             folder / "loading.duckdb",
@@ -102,7 +102,7 @@ class _PostgresLoader:
                 cursor.execute("set timezone = 'UTC'")
                 sending = _Sending(self.con, cursor, schema, load_id)
                 result = sending.send(local.kind, local, restate=restate)
-                sending.note(
+                sending.warn(
                     result, replace(ended(run), rows_in=result.read, rows_out=result.accepted)
                 )
                 self.lock.check()
@@ -187,7 +187,7 @@ class _Sending:
             withdrawn=withdrawn,
         )
 
-    def note(self, result: LoadResult, run: Run) -> None:
+    def warn(self, result: LoadResult, run: Run) -> None:
         """Write down the load and its run."""
         rows = self.local.execute(
             f"select * from {self.schema}.loads where load_id = {self.load_id}"

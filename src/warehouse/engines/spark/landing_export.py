@@ -14,7 +14,7 @@ from typing import Final
 import duckdb
 
 from ....events.contract import EVENT_COLUMNS
-from ....files import replacing
+from ....files import atomic_write
 from ....spec.expressions import quote_name, quote_text
 from ....spec.model import Spec
 
@@ -41,7 +41,7 @@ def export_landing(con: duckdb.DuckDBPyConnection, spec: Spec, folder: Path) -> 
         _send_days(con, schema, root, sent)
         for name in WHOLE:
             _send_whole(con, schema, root, name)
-        with replacing(root / _SENT) as temporary:
+        with atomic_write(root / _SENT) as temporary:
             lines = (str(last), *_days(root))
             temporary.write_text("\n".join(lines), encoding="utf-8")
     return {name: root / name for name in ("events", *WHOLE)}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ....errors import WarehouseError
-from ....files import workplace
+from ....files import scratch_folder
 from ...contracts import Cursor
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def check_workers(session: SparkSession, folder: Path) -> str:
     """
     folder.mkdir(parents=True, exist_ok=True)
     cores = slots(session)
-    with workplace(folder.resolve() / "check") as shared:
+    with scratch_folder(folder.resolve() / "check") as shared:
         shared.chmod(folder.stat().st_mode & 0o777)
         rows = _told_by_workers(session, cores, str(shared))
     ours = metadata.version("whyrank")

@@ -1,4 +1,4 @@
-"""The sentinel of future events, whose rebuild is DuckDB's, on a snapshot that Postgres made."""
+"""The check for future events, whose rebuild is DuckDB's, on a snapshot that Postgres made."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def test_last_digits_count_where_one_engine_made_both(
     world = generate_saas(tmp_path / "events.csv", users=60, seed=4)
     ingest(saas, store, events=world.events, users=world.users)
     published = build(saas, store, as_of=[DAY]).published
-    course: Any = SimpleNamespace(published=published)
+    backtest: Any = SimpleNamespace(published=published)
 
     def passes() -> bool:
-        return future_invariance(saas, store, course, DAY).passed
+        return future_invariance(saas, store, backtest, DAY).passed
 
     whole = published.snapshot(DAY).read_bytes()
     assert passes()

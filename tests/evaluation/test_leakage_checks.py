@@ -1,4 +1,4 @@
-"""Sentinels: an honest pipeline passes, and each leak is caught by the one that can see it."""
+"""Leakage checks: an honest pipeline passes, and each leak is caught by the one that can see it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from scipy.stats import t as student
 
 from whyrank.evaluation.leakage_checks import (
     FALSE_ALARMS,
-    Alone,
-    Refit,
-    Sentinel,
+    LeakageCheck,
+    RefitResult,
+    SingleFeatureScores,
     future_events,
     overlapping_outcomes,
     pure_noise,
     shuffled_labels,
     standard_errors,
-    too_good,
+    suspicious_performance,
 )
 
 Rows = np.ndarray
@@ -42,17 +42,17 @@ def split(seed: int = 0, n: int = 3000) -> tuple[np.ndarray, np.ndarray, np.ndar
     return matrix, labels, rng.integers(0, 3, n)
 
 
-def off(sentinel: Sentinel) -> float:
-    """Return how far from 0.5 the ROC AUC is that a sentinel says."""
-    found = re.search(r"ROC AUC (0\.[0-9]{3}) ", sentinel.saw)
-    assert found, sentinel.saw
+def off(check: LeakageCheck) -> float:
+    """Return how far from 0.5 the ROC AUC is that a leakage check says."""
+    found = re.search(r"ROC AUC (0\.[0-9]{3}) ", check.detail)
+    assert found, check.detail
     return abs(float(found[1]) - 0.5)
 
 
-def tolerance(sentinel: Sentinel) -> float:
-    """Return how far it may be, as the sentinel says."""
-    found = re.search(r"must be 0\.5 ± (0\.[0-9]{3}), as by chance", sentinel.saw)
-    assert found, sentinel.saw
+def tolerance(check: LeakageCheck) -> float:
+    """Return how far it may be, as the leakage check says."""
+    found = re.search(r"must be 0\.5 ± (0\.[0-9]{3}), as by chance", check.detail)
+    assert found, check.detail
     return float(found[1])
 
 
@@ -63,9 +63,9 @@ def shuffled(
     *,
     encoded: Callable[[Rows, np.ndarray], dict[str, np.ndarray]] = lambda *_: {},
     times: int = 15,
-) -> Sentinel:
-    def refit(rows: Rows, labels: np.ndarray) -> Refit:
-        return Refit(fit(train[0][rows], labels)(test[0]), encoded(rows, labels))
+) -> LeakageCheck:
+    def refit(rows: Rows, labels: np.ndarray) -> RefitResult:
+        return RefitResult(fit(train[0][rows], labels)(test[0]), encoded(rows, labels))
 
     rng = np.random.default_rng(0)
     return shuffled_labels(refit, train[1], train[2], test[1], rng=rng, times=times)
@@ -109,9 +109,9 @@ def test_a_worth_that_has_seen_its_own_label_is_caught_though_the_test_shows_not
     assert shuffled(linear_fit, train, test[:2], encoded=others).passed
     caught = shuffled(linear_fit, train, test[:2], encoded=own)
     assert not caught.passed
-    assert "(city); must not exceed 0.5 by more than 0.0" in caught.saw
+    assert "(city); must not exceed 0.5 by more than 0.0" in caught.detail
     told = re.match(
-        r"mean ROC AUC (\S+) of 15 fits; must be 0.5 ± (\S+), as by chance;", caught.saw
+        r"mean ROC AUC (\S+) of 15 fits; must be 0.5 ± (\S+), as by chance;", caught.detail
     )
     assert told is not None
     mean, within = map(float, told.groups())  # to three decimals
@@ -124,11 +124,11 @@ def test_the_bounds_are_students_and_shared_out_over_what_is_looked_at() -> None
     tested = np.repeat([True, False], 20)
     given = iter(areas)
 
-    def refit(rows: Rows, labels: np.ndarray) -> Refit:
+    def refit(rows: Rows, labels: np.ndarray) -> RefitResult:
         """A positive at a time above all negatives, or below: an area of so many twentieths."""
         above = round(20 * next(given))
-        margins = np.concatenate([np.where(np.arange(20) < above, 1.0, -1.0), np.zeros(20)])
-        return Refit(margins, {})
+        raw_scores = np.concatenate([np.where(np.arange(20) < above, 1.0, -1.0), np.zeros(20)])
+        return RefitResult(raw_scores, {})
 
     labels, snapshot = np.tile([True, False], 20), np.zeros(40, dtype=np.int64)
     rng = np.random.default_rng(0)
@@ -192,10 +192,10 @@ def test_noise_passes_apart_and_catches_a_test_that_was_learnt_from() -> None:
 def test_outcomes_that_count_twice_are_counted() -> None:
     apart = overlapping_outcomes({}, "2026-03-01", 30, ["2026-01-30"])
     assert apart.passed
-    assert "none counts in any of 1 training snapshots too" in apart.saw
+    assert "none counts in any of 1 training snapshots too" in apart.detail
     caught = overlapping_outcomes({"2026-02-10": 12}, "2026-03-01", 30, ["2026-02-10"])
     assert not caught.passed
-    assert "those of 2026-02-10 too count 12 of them" in caught.saw
+    assert "those of 2026-02-10 too count 12 of them" in caught.detail
 
 
 def test_a_category_that_says_nothing_passes() -> None:
@@ -205,13 +205,13 @@ def test_a_category_that_says_nothing_passes() -> None:
         linear_fit, train, test[:2], encoded=lambda rows, _: {"plan": np.ones(len(rows))}
     )
     assert found.passed
-    assert "at most 0.500 (plan); must not exceed 0.5 by more than 0.000" in found.saw
+    assert "at most 0.500 (plan); must not exceed 0.5 by more than 0.000" in found.detail
 
 
 def alone(
-    name: str, features: dict[str, np.ndarray], labels: np.ndarray, **margins: object
-) -> Alone:
-    return Alone(name, labels, features, margins)  # type: ignore[arg-type]
+    name: str, features: dict[str, np.ndarray], labels: np.ndarray, **raw_scores: object
+) -> SingleFeatureScores:
+    return SingleFeatureScores(name, labels, features, raw_scores)  # type: ignore[arg-type]
 
 
 def test_a_feature_too_good_to_be_true_is_named_on_whichever_test_it_is() -> None:
@@ -221,13 +221,13 @@ def test_a_feature_too_good_to_be_true_is_named_on_whichever_test_it_is() -> Non
     leak = {**fine, "signed_up_later": -(labels + rng.normal(size=3000) * 0.1)}
     honest, leaking = alone("b", fine, labels), alone("a", leak, labels)
     known = {"capacity": 0.1, "suspect_auc": 0.9, "suspect_lift": None}
-    assert too_good([honest, honest], **known).passed  # type: ignore[arg-type]
+    assert suspicious_performance([honest, honest], **known).passed  # type: ignore[arg-type]
     for gaps in (0, 1, 100):  # in the middle, those who are not known hide nothing of the others
         leak["signed_up_later"][:gaps] = np.nan
         for tests in ([leaking, honest], [honest, leaking]):
-            caught = too_good(tests, **known)  # type: ignore[arg-type]
+            caught = suspicious_performance(tests, **known)  # type: ignore[arg-type]
             assert not caught.passed
-            assert "signed_up_later on a" in caught.saw
+            assert "signed_up_later on a" in caught.detail
 
 
 def test_a_lift_too_good_to_be_true_is_named_though_the_area_is_not() -> None:
@@ -236,26 +236,26 @@ def test_a_lift_too_good_to_be_true_is_named_though_the_area_is_not() -> None:
     labels = rng.random(4000) < 0.2
     known = labels & (rng.random(4000) < 0.25)
     values = np.where(known, 10.0, rng.normal(size=4000))
-    for features, margins in (({"flag": -values}, {}), ({}, {"scorer": values})):
-        test = alone("t", features, labels, **margins)
+    for features, raw_scores in (({"flag": -values}, {}), ({}, {"scorer": values})):
+        test = alone("t", features, labels, **raw_scores)
         limits = {"capacity": 0.05, "suspect_auc": 0.7}
         # All of the top 5% are positives: the lift is one over their share of 20%.
-        assert too_good([test], **limits, suspect_lift=None).passed  # type: ignore[arg-type]
-        assert too_good([test], **limits, suspect_lift=1.001 / labels.mean()).passed  # type: ignore[arg-type]
-        caught = too_good([test], **limits, suspect_lift=0.95 / labels.mean())  # type: ignore[arg-type]
+        assert suspicious_performance([test], **limits, suspect_lift=None).passed  # type: ignore[arg-type]
+        assert suspicious_performance([test], **limits, suspect_lift=1.001 / labels.mean()).passed  # type: ignore[arg-type]
+        caught = suspicious_performance([test], **limits, suspect_lift=0.95 / labels.mean())  # type: ignore[arg-type]
         assert not caught.passed
-        assert "the highest lift at 5% is" in caught.saw
+        assert "the highest lift at 5% is" in caught.detail
 
 
 def test_features_that_change_with_later_events_are_named() -> None:
     assert future_events({"views": 0, "days": 0}, 90, "2026-01-01").passed
     caught = future_events({"views": 3, "days": 0}, 90, "2026-01-01")
     assert not caught.passed
-    assert "views changes for 3 users" in caught.saw
+    assert "views changes for 3 users" in caught.detail
 
 
-def test_a_failed_sentinel_stays_failed_on_its_way_through_a_file() -> None:
+def test_a_failed_leakage_check_stays_failed_on_its_way_through_a_file() -> None:
     """Written as the text "False" it would count as true, and promotion would not be refused."""
-    noisy = Sentinel("pure noise", np.float64(0.9) <= np.float64(0.5), "seen")  # type: ignore[arg-type]
+    noisy = LeakageCheck("pure noise", np.float64(0.9) <= np.float64(0.5), "seen")  # type: ignore[arg-type]
     kept = json.loads(json.dumps(asdict(noisy)))
     assert kept["passed"] is False
