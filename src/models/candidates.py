@@ -73,15 +73,16 @@ class TrainingData:
 class FitSpec:
     """What a candidate may read and must respect; the same for every candidate of a run.
 
-    numbers, texts: features read, by type. rising, falling: the monotone ones. purchases: features
-    of repeats, days since the first and since the last purchase. about: the fixed part of it.
-    custom: candidates from outside, by name. spec: whose scorecard is shaped; None where none is.
+    numbers, texts: features read, by type. monotone_increasing, monotone_decreasing: the monotone
+    ones. purchases: features of repeats, days since the first and since the last purchase. about:
+    the fixed part of it. custom: candidates from outside, by name. spec: whose scorecard is shaped;
+    None where none is.
     """
 
     numbers: tuple[str, ...]
     texts: tuple[str, ...]
-    rising: frozenset[str]
-    falling: frozenset[str]
+    monotone_increasing: frozenset[str]
+    monotone_decreasing: frozenset[str]
     recency: str | None
     purchases: tuple[str, str, str] | None
     about: ModelMetadata
@@ -90,7 +91,9 @@ class FitSpec:
 
     def monotone(self) -> tuple[int, ...]:
         """Return 1, -1 or 0 for each column; categories are free."""
-        signs = [(n in self.rising) - (n in self.falling) for n in self.numbers]
+        signs = [
+            (n in self.monotone_increasing) - (n in self.monotone_decreasing) for n in self.numbers
+        ]
         return (*signs, *(0 for _ in self.texts))
 
 

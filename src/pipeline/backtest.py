@@ -62,7 +62,7 @@ def plan_backtest(
     found = rolling_folds(
         last,
         horizon_days=days,
-        every_days=parse_days(spec.training.every),
+        every_days=parse_days(spec.training.snapshot_every),
         snapshots=spec.training.snapshots,
         folds=wanted + 1,
         first_event=_first_event(published),
@@ -131,7 +131,7 @@ def _first_event(published: Published) -> date:
 
 def _plan(spec: Spec, last: date, days: int, fold: Fold, seed: int) -> FitSpec:
     training = spec.training
-    read = [f for f in spec.features if f.name not in training.leave_out]
+    read = [f for f in spec.features if f.name not in training.exclude]
     bought = training.purchases
     about = ModelMetadata(
         candidate="",
@@ -149,8 +149,8 @@ def _plan(spec: Spec, last: date, days: int, fold: Fold, seed: int) -> FitSpec:
     return FitSpec(
         numbers=tuple(f.name for f in read if f.type in {"number", "boolean"}),
         texts=tuple(f.name for f in read if f.type == "text"),
-        rising=frozenset(training.rising),
-        falling=frozenset(training.falling),
+        monotone_increasing=frozenset(training.monotone_increasing),
+        monotone_decreasing=frozenset(training.monotone_decreasing),
         recency=training.recency,
         purchases=(bought.repeats, bought.first, bought.last) if bought else None,
         about=about,
@@ -160,7 +160,7 @@ def _plan(spec: Spec, last: date, days: int, fold: Fold, seed: int) -> FitSpec:
 
 def _refuse_undated(spec: Spec, warehouse: Warehouse) -> None:
     """Refuse an attribute that is neither static nor dated: it may know the future."""
-    left_out = set(spec.training.leave_out)
+    left_out = set(spec.training.exclude)
     read = [f for f in spec.features if f.op == "attribute" and f.name not in left_out]
     dated = [f for f in read if not spec.users.attributes[f.column or ""].static]
     with warehouse.reading() as con:
@@ -177,5 +177,5 @@ def _refuse_undated(spec: Spec, warehouse: Warehouse) -> None:
                     f"features.{feature.name}: {found[0]:,} rows of users give this attribute "
                     "without a valid_from, so nobody knows since when it was known: date them, "
                     f"declare users.attributes.{feature.column} static if it never changes, or "
-                    "name the feature in training.leave_out"
+                    "name the feature in training.exclude"
                 )

@@ -5,7 +5,7 @@ statistic, with errors clustered by user, is larger than the largest of as many 
 chance, and tells the same in the earlier and the later snapshots. A term is bent only where
 that raises the likelihood clearly. A term of the card is dropped only where there are too many, or
 to make room for one that gives more. Every feature works in one direction: that of the card, of the
-spec's training.rising and training.falling, or of its first new term.
+spec's training.monotone_increasing and training.monotone_decreasing, or of its first new term.
 """
 
 from __future__ import annotations

@@ -158,8 +158,8 @@ def _library(spec: Spec, numbers: Sequence[str], table: FeatureTable) -> list[Te
     found = []
     for name in dict.fromkeys([*numbers, *(term.feature for term in card)]):
         own = {direction_of(term) for term in card if term.feature == name}
-        if name in training.rising or name in training.falling:
-            own = own or {1 if name in training.rising else -1}
+        if name in training.monotone_increasing or name in training.monotone_decreasing:
+            own = own or {1 if name in training.monotone_increasing else -1}
         costs = any(term.feature == name and term.points < 0 for term in card)
         found += shapes_of(spec.feature(name), table, sorted(own or {-1, 1}), costs=costs)
     return found

@@ -85,9 +85,11 @@ def check_training(training: TrainingSpec, features: Sequence[str]) -> None:
                 raise ValueError(
                     f"training.{key}: {name!r} is not a feature; {suggest(name, features)}"
                 )
-    both = sorted(set(training.rising) & set(training.falling))
+    both = sorted(set(training.monotone_increasing) & set(training.monotone_decreasing))
     if both:
-        raise ValueError(f"training: {both[0]!r} is both rising and falling: choose one")
+        raise ValueError(
+            f"training: {both[0]!r} is monotone_increasing and monotone_decreasing: choose one"
+        )
     grouped = [name for members in training.groups.values() for name in members]
     for name in grouped:
         if grouped.count(name) > 1:

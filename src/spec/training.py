@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,12 @@ from .parts import Part
 
 # Strict: true and "2" are no amounts of money.
 _Money = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+EARLIER_KEYS: Final = {
+    "every": "snapshot_every",
+    "leave_out": "exclude",
+    "rising": "monotone_increasing",
+    "falling": "monotone_decreasing",
+}
 _GroupName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -34,29 +40,29 @@ class PurchasesSpec(Part):
 class TrainingSpec(Part):
     """How learned scorers are trained and tested.
 
-    every: days from one training snapshot to the next. snapshots: training snapshots per fold, the
-    latest one horizon before the fold's test. folds: tests, one horizon apart, the last as of the
-    test date. capacity: the share of the population that can be acted upon, at which precision and
-    recall are told. cost_of_action, value_of_conversion: what acting on one user costs and what one
-    conversion among those acted upon is worth, in one currency, both or neither; with them,
-    precision, recall and profit are also told where acting pays, from a chance of cost over value
-    on. leave_out: features that learned scorers do not read. rising, falling:
-    features with which the chance of the target can only grow, or only shrink. recency: the
-    feature that ranks by itself as the floor, smaller is better. suspect_auc: an ROC AUC that is
-    too good to be true for this target, of a feature alone or of a scorer on any test.
-    suspect_lift: the same for the lift at that capacity; None looks at no lift. groups: features
-    that share one influence, because they are correlated, and are explained together.
+    snapshot_every: days from one training snapshot to the next. snapshots: training snapshots per
+    fold, the latest one horizon before the fold's cutoff. folds: backtest folds, one horizon apart.
+    capacity: the share of the population that can be targeted, at which precision and recall are
+    reported. cost_of_action, value_of_conversion: what one action costs, and what the conversion of
+    one targeted user is worth, in one currency, both or neither; with them, precision, recall and
+    profit are also reported at the break-even probability, cost over value. exclude: features that
+    learned scorers do not read. monotone_increasing, monotone_decreasing: features with which the
+    probability of the target can only grow, or only shrink. recency: the feature that ranks by
+    itself as the baseline, smaller is better. suspect_auc: an ROC AUC that is too good to be true
+    for this target, of a single feature or of a scorer on any fold. suspect_lift: the same for the
+    lift at that capacity; None looks at no lift. groups: correlated features, which share one
+    attribution and are explained together.
     """
 
-    every: str = "30d"
+    snapshot_every: str = "30d"
     snapshots: Annotated[int, Field(ge=1, le=60)] = 6
     folds: Annotated[int, Field(ge=1, le=24)] = 3
     capacity: Annotated[float, Field(gt=0, lt=1)] = 0.10
     cost_of_action: _Money | None = None
     value_of_conversion: _Money | None = None
-    leave_out: tuple[str, ...] = ()
-    rising: tuple[str, ...] = ()
-    falling: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    monotone_increasing: tuple[str, ...] = ()
+    monotone_decreasing: tuple[str, ...] = ()
     recency: str | None = None
     suspect_auc: Annotated[float, Field(gt=0.5, le=1)] = 0.98
     suspect_lift: Annotated[float, Field(gt=1)] | None = None
@@ -65,7 +71,21 @@ class TrainingSpec(Part):
         default_factory=dict
     )
 
-    @field_validator("every")
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_keys(cls, raw: object) -> object:
+        """Read the keys of earlier versions; both of a pair are one too many."""
+        if not isinstance(raw, dict):
+            return raw
+        for key in EARLIER_KEYS.keys() & raw.keys():
+            if EARLIER_KEYS[key] in raw:
+                raise ValueError(
+                    f"{key} is an earlier name of {EARLIER_KEYS[key]}, which is there too: remove "
+                    f"{key}"
+                )
+        return {EARLIER_KEYS.get(key, key): value for key, value in raw.items()}
+
+    @field_validator("snapshot_every")
     @classmethod
     def _whole_days(cls, text: str) -> str:
         parse_days(text)
@@ -106,9 +126,9 @@ class TrainingSpec(Part):
     def names(self) -> dict[str, tuple[str, ...]]:
         """Return the features that each key names."""
         return {
-            "leave_out": self.leave_out,
-            "rising": self.rising,
-            "falling": self.falling,
+            "exclude": self.exclude,
+            "monotone_increasing": self.monotone_increasing,
+            "monotone_decreasing": self.monotone_decreasing,
             "recency": (self.recency,) if self.recency else (),
             "purchases": self.purchases.names() if self.purchases else (),
             **{f"groups.{name}": members for name, members in self.groups.items()},

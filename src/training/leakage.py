@@ -125,7 +125,7 @@ def run_leakage_checks(
 
 def _static_features(spec: Spec) -> dict[str, str]:
     """Return the features of static attributes that scorers or points read, by name."""
-    left_out = set(spec.training.leave_out) - {term.feature for term in spec.scorecard.terms}
+    left_out = set(spec.training.exclude) - {term.feature for term in spec.scorecard.terms}
     return {
         feature.name: feature.column or ""
         for feature in spec.features
@@ -250,7 +250,7 @@ def _refit(
         train.users[rows],
         latest if latest.any() else np.ones_like(latest),
     )
-    plan = replace(backtest.plan, rising=frozenset(), falling=frozenset())
+    plan = replace(backtest.plan, monotone_increasing=frozenset(), monotone_decreasing=frozenset())
     trainer = Trainer(plan, data)
     raw_scores = trainer.fit(_CANDIDATE, _QUICK).raw_score(test.table)
     encoding, matrix = trainer.matrix()

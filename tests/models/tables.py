@@ -77,8 +77,8 @@ def plan(**changes: object) -> FitSpec:
     known: dict[str, object] = {
         "numbers": ("views", "days", "noise"),
         "texts": ("device",),
-        "rising": frozenset(),
-        "falling": frozenset(),
+        "monotone_increasing": frozenset(),
+        "monotone_decreasing": frozenset(),
         "recency": "days",
         "purchases": None,
         "about": ABOUT,

@@ -245,7 +245,7 @@ description = "Where the lead stands."
     assert not found.passed
     assert "status (lead_status) has more than one value for 4 users" in found.detail
     # Whoever leaves its feature out of training is not held back by it.
-    training = spec.training.model_copy(update={"leave_out": ("status",)})
+    training = spec.training.model_copy(update={"exclude": ("status",)})
     without = leakage._static_features(spec.model_copy(update={"training": training}))
     assert steady_attributes(changing_attributes(spec, store), without).passed
 

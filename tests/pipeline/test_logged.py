@@ -464,9 +464,11 @@ def test_both_accounts_by_part_are_the_scorers_own(shop: Shop, tmp_path: Path) -
 
 
 def test_correlation_by_part_knows_agreement_from_contradiction() -> None:
-    rising = np.arange(20.0)
-    points = np.column_stack([rising, rising, np.ones(20)])
+    monotone_increasing = np.arange(20.0)
+    points = np.column_stack([monotone_increasing, monotone_increasing, np.ones(20)])
     accounts = Accounts(
-        ("same", "against", "flat"), points, np.column_stack([rising**3, -rising, rising])
+        ("same", "against", "flat"),
+        points,
+        np.column_stack([monotone_increasing**3, -monotone_increasing, monotone_increasing]),
     )
     assert accounts.correlations() == [pytest.approx(1), pytest.approx(-1), None]

@@ -165,6 +165,24 @@ def test_the_digest_changes_with_anything_and_with_nothing_else(saas: Spec) -> N
     assert spec_digest(changed) != spec_digest(saas)
 
 
+def test_training_keys_of_earlier_versions_are_read() -> None:
+    text = spec_text("olist")
+    earlier = {
+        "snapshot_every": "every",
+        "exclude": "leave_out",
+        "monotone_increasing": "rising",
+        "monotone_decreasing": "falling",
+    }
+    older = text
+    for key, name in earlier.items():
+        assert f"\n{key} = " in text
+        older = older.replace(f"\n{key} = ", f"\n{name} = ")
+    assert parse_spec(older) == parse_spec(text)
+    twice = text.replace("\nsnapshot_every = ", '\nevery = "9d"\nsnapshot_every = ')
+    with pytest.raises(SpecError, match=r"every is an earlier name of snapshot_every.*: remove ev"):
+        parse_spec(twice)
+
+
 def test_specs_are_frozen(saas: Spec) -> None:
     with pytest.raises(ValidationError):
         saas.version = "2"  # type: ignore[misc]

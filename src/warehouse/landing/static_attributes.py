@@ -50,5 +50,5 @@ def changing_lines(changing: Mapping[str, int]) -> Iterator[str]:
         yield (
             f"users.attributes.{name} is declared static, and {who} more than one value of it: "
             "what it is now may know the outcome; write static = false and give a valid_from, or "
-            "leave its feature out of training (training.leave_out)"
+            "leave its feature out of training (training.exclude)"
         )
