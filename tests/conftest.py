@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import building, processes
+from tests.support import building, processes
 from whyrank.pipeline import build
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
 from whyrank.warehouse.dbt_project import run as dbt_run
 
+pytest_plugins = ["tests.support.fixtures"]
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 

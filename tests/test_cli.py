@@ -20,7 +20,7 @@ import pytest
 import typer
 from typer.main import get_command
 
-from tests import processes
+from tests.support import processes
 from whyrank.cli import app
 from whyrank.cli.output import Terminal, reporting
 from whyrank.errors import UsageError

@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests import processes
-from tests.csv_rows import csv_rows
+from tests.support import processes
+from tests.support.csv_rows import csv_rows
 from whyrank.cli.output import Terminal
 from whyrank.database import connect_duckdb
 from whyrank.escapes import (

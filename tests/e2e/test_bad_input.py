@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import duckdb
 import pytest
 
-from tests.e2e.conftest import GOOD, HEADER, Home
+from tests.support.homes import GOOD, HEADER, Home
 from whyrank.escapes import escape_formula
 from whyrank.spec.load import spec_text
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.e2e.conftest import HEADER, Home, killed, start
+from tests.support.homes import HEADER, Home, killed, start
 
 pytestmark = pytest.mark.engines
 

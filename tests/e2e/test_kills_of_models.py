@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.e2e.conftest import HEADER, Home, killed, start
+from tests.support.homes import HEADER, Home, killed, start
 from whyrank.spec.load import spec_text
 
 LATE = HEADER + "".join(

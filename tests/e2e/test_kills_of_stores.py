@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import processes
-from tests.csv_rows import csv_rows
-from tests.e2e.conftest import Home
-from tests.pipeline.shops import SPEC, write_orders
+from tests.support import processes
+from tests.support.csv_rows import csv_rows
+from tests.support.homes import Home
+from tests.support.shops import SPEC, write_orders
 from whyrank.files import sole_user
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest

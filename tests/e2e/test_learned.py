@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from tests.csv_rows import csv_rows
-from tests.e2e.conftest import Home, killed, start
+from tests.support.csv_rows import csv_rows
+from tests.support.homes import Home, killed, start
 
 from .guides import Reader
 

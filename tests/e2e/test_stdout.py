@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-from tests.e2e.conftest import Home
+from tests.support.homes import Home
 
 BAR = re.compile(r"\r|[▏▎▍▌▋▊▉█▕]|\d%")
 # A process that looks interactive, and in which a bar that would be drawn after two seconds is

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.e2e.conftest import Home, start
+from tests.support.homes import Home, start
 from whyrank.errors import WarehouseError
 from whyrank.pipeline.training_world import make_training_world
 from whyrank.spec.load import load_spec

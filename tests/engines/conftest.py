@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.e2e.conftest import GOOD, HEADER, Home
+from tests.support.homes import GOOD, HEADER, Home
 from whyrank.warehouse.open import open_warehouse
 
 PASSWORD = "s3cret/of@tests"  # noqa: S105 - of a server that lives as long as the tests

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.features.worlds import tiny_spec
-from tests.warehouse.saying import Row, files, last_said, stored, write
+from tests.support.attribute_rows import Row, files, last_said, stored, write
+from tests.support.tiny_log import tiny_spec
 from tests.warehouse.test_attributes import SAID
 from whyrank.warehouse.open import open_warehouse
 

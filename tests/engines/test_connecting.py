@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.e2e.conftest import Home
+from tests.support.homes import Home
 from whyrank.warehouse.open import open_warehouse
 
 from .conftest import BUILD, PASSWORD, Server

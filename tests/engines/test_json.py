@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.features.worlds import tiny_spec
+from tests.support.tiny_log import tiny_spec
 from whyrank.warehouse.engines.postgres.warehouse import PostgresWarehouse
 
 from .conftest import Server

@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.features.worlds import Event, frame, tiny_spec
-from tests.marts.worlds import NOW, World, crowd, frames
-from tests.marts.worlds import tiny_spec as spec_with_experiments
-from tests.parity import check_parity
-from tests.warehouse.test_incremental import arrivals, landing, last_load, take
+from tests.support.marts_log import NOW, World, crowd, frames
+from tests.support.marts_log import tiny_spec as spec_with_experiments
+from tests.support.parity import check_parity
+from tests.support.tiny_landing import arrivals, landing, last_load, take
+from tests.support.tiny_log import Event, frame, tiny_spec
 from whyrank.features.compiler import compile_features
 from whyrank.warehouse.dbt_project.changes import changes_since
 from whyrank.warehouse.dbt_project.in_memory import run_models

@@ -14,8 +14,8 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from tests.e2e.conftest import HEADER, Home, killed, start
-from tests.parity import same
+from tests.support.homes import HEADER, Home, killed, start
+from tests.support.parity import same
 from whyrank.events.synthetic.saas import Generated, generate_saas
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest

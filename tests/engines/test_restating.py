@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.features.worlds import tiny_spec
-from tests.warehouse.restating import CONTENT, Load, Model, ordered, sequences
+from tests.support.restating import CONTENT, Load, Model, ordered, sequences
+from tests.support.tiny_log import tiny_spec
 from whyrank.warehouse.open import open_warehouse
 
 from .conftest import Server

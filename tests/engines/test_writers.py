@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.e2e.conftest import Home, start
+from tests.support.homes import Home, start
 from whyrank.errors import WarehouseError
 from whyrank.spec.model import Spec
 from whyrank.warehouse.open import open_warehouse

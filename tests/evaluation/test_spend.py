@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.models.tables import ABOUT
+from tests.support.tables import ABOUT
 from whyrank.errors import DataError
 from whyrank.evaluation.spend import spend_report
 from whyrank.models.candidates import FitSpec, Trainer, TrainingData

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.models.tables import ABOUT
+from tests.support.tables import ABOUT
 from whyrank.evaluation.comparison import Comparison, compare
 from whyrank.evaluation.fold_scores import FoldScores
 from whyrank.evaluation.ranking_metrics import roc_auc

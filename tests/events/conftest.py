@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.events.media_log import Log, read_log
+from tests.support.media_log import Log, read_log
 from whyrank.events.synthetic.media.world import generate_media
 
 

@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.events.media_log import DAY, NAMES, Log, read_log
+from tests.support.media_log import DAY, NAMES, Log, read_log
 from whyrank.errors import DataError, UsageError
 from whyrank.events.synthetic import write
 from whyrank.events.synthetic.media.unfold import RECORD

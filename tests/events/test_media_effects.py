@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.events.media_log import DAY, PLAY, Log, mean_of, near, read_log
 from tests.events.test_media_truth import (
     NEVER,
     WAVES,
@@ -22,6 +21,7 @@ from tests.events.test_media_truth import (
     check_effects_in_metric_units,
     outcomes,
 )
+from tests.support.media_log import DAY, PLAY, Log, mean_of, near, read_log
 from whyrank.events.synthetic.media import parameters
 from whyrank.events.synthetic.media.world import generate_media
 

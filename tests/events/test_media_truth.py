@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tests.events.media_log import (
+from tests.support.media_log import (
     CART,
     DAY,
     MOST_CHANCE,

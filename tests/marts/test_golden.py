@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from .worlds import Event, Row, World, marts_of
+from tests.support.marts_log import Event, Row, World, marts_of
 
 # ana comes on three days, buys and is in experiment e1 (a). bo was "anon" before he was known, sees
 # both variants. cy comes on the last day. The log ends on March 5; secrets are label-only.

@@ -11,7 +11,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.marts.worlds import HEAD, MARTS, NOW, World, frames, worlds
+from tests.support.marts_log import HEAD, MARTS, NOW, World, frames, worlds
 from whyrank.features.compiler import compile_features
 from whyrank.spec.load import parse_spec
 from whyrank.warehouse.dbt_project.changes import NO_DAY, changes_since

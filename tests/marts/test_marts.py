@@ -12,11 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support import marts_reference as by_hand
+from tests.support.marts_log import (
+    NAMES,
+    START,
+    Event,
+    Row,
+    World,
+    crowd,
+    marts_of,
+    tiny_spec,
+    worlds,
+)
+from tests.support.marts_reference import GAP, People
 from whyrank.spec.durations import parse_duration
-
-from . import by_hand
-from .by_hand import GAP, People
-from .worlds import NAMES, START, Event, Row, World, crowd, marts_of, tiny_spec, worlds
 
 SPEC = tiny_spec()
 MODES = ("ordered", "strict", "any_order")

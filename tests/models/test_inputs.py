@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tests.models.tables import data, plan
+from tests.support.tables import data, plan
 from whyrank.errors import DataError
 from whyrank.models.candidates import Trainer, TrainingData
 from whyrank.models.classifier import KINDS

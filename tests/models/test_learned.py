@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from scipy.special import logit
 
-from tests.models.tables import data, plan, toy
+from tests.support.tables import data, plan, toy
 from whyrank.errors import DataError, UsageError
 from whyrank.models.candidates import RankAverage, Trainer, TrainingData
 from whyrank.models.catalogue import BLEND, CANDIDATES, MEMBERS, available, check_names

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from tests.models.tables import ABOUT, data, plan
 from tests.scoring.test_scorecard import ROWS, scorecards, table
+from tests.support.tables import ABOUT, data, plan
 from whyrank.models.candidates import CannotFitError, Trainer, TrainingData
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.points import PointsModel, fit_points, points_by_feature

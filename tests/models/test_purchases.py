@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import roots_genlaguerre, roots_jacobi
 
-from tests.csv_rows import csv_rows
+from tests.support.csv_rows import csv_rows
 from whyrank.errors import DataError
 from whyrank.models.purchase_fits import BgNbd, GammaGamma, _log_likelihood
 from whyrank.models.purchases import PurchaseModel, expected_purchases, purchase_histories

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.models.tables import data, plan, toy
+from tests.support.tables import data, plan, toy
 from whyrank.errors import DataError
 from whyrank.models import explain
 from whyrank.models.candidates import Trainer

@@ -37,36 +37,36 @@ LEAST: Final = 0.95  # of the sample that has to be caught
 JOBS: Final = 2  # at a time, each in a copy of its own
 PATIENCE: Final = 600.0  # seconds; tests that do not end by then have noticed
 _COMPARING: Final = (
-    "tests/evaluation/test_differences.py", "tests/evaluation/test_replicates.py",
+    "tests/evaluation/test_differences.py", "tests/evaluation/test_paired_bootstrap.py",
     "tests/evaluation/test_comparison.py",
 )  # fmt: skip
 _TRAINED: Final = (
-    "tests/pipeline/test_compare.py", "tests/pipeline/test_log_scoring.py",
-    "tests/pipeline/test_train.py", "tests/e2e/test_learned.py",
+    "tests/pipeline/test_compare.py", "tests/tracking/test_scoring_runs.py",
+    "tests/training/test_train.py", "tests/e2e/test_learned.py",
 )  # fmt: skip
 # The decision code, and the tests that are to notice a change of it, the quickest first.
 CODE: Final[dict[str, tuple[str, ...]]] = {
-    "src/evaluation/thresholds.py": ("tests/evaluation/test_acting.py", *_COMPARING),
+    "src/evaluation/thresholds.py": ("tests/evaluation/test_thresholds.py", *_COMPARING),
     "src/evaluation/probability_metrics.py": _COMPARING,
     "src/evaluation/comparison.py": (*_COMPARING, "tests/evaluation/test_truths.py", *_TRAINED),
-    "src/evaluation/differences.py": (*_COMPARING, "tests/evaluation/test_acting.py"),
+    "src/evaluation/differences.py": (*_COMPARING, "tests/evaluation/test_thresholds.py"),
     "src/evaluation/folds.py": ("tests/evaluation/test_folds.py",),
-    "src/evaluation/bootstrap_metrics.py": (*_COMPARING, "tests/evaluation/test_acting.py"),
+    "src/evaluation/bootstrap_metrics.py": (*_COMPARING, "tests/evaluation/test_thresholds.py"),
     "src/evaluation/ranking_metrics.py": (
-        "tests/evaluation/test_ranking.py", *_COMPARING, "tests/pipeline/test_evaluate.py",
+        "tests/evaluation/test_ranking_metrics.py", *_COMPARING, "tests/pipeline/test_evaluate.py",
     ),
     "src/evaluation/paired_bootstrap.py": _COMPARING,
     "src/evaluation/leakage_checks.py": (
-        "tests/evaluation/test_leakage_checks.py", "tests/pipeline/test_leakage.py",
+        "tests/evaluation/test_leakage_checks.py", "tests/training/test_leakage.py",
     ),
     "src/evaluation/spend.py": (
-        "tests/evaluation/test_spend.py", "tests/pipeline/test_train_shop.py",
+        "tests/evaluation/test_spend.py", "tests/training/test_train_shop.py",
     ),
     "src/pipeline/compare.py": ("tests/evaluation/test_comparison.py", *_TRAINED),
     "src/training/leakage.py": (
-        "tests/pipeline/test_sampled.py", "tests/pipeline/test_leakage.py",
+        "tests/training/test_sampled.py", "tests/training/test_leakage.py",
     ),
-    "src/ranking/active_scorer.py": ("tests/pipeline/test_champion.py", *_TRAINED),
+    "src/ranking/active_scorer.py": ("tests/ranking/test_champion.py", *_TRAINED),
     "src/scoring/calibration.py": (
         "tests/scoring/test_term_fit.py", "tests/scoring/test_calibration.py",
         "tests/pipeline/test_calibrate.py",
@@ -76,8 +76,8 @@ CODE: Final[dict[str, tuple[str, ...]]] = {
         "tests/scoring/test_term_fit.py", "tests/scoring/test_calibration.py",
         "tests/pipeline/test_calibrate.py",
     ),
-    "src/stats/bootstrap.py": (*_COMPARING, "tests/evaluation/test_ranking.py"),
-    "src/tracking/registry.py": ("tests/pipeline/test_champion.py", *_TRAINED),
+    "src/stats/bootstrap.py": (*_COMPARING, "tests/evaluation/test_ranking_metrics.py"),
+    "src/tracking/registry.py": ("tests/ranking/test_champion.py", *_TRAINED),
 }  # fmt: skip
 
 # Mutants that behave as the source does, by line and what is put there, and why.
@@ -109,6 +109,11 @@ ALIKE: Final[dict[str, dict[tuple[str, str], str]]] = {
             "both areas of the ratio turn over"
         ),
     },
+    "src/pipeline/compare.py": {
+        ("against.value > 0", "(against.value >= 0)"): (
+            "a difference of 0 lies within its interval, and so is none that is detected"
+        ),
+    },
     "src/training/leakage.py": {
         ("counts = found or (0,)", "1"): "an aggregate always has a row: this is for its type",
     },
@@ -137,7 +142,7 @@ ALIKE: Final[dict[str, dict[tuple[str, str], str]]] = {
             "flat = curvature <= _FLAT * _ridge(len(design))",
             "(curvature < _FLAT * _ridge(len(design)))",
         ): "no curvature meets the bound exactly",
-        ("found: Floats = 1 / (1 + np.exp(-np.clip(margin, -500, 500)))", "501"): (
+        ("found: Floats = 1 / (1 + np.exp(-np.clip(raw_score, -500, 500)))", "501"): (
             "nothing of exp(-500) is left beside 1"
         ),
     },

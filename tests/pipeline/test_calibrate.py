@@ -11,8 +11,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from tests.csv_rows import csv_rows
-from tests.pipeline.conftest import Fitted
+from tests.support.csv_rows import csv_rows
+from tests.support.fixtures import Fitted
 from whyrank.errors import DataError, UsageError
 from whyrank.pipeline import calibrate as calibrating
 from whyrank.pipeline.calibrate import calibrate

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tests.csv_rows import csv_rows
-from tests.pipeline.conftest import Fitted
+from tests.support.csv_rows import csv_rows
+from tests.support.fixtures import Fitted
 from whyrank.errors import UsageError
 from whyrank.pipeline import calibrate_shape as shaping
 from whyrank.pipeline.calibrate_shape import calibrate_shape

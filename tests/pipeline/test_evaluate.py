@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.features.worlds import tiny_spec
+from tests.support.tiny_log import tiny_spec
 from whyrank.errors import WarehouseError
 from whyrank.pipeline.build import build
 from whyrank.pipeline.evaluate import evaluate

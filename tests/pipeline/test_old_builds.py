@@ -13,7 +13,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from tests.csv_rows import csv_rows
+from tests.support.csv_rows import csv_rows
 from whyrank.cli.text import explanation_lines
 from whyrank.errors import UsageError, WarehouseError
 from whyrank.pipeline.build import build

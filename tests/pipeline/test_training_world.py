@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import processes
-from tests.pipeline.purchases import SPEC
+from tests.support import processes
+from tests.support.purchases import SPEC
 from whyrank.errors import DataError, UsageError
 from whyrank.pipeline.build import build
 from whyrank.pipeline.generate import generate

@@ -27,15 +27,18 @@ class Fault:
 
 
 MODELS: Final = "src/warehouse/dbt/models"
+REBUILT: Final = (
+    "    if built_load is None or (not warehouse.resumes and built_load != last_load):\n"
+)
 FEATURES: Final = "tests/features/test_operations.py"
 KILLS: Final = "tests/e2e/test_kills.py"
 KILLED_STORES: Final = "tests/e2e/test_kills_of_stores.py"
 KILLED_MODELS: Final = "tests/e2e/test_kills_of_models.py"
 BAD_INPUT: Final = "tests/e2e/test_bad_input.py"
 LANDING: Final = "tests/warehouse/test_landing.py"
-CHAMPION: Final = "tests/pipeline/test_champion.py"
+CHAMPION: Final = "tests/ranking/test_champion.py"
 COMPARE: Final = "tests/pipeline/test_compare.py"
-SHAPED: Final = "tests/pipeline/test_shaped_candidate.py"
+SHAPED: Final = "tests/training/test_shaped_candidate.py"
 POSTGRES: Final = "tests/engines/test_postgres.py"
 
 FAULTS: Final[tuple[Fault, ...]] = (
@@ -137,7 +140,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         'before = f"{until} < timestamp {quote_text(str(date.max))}"',
         "test-training",
         (
-            "tests/pipeline/test_leakage.py::"
+            "tests/training/test_leakage.py::"
             "test_events_and_links_from_as_of_on_are_caught_where_models_read_them",
         ),
     ),
@@ -148,7 +151,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         '("aliases", None))',
         "test-training",
         (
-            "tests/pipeline/test_leakage.py::"
+            "tests/training/test_leakage.py::"
             "test_events_and_links_from_as_of_on_are_caught_where_models_read_them",
         ),
     ),
@@ -229,18 +232,18 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         "kill: what touched a user is forgotten when the build begins",
         "src/pipeline/build.py",
-        "    if built_load is None or replaces_days:\n",
+        REBUILT,
         "    if built_load is not None:\n"
         '        con.execute(f"update {schema}.builds set last_load = ?", [last_load])\n'
-        "    if built_load is None or replaces_days:\n",
+        f"{REBUILT}",
         "test-engines",
         (f"{KILLED_MODELS}::test_a_kill_at_a_model",),
     ),
     Fault(
         "kill: a full build that was cut off counts as built",
         "src/pipeline/build.py",
-        "    if built_load is None or replaces_days:\n",
-        "    if replaces_days:\n",
+        REBUILT,
+        "    if not warehouse.resumes and built_load != last_load:\n",
         "test-engines",
         (f"{KILLED_MODELS}::test_a_kill_of_a_build_of_a_spec_that_is_then_taken_back",),
     ),
@@ -255,8 +258,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         "kill: a load into Postgres is not one transaction",
         "src/warehouse/engines/postgres/load.py",
-        "with adbc.connect(self.warehouse.uri) as con, con.cursor() as cursor:",
-        "with adbc.connect(self.warehouse.uri, autocommit=True) as con, con.cursor() as cursor:",
+        "with adbc.connect(self.uri) as con, con.cursor() as cursor:",
+        "with adbc.connect(self.uri, autocommit=True) as con, con.cursor() as cursor:",
         "test-engines",
         ("tests/engines/test_writers.py::test_a_load_whose_lock_is_lost_keeps_nothing",),
     ),
@@ -271,10 +274,10 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         "kill: a killed build on Postgres counts as built",
         "src/pipeline/build.py",
-        "    if built_load is None or replaces_days:\n",
+        REBUILT,
         "    if built_load is not None:\n"
         '        con.execute(f"update {schema}.builds set last_load = ?", [last_load])\n'
-        "    if built_load is None or replaces_days:\n",
+        f"{REBUILT}",
         "test-engines",
         (f"{POSTGRES}::test_a_build_that_is_killed_is_taken_up",),
     ),
@@ -349,7 +352,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         "spark: a driver killed while days are put aside is not noticed",
         "src/pipeline/build.py",
-        "    if built_load is None or replaces_days:\n",
+        REBUILT,
         "    if built_load is None:\n",
         "test-spark",
         ("tests/spark/test_days.py::test_a_driver_is_killed_while_days_are_put_aside",),
@@ -487,7 +490,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         "code: a formula in a passed-through cell runs",
         "src/scoring/ranking.py",
-        'extra = [inert(passed.get(name) or "") for name in pass_through]',
+        'extra = [escape_formula(passed.get(name) or "") for name in pass_through]',
         'extra = [passed.get(name) or "" for name in pass_through]',
         "test",
         ("tests/scoring/test_ranking.py::test_the_csv_keeps_the_contract_and_formulas_are_inert",),
@@ -577,7 +580,9 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "(above + groups.positives / 2)",
         "(above + groups.positives)",
         "test",
-        ("tests/evaluation/test_ranking.py::test_auc_and_average_precision_equal_scikit_learns",),
+        (
+            "tests/evaluation/test_ranking_metrics.py::test_auc_and_average_precision_equal_scikit_learns",
+        ),
     ),
     Fault(
         "evaluation: intervals are of twice the error asked for",
@@ -585,7 +590,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "tail = (1 - level) / 2",
         "tail = 1 - level",
         "test",
-        ("tests/evaluation/test_ranking.py::test_intervals_cover_as_often_as_they_say",),
+        ("tests/evaluation/test_ranking_metrics.py::test_intervals_cover_as_often_as_they_say",),
     ),
     Fault(
         "evaluation: calibration errors are as they come from replicates",
@@ -601,10 +606,10 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         "evaluation: a learned scorer's bands are not as large as the scorecard's",
         "src/training/fitting.py",
-        "read_labelled(spec, course, course.folds[-1].train[-1]))",
-        "read_labelled(spec, course, course.folds[-1].test))",
+        "read_labelled(spec, backtest, backtest.folds[-1].train[-1]))",
+        "read_labelled(spec, backtest, backtest.folds[-1].test))",
         "test-training",
-        ("tests/pipeline/test_train.py::test_scores_and_reasons_of_a_champion",),
+        ("tests/training/test_train.py::test_scores_and_reasons_of_a_champion",),
     ),
     Fault(
         "shape: a shaped scorecard learns from the outcomes of its test",
@@ -631,7 +636,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "low, high = self._quantiles(drawn[:, [i]] - drawn)",
         "low, high = self._quantiles(drawn[::-1, [i]] - drawn)",
         "test",
-        ("tests/evaluation/test_comparison.py", "tests/evaluation/test_replicates.py"),
+        ("tests/evaluation/test_comparison.py", "tests/evaluation/test_paired_bootstrap.py"),
     ),
     Fault(
         "marts: the last retention day that is over is left out",
@@ -695,7 +700,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "old list: features of another spec are ranked",
-        "src/pipeline/build.py",
+        "src/warehouse/builds.py",
         "    if info.made_from != data_version(spec):",
         "    if info.spec != spec.name:",
         "test",
@@ -754,7 +759,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "files: the ranking is written in place",
         "src/scoring/ranking.py",
         "    through, by user_id. Columns that only a learned model or an experiment fills are"
-        ' empty.\n    """\n    with replacing(path) as temporary, temporary.open(',
+        ' empty.\n    """\n    with atomic_write(path) as temporary, temporary.open(',
         "    through, by user_id. Columns that only a learned model or an experiment fills are"
         ' empty.\n    """\n    with path.open(',
         "test",
@@ -801,7 +806,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "    _bring_home(store, store.file)\n",
         "",
         "test-training",
-        ("tests/pipeline/test_moved_stores.py",),
+        ("tests/tracking/test_moved_stores.py",),
     ),
     Fault(
         "store: what a cut-off creation left stays for good",
@@ -809,12 +814,12 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "        return not any(con",
         "        return False and not any(con",
         "test-training",
-        ("tests/pipeline/test_moved_stores.py",),
+        ("tests/tracking/test_moved_stores.py",),
     ),
     Fault(
         "store: it is created in its place",
         "src/tracking/local.py",
-        "    with replacing(file) as temporary:\n",
+        "    with atomic_write(file) as temporary:\n",
         "    for temporary in (file,):\n",
         "test-training",
         (KILLED_STORES,),
@@ -833,7 +838,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "below, above = values < 0, ",
         "below, above = values < -1e9, ",
         "test-training",
-        ("tests/pipeline/test_served.py",),
+        ("tests/test_serving.py",),
     ),
     Fault(
         "disk: a full one leaves what a load began",
@@ -859,7 +864,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "        if store.local:\n            raise\n",
         "        if store.uri:\n            raise\n",
         "test-training",
-        ("tests/pipeline/test_outages.py::test_a_store_lost_halfway_leaves_the_run_here_whole",),
+        ("tests/training/test_outages.py::test_a_store_lost_halfway_leaves_the_run_here_whole",),
     ),
     Fault(
         "spec: an unknown key is passed over",
@@ -876,7 +881,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "enumerate(columns) if name]",
         "test",
         (
-            "tests/evaluation/test_custom.py"
+            "tests/evaluation/test_custom_metrics.py"
             "::test_a_metric_that_gives_no_number_is_left_out_and_changes_nothing",
         ),
     ),
@@ -886,7 +891,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "joblib.hash(self.estimator), *(",
         "joblib.hash(type(self.estimator)), *(",
         "test-training",
-        ("tests/pipeline/test_custom.py::test_fits_are_kept_for_the_same_candidate_only",),
+        ("tests/training/test_custom.py::test_fits_are_kept_for_the_same_candidate_only",),
     ),
     Fault(
         "progress: a model that has begun counts as done",

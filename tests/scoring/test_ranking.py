@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.csv_rows import csv_rows
+from tests.support.csv_rows import csv_rows
 from whyrank.errors import WarehouseError
 from whyrank.files import atomic_write
 from whyrank.scorer import Account, Attribution, FeatureValue, ModelReason, Reason

@@ -9,8 +9,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from tests.features.worlds import Event, tiny_spec
-from tests.parity import check_rows, rows_of
+from tests.support.parity import check_rows, rows_of
+from tests.support.tiny_log import Event, tiny_spec
 from whyrank.warehouse.base import Warehouse
 
 SPEC = tiny_spec()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from tests import processes
+from tests.support import processes
 from whyrank.cli import app
 from whyrank.warehouse.dbt_project import child as dbt_process
 from whyrank.warehouse.dbt_project import run as dbt_run

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.csv_rows import csv_rows
+from tests.support.csv_rows import csv_rows
 
 from .cluster import DEFAULTS
 from .running import whyrank

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.parity import check_rows, in_order
+from tests.support.parity import check_rows, in_order
 from whyrank.published.sample import in_sample
 from whyrank.warehouse.open import open_warehouse
 from whyrank.warehouse.publish import read_published

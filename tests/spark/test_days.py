@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.features.worlds import frame
+from tests.support.tiny_log import frame
 from whyrank.errors import WarehouseError
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.marts.worlds import Event, World, frames, tiny_spec
+from tests.support.marts_log import Event, World, frames, tiny_spec
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
 from whyrank.warehouse.open import open_warehouse

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.parity import check_rows, in_order
+from tests.support.parity import check_rows, in_order
 from whyrank.cli import app
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline.score import score

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import t as student_t
 
-from tests.csv_rows import csv_rows
+from tests.support.csv_rows import csv_rows
 from whyrank.models.candidates import Trainer, TrainingData
 from whyrank.models.encoding import fit_encoding
 from whyrank.pipeline.score import explain, score

@@ -10,11 +10,11 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tests.features.worlds import Event, frame, tiny_spec
-from tests.marts.worlds import NOW, crowd, frames
-from tests.marts.worlds import tiny_spec as spec_with_experiments
-from tests.parity import check_parity
-from tests.warehouse.test_incremental import arrivals, landing, take
+from tests.support.marts_log import NOW, crowd, frames
+from tests.support.marts_log import tiny_spec as spec_with_experiments
+from tests.support.parity import check_parity
+from tests.support.tiny_landing import arrivals, landing, take
+from tests.support.tiny_log import Event, frame, tiny_spec
 from whyrank.features.compiler import compile_features
 from whyrank.warehouse.dbt_project.in_memory import run_models
 from whyrank.warehouse.dbt_project.render import render_project

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.servers import answering, command_lines, descendants
+from tests.support.servers import answering, command_lines, descendants
 from whyrank.tracking import Store, local_store
 from whyrank.tracking.client import experiment_of, using
 

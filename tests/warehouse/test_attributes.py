@@ -9,11 +9,10 @@ import duckdb
 import pandas as pd
 from hypothesis import HealthCheck, given, settings
 
-from tests.features.worlds import Event, frame, tiny_spec
+from tests.support.attribute_rows import Row, files, last_said, stored, write
+from tests.support.tiny_log import Event, frame, tiny_spec
 from whyrank.pipeline.frames import features_of
 from whyrank.warehouse.landing.load import load
-
-from .saying import Row, files, last_said, stored, write
 
 SPEC = tiny_spec()
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.features.worlds import Event, frame, logs, tiny_spec
-from tests.marts.by_hand import owner_of
+from tests.support.marts_reference import owner_of
+from tests.support.tiny_log import Event, frame, logs, tiny_spec
 from whyrank.pipeline.frames import features_of
 
 SPEC = tiny_spec()

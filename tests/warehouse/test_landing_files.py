@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.features.worlds import tiny_spec
+from tests.support.tiny_log import tiny_spec
 from whyrank.errors import DataError
 from whyrank.warehouse.landing.load import LoadResult, load
 

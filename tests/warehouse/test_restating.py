@@ -10,8 +10,8 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.features.worlds import tiny_spec
-from tests.warehouse.restating import COLUMNS, CONTENT, Load, Model, ordered, sequences
+from tests.support.restating import COLUMNS, CONTENT, Load, Model, ordered, sequences
+from tests.support.tiny_log import tiny_spec
 from whyrank.errors import DataError
 from whyrank.pipeline.ingest import ingest
 from whyrank.spec.model import Spec

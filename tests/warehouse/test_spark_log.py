@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.features.worlds import Event, frame, tiny_spec
+from tests.support.tiny_log import Event, frame, tiny_spec
 from whyrank.pipeline.ingest import ingest
 from whyrank.warehouse.engines.spark.landing_export import export_landing
 from whyrank.warehouse.engines.spark.warehouse import SparkWarehouse

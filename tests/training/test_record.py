@@ -19,8 +19,8 @@ from mlflow.entities import Run
 from scipy.special import logit
 from sklearn.metrics import roc_auc_score
 
-from tests.csv_rows import csv_rows
-from tests.pipeline.shops import CANDIDATES, Shop
+from tests.support.csv_rows import csv_rows
+from tests.support.shops import CANDIDATES, Shop
 from whyrank.errors import UsageError
 from whyrank.models.candidates import RankAverage
 from whyrank.models.learned import LearnedScorer

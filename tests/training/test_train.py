@@ -18,8 +18,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
-from tests.csv_rows import csv_rows
-from tests.servers import answering
+from tests.support.csv_rows import csv_rows
+from tests.support.servers import answering
 from whyrank.cli.text import explanation_lines
 from whyrank.errors import DataError, SpecError, UsageError, WarehouseError
 from whyrank.models.explain import Explained, explain_rows

@@ -4,7 +4,7 @@ An interpreter that starts, imports MLflow or dbt and runs a command of a tenth 
 two seconds for it. Here one server imports them once for each worker of pytest, and forks for each
 run: a process of its own, with its own memory, folder, environment and standard streams. How a
 process starts, and how it ends by a signal, is not seen this way; tests of that start a real one
-(`start` and `Home.run(under=...)` in tests/e2e/conftest.py, tests/test_cli.py).
+(`start` and `Home.run(under=...)` in tests/support/homes.py, tests/test_cli.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # What commands import late; a module that is missing here only makes a run slower.
 PRELOADED = (
     "dbt.cli.main", "dbt.adapters.duckdb", "dbt.adapters.postgres", "dbt.task.run", "dbt.task.test",
@@ -123,7 +123,7 @@ def _server() -> str:
     """Start the server, which ends with this process; return its socket's path."""
     folder = tempfile.mkdtemp(prefix="whyrank-server-")
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.processes", f"{folder}/socket"],
+        [sys.executable, "-m", "tests.support.processes", f"{folder}/socket"],
         cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
 

@@ -13,8 +13,8 @@ import pytest
 from scipy.special import expit, logit
 from scipy.stats import rankdata
 
-from tests.csv_rows import csv_rows
-from tests.pipeline.shops import Shop
+from tests.support.csv_rows import csv_rows
+from tests.support.shops import Shop
 from whyrank.cli.text import explanation_lines, ranking_lines
 from whyrank.models.words import counted, feature_words, part_words
 from whyrank.pipeline.score import explain, score

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from tests.csv_rows import csv_rows
-from tests.pipeline.shops import Shop
+from tests.support.csv_rows import csv_rows
+from tests.support.shops import Shop
 from whyrank.cli.text import explanation_lines, ranking_lines
 from whyrank.errors import DataError, UsageError
 from whyrank.models.learned import LearnedScorer

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests import processes
+from tests.support import processes
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("olist")]
 

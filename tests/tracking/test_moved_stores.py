@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.shops import Shop
+from tests.support.shops import Shop
 from whyrank.tracking import Store, TrackingError, local_store
 from whyrank.tracking.active_scorer import choose_scorer
 from whyrank.tracking.client import experiment_of, using

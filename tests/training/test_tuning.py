@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.conftest import Fitted
+from tests.support.fixtures import Fitted
 from whyrank.errors import DataError
 from whyrank.models.candidates import Trainer
 from whyrank.models.learned import LearnedScorer

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from tests.pipeline.purchases import LAST, Buyers
+from tests.support.purchases import LAST, Buyers
 from whyrank.errors import DataError
 from whyrank.models.candidates import Trainer
 from whyrank.models.classifier import DEFAULTS

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.features.worlds import tiny_spec
-from tests.pipeline.conftest import Fitted
+from tests.support.fixtures import Fitted
+from tests.support.tiny_log import tiny_spec
 from whyrank.errors import UsageError
 from whyrank.evaluation.leakage_checks import steady_attributes, suspicious_performance
 from whyrank.models import candidates

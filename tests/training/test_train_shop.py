@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.pipeline.purchases import SPEC, Buyers
+from tests.support.purchases import SPEC, Buyers
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline.build import build
 from whyrank.pipeline.compare import compare_run

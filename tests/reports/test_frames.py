@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import whyrank
-from tests.csv_rows import csv_rows
-from tests.pipeline.shops import Shop
+from tests.support.csv_rows import csv_rows
+from tests.support.shops import Shop
 from whyrank.errors import UsageError
 from whyrank.pipeline.compare import compare_run
 from whyrank.pipeline.evaluate import evaluate

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.purchases import Buyers, open_buyers
-from tests.pipeline.shops import Shop, open_shop, train_shop
+from tests.support.purchases import Buyers, open_buyers
+from tests.support.shops import Shop, open_shop, train_shop
 from whyrank.evaluation.leakage_checks import LeakageCheck
 from whyrank.pipeline.backtest import plan_backtest
 from whyrank.pipeline.build import build

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.pipeline.shops import Shop
+from tests.support.shops import Shop
 from whyrank.errors import DataError
 from whyrank.pipeline.score import score
 from whyrank.scorer import signed

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from tests.support.marts_log import Event, Row, World
 from whyrank.spec.analytics import FunnelSpec, OutcomeSpec
 from whyrank.spec.durations import parse_duration
 from whyrank.spec.model import Spec
-
-from .worlds import Event, Row, World
 
 DAY = timedelta(days=1)
 GAP = timedelta(minutes=30)

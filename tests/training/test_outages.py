@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.pipeline.shops import open_shop, train_shop
-from tests.servers import answering
+from tests.support.servers import answering
+from tests.support.shops import open_shop, train_shop
 from whyrank.pipeline.compare import compare_run
 from whyrank.pipeline.train import Training
 from whyrank.spec.model import Spec

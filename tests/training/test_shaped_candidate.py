@@ -11,8 +11,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 
-from tests.csv_rows import csv_rows
-from tests.pipeline.shops import SPEC, Shop
+from tests.support.csv_rows import csv_rows
+from tests.support.shops import SPEC, Shop
 from whyrank.errors import DataError
 from whyrank.models import candidates as fitting
 from whyrank.models.learned import LearnedScorer

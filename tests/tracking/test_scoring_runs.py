@@ -13,8 +13,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tests.csv_rows import csv_rows
-from tests.pipeline.shops import Shop
+from tests.support.csv_rows import csv_rows
+from tests.support.shops import Shop
 from whyrank.pipeline.score import score
 from whyrank.published.snapshot import Snapshot
 from whyrank.ranking.results import Ranking

@@ -23,9 +23,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from tests.csv_rows import csv_rows
-from tests.pipeline.shops import Shop, train_shop
-from tests.plugins import install
+from tests.support.csv_rows import csv_rows
+from tests.support.plugins import install
+from tests.support.shops import Shop, train_shop
 from whyrank.errors import DataError, UsageError
 from whyrank.evaluation.custom_metrics import custom_metrics
 from whyrank.models.candidates import Trainer
