@@ -131,3 +131,14 @@ def test_batches_are_as_one_and_hold_a_replicate_at_least(monkeypatch: pytest.Mo
     for cells in (1, 8, 21):  # fewer than a row, a row, three rows
         monkeypatch.setattr("whyrank.stats.bootstrap.BATCH_CELLS", cells)
         assert (every() == whole).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_no_difference_makes_nobody_the_better_one(metric: str) -> None:
+    values = np.repeat(VALUES[:, :1], len(NAMES), axis=1)
+    same = dict.fromkeys(NAMES, POINTS["card"])
+    sample = BootstrapSample(NAMES, METRICS, same, values, len(values), 0.9)
+    (found,) = sample.family([("one", "two")], (metric,))
+    assert found.value == 0
+    assert not found.better
+    assert not found.turned().better

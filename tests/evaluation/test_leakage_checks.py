@@ -24,6 +24,7 @@ from whyrank.evaluation.leakage_checks import (
     standard_errors,
     suspicious_performance,
 )
+from whyrank.evaluation.ranking_metrics import roc_auc
 
 Rows = np.ndarray
 Fitted = Callable[[np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]
@@ -259,3 +260,48 @@ def test_a_failed_leakage_check_stays_failed_on_its_way_through_a_file() -> None
     noisy = LeakageCheck("pure noise", np.float64(0.9) <= np.float64(0.5), "seen")  # type: ignore[arg-type]
     kept = json.loads(json.dumps(asdict(noisy)))
     assert kept["passed"] is False
+
+
+def test_rows_of_shuffled_labels_are_halves_of_each_snapshot() -> None:
+    rng = np.random.default_rng(4)
+    matrix, labels, snapshot = rng.normal(size=(900, 3)), rng.random(900) < 0.2, np.arange(900) % 3
+    labels[snapshot == 2] = rng.random(300) < 0.7  # where negatives are the fewer
+    seen = []
+
+    def refit(rows: Rows, mixed: np.ndarray) -> RefitResult:
+        seen.append((rows, mixed))
+        return RefitResult(linear_fit(matrix[rows], mixed)(matrix), {})
+
+    shuffled_labels(refit, labels, snapshot, labels, rng=rng, times=3)
+    for rows, mixed in seen:
+        assert len(np.unique(rows)) == len(rows)
+        for day in range(3):
+            inside = snapshot[rows] == day
+            fewer = min(labels[snapshot == day].sum(), (~labels[snapshot == day]).sum())
+            assert labels[rows[inside]].sum() == (~labels[rows[inside]]).sum() == fewer
+            assert mixed[inside].sum() == fewer
+            assert (mixed[inside] != labels[rows[inside]]).any()
+
+
+def test_the_worst_encoding_is_named_with_a_bound_for_all_of_them() -> None:
+    """By hand: one-sided, one in two thousand for both together."""
+    train, test = split(1), split(2)
+    found: dict[str, list[float]] = {"city": [], "page": []}
+    noise = np.random.default_rng(8)
+
+    def encoded(rows: Rows, mixed: np.ndarray) -> dict[str, np.ndarray]:
+        columns = {
+            "city": noise.normal(size=len(rows)),
+            "page": noise.normal(size=len(rows)) + 0.2 * mixed,
+        }
+        for name, column in columns.items():
+            found[name].append(roc_auc(column, mixed))
+        return columns
+
+    check = shuffled(linear_fit, train, test[:2], encoded=encoded)
+    error = float(np.std(found["page"], ddof=1) / np.sqrt(15))
+    bound = student.isf(1 / 2000 / 2, 14) * error
+    assert check.detail.endswith(
+        f"at most {np.mean(found['page']):.3f} (page); must not exceed 0.5 by more than {bound:.3f}"
+    )
+    assert check.passed == (np.mean(found["page"]) - 0.5 <= bound)

@@ -195,3 +195,16 @@ def test_too_few_positives_for_an_interval_are_refused() -> None:
         ranking.evaluate([1, 2], [0, 1], n_boot=500, rng=np.random.default_rng(0))
     with pytest.raises(DataError, match="k = 0"):
         ranking.lift_at([1, 2], [0, 1], 0)
+
+
+def test_a_share_lies_below_1_and_1_is_one_user() -> None:
+    rng = np.random.default_rng(3)
+    score = rng.normal(size=400)
+    label = score + rng.normal(size=400) > 1
+    report = ranking.evaluate(score, label, ks=(0.5, 1, 30), n_boot=60, rng=rng)
+    values = {metric.name: metric.value for metric in report.metrics}
+    first = np.argsort(-score)
+    for name, size in (("50pct", 200), ("1", 1), ("30", 30)):
+        assert values.pop(f"precision_at_{name}") == pytest.approx(label[first[:size]].mean())
+        assert f"lift_at_{name}" in values
+    assert not any(name.startswith("precision") for name in values)

@@ -175,3 +175,25 @@ def test_what_cannot_be_expected_is_said(tmp_path: Path) -> None:
         SpendScorer.load(tmp_path)
     assert spenders_of(replace(PLAN, purchases=None)) == ["tweedie", "hurdle"]
     assert choose_spender([("tweedie", 0.2), ("hurdle", 0.3)]) == "hurdle"
+
+
+def test_tenths_are_tenths() -> None:
+    """Of 22 users the tenth is three, and of 40 there are ten deciles of four."""
+    expected = np.arange(22, 0, -1.0)
+    found = spend_report(expected, expected, rng=np.random.default_rng(0), n_boot=40)
+    assert found.top_decile == pytest.approx((22 + 21 + 20) / expected.sum())
+    expected = np.arange(40, 0, -1.0)
+    found = spend_report(expected, 2 * expected, rng=np.random.default_rng(0), n_boot=40)
+    means = expected.reshape(10, 4).mean(axis=1)
+    assert found.deciles == pytest.approx(list(zip(means, 2 * means, strict=True)))
+
+
+def test_the_first_user_is_a_spender_like_any_other() -> None:
+    """All was spent by the first of twenty: of a draw that has them k times, the tenth, which is
+    two, brings all up to k = 2, and 2 / k from there on.
+    """
+    expected = np.arange(20, 0, -1.0)
+    actual = np.where(np.arange(20) == 0, 100.0, 0.0)
+    found = spend_report(expected, actual, rng=np.random.default_rng(1), n_boot=4000, level=0.9)
+    # Given that k is 1 at least, it is 4 or more in 2.5% and 3 or more in 11.8% of the draws.
+    assert found.top_decile_interval == pytest.approx((2 / 3, 1.0))

@@ -110,7 +110,7 @@ ALIKE: Final[dict[str, dict[tuple[str, str], str]]] = {
         ),
     },
     "src/pipeline/compare.py": {
-        ("against.value > 0", "(against.value >= 0)"): (
+        ("better = against.detected and against.value > 0", "(against.value >= 0)"): (
             "a difference of 0 lies within its interval, and so is none that is detected"
         ),
     },

@@ -14,12 +14,12 @@ from sklearn.metrics import roc_auc_score
 from tests.support.csv_rows import csv_rows
 from tests.support.fixtures import Fitted
 from whyrank.errors import DataError, UsageError
-from whyrank.pipeline import calibrate as calibrating
 from whyrank.pipeline.calibrate import calibrate
 from whyrank.published.snapshot import Snapshot
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.spec.scorecard import TermSpec
 from whyrank.tracking import open_store
+from whyrank.training import points_calibration as calibrating
 from whyrank.training import record_calibration as logging
 from whyrank.training.calibration_text import calibration_lines
 from whyrank.training.datasets import read_labelled

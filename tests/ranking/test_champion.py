@@ -298,7 +298,7 @@ def test_a_scorecard_kept_with_an_unreadable_spec_is_refused(
     shutil.copytree(found[2], tmp_path / "scorer")
     (tmp_path / "spec.json").write_text('{"name": "shop", "of_later_days": 1}', encoding="utf-8")
     monkeypatch.setattr(
-        "whyrank.ranking.active_scorer.fetch_scorer", lambda *_: (*found[:2], tmp_path / "scorer")
+        "whyrank.tracking.active_scorer.fetch_scorer", lambda *_: (*found[:2], tmp_path / "scorer")
     )
     with pytest.raises(UsageError, match="this version of whyrank cannot read"):
         choose_scorer(shop.spec, "champion", shop.store)

@@ -198,3 +198,34 @@ def test_slopes_are_those_of_a_straight_line() -> None:
     values = rng.normal(size=(40, 3))
     expected = [np.polyfit(table[:, i], values[:, i], 1)[0] for i in range(2)]
     assert shap_slopes(table, values) == pytest.approx([*expected, 0.0])
+
+
+def test_a_cap_is_one_point_at_least_and_grows_where_every_term_is_grouped() -> None:
+    small = card([30, 24, 70, -8], grouped=True)
+    small = small.model_copy(
+        update={"groups": {"g": small.groups["g"].model_copy(update={"cap": 0.5})}}
+    )
+    proposed, _, _ = _whole(small, np.array([0.2, 0.2, 99.5, 1.0]), np.ones(4, dtype=bool))
+    assert proposed.groups["g"].cap == 1
+    assert proposed.reachable() == 100
+    # A single term that helps, and that is in a group: its points follow the cap.
+    raw = {
+        "terms": [
+            {
+                "name": f"t{i}",
+                "feature": f"t{i}",
+                "points": p,
+                "transform": "linear",
+                "cap": 1,
+                "reason": "x",
+                "group": "g",
+            }
+            for i, p in enumerate((120, -5))
+        ],
+        "groups": {"g": {"cap": 100, "reason": "x"}},
+    }
+    alone = ScorecardSpec.model_validate(raw)
+    proposed, _, _ = _whole(alone, np.array([70.0, 5.0]), np.ones(2, dtype=bool))
+    assert proposed.groups["g"].cap == 100
+    assert proposed.terms[0].points >= 100
+    assert proposed.reachable() == 100

@@ -175,8 +175,8 @@ def test_a_promotion_says_who_when_and_what_was_before(shop: Shop, client: Mlflo
 def test_a_version_without_a_profile_says_so(
     shop: Shop, client: MlflowClient, made: Ranking
 ) -> None:
-    assert made.selected is not None
-    before = replace(made, chosen=replace(made.selected, profile=None))
+    assert made.active is not None
+    before = replace(made, active=replace(made.active, profile=None))
     found = log_scoring(shop.spec, shop.warehouse, before, store=shop.store)
     assert found is not None
     run = client.get_run(found)

@@ -10,13 +10,13 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
-from whyrank.warehouse.engines.duckdb.warehouse import DuckDBWarehouse
 
 from tests.support.tiny_log import Event, frame, tiny_spec
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
 from whyrank.training.leakage import future_invariance, of_entities
 from whyrank.warehouse.builds import is_built
+from whyrank.warehouse.engines.duckdb.warehouse import DuckDBWarehouse
 from whyrank.warehouse.publish import read_published
 
 SPEC = tiny_spec()
