@@ -53,7 +53,7 @@ def escape_formula(text: str) -> str:
     Risky are = + - @, wide ones too, at the start of a cell and after what may end one (; tab line
     break), behind blanks that are not seen; and a line break at the start.
 
-    >>> inert("=1+1"), inert("Ana"), inert("a;=1"), inert("\u200b+1") == "'\u200b+1"
+    >>> escape_formula("=1+1"), escape_formula("Ana"), escape_formula("a;=1"), escape_formula("\u200b+1") == "'\u200b+1"
     ("'=1+1", 'Ana', "a;'=1", True)
     """
     for pattern, replacement in INERT:
@@ -64,7 +64,7 @@ def escape_formula(text: str) -> str:
 def escape_formula_sql(column: str) -> str:
     """Return DuckDB's SQL for the same of a column.
 
-    >>> inert_sql("x").startswith("regexp_replace(regexp_replace(x, ")
+    >>> escape_formula_sql("x").startswith("regexp_replace(regexp_replace(x, ")
     True
     """
     for pattern, replacement in INERT:

@@ -32,7 +32,7 @@ class Costs:
     Acting is taken to win the whole worth of a conversion, as if nobody acted upon would have
     converted anyway. Raises DataError unless 0 < action < conversion.
 
-    >>> Costs(action=2.0, conversion=50.0).pays_from
+    >>> Costs(action=2.0, conversion=50.0).break_even
     0.04
     """
 

@@ -18,15 +18,15 @@ _PLACE = re.compile(r"\{([a-z][a-z0-9_]*)(:%)?\}")
 _CLIPPED = "kept within 0 to 100"
 
 
-def log(template: str, feature: str, row: Mapping[str, object]) -> str:
+def fill_reason(template: str, feature: str, row: Mapping[str, object]) -> str:
     """Fill a reason's template with a user's features.
 
     {value} is the term's own feature, {other} another one, {value:%} a share as a per cent;
     [one|many] takes `one` when the value is 1.
 
-    >>> say("viewed pricing [once|{value} times]", "views", {"views": 6})
+    >>> fill_reason("viewed pricing [once|{value} times]", "views", {"views": 6})
     'viewed pricing 6 times'
-    >>> say("{value:%} of sessions are a single event", "bounce_rate", {"bounce_rate": 0.25})
+    >>> fill_reason("{value:%} of sessions are a single event", "bounce_rate", {"bounce_rate": 0.25})
     '25% of sessions are a single event'
     """
     value = row.get(feature)
@@ -78,7 +78,7 @@ def scorecard_reasons(
             [
                 Reason(
                     contributions.names[part],
-                    log(*templates.get(contributions.names[part], (_CLIPPED, "")), row),
+                    fill_reason(*templates.get(contributions.names[part], (_CLIPPED, "")), row),
                     float(values[part]) / HUNDREDTHS,
                 )
                 for part in order
@@ -105,5 +105,5 @@ def sentences(
         for place, points in enumerate(np.abs(points_of(term, shares(term, table))).tolist()):
             if points > most[place].get(term.feature, 0):
                 most[place][term.feature] = points
-                found[place][term.feature] = log(term.reason, term.feature, rows[place])
+                found[place][term.feature] = fill_reason(term.reason, term.feature, rows[place])
     return found

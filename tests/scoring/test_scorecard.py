@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from whyrank.published.snapshot import Snapshot
 from whyrank.scorer import Scorer
-from whyrank.scoring.reasons import log, scorecard_reasons
+from whyrank.scoring.reasons import fill_reason, scorecard_reasons
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.spec.model import Spec
 from whyrank.spec.scorecard import BandsSpec, ScorecardSpec
@@ -236,4 +236,4 @@ def test_bands_out_of_order_are_refused() -> None:
 def test_reasons_hold_the_users_own_numbers(
     template: str, row: dict[str, object], said: str
 ) -> None:
-    assert log(template, "f", row) == said
+    assert fill_reason(template, "f", row) == said
