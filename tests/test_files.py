@@ -122,7 +122,7 @@ def test_what_a_killed_process_left_is_removed_and_what_another_writes_is_not(
 ) -> None:
     code = (
         "import sys, pathlib, whyrank.files as files\n"
-        "with files.replacing_set(pathlib.Path(sys.argv[1]), []) as folder:\n"
+        "with files.atomic_write_set(pathlib.Path(sys.argv[1]), []) as folder:\n"
         "    (folder / 'top.csv').write_text('theirs')\n"
         "    print(folder, flush=True)\n"
         "    sys.stdin.read()\n"

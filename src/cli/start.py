@@ -92,8 +92,8 @@ def init(
         for key, column in made.mapping.items():
             terminal.print(f"  {key}: {column}")
         terminal.print(f"times are read as: {made.time_format}")
-        for warn in made.notes:
-            terminal.warn(warn)
+        for note in made.notes:
+            terminal.warn(note)
         terminal.print(f"next: whyrank ingest {events} --spec {made.path}")
 
 

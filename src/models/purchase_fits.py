@@ -29,7 +29,7 @@ class BgNbd(BaseEstimator):  # type: ignore[misc] # untyped base
     without repeats); time observed since the first, T. Same unit of time for both.
 
     >>> X = np.array([[0, 0.0, 30.0], [2, 20.0, 30.0], [5, 28.0, 30.0], [1, 3.0, 30.0]])
-    >>> bool((BetaGeometric(horizon=10.0).fit(X).predict(X) > 0).all())
+    >>> bool((BgNbd(horizon=10.0).fit(X).predict(X) > 0).all())
     True
     """
 

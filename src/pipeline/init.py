@@ -173,8 +173,8 @@ def _time_format(con: duckdb.DuckDBPyConnection) -> tuple[str, tuple[str, ...]]:
         )
     if len(fitting) > 1:
         choices = " and ".join(fitting)
-        warn = f"times such as {example!r} fit {choices}: the first was taken, see time_format"
-        return fitting[0], (warn,)
+        note = f"times such as {example!r} fit {choices}: the first was taken, see time_format"
+        return fitting[0], (note,)
     return fitting[0], ()
 
 

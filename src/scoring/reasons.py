@@ -26,7 +26,7 @@ def fill_reason(template: str, feature: str, row: Mapping[str, object]) -> str:
 
     >>> fill_reason("viewed pricing [once|{value} times]", "views", {"views": 6})
     'viewed pricing 6 times'
-    >>> fill_reason("{value:%} of sessions are a single event", "bounce_rate", {"bounce_rate": 0.25})
+    >>> fill_reason("{value:%} of sessions are a single event", "bounces", {"bounces": 0.25})
     '25% of sessions are a single event'
     """
     value = row.get(feature)

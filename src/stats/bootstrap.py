@@ -73,7 +73,7 @@ def max_t_critical_value(away: Floats, level: float) -> tuple[Floats, float]:
     max-t (Romano & Wolf 2005). An estimate that never varies has the error 0.
 
     >>> away = np.random.default_rng(0).normal(size=(20_000, 10)) * np.arange(1, 11)
-    >>> errors, reach = joint_reach(away, 0.95)
+    >>> errors, reach = max_t_critical_value(away, 0.95)
     >>> bool(np.allclose(errors, np.arange(1, 11), rtol=0.05)), round(reach, 1)  # 1.96 for one
     (True, 2.8)
     """

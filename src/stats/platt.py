@@ -57,8 +57,8 @@ class Calibrator:
         base plus a row's contributions is the logit of the probability. With a slope of 0, where
         the calibration kept the base rate alone, every contribution is 0.
 
-        >>> raw score = Contributions(("a", "b"), np.array([[1.0, -0.5]]), 2.0, "log-odds")
-        >>> found = Calibrator(2.0, 1.0).calibrated(raw score)
+        >>> raw_score = Contributions(("a", "b"), np.array([[1.0, -0.5]]), 2.0, "log-odds")
+        >>> found = Calibrator(2.0, 1.0).calibrated(raw_score)
         >>> found.values.tolist(), found.base
         ([[2.0, -1.0]], 5.0)
         """
@@ -74,9 +74,9 @@ def fit_calibrator(raw_score: Floats, labels: NDArray[np.bool_]) -> Calibrator:
     Raises DataError when the labels are of one class.
 
     >>> rng = np.random.default_rng(0)
-    >>> raw score = rng.normal(size=20_000)
-    >>> labels = rng.random(20_000) < 1 / (1 + np.exp(-(2 * raw score - 1)))
-    >>> found = fit_calibrator(raw score, labels)
+    >>> raw_score = rng.normal(size=20_000)
+    >>> labels = rng.random(20_000) < 1 / (1 + np.exp(-(2 * raw_score - 1)))
+    >>> found = fit_calibrator(raw_score, labels)
     >>> abs(found.slope - 2) < 0.1, abs(found.intercept + 1) < 0.1
     (True, True)
     """

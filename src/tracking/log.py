@@ -104,7 +104,7 @@ def log_result(
     title: str,
     *,
     kind: str,
-    warn: str,
+    description: str,
     params: Mapping[str, Any],
     metrics: Mapping[str, float],
     artifacts: Path,
@@ -115,7 +115,7 @@ def log_result(
 ) -> str:
     """Log what is no training in the spec's experiment, as one run; return its id.
 
-    kind: what it is, a tag. note: the description that is shown. artifacts: a folder of files.
+    kind: what it is, a tag. description: what that is shown. artifacts: a folder of files.
     tags, commit: of the code that ran. data: what was read. model: a version of the spec's
     registered model that was used.
 
@@ -127,7 +127,7 @@ def log_result(
         with (
             logging_process(store, ml, experiment) as process,
             ml.start_run(
-                experiment_id=experiment, run_name=title, description=warn, tags=process
+                experiment_id=experiment, run_name=title, description=description, tags=process
             ) as run,
         ):
             about = {**(tags or {}), **source_tags(commit), "kind": kind, "spec": spec}
@@ -158,8 +158,8 @@ def _log_scorer(
 ) -> None:
     with ml.start_run(experiment_id=experiment, run_name=scorer.name, nested=True):
         about = {"scorer": scorer.name, "training": training, "code": record.tags["code"]}
-        warn = {"mlflow.note.content": scorer.warn} if scorer.warn else {}
-        ml.set_tags({**about, **warn, **source_tags(record.commit), **_kind("scorer", record)})
+        said = {"mlflow.note.content": scorer.description} if scorer.description else {}
+        ml.set_tags({**about, **said, **source_tags(record.commit), **_kind("scorer", record)})
         _log_data(ml, record)
         ml.log_params(dict(scorer.params))
         if scorer.artifacts is not None:
@@ -176,7 +176,7 @@ def _log_scorer(
         numbers = {name: f"{value:.5g}" for name, value in scorer.metrics.items()}
         for key, value in {**about, **numbers}.items():
             client.set_model_version_tag(registered(record.spec), version, key, value)
-        client.update_model_version(registered(record.spec), version, scorer.warn)
+        client.update_model_version(registered(record.spec), version, scorer.description)
 
 
 def _kind(kind: str, record: RunRecord) -> dict[str, str]:

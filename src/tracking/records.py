@@ -17,7 +17,7 @@ class ScorerRecord:
     """What is logged of one scorer: a child run, and a version of the registered model.
 
     folder: the scorer as it is saved; None for one that is not registered. artifacts: a folder of
-    files for its run, None without any. note: how it ranks in a few words, in Markdown. texts:
+    files for its run, None without any. description: how it ranks, in Markdown. texts:
     other files of its run, by name.
     """
 
@@ -27,7 +27,7 @@ class ScorerRecord:
     by_test: Mapping[str, Sequence[float]]
     folder: Path | None
     artifacts: Path | None = None
-    warn: str = ""
+    description: str = ""
     texts: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -73,7 +73,7 @@ def _log(spec: Spec, warehouse: Warehouse, made: Ranking, store: Store, *, every
             spec.name,
             f"scoring {made.as_of} · {made.scorer} · top {len(made.users)}",
             kind="scoring",
-            warn=_note(made, found, trained),
+            description=_note(made, found, trained),
             params={
                 "as_of": made.as_of,
                 "scorer": made.scorer,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,11 @@ _LIBRARIES = (
     ("numpy",),
     ("scipy",),
 )
-_PACKAGE = Path(__file__).resolve().parents[1]
-_SOURCES = (
-    "scorer.py", "published/snapshot.py", "models/*.py", "scoring/*.py", "training/fitting.py",
-    "training/calibration.py", "training/spark.py", "training/datasets.py",
+# Whatever decides a fit; a package stands for all of its modules.
+DECIDING = (
+    "whyrank.scorer", "whyrank.stats", "whyrank.models", "whyrank.scoring",
+    "whyrank.published.snapshot", "whyrank.published.labels", "whyrank.training.fitting",
+    "whyrank.training.calibration", "whyrank.training.datasets", "whyrank.training.spark",
 )  # fmt: skip
 
 
@@ -55,11 +56,23 @@ def run_key(backtest: Backtest, candidates: Sequence[str], params: Mapping[str, 
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
     days = {day for fold in backtest.all_folds() for day in (*fold.train, fold.test)}
     snapshots = [backtest.published.snapshot(day) for day in sorted(days)]
-    sources = sorted(path for pattern in _SOURCES for path in _PACKAGE.glob(pattern))
-    for path in (backtest.published.table("outcomes"), *snapshots, *sources):
+    for path in (backtest.published.table("outcomes"), *snapshots, *deciding_sources()):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]
+
+
+def deciding_sources() -> list[Path]:
+    """Return the files of the modules that decide a fit, by name and not by place.
+
+    Raises ModuleNotFoundError for one that was renamed: it must not be left out in silence.
+    """
+    found: list[Path] = []
+    for name in DECIDING:
+        module = import_module(name)
+        origin = Path(str(module.__file__))
+        found += sorted(origin.parent.glob("*.py")) if hasattr(module, "__path__") else [origin]
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -233,7 +233,8 @@ def _scorer_record(
     return ScorerRecord(
         name, {"scorer": name, "what": what, **params}, metrics, by_test,
         None if unsaved else folder,
-        artifacts=drawn, warn=f"{said}  \nNot registered: {cell(unsaved)}." if unsaved else said,
+        artifacts=drawn,
+        description=f"{said}  \nNot registered: {cell(unsaved)}." if unsaved else said,
         texts=texts,
     )  # fmt: skip
 

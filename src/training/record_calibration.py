@@ -55,7 +55,7 @@ def log_calibration(
             spec.name,
             f"{NAME} against {against} · {test}",
             kind="calibration",
-            warn=_note(made),
+            description=_note(made),
             params={
                 "scorer": NAME,
                 "against": against,

@@ -73,7 +73,7 @@ def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str
             spec.name,
             f"{NAME} · {test}",
             kind="calibration",
-            warn=change.words(),
+            description=change.words(),
             params={"scorer": NAME, "against": "outcome", "shape": True, "test": test, **params},
             metrics={**metrics, "terms": len(made.made.card.terms)},
             artifacts=folder,

@@ -239,7 +239,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare([first, second], reference="scorecard", rng=np.random.default_rng(0))
     found = compare([first], reference="scorecard", n_boot=20, rng=np.random.default_rng(0))
     raw = json.loads(json.dumps(to_dict(found)))
-    del raw["judged"]
+    del raw["evaluation_folds"]
     with pytest.raises(DataError, match="written by another version of whyrank .*: train again"):
         from_dict(raw)
 
@@ -250,7 +250,7 @@ def test_tests_that_were_tuned_on_are_told_and_judge_nothing() -> None:
         fold(1, {"scorecard": 0.5, "tuned": 2.0}, name="before"),
         fold(2, {"scorecard": 2.0, "tuned": 0.5}, name="after"),
     ]
-    known = {"reference": "scorecard", "eligible": ["tuned"], "n_boot": 200}
+    known = {"reference": "scorecard", "selectable": ["tuned"], "n_boot": 200}
     found = compare(folds, **known, tuned_on=["before"], rng=np.random.default_rng(0))  # type: ignore[arg-type]
     assert found.evaluation_folds == ("after",)
     assert found.pooled == found.tested
@@ -274,7 +274,7 @@ def test_the_choice_never_sees_the_last_test() -> None:
         fold(seed, {"scorecard": 0.5, "early": early, "late": late}, name="abc"[seed])
         for seed, (early, late) in enumerate(signals)
     ]
-    known = {"reference": "scorecard", "eligible": ["late", "early"], "n_boot": 40}
+    known = {"reference": "scorecard", "selectable": ["late", "early"], "n_boot": 40}
     found = compare(folds, **known, rng=np.random.default_rng(0))  # type: ignore[arg-type]
     ahead = [
         max(("early", "late"), key=lambda name: found.folds[test][name]["roc_auc"])

@@ -65,6 +65,7 @@ CODE: Final[dict[str, tuple[str, ...]]] = {
     "src/pipeline/compare.py": ("tests/evaluation/test_comparison.py", *_TRAINED),
     "src/training/leakage.py": (
         "tests/training/test_sampled.py", "tests/training/test_leakage.py",
+        "tests/engines/test_leakage_checks.py",
     ),
     "src/ranking/active_scorer.py": ("tests/ranking/test_champion.py", *_TRAINED),
     "src/scoring/calibration.py": (
@@ -114,6 +115,9 @@ ALIKE: Final[dict[str, dict[tuple[str, str], str]]] = {
             "a difference of 0 lies within its interval, and so is none that is detected"
         ),
     },
+    "src/tracking/registry.py": {
+        ("return False", "return None"): "whoever asks takes neither for whole",
+    },
     "src/training/leakage.py": {
         ("counts = found or (0,)", "1"): "an aggregate always has a row: this is for its type",
     },
@@ -133,6 +137,18 @@ ALIKE: Final[dict[str, dict[tuple[str, str], str]]] = {
         ): _SIGN,
     },
     "src/scoring/term_fit.py": {
+        (
+            "weights[0] = np.log(labels.mean() / (1 - labels.mean()))",
+            "(labels.mean() * (1 - labels.mean()))",
+        ): _START,
+        (
+            "lost = np.logaddexp(0.0, np.where(labels, -raw_score, raw_score)).mean()",
+            "np.logaddexp(0.0, np.where(labels, -raw_score, raw_score)).sum()",
+        ): _SEARCH,
+        (
+            "return float(lost + _ridge(len(design)) / 2 * (weights[1:] ** 2).sum())",
+            "(lost - _ridge(len(design)) / 2 * (weights[1:] ** 2).sum())",
+        ): _SEARCH,
         ("weights[0] = np.log(labels.mean() / (1 - labels.mean()))", "1"): _START,
         ("weights[0] = np.log(labels.mean() / (1 - labels.mean()))", "2"): _START,
         ("while length > 2.0**-40:", "3.0"): _SEARCH,

@@ -58,9 +58,9 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
 ) -> None:
     told: dict[str, object] = {}
 
-    def kept(*_: object, warn: str, metrics: Mapping[str, float], **more: Path) -> str:
+    def kept(*_: object, description: str, metrics: Mapping[str, float], **more: Path) -> str:
         told.update(
-            warn=warn,
+            description=description,
             metrics=dict(metrics),
             rows=csv_rows(more["artifacts"] / "weights.csv"),
             pictures=[path.name for path in more["artifacts"].glob("*.png")],
@@ -71,7 +71,7 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
     logging.log_calibration(open_store(home=tmp_path), fitted.spec, made, {})
     numbers: dict[str, float] = told["metrics"]  # type: ignore[assignment]
     value, low, high = (numbers[f"vs_card/{part}"] for part in ("auc", "lower", "upper"))
-    assert f"({value:+.3f} [{low:+.3f}, {high:+.3f}])" in str(told["note"])
+    assert f"({value:+.3f} [{low:+.3f}, {high:+.3f}])" in str(told["description"])
     change = made.comparison.difference("tested", "roc_auc", CALIBRATED, "scorecard")
     assert change.family_size == 2
     assert (low, high) == change.family
@@ -82,7 +82,7 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
     rows: list[dict[str, str]] = told["rows"]  # type: ignore[assignment]
     lines = "\n".join(calibration_lines(made))
     assert {row["level"] for row in rows} == {"0.95"}
-    assert "Intervals: 95% for all terms together." in str(told["note"])
+    assert "Intervals: 95% for all terms together." in str(told["description"])
     for row, term in zip(rows, made.calibration.terms, strict=True):
         if not np.isfinite(term.effect.high):
             assert (row["effect_low"], row["effect_high"], row["contradicted"]) == ("", "", "no")

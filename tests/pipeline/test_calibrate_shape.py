@@ -116,8 +116,12 @@ def test_what_is_logged_is_what_is_printed(
 ) -> None:
     kept: dict[str, object] = {}
 
-    def log(*_: object, artifacts: Path, metrics: dict[str, float], warn: str, **__: object) -> str:
-        kept.update(rows=csv_rows(artifacts / "terms.csv"), metrics=metrics, warn=warn)
+    def log(
+        *_: object, artifacts: Path, metrics: dict[str, float], description: str, **__: object
+    ) -> str:
+        kept.update(
+            rows=csv_rows(artifacts / "terms.csv"), metrics=metrics, description=description
+        )
         kept["text"] = (artifacts / "shaped.toml").read_text(encoding="utf-8")
         kept["drawn"] = (artifacts / "shapes.png").read_text(encoding="utf-8")
         return "run"
@@ -133,9 +137,9 @@ def test_what_is_logged_is_what_is_printed(
     # As a scorer of a training, so that one table holds both.
     assert metrics["roc_auc"] == made.comparison.tested[SHAPED]["roc_auc"].value
     said = "{vs_card/auc:+.3f} [{vs_card/lower:+.3f}, {vs_card/upper:+.3f}]".format(**metrics)
-    assert said in str(kept["note"])
+    assert said in str(kept["description"])
     lines = list(shape_lines(made))
-    assert kept["note"] in lines
+    assert kept["description"] in lines
     rows: list[dict[str, str]] = kept["rows"]  # type: ignore[assignment]
     assert {row["term"] for row in rows if row["proposed"]} == {
         term.name for term in parse_spec(made.text).scorecard.terms

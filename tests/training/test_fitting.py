@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 
+import grimp
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -333,16 +335,36 @@ def test_fits_are_kept_under_everything_they_depend_on(
         with monkeypatch.context() as patch:
             patch.setattr(metadata, "version", lambda n, o=name: "0" if n == o else version(n))
             assert key() != known, name
-    for source in ("models/classifier.py", "models/encoding.py", "training/calibration.py"):
-        with monkeypatch.context() as patch:
-            copy = tmp_path / source.replace("/", "-")
-            shutil.copytree(fit_key._PACKAGE, copy, ignore=shutil.ignore_patterns("*.pyc"))
-            patch.setattr(fit_key, "_PACKAGE", copy)
-            assert key() == known
-            with (copy / source).open("a", encoding="utf-8") as file:
-                file.write("# edited\n")
-            assert key() != known, source
+    sources = fit_key.deciding_sources()
+    for name in ("models/classifier.py", "models/encoding.py", "training/calibration.py"):
+        (source,) = (path for path in sources if path.as_posix().endswith(name))
+        copy = tmp_path / name.replace("/", "-")
+        for text in ("", "# edited\n"):
+            copy.write_text(source.read_text(encoding="utf-8") + text, encoding="utf-8")
+            with monkeypatch.context() as patch:
+                there = [copy if path == source else path for path in sources]
+                patch.setattr(fit_key, "deciding_sources", lambda there=there: there)
+                assert (key() == known) == (not text), name
     assert key() == known
+
+
+def test_whatever_a_fit_imports_counts() -> None:
+    """What fitting reaches in the packages that decide a fit's numbers is part of its key."""
+    counted = {path.resolve() for path in fit_key.deciding_sources()}
+    graph = grimp.build_graph("whyrank", cache_dir=None)
+    deciding = {"models", "scoring", "stats", "scorer", "training", "published"}
+    # They refuse arguments, find builds on disk and name them.
+    without_numbers = {
+        "whyrank.training", "whyrank.training.checks", "whyrank.training.cache_key",
+        "whyrank.published", "whyrank.published.build", "whyrank.published.sample",
+    }  # fmt: skip
+    left = {
+        name
+        for name in graph.find_upstream_modules("whyrank.training.fitting")
+        if name.split(".")[1:2] and name.split(".")[1] in deciding
+        and Path(str(importlib.import_module(name).__file__)).resolve() not in counted
+    }  # fmt: skip
+    assert left <= without_numbers
 
 
 def test_xgboost_counts_under_either_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,7 @@ def test_a_text_too_good_to_be_true_is_named(fitted: Fitted) -> None:
     assert suspicious_performance(leakage._alone(fitted.backtest, fitted.fits), **limits).passed  # type: ignore[arg-type]
     caught = suspicious_performance([found], **limits)  # type: ignore[arg-type]
     assert not caught.passed
-    assert f"{name} on {fitted.course.folds[-1].test}, has ROC AUC 1.000" in caught.detail
+    assert f"{name} on {fitted.backtest.folds[-1].test}, has ROC AUC 1.000" in caught.detail
 
 
 @dataclass(frozen=True)

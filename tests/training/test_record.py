@@ -298,7 +298,7 @@ def test_spend_is_measured_and_told_by_decile(
     shop: Shop, client: MlflowClient, parent: Run, tmp_path: Path
 ) -> None:
     raw = compare_run(shop.spec, shop.store).raw["spend"]
-    reports = [found[raw["chosen"]] for found in raw["reports"].values()]
+    reports = [found[raw["selected"]] for found in raw["reports"].values()]
     for metric, key in (("gini", "gini"), ("top_decile_share", "top_decile")):
         kept = client.get_metric_history(parent.info.run_id, f"spend/{metric}")
         assert [found.value for found in kept] == [report[key] for report in reports]

@@ -441,7 +441,7 @@ def test_the_reasons_of_the_best_are_their_own_and_stay_when_nudged(world: World
         assert isinstance(scorer, LearnedScorer)
         best = table.take(np.argsort(-scorer.raw_score(table), kind="stable")[:200])
         found = stability(scorer, best)
-        more = found.kept - found.probability
+        more = found.kept - found.by_chance
         assert more.mean() > 4 * more.std() / np.sqrt(len(more))
         assert found.kept.mean() > 0.93 - 4 * 0.02
         explained = explain_rows(scorer, best, world.spec.training.groups)

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.training, pytest.mark.xdist_group("fitted")]
 
 def search(fitted: Fitted, folder: Path, **more: object) -> tuple[dict[str, object], list[object]]:
     told: list[object] = []
-    known = {"trials": 3, "folder": folder, "say": told.append, **more}
+    known = {"trials": 3, "folder": folder, "log": told.append, **more}
     found = tuned_params(
         fitted.spec, fitted.backtest, ["logistic", "logistic_weights", "recency"],
         progress=lambda done, of: told.append((done, of)), **known,  # type: ignore[arg-type]
