@@ -146,7 +146,7 @@ def _plan(
     full: bool,
 ) -> _Plan:
     """Decide how much is to be built, and forget earlier builds where all of it is."""
-    create_landing(con, spec)
+    create_landing(con, spec, warehouse.dialect)
     first_event, last_event, last_load = _data_state(con, spec)
     dates = sorted(set(as_of)) or [default_as_of(spec, last_event)]
     if dates[0] <= first_event.date():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined
@@ -37,6 +37,9 @@ class Dialect:
     end in the digits that DuckDB's have. model_settings: what a model's config has besides. days:
     writes an incremental model whose rows are replaced by day, for engines that cannot delete rows.
     project_settings: lines of YAML for all models, given the folder of the tables' files.
+    landing_types: of columns of the landing tables, where they are not DuckDB's. landing_indexes:
+    statements that create them, {schema} open. refuses_here: whether rows are checked in the
+    landing tables themselves, which then have columns for what is wrong with a row.
     """
 
     name: str
@@ -47,9 +50,12 @@ class Dialect:
     model_settings: Callable[[Settings], Settings] = lambda _: {}
     days: Callable[[str, str, Settings], str] | None = None
     project_settings: Callable[[str], str] = lambda _: ""
+    landing_types: Mapping[str, str] = field(default_factory=dict)
+    landing_indexes: tuple[str, ...] = ()
+    refuses_here: bool = False
 
 
-DUCKDB: Final = Dialect("duckdb", by_name="by name", exact_sums=True)
+DUCKDB: Final = Dialect("duckdb", by_name="by name", exact_sums=True, refuses_here=True)
 
 
 def translate(sql: str, dialect: Dialect) -> str:

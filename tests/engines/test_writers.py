@@ -115,7 +115,7 @@ def test_dbt_does_not_begin_without_its_parent(tmp_path: Path) -> None:
     gone.wait()
     process = [sys.executable, "-m", "whyrank.warehouse.dbt_project.child"]
     done = subprocess.run(
-        [*process, str(gone.pid), str(tmp_path), "run"],
+        [*process, str(gone.pid), str(tmp_path), "", "run"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1

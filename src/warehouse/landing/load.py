@@ -24,6 +24,7 @@ from ...events.contract import EVENT_COLUMNS, Shape, shape_aliases, shape_events
 from ...spec.expressions import quote_name, quote_text, quote_value
 from ...spec.model import Spec
 from ..contracts import Connection, LoadResult
+from ..dialects import DUCKDB, Dialect
 from ..runs import Run, ended, noted, record
 from ..runs import now as clock
 from .identity import (
@@ -102,36 +103,26 @@ TABLES: dict[str, dict[str, str]] = {
         "built_at": "timestamp",
     },
 }
-# Text compares byte by byte, as in DuckDB, whatever language the database sorts by.
-_POSTGRES_TYPES = {"varchar": 'text collate "C"', "double": "double precision", "blob": "bytea"}
 # Every load looks its ids up among all others, and ids are mostly random: compressing them takes an
 # eighth of the time in which rows are written, and saves 12 to 20 bytes of the 31 to 54 of a row.
 _AS_THEY_ARE = {("events", "event_id"): " using compression uncompressed"}
-POSTGRES_INDEXES = {
-    "events_identity": "unique index if not exists {index} on {schema}.events (event_id)",
-    "events_by_load": "index if not exists {index} on {schema}.events using brin (load_id)",
-    "events_by_time": "index if not exists {index} on {schema}.events using brin (event_time)",
-}
 SHAPES = {"events": shape_events, "users": shape_users, "aliases": shape_aliases}
 
 
-def create_landing(con: Connection, spec: Spec) -> None:
-    """Create a spec's landing tables where they are missing."""
+def create_landing(con: Connection, spec: Spec, dialect: Dialect = DUCKDB) -> None:
+    """Create a spec's landing tables where they are missing; dialect: what `con` speaks."""
     schema = quote_name(spec.landing_schema)
     con.execute(f"create schema if not exists {schema}")
-    postgres = getattr(con, "engine", "duckdb") == "postgres"
     for table, columns in TABLES.items():
-        kept = {k: v for k, v in columns.items() if not (postgres and k in _REJECT)}
         body = ", ".join(
-            f"{name} {_POSTGRES_TYPES.get(kind, kind)}"
-            if postgres
-            else f"{name} {kind}{_AS_THEY_ARE.get((table, name), '')}"
-            for name, kind in kept.items()
+            f"{name} {dialect.landing_types.get(kind, kind)}"
+            + (_AS_THEY_ARE.get((table, name), "") if dialect.refuses_here else "")
+            for name, kind in columns.items()
+            if dialect.refuses_here or name not in _REJECT
         )
         con.execute(f"create table if not exists {schema}.{table} ({body})")
-    if postgres:
-        for index, on in POSTGRES_INDEXES.items():
-            con.execute(f"create {on.format(index=index, schema=schema)}")
+    for statement in dialect.landing_indexes:
+        con.execute(statement.format(schema=schema))
 
 
 def landing_tables(con: Connection, spec: Spec) -> set[str]:

@@ -132,4 +132,11 @@ POSTGRES: Final = Dialect(
     creates=_creates,
     model_settings=_indexed,
     project_settings=_analyzed,
+    # Text compares byte by byte, as in DuckDB, whatever language the database sorts by.
+    landing_types={"varchar": 'text collate "C"', "double": "double precision", "blob": "bytea"},
+    landing_indexes=(
+        "create unique index if not exists events_identity on {schema}.events (event_id)",
+        "create index if not exists events_by_load on {schema}.events using brin (load_id)",
+        "create index if not exists events_by_time on {schema}.events using brin (event_time)",
+    ),
 )

@@ -31,6 +31,7 @@ from ...landing.load import TABLES, create_landing, load
 from ...publish import mark_loaded
 from ...runs import Run, ended, noted, record
 from ...runs import now as clock
+from .dialect import POSTGRES
 from .errors import advice
 from .rows import teach_depth, unfit_for_postgres
 
@@ -118,7 +119,7 @@ class _PostgresLoader:
     def _prepare(self, spec: Spec, schema: str, kind: str) -> int:
         """Make the landing tables there, empty ones here, and return the load's number."""
         with self.warehouse.connect() as there:
-            create_landing(there, spec)
+            create_landing(there, spec, POSTGRES)
             found = there.execute(
                 f"select coalesce(max(load_id), 0) from {schema}.loads"
             ).fetchone()
