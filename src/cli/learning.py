@@ -85,7 +85,7 @@ def train(
 
             refuse_empty(opened, store)
         terminal.log("importing libraries")
-        from ..pipeline.compare import compare_run
+        from ..pipeline.compare import compare as compare_run
         from ..pipeline.train import train as run
         from ..reports.comparison_text import comparison_lines
         from ..tracking import open_store_or_local
@@ -126,7 +126,8 @@ def compare(
 ) -> None:
     """Say which scorer ranks better, by how much, and how sure that is."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
-        from ..pipeline.compare import compare_run, comparison_document, promotion_lines
+        from ..pipeline.compare import compare as compare_run
+        from ..pipeline.compare import comparison_document, promotion_lines
         from ..reports.comparison_text import comparison_lines
         from ..spec.load import load_spec
         from ..tracking import open_store

@@ -1,9 +1,11 @@
-"""Which ranks better: metrics with their uncertainty, paired comparisons, leakage checks.
+"""Which scorer ranks better: metrics with intervals, paired comparisons, leakage checks.
 
-`ranking.py` and `probabilities.py` have the metrics, ties handled fairly, and `acting.py` those of
-acting from a threshold on. `comparison.py` sets scorers against each other: `replicates.py` draws
-users and measures everybody on each draw, `measured.py` holds what came out beside the values
-themselves, `differences.py` makes intervals and families of them, and `custom.py` has metrics from
-outside. `leakage_checks.py` looks for leaks, `folds.py` cuts time into tests, and `spend.py`
-measures expected spend.
+ranking_metrics, probability_metrics   metrics, ties handled fairly
+thresholds         targeting everybody above a threshold: precision, recall, profit
+folds              backtest folds by date; fold_scores: what is measured on one
+paired_bootstrap   every metric of every scorer on the same draws of users
+bootstrap_metrics  the values and their draws; differences: intervals and families of them
+comparison         which scorer ranks better, by how much, how sure
+custom_metrics     metrics from outside; spend: how good expected spend is
+leakage_checks     tests that an honest pipeline passes and a leaking one fails
 """

@@ -1,1 +1,1 @@
-"""The verbs a user knows, one file each: functions that the command line calls and you can too."""
+"""The commands, one file each: functions that the command line calls and you can too."""

@@ -50,7 +50,7 @@ class Compared(Result):
         comparison_figure(path, self.comparison, metric)
 
 
-def compare_run(
+def compare(
     spec: Spec, store: Store, *, run: str | None = None, promote_scorer: str | None = None
 ) -> Compared:
     """Read the comparison of a training (the latest when `run` is None).

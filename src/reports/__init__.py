@@ -1,1 +1,1 @@
-"""Figures of what was found."""
+"""Figures, tables and texts of what was found."""

@@ -1,7 +1,8 @@
 """MLflow: what was trained is logged here, registered here and found again here.
 
 `stores` says where runs are kept, `records` what is logged, `log` writes it, `registry` reads it
-and moves the champion; `client` is where they meet MLflow, which no other room imports. Runs are
+and moves the champion, `active_scorer` finds the scorer that ranks, `scoring_runs` keeps lists;
+`client` is where they meet MLflow, which no other package imports. Runs are
 logged after they are done, from results kept on disk; so a server that cannot be reached costs
 a training nothing but its own copy. Whoever reads a scorer from it stops.
 """

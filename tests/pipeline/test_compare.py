@@ -13,7 +13,8 @@ import pytest
 from whyrank.errors import UsageError
 from whyrank.evaluation.comparison import compare, from_dict, to_dict
 from whyrank.evaluation.fold_scores import FoldScores
-from whyrank.pipeline.compare import champion_of, compare_run
+from whyrank.pipeline.compare import champion_of
+from whyrank.pipeline.compare import compare as compare_run
 from whyrank.spec.load import load_spec
 from whyrank.tracking import Store, TrackingError, open_store, registered
 from whyrank.tracking.client import experiment_of, using

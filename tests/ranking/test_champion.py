@@ -17,7 +17,7 @@ from whyrank.cli.text import explanation_lines, ranking_lines
 from whyrank.errors import DataError, UsageError
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.spend import SpendScorer
-from whyrank.pipeline.compare import compare_run
+from whyrank.pipeline.compare import compare as compare_run
 from whyrank.pipeline.score import explain, score
 from whyrank.published.snapshot import Snapshot
 from whyrank.ranking.active_scorer import MODEL_PLOTS

@@ -13,7 +13,7 @@ import whyrank
 from tests.support.csv_rows import csv_rows
 from tests.support.shops import Shop
 from whyrank.errors import UsageError
-from whyrank.pipeline.compare import compare_run
+from whyrank.pipeline.compare import compare as compare_run
 from whyrank.pipeline.evaluate import evaluate
 from whyrank.pipeline.score import explain, score
 from whyrank.reports.frames import comparison_frame

@@ -30,7 +30,8 @@ from whyrank.errors import DataError, UsageError
 from whyrank.evaluation.custom_metrics import custom_metrics
 from whyrank.models.candidates import Trainer
 from whyrank.models.custom import CustomCandidate, custom_candidates
-from whyrank.pipeline.compare import compare_run, comparison_document
+from whyrank.pipeline.compare import compare as compare_run
+from whyrank.pipeline.compare import comparison_document
 from whyrank.pipeline.score import score
 from whyrank.pipeline.train import Training, train
 from whyrank.tracking import Store, fetch_scorer, open_store

@@ -20,7 +20,7 @@ from whyrank.models.candidates import Trainer
 from whyrank.models.encoding import TargetEncoding, fit_encoding
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline.build import build
-from whyrank.pipeline.compare import compare_run
+from whyrank.pipeline.compare import compare as compare_run
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.train import train
 from whyrank.published.snapshot import Snapshot

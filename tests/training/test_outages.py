@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.servers import answering
 from tests.support.shops import open_shop, train_shop
-from whyrank.pipeline.compare import compare_run
+from whyrank.pipeline.compare import compare as compare_run
 from whyrank.pipeline.train import Training
 from whyrank.spec.model import Spec
 from whyrank.tracking import (

@@ -26,7 +26,8 @@ from whyrank.models.candidates import RankAverage
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.rank_average import SavedRankAverage
 from whyrank.models.tuning import tune
-from whyrank.pipeline.compare import _refuse_unfit, compare_run
+from whyrank.pipeline.compare import _refuse_unfit
+from whyrank.pipeline.compare import compare as compare_run
 from whyrank.pipeline.score import score
 from whyrank.ranking.mean_attributions import Accounts, both_accounts
 from whyrank.ranking.saved import load_scorer

@@ -28,7 +28,8 @@ from whyrank.models.stability import MOST_TURNED, stability, turned
 from whyrank.pipeline.backtest import plan_backtest
 from whyrank.pipeline.build import build
 from whyrank.pipeline.calibrate import calibrate
-from whyrank.pipeline.compare import champion_of, compare_run
+from whyrank.pipeline.compare import champion_of
+from whyrank.pipeline.compare import compare as compare_run
 from whyrank.pipeline.generate import generate
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.mlflow_ui import view_lines

@@ -11,7 +11,7 @@ import pytest
 from tests.support.purchases import SPEC, Buyers
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline.build import build
-from whyrank.pipeline.compare import compare_run
+from whyrank.pipeline.compare import compare as compare_run
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.train import Training, train
 from whyrank.spec.load import parse_spec
