@@ -1,4 +1,4 @@
-"""The command line: parse, call a verb, print. No logic lives here."""
+"""The command line: parse, call a command of `pipeline`, print. No logic lives here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -21,11 +23,31 @@ _NAMED = ("WHYRANK_SPEC", "WHYRANK_WAREHOUSE", "WHYRANK_TRACKING")  # environmen
 app = typer.Typer(
     name="whyrank",
     help="From a product's event log to a ranked list of users, with reasons that add up.",
-    add_completion=False,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"whyrank {metadata.version('whyrank')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """From a product's event log to a ranked list of users, with reasons that add up."""
+
+
 for group in (data, ranking, learning, start):  # in this order help lists their commands
     app.add_typer(group.commands)
 

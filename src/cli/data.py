@@ -30,12 +30,12 @@ commands = typer.Typer()
 )
 def generate(
     spec: SpecOption = SPEC,
-    users: Annotated[int, typer.Option(help="How many users.")] = 100,
-    seed: Annotated[int, typer.Option(help="Seed; the same one gives the same bytes.")] = 7,
+    users: Annotated[int, typer.Option(help="Number of users.")] = 100,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same bytes.")] = 7,
     start: Annotated[
         date, typer.Option(parser=read_date, metavar="DATE", help="First day of the log.")
     ] = "2026-01-01",  # type: ignore[assignment] # typer parses defaults as it parses options
-    days: Annotated[int, typer.Option(help="Days in the log.")] = 90,
+    days: Annotated[int, typer.Option(help="Number of days in the log.")] = 90,
     out: Annotated[
         Path,
         typer.Option("--out", help="Events file: .csv, .csv.gz or .parquet.", readable=False),
@@ -45,7 +45,7 @@ def generate(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Write a synthetic world: events, users, the truth behind them."""
+    """Write a synthetic dataset: events, users and ground truth."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..pipeline.generate import generate as run
         from ..spec.load import load_spec
@@ -75,14 +75,19 @@ def ingest(
         ),
     ] = None,
     users_file: Annotated[
-        Optional[Path], typer.Option("--users-file", help="Attributes of users.", readable=False)
+        Optional[Path],
+        typer.Option("--users-file", help="File of user attributes.", readable=False),
     ] = None,
     aliases: Annotated[
         Optional[Path],
-        typer.Option("--aliases", help="Links: anonymous_id, user_id, linked_at.", readable=False),
+        typer.Option(
+            "--aliases",
+            help="File of identity links: anonymous_id, user_id, linked_at.",
+            readable=False,
+        ),
     ] = None,
     connector: Annotated[
-        Optional[str], typer.Option("--connector", help="Read a known data set: olist.")
+        Optional[str], typer.Option("--connector", help="Read a public data set: olist.")
     ] = None,
     restate: Annotated[
         bool,
@@ -98,7 +103,7 @@ def ingest(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Load events; rows that do not fit go to quarantine, whole."""
+    """Load events; rows that do not fit the spec go to quarantine."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..errors import UsageError
         from ..pipeline.connect import ingest_connector
@@ -129,13 +134,13 @@ def build(
             "--as-of",
             parser=read_date,
             metavar="DATE",
-            help="Snapshot date, repeatable; the day after the last event if left out.",
+            help="Snapshot date, repeatable (default: the day after the last event).",
         ),
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Run the data tests too.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Also run the data tests.")] = False,
     full: Annotated[
         bool,
-        typer.Option("--full-refresh", "--full", help="Rebuild all, even what did not change."),
+        typer.Option("--full-refresh", "--full", help="Rebuild everything, not only what changed."),
     ] = False,
     out: Annotated[
         Optional[Path],

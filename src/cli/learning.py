@@ -1,4 +1,4 @@
-"""The commands of learned scorers: train, compare, calibrate, ui."""
+"""The commands of learned scorers: train, compare, calibrate, mlflow."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ commands = typer.Typer()
 def train(
     candidates: Annotated[
         Optional[list[str]],
-        typer.Option(metavar="NAMES", help="Names with commas between; all if left out."),
+        typer.Option(metavar="NAMES", help="Candidates, separated by commas (default: all)."),
     ] = None,
-    tune: Annotated[int, typer.Option(min=0, help="Trials of a search for parameters.")] = 0,
+    tune: Annotated[int, typer.Option(min=0, help="Trials of the hyperparameter search.")] = 0,
     as_of: Annotated[
         Optional[date],
         typer.Option(
-            "--as-of", parser=read_date, metavar="DATE", help="Last test; the latest that is known."
+            "--as-of", parser=read_date, metavar="DATE", help="Cutoff of the last backtest fold."
         ),
     ] = None,
     horizon: HorizonOption = None,
     folds: Annotated[
-        Optional[int], typer.Option(min=1, help="Tests; the spec's if left out.")
+        Optional[int], typer.Option(min=1, help="Backtest folds (default: the spec's).")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     n_boot: BootOption = 1000,
     level: LevelOption = 0.95,
     demo: Annotated[
         bool,
         typer.Option(
             "--demo",
-            help="Generate 20,000 users first, in place of an earlier demo's (saas, media).",
+            help="Generate 20,000 synthetic users first (saas, media).",
         ),
     ] = False,
     tracking: TrackingOption = None,
@@ -70,7 +70,7 @@ def train(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Fit learned scorers on past dates, compare them, log all to MLflow."""
+    """Fit learned scorers on past dates, compare them, log to MLflow."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..training.checks import check_training
 
@@ -109,11 +109,11 @@ def train(
 @commands.command(epilog="Example: whyrank compare --spec olist --promote selected")
 def compare(
     run: Annotated[
-        Optional[str], typer.Option("--run", metavar="ID", help="A training; the latest.")
+        Optional[str], typer.Option("--run", metavar="ID", help="Training run (default: latest).")
     ] = None,
     promote: Annotated[
         Optional[str],
-        typer.Option(metavar="NAME", help="Make it champion: a scorer's name, or selected."),
+        typer.Option(metavar="NAME", help="Scorer to make champion, or selected."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all figures as one JSON document.")
@@ -124,7 +124,7 @@ def compare(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Say which scorer ranks better, by how much, and how sure that is."""
+    """Report whether any model beats the scorecard, and how certain."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..pipeline.compare import compare as compare_run
         from ..pipeline.compare import comparison_document, promotion_lines
@@ -149,39 +149,44 @@ def compare(
 @commands.command(epilog="Example: whyrank calibrate --against outcome --apply my_saas.toml")
 def calibrate(
     against: Annotated[
-        str, typer.Option("--against", help="outcome (what came) or importance (SHAP).")
+        str, typer.Option("--against", help="outcome (labels) or importance (SHAP).")
     ] = "outcome",
     shape: Annotated[
         bool, typer.Option("--shape", help="Propose other terms, shapes and bands as well.")
     ] = False,
     max_terms: Annotated[
         Optional[int],
-        typer.Option("--max-terms", min=1, help="With --shape: terms at most; 15 if left out."),
+        typer.Option("--max-terms", min=1, help="With --shape: most terms (default: 15)."),
     ] = None,
     pin: Annotated[
         Optional[list[str]],
         typer.Option(
-            "--pin", metavar="TERMS", help="With --shape: terms, commas between, not to reshape."
+            "--pin",
+            metavar="TERMS",
+            help="With --shape: terms to keep as they are, separated by commas.",
         ),
     ] = None,
     folds: Annotated[
         Optional[int],
-        typer.Option(
-            min=1, help="With --shape: dates to try it on, a horizon apart; 1 if left out."
-        ),
+        typer.Option(min=1, help="With --shape: backtest folds (default: 1)."),
     ] = None,
     apply: Annotated[
         Optional[Path],
-        typer.Option("--apply", metavar="FILE", help="Write the new spec there.", readable=False),
+        typer.Option(
+            "--apply", metavar="FILE", help="Write the new spec to this file.", readable=False
+        ),
     ] = None,
     as_of: Annotated[
         Optional[date],
         typer.Option(
-            "--as-of", parser=read_date, metavar="DATE", help="Date to try it on; the latest known."
+            "--as-of",
+            parser=read_date,
+            metavar="DATE",
+            help="Cutoff of the backtest (default: latest).",
         ),
     ] = None,
     horizon: HorizonOption = None,
-    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     n_boot: BootOption = 1000,
     level: LevelOption = 0.95,
     tracking: TrackingOption = None,
@@ -191,7 +196,7 @@ def calibrate(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Propose the scorecard's points from data; the spec changes only by --apply."""
+    """Propose scorecard points from data; --apply writes a new spec."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..training.checks import check_calibration
 
@@ -276,8 +281,9 @@ def _shape(
     terminal.print(f"terms and diff: run {logged} in {runs.shown}")
 
 
-@commands.command(epilog="Example: whyrank ui --port 5000")
-def ui(
+@commands.command(epilog="Example: whyrank mlflow --port 5000")
+@commands.command("ui", hidden=True)  # what earlier versions called it
+def mlflow(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
     tracking: TrackingOption = None,
     quiet: QuietOption = False,

@@ -46,20 +46,16 @@ AsOfOption = Annotated[
         "--as-of",
         parser=read_date,
         metavar="DATE",
-        help="Snapshot date; the latest built if left out.",
+        help="Snapshot date (default: the latest built).",
     ),
 ]
 HorizonOption = Annotated[
     Optional[str],
-    typer.Option("--horizon", help="Within how long, such as 60d; the spec's if left out."),
+    typer.Option("--horizon", help="Label horizon, such as 60d (default: the spec's)."),
 ]
-BootOption = Annotated[
-    int, typer.Option("--n-boot", help="Bootstrap replicates over users, for intervals.")
-]
-LevelOption = Annotated[float, typer.Option("--level", help="Level of intervals.")]
-ForceOption = Annotated[
-    bool, typer.Option("--force", help="Replace files of the same names, whatever they are.")
-]
+BootOption = Annotated[int, typer.Option("--n-boot", help="Bootstrap replicates over users.")]
+LevelOption = Annotated[float, typer.Option("--level", help="Confidence level of intervals.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files of the same names.")]
 # Whether a file can be read or written is found out, and said, by the verb that opens it.
 OutOption = Annotated[Path, typer.Option("--out", help="The CSV file to write.", readable=False)]
 TrackingOption = Annotated[
@@ -68,14 +64,12 @@ TrackingOption = Annotated[
         "--tracking",
         envvar="MLFLOW_TRACKING_URI",
         metavar="URI",
-        help="MLflow's store; mlflow/mlflow.db here if left out.",
+        help="MLflow tracking URI (default: mlflow/mlflow.db here).",
     ),
 ]
 ScorerOption = Annotated[
     str,
-    typer.Option(
-        "--scorer", help="champion, scorecard, a learned scorer's name, or models:/NAME/VERSION."
-    ),
+    typer.Option("--scorer", help="champion, scorecard, a scorer's name, or models:/NAME/VERSION."),
 ]
 SPEC = "saas"
 WAREHOUSE = "duckdb:///data/whyrank.duckdb"

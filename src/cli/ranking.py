@@ -35,10 +35,10 @@ commands = typer.Typer()
 @commands.command(epilog="Example: whyrank score --top 50 --out data/top_users.csv")
 def score(
     as_of: AsOfOption = None,
-    top: Annotated[int, typer.Option(min=1, help="How many users to export.")] = 20,
+    top: Annotated[int, typer.Option(min=1, help="Number of users to export.")] = 20,
     out: OutOption = Path("data/top_users.csv"),
     population: Annotated[
-        str, typer.Option("--population", help="Whom to rank: spec or all.")
+        str, typer.Option("--population", help="Users to rank: spec or all.")
     ] = "spec",
     scorer: ScorerOption = "champion",
     tracking: TrackingOption = None,
@@ -48,7 +48,7 @@ def score(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Rank users and write the top of the list with reasons."""
+    """Rank users and write the top of the list, with reasons."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..errors import UsageError
 
@@ -103,7 +103,7 @@ def explain(
     as_of: AsOfOption = None,
     plot: Annotated[
         Optional[Path],
-        typer.Option(metavar="FILE", help="Draw a learned scorer's reasons (PNG).", readable=False),
+        typer.Option(metavar="FILE", help="Draw the model's attributions (PNG).", readable=False),
     ] = None,
     scorer: ScorerOption = "champion",
     tracking: TrackingOption = None,
@@ -113,7 +113,7 @@ def explain(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Say why one user stands where they stand."""
+    """Explain one user's score and rank."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..pipeline.score import explain as run
         from .text import explanation_lines
@@ -137,7 +137,7 @@ def explain(
 def evaluate(
     as_of: AsOfOption = None,
     horizon: HorizonOption = None,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the bootstrap.")] = 0,
     n_boot: BootOption = 1000,
     level: LevelOption = 0.95,
     spec: SpecOption = SPEC,
@@ -146,7 +146,7 @@ def evaluate(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Measure a past date's ranking on what came after it."""
+    """Backtest a past date's ranking against actual outcomes."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..training.checks import check_intervals, horizon_days
 

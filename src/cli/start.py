@@ -27,13 +27,13 @@ commands = typer.Typer()
 
 @commands.command(epilog="Example: whyrank demo --users 200")
 def demo(
-    users: Annotated[int, typer.Option(help="Users to generate.")] = 100,
-    seed: Annotated[int, typer.Option(help="Seed of the world.")] = 7,
+    users: Annotated[int, typer.Option(help="Number of users to generate.")] = 100,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 7,
     source: Annotated[
         Optional[Path],
         typer.Option("--input", help="Folder of the olist data set.", readable=False),
     ] = None,
-    folder: Annotated[Path, typer.Option(help="Where the CSV files go.", readable=False)] = Path(
+    folder: Annotated[Path, typer.Option(help="Folder for the CSV files.", readable=False)] = Path(
         "data"
     ),
     force: ForceOption = False,
@@ -43,7 +43,7 @@ def demo(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Generate or read events, build, score, show the top of the list."""
+    """Generate or read events, build, score, and show the top users."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..pipeline.demo import demo as run
         from .text import demo_lines
@@ -60,18 +60,16 @@ def demo(
 
 @commands.command(epilog="Example: whyrank init my_events.csv --event-time When --target purchase")
 def init(
-    events: Annotated[Path, typer.Argument(help="A file of your events.", readable=False)],
-    target: Annotated[
-        Optional[str], typer.Option(help="The event that counts as converted.")
-    ] = None,
+    events: Annotated[Path, typer.Argument(help="File of your events.", readable=False)],
+    target: Annotated[Optional[str], typer.Option(help="Event that counts as conversion.")] = None,
     user_id: Annotated[
-        Optional[str], typer.Option(metavar="COLUMN", help="Column that says who.")
+        Optional[str], typer.Option(metavar="COLUMN", help="User id column.")
     ] = None,
     event_time: Annotated[
-        Optional[str], typer.Option(metavar="COLUMN", help="Column that says when.")
+        Optional[str], typer.Option(metavar="COLUMN", help="Event time column.")
     ] = None,
     event_name: Annotated[
-        Optional[str], typer.Option(metavar="COLUMN", help="Column that says what happened.")
+        Optional[str], typer.Option(metavar="COLUMN", help="Event name column.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="The spec to write.", readable=False)] = Path(
         "my_spec.toml"
@@ -80,7 +78,7 @@ def init(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Write a commented spec for your own events, to be edited."""
+    """Write a commented spec for your own events, for you to edit."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..pipeline.init import init as run
 
@@ -106,7 +104,7 @@ def doctor(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Check what is installed, reachable and stale (exit 1: broken)."""
+    """Check the installation, warehouse and build (exit 1: broken)."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..pipeline.doctor import doctor as run
 

@@ -1,4 +1,4 @@
-"""MLflow's server as `whyrank ui` runs it: its page opens on model training.
+"""MLflow's server as `whyrank mlflow` runs it: its page opens on model training.
 
 MLflow's page opens on tools for language models, with an assistant beside it, until the browser has
 stored another choice. A few lines in the page store that choice before MLflow reads it; whoever
@@ -14,7 +14,7 @@ from typing import Any
 
 NAME = "whyrank-ui"
 # Keys of MLflow 3's page in the browser's storage; another version's page ignores them. The notice
-# about telemetry, which the server of `whyrank ui` switches off, would say what is not so.
+# about telemetry, which the server of `whyrank mlflow` switches off, would say what is not so.
 _CHOICES = b"""<script>
 try {
   for (const [key, value] of [

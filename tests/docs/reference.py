@@ -28,10 +28,11 @@ def cli_reference() -> str:
     runner = CliRunner(env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"})
     parts = [INTRO]
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    for words in ([], *([name] for name in commands)):
-        shown = runner.invoke(app, [*words, "--help"], prog_name="whyrank").stdout
+    shown = [name for name, command in commands.items() if not command.hidden]
+    for words in ([], *([name] for name in shown)):
+        printed = runner.invoke(app, [*words, "--help"], prog_name="whyrank").stdout
         title = " ".join(["whyrank", *words])
-        text = "\n".join(line.rstrip() for line in shown.strip().splitlines())
+        text = "\n".join(line.rstrip() for line in printed.strip().splitlines())
         parts.append(f"## {title}\n\n```\n{text}\n```\n")
     return "\n".join(parts)
 
