@@ -69,7 +69,7 @@ def test_of_two_trainings_one_makes_the_world(tmp_path: Path) -> None:
         "from whyrank.spec.load import load_spec\n"
         "from whyrank.warehouse.open import open_warehouse\n"
         "say = lambda text: print(text, file=sys.stderr, flush=True)\n"
-        "make(load_spec('saas'), open_warehouse(sys.argv[1]), users=60, days=40, say=say)\n"
+        "make(load_spec('saas'), open_warehouse(sys.argv[1]), users=60, days=40, log=say)\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, url], stderr=subprocess.PIPE, start_new_session=True

@@ -907,8 +907,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         "docs: the reference is not what the command says",
         "src/cli/data.py",
-        'help="Run the data tests too."',
-        'help="Run the tests of the data too."',
+        'help="Also run the data tests."',
+        'help="Also run the tests of the data."',
         "test",
         ("tests/docs/test_docs.py::test_the_command_line_reference_is_what_help_prints",),
     ),
