@@ -24,8 +24,7 @@ from whyrank.pipeline.training_world import make_training_world
 from whyrank.published.build import Published
 from whyrank.published.snapshot import Snapshot
 from whyrank.ranking.active_scorer import ActiveScorer
-from whyrank.ranking.rank import account, stand
-from whyrank.serving import percentile_codes
+from whyrank.ranking.rank import explain_users, score_users
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
 from whyrank.training.datasets import read_labelled, stack
@@ -95,12 +94,14 @@ def main() -> None:
 
 def bench_explaining(spec: Spec, published: Published, scorer: LearnedScorer, rounds: int) -> None:
     """The accounts of the top 1,000, from populations of 10 thousand and 1 million."""
-    chosen = ActiveScorer(scorer.name, scorer)
+    active = ActiveScorer(scorer)
     cases = {}
     for users in (SMALL, LARGE):
-        standing = stand(spec, population(published, scorer, spec, users), chosen)
-        rows, ranks = standing.order()[:EXPORTED], range(1, EXPORTED + 1)
-        cases[f"explain {EXPORTED:,} of {users:,}"] = partial(account, spec, standing, rows, ranks)
+        scored = score_users(spec, population(published, scorer, spec, users), active)
+        rows, ranks = scored.order()[:EXPORTED], range(1, EXPORTED + 1)
+        cases[f"explain {EXPORTED:,} of {users:,}"] = partial(
+            explain_users, spec, scored, rows, ranks
+        )
     seen = interleaved(cases, rounds)
     report(f"explaining {EXPORTED:,} users, {TREES} trees, medians of {rounds}", seen)
     small, large = (statistics.median(times) for times in seen.values())
@@ -119,7 +120,7 @@ def bench_scoring(spec: Spec, published: Published, scorer: LearnedScorer, round
     def whole() -> object:
         raw_score = scorer.raw_score(table)
         score, probability = scorer.score_of(raw_score), scorer.calibrator.probability(raw_score)
-        return score, probability, percentile_codes(scorer, score)
+        return score, probability, scorer.bands_of(raw_score)
 
     seen = interleaved({"inplace_predict on a ready matrix": bare, "whyrank": whole}, rounds)
     report(f"scoring {LARGE:,} users, {TREES} trees, medians of {rounds}", seen)
