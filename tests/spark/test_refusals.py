@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pyarrow as pa
@@ -149,7 +150,7 @@ def test_a_worker_that_cannot_write_to_the_folder_is_told(
     in_the_way = tmp_path / "file"
     in_the_way.touch()
     monkeypatch.setattr(
-        "whyrank.warehouse.engines.spark.session.tempfile.mkdtemp", lambda **_: str(in_the_way)
+        "whyrank.warehouse.engines.spark.session.scratch_folder", lambda _: nullcontext(in_the_way)
     )
     with pytest.raises(WarehouseError, match=r"cannot write to .*\(Not a directory\)"):
         check_workers(session.session, tmp_path)
