@@ -58,7 +58,7 @@ def collect(
     named: Iterable[str] | None = None,
     warn: Callable[[str], None],
 ) -> dict[str, T]:
-    """Return what plugins make, by name; one that cannot be used is left out, and `note` says why.
+    """Return what plugins make, by name; one that cannot be used is left out, and `warn` says why.
 
     make: raises UsageError for a plugin that cannot be used. taken: whether whyrank has that name.
     what: the kind of thing, for messages. named: those that were asked for; all when None.

@@ -70,4 +70,4 @@ def _notes(user: RankedUser, model: str) -> Iterator[str]:
     agreed = "nothing to compare" if user.agreement is None else f"{user.agreement:.3f}"
     yield f"rank agreement of the two: {agreed}"
     if any(not line.stable for line in moved):
-        yield "~ too small, or too unsteady when values are nudged, to be given as a reason"
+        yield "~ not given as a reason: too small, or the sign changes under small perturbations"

@@ -45,7 +45,7 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
     yield f"top {len(ranking.users)} with all reasons: {ranking.top_users}"
     yield f"every score: {ranking.all_scores}"
     if ranking.propensities is not None:
-        yield f"every chance and expected spend: {ranking.propensities}"
+        yield f"all probabilities and expected spend: {ranking.propensities}"
     if ranking.both_accounts is not None:
         by_feature, apart = ranking.both_accounts
         model = ranking.beside or "model"

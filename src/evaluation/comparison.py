@@ -133,8 +133,8 @@ def compare(
     set against as well. matched_pairs: pairs of scorers set against each other by PAIRED_BY.
     tuned_on: tests that parameters were searched on; they are told, and judge nothing. capacity:
     the share of users at which lift, precision and NDCG are told. costs: of acting; where it pays
-    is told as well, by profit per user. progress: told how many replicates are done, of how many.
-    metrics: custom ones; one that gives no number is left out, which the notes then say.
+    is told as well, by profit per user. progress: called with how many replicates are done, of how
+    many. metrics: custom ones; one that gives no number is left out, which the notes then say.
 
     Raises DataError when a test has one class only, when scorers differ between tests, when most
     bootstrap replicates have one class only, or when costs are stated without probabilities.

@@ -117,7 +117,7 @@ def custom_metrics(
 ) -> list[CustomMetric]:
     """Return the metrics given and the installed ones, each tried once.
 
-    note: told of an installed one that is left out, and why.
+    warn: called for an installed one that is left out, and why.
 
     Raises UsageError for a given one that cannot be used.
     """

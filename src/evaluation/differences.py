@@ -101,7 +101,7 @@ class Difference:
         how = "better" if self.better else "worse"
         if self.metric not in WORDS:
             return f"{self.first} is {how} than {self.second} by {self.metric} {tail}"
-        does = f"gives {how} chances" if self.metric in LOWER_IS_BETTER else f"ranks {how}"
+        does = f"gives {how} probabilities" if self.metric in LOWER_IS_BETTER else f"ranks {how}"
         return f"{self.first} {does} than {self.second} {tail}"
 
 

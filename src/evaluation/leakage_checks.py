@@ -124,7 +124,7 @@ def shuffled_labels(
         worst = max(own, key=lambda name: excess[name])
         passed = passed and bool(excess[worst] <= 0)
         detail += (
-            f"; categories' worth on the rows it was made for, at most {np.mean(own[worst]):.3f} "
+            f"; target encoding on the rows it was made for, at most {np.mean(own[worst]):.3f} "
             f"({worst}); must not exceed 0.5 by more than {reach * _error(own[worst]):.3f}"
         )
     return LeakageCheck("shuffled labels", passed, detail)

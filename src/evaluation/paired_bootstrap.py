@@ -45,8 +45,8 @@ def replicate(
 
     metrics: all of RANKING, then all of CHANCES or none, then any that are custom or acting has. A
     replicate in which a test has one class only is NaN there, for all scorers; where it draws
-    nobody who is acted upon, a precision alone is. progress: told how many are done, of how many.
-    custom: metrics that know no sums: each is computed on every replicate's users one by one.
+    nobody who is acted upon, a precision alone is. progress: called with how many are done, of how
+    many. custom: metrics that know no sums: each is computed on every replicate's users one by one.
     """
     population = 1 + max(int(fold.users.max()) for fold in folds)
     present = np.zeros(population, dtype=bool)

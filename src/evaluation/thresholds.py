@@ -1,9 +1,9 @@
-"""Acting on everybody above a threshold: whom it reaches, who of them converts, what it brings.
+"""Targeting all users above a threshold: how many are reached, convert, and what it brings.
 
-There are two rules where to act. At capacity: from the raw score on that the best tenth, say, of
-users had in the test before. At cost: from the probability on at which acting pays; probabilities
-are calibrated on the test before as well, and docs/decisions/0020-acting-pays-from-a-probability.md
-says why the threshold is not the one that earned most there.
+There are two rules. At capacity: users above the raw score that the best tenth, say, had on the
+fold before. At cost: users with at least the break-even probability; probabilities are calibrated
+on the fold before as well. docs/decisions/0020-acting-pays-from-a-chance.md says why the threshold
+is not the one that earned most there.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ AT_CAPACITY, AT_COST = "at_capacity", PROFIT.partition("/")[0]
 
 @dataclass(frozen=True)
 class Costs:
-    """What acting on one user costs, and what one conversion among those is worth; one currency.
+    """The cost of one action and the value of one conversion, in one currency.
 
-    Acting is taken to win the whole worth of a conversion, as if nobody acted upon would have
+    An action is taken to win the whole value of a conversion, as if no targeted user would have
     converted anyway. Raises DataError unless 0 < action < conversion.
 
     >>> Costs(action=2.0, conversion=50.0).break_even
@@ -43,15 +43,16 @@ class Costs:
         if not 0 < self.action < self.conversion < np.inf:
             raise DataError(
                 f"an action costs {self.action:g} and a conversion is worth {self.conversion:g}: "
-                "the cost must be above 0 and below the worth, or acting pays for all, or nobody"
+                "the cost must be above 0 and below the worth, or targeting pays for all users, or "
+                "for none"
             )
 
     @property
     def break_even(self) -> float:
-        """The chance of conversion from which acting pays, 0 to 1.
+        """The probability of conversion from which an action pays, 0 to 1.
 
         Elkan (2001), "The Foundations of Cost-Sensitive Learning", equation 2, with nothing lost
-        and nothing won by not acting.
+        and nothing won without an action.
         """
         return self.action / self.conversion
 
@@ -93,7 +94,7 @@ class TargetingDecision:
             bare = sorted(fold.raw_scores.keys() - fold.probabilities.keys())
             if bare:
                 raise DataError(
-                    f"test {fold.name}: {bare[0]!r} has no chances to set costs against"
+                    f"test {fold.name}: {bare[0]!r} has no probabilities to set costs against"
                 )
             upon[AT_COST] = {n: fold.probabilities[n] >= costs.break_even for n in fold.raw_scores}
         rows = {

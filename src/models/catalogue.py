@@ -26,7 +26,7 @@ class Candidate:
 
 
 CANDIDATES: Mapping[str, Candidate] = {
-    "recency": Candidate("recency", "none", "one feature, the floor: who was here last"),
+    "recency": Candidate("recency", "none", "one feature, the baseline: who was here last"),
     "bg_nbd": Candidate("bg_nbd", "none", "purchases in closed form (Fader, Hardie & Lee 2005)"),
     "scorecard_shaped": Candidate("shape", "none", "the scorecard, its terms and shapes learnt"),
     "logistic": Candidate("logistic", "none", "logistic regression on scaled logarithms"),

@@ -116,7 +116,7 @@ def custom_candidates(
 ) -> dict[str, CustomCandidate]:
     """Return the custom candidates among those asked for, by name; all installed ones when None.
 
-    note: told of an installed one that is left out, and why.
+    warn: called for an installed one that is left out, and why.
 
     Raises UsageError for one that was asked for and cannot be used.
     """

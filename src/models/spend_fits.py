@@ -45,7 +45,7 @@ def fit_spend(
         return _tweedie(plan, data, spend, trainer, horizon)
     if name == "hurdle":
         if not probabilities:
-            raise DataError("the hurdle needs scorers with calibrated chances")
+            raise DataError("the hurdle needs scorers with calibrated probabilities")
         return _hurdle(data, spend, probabilities, value, horizon)
     return _purchases(plan, data, value, horizon)
 

@@ -82,9 +82,9 @@ def build(
     tests too. full: rebuild everything. Otherwise, unless the SQL changed, only what loads since
     the last build touched is made anew, and snapshots alone when there was no load. Snapshots and
     marts always speak of all that is loaded. A build that was cut off is taken up by the next.
-    note: told of features that have no finite value for some users, and of arms of an experiment
-    that differ in case alone. progress: told how many models, then data tests, are done, of how
-    many, and the seconds left: as many as the models took in the last build of this mode, None
+    warn: called for features that have no finite value for some users, and of arms of an experiment
+    that differ in case alone. progress: called with how many models, then data tests, are done, of
+    how many, and the seconds left: as many as the models took in the last build of this mode, None
     for tests and where there was none.
 
     Raises SpecError for a feature that cannot be compiled, WarehouseError when there are no
@@ -270,7 +270,7 @@ def _arms_alike(con: Connection, spec: Spec) -> Iterator[str]:
     for experiment, one, other in found:
         yield (
             f"experiment {experiment!r} has the arms {one!r} and {other!r}, which differ in case "
-            "alone: whoever saw both counts as mixed; write them alike in the log"
+            "alone: users who saw both count as mixed; write them alike in the log"
         )
 
 

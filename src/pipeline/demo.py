@@ -58,8 +58,8 @@ def demo(
     ranking as of 2018-06-01, with its evaluation over the 60 days that followed.
 
     Files of these names that whyrank did not write are kept, unless `force` says to replace them.
-    progress: told how many models, then data tests, are done, of how many, and the seconds left,
-    as `build` tells them.
+    progress: called with how many models, then data tests, are done, of how many, and the seconds
+    left, as `build` tells them.
 
     Raises UsageError when the warehouse holds events of this spec that are not a demo's, or a file
     would be replaced that whyrank did not write; WarehouseError when another process is writing;

@@ -70,7 +70,7 @@ def evaluate(
 
     as_of: a date that was built; the latest one when None. horizon: such as "60d"; the spec's
     when None. n_boot: bootstrap replicates over users. level: of intervals. seed: of the bootstrap.
-    note: told when the build does not know all that is loaded.
+    warn: called when the build does not know all that is loaded.
 
     Raises UsageError for what is no horizon, WarehouseError when the date is not built, when the
     spec's features changed since, or the log ends before the horizon does: then who has not

@@ -33,7 +33,7 @@ def ingest(
     restate: the file of events holds all events of its UTC days; earlier ones of these days that
     are not in it are withdrawn. own: whether this is somebody's data, and not a world generated
     here, which another one may replace. progress is called with the bytes read so far and in all,
-    while a text file is read. note: told of attributes that are declared static and change.
+    while a text file is read. warn: called for attributes that are declared static and change.
 
     Returns one result per file; each says where every row went. Raises UsageError when there is
     no file to load, DataError when one cannot be read or restates no day, WarehouseError when it

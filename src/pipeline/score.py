@@ -67,15 +67,14 @@ def score(
     as_of: a date that was built; the latest one when None. everyone: rank all users, not only the
     spec's population. scorer: champion (the scorecard while there is none), scorecard, a learned
     scorer's name or models:/…; store: where learned ones are found, the one of `tracking` (a
-    tracking URI, or the default) when None; "scorecard" needs none.
-    say: told what goes on, where that is more than scoring. note: told what a reader of the list
-    has to know: loads after the build, other points than the champion's training had.
-    What is written beside `out` bears its name, as `vip_reasons.csv` beside `vip.csv` (beside
-    `top_users.csv` the names are as they stand here); all of it is replaced as one set, and what an
-    earlier list left and this one has not is removed.
-    `all_scores.parquet` is everybody (on Spark everybody's scores and probabilities stay as a
-    folder of Parquet in the shared folder, and there is no CSV of them), and for a scorer that a
-    training stands behind (a learned one, or the scorecard as champion)
+    tracking URI, or the default) when None; "scorecard" needs none. log: called with what goes on,
+    where that is more than scoring. warn: called with what a reader of the list has to know: loads
+    after the build, other points than the champion's training had. What is written beside `out`
+    bears its name, as `vip_reasons.csv` beside `vip.csv` (beside `top_users.csv` the names are as
+    they stand here); all of it is replaced as one set, and what an earlier list left and this one
+    has not is removed. `all_scores.parquet` is everybody (on Spark everybody's scores and
+    probabilities stay as a folder of Parquet in the shared folder, and there is no CSV of them),
+    and for a scorer that a training stands behind (a learned one, or the scorecard as champion)
     `user_propensity_scores.csv` (every user's probability, expected spend, decile and band),
     `reasons.csv` (the exported users, both accounts feature by feature), `disagreements.csv` (who
     changes sides between scorecard and learned scorer, both accounts in words) and

@@ -100,7 +100,7 @@ def train(
     `plugins`) when None. metrics: custom ones, beside those that packages have installed.
     tune: trials of a search for better parameters on the folds before the last test; the
     last test alone then judges.
-    folds: tests; the spec's when None. seed: of all that is random. note: told what a person
+    folds: tests; the spec's when None. seed: of all that is random. warn: called with what a person
     should know, such as a tracking server that failed, in whose stead the local store keeps the
     run.
 

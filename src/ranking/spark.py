@@ -83,7 +83,7 @@ def rank_on_spark(
 ) -> RankingResult:
     """Rank everybody as of a date, write their scores to the shared folder, list the top.
 
-    stamps: what every row of the scores says of its making. say: told when another scoring has to
+    stamps: what every row of the scores says of its making. log: called when another scoring has to
     end first.
 
     Ranks, scores, ties and probabilities are those that the same scorer gives anywhere else.
@@ -185,9 +185,9 @@ def _scored(
     sql = (
         "select user_id, in_population, cast(hundredths as double) / 100 as score, "
         f"case when hundredths >= {high} then 2 when hundredths >= {medium} then 1 else 0 end "
-        "as code, hundredths, cast(null as double) as margin, cast(null as double) as probability, "
-        "cast(null as double) as expected_spend, cast(null as int) as model_code, "
-        "cast(null as int) as card_code from "
+        "as code, hundredths, cast(null as double) as raw_score, "
+        "cast(null as double) as probability, cast(null as double) as expected_spend, "
+        "cast(null as int) as model_code, cast(null as int) as card_code from "
         f"(select user_id, in_population, cast({points} as int) as hundredths from people) as p"
     )
     return session.sql(translate(sql, SPARK))

@@ -76,7 +76,7 @@ def resampling_lines(comparison: Comparison) -> Iterator[str]:
         + (
             f"resampling helps {', '.join(helped)}"
             if helped
-            else "resampling does not help, neither the ranking nor the chances"
+            else "resampling does not help, neither the ranking nor the probabilities"
         )
     )
     for (first, second), found in pairs.items():
@@ -125,7 +125,7 @@ def _chances(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
     rows = [["scorer", *(_SHORT.get(m, WORDS[m]) for m in shown)]]
     rows += [[name, *(_cell(m, comparison.tested[name][m]) for m in shown)] for name in order]
     yield ""
-    yield f"precision and NDCG at {comparison.capacity:.0%}, and how right the chances are"
+    yield f"precision and NDCG at {comparison.capacity:.0%}, and how good the probabilities are"
     yield from _aligned(rows)
 
 
@@ -151,13 +151,13 @@ def _custom(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
 
 
 def _acting_lines(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
-    """Yield what acting from a threshold on would have caught on the last test, by each rule."""
+    """Yield what targeting above a threshold would have caught on the last fold, by each rule."""
     tested = comparison.tested[order[0]]
     if f"{AT_CAPACITY}/share" in tested:
         yield ""
         yield (
-            f"acting from the score on that {comparison.capacity:.0%} of users had on the test "
-            "before: share of users acted on, of whom reached the target, share of all who did"
+            f"targeting users above the score that {comparison.capacity:.0%} of users had on the "
+            "fold before: share of users targeted, precision and recall of the target"
         )
         yield from _aligned(list(_acting_rows(comparison, order, AT_CAPACITY)))
     costs = comparison.costs
@@ -167,10 +167,10 @@ def _acting_lines(comparison: Comparison, order: Sequence[str]) -> Iterator[str]
     everybody = positives / n * costs.conversion - costs.action
     yield ""
     yield (
-        f"acting from a chance of {costs.break_even:.3g} on, where it pays: an action costs "
-        f"{costs.action:g}, a conversion is worth {costs.conversion:g}; acting on everybody would "
-        f"have brought {everybody:.{_cents(comparison)}f} per user, on nobody 0; the last column "
-        f"{comparison.where()}"
+        f"targeting users with probability >= {costs.break_even:.3g} (break-even): an action costs "
+        f"{costs.action:g}, a conversion is worth {costs.conversion:g}; targeting everybody "
+        f"would have brought {everybody:.{_cents(comparison)}f} per user, nobody 0; the last "
+        f"column {comparison.where()}"
     )
     yield from _aligned(list(_acting_rows(comparison, order, AT_COST)))
 
@@ -181,7 +181,7 @@ def _acting_rows(
     """Yield a head and a row per scorer, with profit where costs are stated."""
     with_profit = comparison.costs is not None
     paired = rule == AT_COST
-    head = ("scorer", "acted on", "precision", "recall")
+    head = ("scorer", "targeted", "precision", "recall")
     yield (*head, *(["profit per user"] * with_profit), *(["profit minus scorecard"] * paired))
     cents = _cents(comparison)
     for name in order:

@@ -147,7 +147,7 @@ def weights_figure(
         markerfacecolor="none", markeredgewidth=2, label="points proposed",
     )  # fmt: skip
     axes[0].set_xlim(low - edge, high + edge)
-    named(axes[0], "What each whole term is worth", "points; below zero it lowers the score", "")
+    named(axes[0], "Points of each whole term", "points; below zero it lowers the score", "")
     bars = ("scorecard now", "scorecard proposed", "XGBoost on the same terms")
     for i, (name, colour) in enumerate(zip(bars, ("black", *_COLOURS[:2]), strict=True)):
         axes[1].barh(

@@ -82,7 +82,7 @@ def fit_calibrator(raw_score: Floats, labels: NDArray[np.bool_]) -> Calibrator:
     """
     if labels.all() or not labels.any():
         raise DataError(
-            f"{int(labels.sum())} of {len(labels):,} users reached the target: chances are "
+            f"{int(labels.sum())} of {len(labels):,} users reached the target: probabilities are "
             "calibrated on both kinds; load more history, or lengthen the horizon"
         )
     base = float(np.log(labels.mean() / (1 - labels.mean())))

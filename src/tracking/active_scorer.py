@@ -32,12 +32,12 @@ def choose_scorer(
 ) -> ActiveScorer:
     """Return the scorer of a name: champion, scorecard, a learned one's name, or models:/….
 
-    Without a champion, "champion" is the scorecard. "scorecard" is the spec's points as they are;
-    a registered scorecard, as champion or by its version, brings what was trained with it, and
-    must have been measured with the points that the spec has now. store: where registered ones are;
-    the one of `tracking`, or the default, when None, which is opened where it is needed. note:
-    told when a learned scorer ranks though the spec's points are others than those that it was
-    compared with.
+    Without a champion, "champion" is the scorecard. "scorecard" is the spec's points as they are; a
+    registered scorecard, as champion or by its version, brings what was trained with it, and must
+    have been measured with the points that the spec has now. store: where registered ones are; the
+    one of `tracking`, or the default, when None, which is opened where it is needed. warn: called
+    with what is told when a learned scorer ranks though the spec's points are others than those
+    that it was compared with.
 
     Raises UsageError when there is no such scorer, or it was trained on other features, or measured
     with other points, than the spec has now. Raises TrackingError when the store cannot be used:

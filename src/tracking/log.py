@@ -40,7 +40,7 @@ def log_run(
 
     Returns the parent run's id and the store that it is in. A finished run of the same key is
     found and left as it is. A server or database that fails is replaced by the local store, and
-    `note` says so.
+    `warn` says so.
 
     Raises TrackingError when a local store fails.
     """

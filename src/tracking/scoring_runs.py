@@ -43,7 +43,7 @@ def log_scoring(
 ) -> str | None:
     """Log a list that `score` has written to the spec's experiment; return its run's id.
 
-    The list stands whatever comes of it: a store that fails is told to `note`, and None returned.
+    The list stands whatever comes of it: a store that fails is told to `warn`, and None returned.
     Without a store nothing is made: a list by points alone needs none. store: the one of `tracking`
     (a tracking URI, or the default) when None.
 

@@ -37,7 +37,7 @@ def _silent(message: str) -> None:
 class Store:
     """Where runs are kept: a tracking URI, and whether that is the local default.
 
-    note: told what a person should know of it, such as that its folder has moved.
+    warn: called with what a person should know of it, such as that its folder has moved.
     """
 
     uri: str
@@ -98,7 +98,7 @@ def open_store(
 ) -> Store:
     """Return the store of a tracking URI, else of MLFLOW_TRACKING_URI, else the one in `home`.
 
-    note: told later, when the store is used, what a person should know of it.
+    warn: called later, when the store is used, what a person should know of it.
 
     Raises UnreachableError when its server or database does not answer: what it holds is not what
     another store holds. UsageError for a URI of no store, InstallError when a database's driver is

@@ -100,8 +100,8 @@ def split_users(
     if min(converted.sum(), users - converted.sum()) < 2:  # noqa: PLR2004 - one for each half
         raise DataError(
             f"{int(converted.sum())} of {users:,} users reached the target in the training "
-            "snapshots: two who did and two who did not are needed to calibrate chances; load more "
-            "history, lengthen the horizon, or choose a later --as-of"
+            "snapshots: two who did and two who did not are needed to calibrate probabilities; "
+            "load more history, lengthen the horizon, or choose a later --as-of"
         )
     rng = np.random.default_rng(seed)
     second = np.zeros(users, dtype=bool)

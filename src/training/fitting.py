@@ -114,12 +114,12 @@ def fit_folds(
 ) -> Fits:
     """Fit candidates on each fold and calibrate them on the outcomes of the fold before.
 
-    place: where they are fitted; here when None. progress: told how many fits are done, of how
-    many.
+    place: where they are fitted; here when None. progress: called with how many fits are done, of
+    how many.
 
     Where there is none before the first test, it is calibrated on halves of its users. Every fit
     is kept in `folder` as it is done. A candidate that cannot learn from some fold's data is left
-    out of all, and `say` says why. Raises DataError for one class only, or where none is left.
+    out of all, and `log` says why. Raises DataError for one class only, or where none is left.
     """
     rounds = len(backtest.all_folds()) + (
         0 if backtest.calibration_fold else 2

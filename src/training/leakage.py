@@ -72,8 +72,8 @@ def run_leakage_checks(
 ) -> tuple[LeakageCheck, ...]:
     """Run every leakage check; each says what it saw.
 
-    progress: told how many fits of shuffled labels and other checks are done, of how many. Those
-    that fit something do it as candidates do, by a Trainer from training data to a scorer
+    progress: called with how many fits of shuffled labels and other checks are done, of how many.
+    Those that fit something do it as candidates do, by a Trainer from training data to a scorer
     that reads the test's table.
     """
     fold = backtest.folds[-1]

@@ -65,7 +65,7 @@ def log_training(
 ) -> tuple[str, Store]:
     """Log a training to the store; return the id of its parent run, and the store that took it.
 
-    folder: holds comparison.json; what is logged is written there first. note: told when a store
+    folder: holds comparison.json; what is logged is written there first. warn: called when a store
     failed and the local one took its place.
     """
     last = backtest.folds[-1].test.isoformat()

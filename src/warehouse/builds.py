@@ -17,7 +17,7 @@ from .publish import loads_since, read_published
 def read_built(spec: Spec, warehouse: Warehouse, *, warn: Log = lambda _: None) -> Published:
     """Return the current build of a spec as it is now.
 
-    note: told when something was loaded that the build does not know.
+    warn: called when something was loaded that the build does not know.
 
     Raises WarehouseError when nothing is built, or what a build rests on changed in the spec since:
     its features would be taken for those that the spec has now.

@@ -16,10 +16,10 @@ Rule = Callable[[exp.Expr], exp.Expr]
 _BOOLEANS: Final = ("true", "false", "t", "f", "yes", "no", "y", "n", "1", "0")
 
 
-def latest(log: Callable[[exp.Expr, list[exp.Expr], exp.Expr], exp.Expr]) -> Rule:
+def latest(write: Callable[[exp.Expr, list[exp.Expr], exp.Expr], exp.Expr]) -> Rule:
     """Return the rule for arg_max(x, keys) filter (where c), x where it is known.
 
-    say: how a dialect says it, of x, the keys (one by one) and the condition on rows.
+    write: how a dialect writes it, of x, the keys (one by one) and the condition on rows.
     """
 
     def rule(node: exp.Expr) -> exp.Expr:
@@ -35,7 +35,7 @@ def latest(log: Callable[[exp.Expr, list[exp.Expr], exp.Expr], exp.Expr]) -> Rul
         known: exp.Expr = exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
         if where is not None:
             known = exp.and_(known, where.copy())
-        return log(value.copy(), [unnested(key).copy() for key in keys], known)
+        return write(value.copy(), [unnested(key).copy() for key in keys], known)
 
     return rule
 

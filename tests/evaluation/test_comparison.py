@@ -375,7 +375,7 @@ def test_resampling_that_does_not_help_is_said(
         n_boot=200, rng=np.random.default_rng(0),
     )  # fmt: skip
     text = "\n".join(comparison_table(found))
-    assert f"(max-t): {whole}, neither the ranking nor the chances" in text
+    assert f"(max-t): {whole}, neither the ranking nor the probabilities" in text
     assert said in text
     assert "over 2 tests, intervals widened for 2 comparisons" in text
     assert from_dict(json.loads(json.dumps(to_dict(found)))).matched_pairs == found.matched_pairs

@@ -167,7 +167,7 @@ def test_what_cannot_be_expected_is_said(tmp_path: Path) -> None:
         fit_spend(
             "tweedie", PLAN, data, 0 * spend, trainer=trainer, probabilities=(), value="value"
         )
-    with pytest.raises(DataError, match="needs scorers with calibrated chances"):
+    with pytest.raises(DataError, match="needs scorers with calibrated probabilities"):
         fit_spend("hurdle", PLAN, data, spend, trainer=trainer, probabilities=(), value="value")
     with pytest.raises(DataError, match="spend cannot be measured"):
         spend_report(spend, 0 * spend, rng=rng)

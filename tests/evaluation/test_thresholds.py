@@ -228,8 +228,8 @@ def test_a_scorer_that_earns_more_is_told_and_one_of_the_same_worth_is_not() -> 
     n, positives = found.sizes["b"]
     everybody = positives / n * 50 - 10
     assert (
-        "acting from a chance of 0.2 on, where it pays: an action costs 10, a conversion is worth "
-        f"50; acting on everybody would have brought {everybody:.2f} per user" in text
+        "targeting users with probability >= 0.2 (break-even): an action costs 10, a conversion is "
+        f"worth 50; targeting everybody would have brought {everybody:.2f} per user" in text
     )
     value = found.tested["knows"]["at_cost/profit"].value
     (row,) = [line for line in text.splitlines() if line.endswith("] better") and "%" in line]
@@ -254,6 +254,8 @@ def test_costs_without_chances_are_refused() -> None:
     raw_scores = {"scorecard": rng.normal(size=200)}
     labels = rng.random(200) < 0.3
     bare = FoldScores("t", np.arange(200), labels, raw_scores, {}, {"scorecard": None})
-    with pytest.raises(DataError, match="test t: 'scorecard' has no chances to set costs against"):
+    with pytest.raises(
+        DataError, match="test t: 'scorecard' has no probabilities to set costs against"
+    ):
         measured(bare, Costs(1.0, 5.0))
     assert not [m for m in measured(bare, None) if m.startswith(RULES)]

@@ -160,7 +160,9 @@ def test_a_calibrator_never_turns_the_ranking_round() -> None:
     assert upside_down.slope == 0
     assert upside_down.probability(raw_score) == pytest.approx(0.5, abs=1e-9)
     for everybody, told in ((True, "400 of 400 users"), (False, "0 of 400 users")):
-        with pytest.raises(DataError, match=f"{told} reached the target: chances are calibrated"):
+        with pytest.raises(
+            DataError, match=f"{told} reached the target: probabilities are calibrated"
+        ):
             fit_calibrator(raw_score, np.full(400, everybody))
 
 

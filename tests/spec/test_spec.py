@@ -90,8 +90,8 @@ def test_errors_name_key_value_and_fix(old: str, new: str, words: list[str]) -> 
         ),
         (
             "cost_of_action = 50\nvalue_of_conversion = 50.0",
-            "training: cost_of_action = 50 must be below value_of_conversion = 50, or acting pays "
-            "for nobody: write both per user, in one currency",
+            "training: cost_of_action = 50 must be below value_of_conversion = 50, or targeting "
+            "pays for nobody: write both per user, in one currency",
         ),
         (
             "cost_of_action = nan\nvalue_of_conversion = 50",

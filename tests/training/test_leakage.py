@@ -44,7 +44,7 @@ def test_an_honest_training_passes_every_leakage_check(fitted: Fitted) -> None:
     # Before each fit of shuffled labels, the fit of noise and the rebuild: so many are done.
     fits = int(found["shuffled labels"].detail.partition(" fits;")[0].rpartition(" ")[2])
     assert told == [(done, fits + 2) for done in range(fits + 2)]
-    assert "categories' worth on the rows it was made for" in found["shuffled labels"].detail
+    assert "target encoding on the rows it was made for" in found["shuffled labels"].detail
 
 
 def encode_with_own_labels(monkeypatch: pytest.MonkeyPatch) -> None:
