@@ -103,7 +103,7 @@ class _PostgresLoader:
                 cursor.execute("set timezone = 'UTC'")
                 sending = _Sending(self.con, cursor, schema, load_id)
                 result = sending.send(local.kind, local, restate=restate)
-                sending.warn(
+                sending.record_load(
                     result, replace(ended(run), rows_in=result.read, rows_out=result.accepted)
                 )
                 self.lock.check()
@@ -188,7 +188,7 @@ class _Sending:
             withdrawn=withdrawn,
         )
 
-    def warn(self, result: LoadResult, run: Run) -> None:
+    def record_load(self, result: LoadResult, run: Run) -> None:
         """Write down the load and its run."""
         rows = self.local.execute(
             f"select * from {self.schema}.loads where load_id = {self.load_id}"
