@@ -33,7 +33,6 @@ from ..warehouse.model_runs import model_runs
 from ..warehouse.publish import publish
 from ..warehouse.runs import Run, ended, noted, now, record, usual_seconds
 
-NO_DAY = date.max
 Mode = Literal["full", "touched", "snapshots"]
 
 

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import UsageError
-from ..events.connectors.olist import read_olist
+from ..events.connectors import CONNECTORS
 from ..spec.model import Spec
 from ..spec.references import suggest
 from ..warehouse.base import Warehouse
 from ..warehouse.contracts import LoadResult
-
-CONNECTORS = {"olist": read_olist}
 
 
 def ingest_connector(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..ranking.results import Ranking
-from ..scorer import Reason
 from ..scoring.lists import refuse_foreign
 from ..spec.model import Spec
 from ..types import BuildProgress, Log
@@ -135,12 +134,3 @@ class _Way:
 def _lists(folder: Path) -> list[Path]:
     """Return the files that a demo's scoring may write."""
     return [folder / name for name in (_FEATURES, _LIST, *BESIDE_THE_LIST)]
-
-
-def story(reasons: tuple[Reason, ...], most: int = 3) -> str:
-    """Return the largest reasons in one line.
-
-    >>> story((Reason("a", "booked a call", 30.0), Reason("b", "signed up", 24.0)), most=1)
-    'booked a call, +30'
-    """
-    return "; ".join(str(reason) for reason in reasons[:most])

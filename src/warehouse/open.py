@@ -14,7 +14,6 @@ POSTGRES: Final = ("postgresql://", "postgres://")
 SPARK: Final = "spark://"
 _DATA: Final = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".gz", ".xlsx"})
 _ODD: Final = ("#", "?", "{", "}")  # dbt takes paths for URLs and for templates
-DEFAULT_URL: Final = "duckdb:///data/whyrank.duckdb"
 
 
 def open_warehouse(url: str) -> Warehouse:

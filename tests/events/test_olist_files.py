@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from whyrank.errors import DataError
-from whyrank.events.connectors import CONNECTORS
 from whyrank.events.connectors.olist import OlistEvents, read_olist
 
 
@@ -411,9 +409,3 @@ def test_an_error_inside_a_transaction_is_told_all_the_same(tmp_path: Path) -> N
         con.execute("begin")
         with pytest.raises(DataError, match="soon"):
             read_olist(path, con=con)
-
-
-def test_the_registry_names_functions_that_exist() -> None:
-    for where in CONNECTORS.values():
-        module, _, name = where.partition(":")
-        assert callable(getattr(importlib.import_module(module), name))

@@ -9,5 +9,10 @@ events and users, in the columns of the event contract, and returns their names.
 
 from __future__ import annotations
 
-CONNECTORS: dict[str, str] = {"olist": "whyrank.events.connectors.olist:read_olist"}
-"""Where the reader of each data set is, by the name that `whyrank ingest --connector` takes."""
+from collections.abc import Callable
+from typing import Any
+
+from .olist import read_olist
+
+# By the name that `whyrank ingest --connector` takes.
+CONNECTORS: dict[str, Callable[..., Any]] = {"olist": read_olist}
