@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -19,6 +19,7 @@ from ..spec.model import Spec
 from ..spec.versions import data_version, spec_version
 from ..types import BuildProgress, Log
 from ..warehouse.base import Warehouse, sole_writer
+from ..warehouse.build_warnings import alike_arms, undefined_values
 from ..warehouse.contracts import Connection, Lock
 from ..warehouse.dbt_project.changes import Changes, changes_since
 from ..warehouse.dbt_project.render import (
@@ -124,9 +125,9 @@ def build(
             log("publishing")
             with warehouse.connect() as con:
                 with warehouse.models(con, spec) as there:
-                    for line in _undefined(there, spec, columns, plan.dates[-1]):
+                    for line in undefined_values(there, spec, columns, plan.dates[-1]):
                         warn(line)
-                    for line in _arms_alike(there, spec):
+                    for line in alike_arms(there, spec):
                         warn(line)
                     published = _publish(there, warehouse, spec, plan, lock)
                 lock.check()
@@ -233,44 +234,6 @@ def _publish(
         warehouse=warehouse.identity,
     )
     return publish(con, warehouse, spec, info, lock)
-
-
-def _undefined(con: Connection, spec: Spec, columns: Compiled, day: date) -> Iterator[str]:
-    """Yield a line for each feature that is null for users of whom all that it reads is known."""
-    if not columns.partial:
-        return
-    counts = []
-    for feature in columns.partial:
-        known = [f"{quote_name(name)} is not null" for name in feature.columns]
-        undefined = " and ".join([f"{quote_name(feature.feature)} is null", *known])
-        counts.append(f"sum(case when {undefined} then 1 else 0 end)")
-    found = con.execute(
-        f"select count(*), {', '.join(counts)} from {quote_name(spec.marts_schema)}.user_features "
-        f"where as_of = date '{day}'"
-    ).fetchone()
-    users, *numbers = found or (0,)
-    for feature, number in zip(columns.partial, numbers, strict=False):
-        if number:
-            yield (
-                f"features.{feature.feature}: {feature.sql!r} has no finite value for {number:,} "
-                f"of {users:,} users as of {day}; it is null for them, and gives no points"
-            )
-
-
-def _arms_alike(con: Connection, spec: Spec) -> Iterator[str]:
-    """Yield a line for each pair of arms of one experiment that differ in case alone."""
-    if not spec.experiments:
-        return
-    found = con.execute(
-        "select experiment_id, min(variant), max(variant) "
-        f"from {quote_name(spec.marts_schema)}.experiment_exposures "
-        "group by experiment_id, lower(variant) having count(distinct variant) > 1 order by 1, 2"
-    ).fetchall()
-    for experiment, one, other in found:
-        yield (
-            f"experiment {experiment!r} has the arms {one!r} and {other!r}, which differ in case "
-            "alone: users who saw both count as mixed; write them alike in the log"
-        )
 
 
 def _data_state(con: Connection, spec: Spec) -> tuple[datetime, datetime, int]:

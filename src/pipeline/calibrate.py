@@ -26,8 +26,8 @@ from ..training.points_calibration import (
     UNROUNDED,
     Calibration,
     Rounding,
-    _compare,
-    _learn,
+    compare_cards,
+    learn_points,
 )
 from ..types import Log
 from ..warehouse.base import Warehouse
@@ -69,21 +69,21 @@ def calibrate(
     test = read_labelled(spec, backtest, fold.test)
     log("calibrating")
     kind: Against = "outcome" if against == "outcome" else "importance"
-    found, model = _learn(spec, train, kind, seed, level)
+    found, model = learn_points(spec, train, kind, seed, level)
     raw_scores = {
         SCORECARD: Scorecard(spec.scorecard).score(test.table),
         CALIBRATED: Scorecard(found.proposed).score(test.table),
         MODEL: model.decision_function(term_shares(spec.scorecard, test.table)),
     }
     settings = {"n_boot": n_boot, "level": level, "seed": seed, "capacity": spec.training.capacity}
-    comparison = _compare(raw_scores, test, SCORECARD, **settings)  # type: ignore[arg-type]
+    comparison = compare_cards(raw_scores, test, SCORECARD, **settings)  # type: ignore[arg-type]
     real = {
         CALIBRATED: raw_scores[CALIBRATED],
         UNROUNDED: Scorecard(found.unrounded).score(test.table),
     }
     rounding = Rounding(
         float(spearmanr(real[CALIBRATED], real[UNROUNDED]).statistic),
-        _compare(real, test, UNROUNDED, **settings),  # type: ignore[arg-type]
+        compare_cards(real, test, UNROUNDED, **settings),  # type: ignore[arg-type]
     )
     before = spec_text(source)
     points = {term.name: term.new for term in found.terms}

@@ -17,7 +17,7 @@ from ..spec.model import Spec
 from ..spec.rewrite_terms import with_scorecard
 from ..training.checks import LEVEL, MOST_TERMS, N_BOOT, check_calibration, check_shape
 from ..training.datasets import read_labelled, stack
-from ..training.shape_proposal import ShapeProposal, _scores, diff_lines, raw_scores_beside
+from ..training.shape_proposal import ShapeProposal, diff_lines, fold_scores, raw_scores_beside
 from ..types import Log
 from ..warehouse.base import Warehouse
 from .backtest import plan_backtest
@@ -74,7 +74,7 @@ def calibrate_shape(
     return ShapeProposal(
         made,
         compare(
-            _scores(tests, raw_scores), reference=SCORECARD, capacity=spec.training.capacity,
+            fold_scores(tests, raw_scores), reference=SCORECARD, capacity=spec.training.capacity,
             n_boot=n_boot, level=level, rng=rng,
         ),
         (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..ranking.results import Ranking
+from ..ranking.write import BESIDE_THE_LIST
 from ..scoring.lists import refuse_foreign
 from ..spec.model import Spec
 from ..types import BuildProgress, Log
@@ -20,7 +21,7 @@ from .evaluate import Evaluation, evaluate
 from .export import export_features
 from .generate import generate, refuse_others
 from .ingest import ingest
-from .score import BESIDE_THE_LIST, score
+from .score import score
 
 OLIST_AS_OF = date(2018, 6, 1)
 OLIST_HORIZON = "60d"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -17,35 +17,32 @@ from ..errors import WarehouseError
 from ..files import atomic_write_set
 from ..published.build import Published
 from ..ranking.active_scorer import MODEL_PLOTS
-from ..ranking.disagreements import sides_of
-from ..ranking.rank import ScoredUsers, explain_users, read_features, score_users
-from ..ranking.results import Explanation, Ranking, RankingResult
+from ..ranking.rank import explain_users, read_features, score_users
+from ..ranking.results import Explanation, Ranking
 from ..ranking.spark import explain_on_spark, rank_on_spark
+from ..ranking.write import (
+    ALL_SCORES,
+    BESIDE_THE_LIST,
+    DISAGREEMENTS,
+    PROPENSITIES,
+    REASONS,
+    list_users,
+    named_after,
+    write_attributions,
+)
 from ..scoring.lists import refuse_foreign
 from ..scoring.ranking import (
-    LABELS,
-    write_all_scores,
-    write_propensities,
     write_top_users,
 )
-from ..scoring.reasons_csv import write_reasons
 from ..spec.model import Spec
 from ..spec.references import suggest
-from ..spec.scorecard import HUNDREDTHS
 from ..spec.versions import spec_version
 from ..tracking import CHAMPION, Store
 from ..tracking.active_scorer import choose_scorer
-from ..types import Integers, Log
+from ..types import Log
 from ..warehouse.base import Warehouse
 from ..warehouse.builds import read_built
 from ..warehouse.landing.links import link_of
-
-TOP_USERS = "top_users"
-ALL_SCORES = "all_scores.parquet"
-PROPENSITIES = "user_propensity_scores.csv"
-REASONS = "reasons.csv"
-DISAGREEMENTS = "disagreements.csv"
-BESIDE_THE_LIST = (ALL_SCORES, PROPENSITIES, REASONS, DISAGREEMENTS, MODEL_PLOTS)
 
 
 def score(
@@ -84,7 +81,7 @@ def score(
     UsageError for a scorer that is not registered, was trained on other features, or measured with
     other points, and when a file that is not whyrank's would be replaced.
     """
-    others = [_named_after(out, name) for name in BESIDE_THE_LIST]
+    others = [named_after(out, name) for name in BESIDE_THE_LIST]
     refuse_foreign([out, *others])
     published = read_built(spec, warehouse, warn=warn)
     active = choose_scorer(spec, scorer, store, tracking=tracking, warn=warn)
@@ -106,18 +103,18 @@ def score(
             )  # fmt: skip
         else:
             features = read_features(spec, published, active, as_of, everyone=everyone)
-            found = _rank_here(
+            found = list_users(
                 spec, published, score_users(spec, features, active), top, here, stamps
             )
         if active.model is not None:
-            _write_both_accounts(spec, here, found, stamps, beside)
+            write_attributions(spec, here, found, stamps, beside)
         if active.plots is not None:
-            _named_after(here, MODEL_PLOTS).write_bytes(active.plots)
+            named_after(here, MODEL_PLOTS).write_bytes(active.plots)
         write_top_users(
             here, found.users, stamps=stamps, details=found.details,
             pass_through=spec.users.pass_through,
         )  # fmt: skip
-    written = {name: path for name in BESIDE_THE_LIST if (path := _named_after(out, name)).exists()}
+    written = {name: path for name in BESIDE_THE_LIST if (path := named_after(out, name)).exists()}
     both = (written[REASONS], written[DISAGREEMENTS]) if REASONS in written else None
     return Ranking(
         users=found.users,
@@ -137,79 +134,6 @@ def score(
         plots=written.get(MODEL_PLOTS),
         active=active,
     )
-
-
-def _rank_here(
-    spec: Spec,
-    published: Published,
-    scored: ScoredUsers,
-    top: int,
-    out: Path,
-    stamps: Mapping[str, str],
-) -> RankingResult:
-    """List the top of those who stand, and write everyone's score beside `out`."""
-    order = scored.order()
-    users = explain_users(spec, scored, order[:top], range(1, top + 1))
-    _write_everyone(out, scored, order, stamps)
-    sides = sides_of(spec, scored)
-    apart = np.empty(0, dtype=np.int64) if sides is None else sides.order(len(users))
-    ranks = np.empty(len(order), dtype=np.int64)
-    ranks[order] = np.arange(1, len(order) + 1)
-    counts = np.bincount(scored.codes, minlength=len(LABELS))
-    others = explain_users(spec, scored, apart, ranks[apart].tolist())
-    named = [user.user_id for user in (*users, *others)]
-    return RankingResult(
-        users=tuple(users),
-        apart=tuple(others),
-        labels=dict(zip(LABELS, (int(n) for n in counts), strict=True)),
-        details=_details(published, spec.users.pass_through, named),
-        all_scores=_named_after(out, ALL_SCORES),
-        sides=None if sides is None else sides.take(apart),
-        changed=None if sides is None else sides.changed(),
-    )
-
-
-def _named_after(out: Path, name: str) -> Path:
-    """Return the path of what stands beside a list, such as vip_reasons.csv beside vip.csv.
-
-    >>> _named_after(Path("a/vip.csv"), "reasons.csv").name
-    'vip_reasons.csv'
-    >>> _named_after(Path("a/top_users.csv"), "reasons.csv").name
-    'reasons.csv'
-    """
-    return out.with_name(name if out.stem == TOP_USERS else f"{out.stem}_{name}")
-
-
-def _write_everyone(
-    out: Path, scored: ScoredUsers, order: Integers, stamps: Mapping[str, str]
-) -> None:
-    """Write every user's score beside `out`, and a learned scorer's probabilities and spend."""
-    beside = {}
-    if scored.probability is not None:
-        beside["probability"] = scored.probability
-        beside["scorecard_score"] = scored.hundredths / HUNDREDTHS
-    write_all_scores(
-        _named_after(out, ALL_SCORES), scored.snapshot.user_ids, order,
-        score=scored.score, codes=scored.codes, beside=beside,
-    )  # fmt: skip
-    if scored.probability is not None:
-        write_propensities(
-            _named_after(out, PROPENSITIES), scored.snapshot.user_ids, order,
-            probability=scored.probability, expected_spend=scored.expected_spend,
-            codes=scored.codes, stamps={key: stamps[key] for key in ("as_of", "scorer")},
-        )  # fmt: skip
-
-
-def _write_both_accounts(
-    spec: Spec, out: Path, found: RankingResult, stamps: Mapping[str, str], model: str
-) -> None:
-    """Write the exported users' table by feature, and on whom the two scorers disagree."""
-    by_feature = {key: stamps[key] for key in ("as_of", "scorer")}
-    write_reasons(_named_after(out, REASONS), found.users, stamps=by_feature, model=model)
-    write_top_users(
-        _named_after(out, DISAGREEMENTS), found.apart, stamps=stamps, details=found.details,
-        pass_through=spec.users.pass_through, more=found.sides.columns() if found.sides else {},
-    )  # fmt: skip
 
 
 def explain(
@@ -299,16 +223,6 @@ def _nobody(user_id: str, day: date, ids: pa.ChunkedArray) -> WarehouseError:
         f"no user {user_id!r} has an event before {day}"
         + (f"; {hint}" if hint.startswith("did") else "")
     )
-
-
-def _details(
-    published: Published, names: Sequence[str], user_ids: Sequence[str]
-) -> dict[str, dict[str, str | None]]:
-    """Return what is passed through for a few users, by user_id."""
-    if not names or not user_ids:
-        return {}
-    table = pq.read_table(published.table("user_details"), filters=[("user_id", "in", user_ids)])
-    return {str(row["user_id"]): {name: row[name] for name in names} for row in table.to_pylist()}
 
 
 def _all_features(

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..evaluation.comparison import Comparison, compare, to_dict
+from ..evaluation.comparison import Comparison, compare
 from ..evaluation.custom_metrics import CustomMetric, custom_metrics
 from ..evaluation.leakage_checks import LeakageCheck
-from ..evaluation.thresholds import Costs
-from ..files import atomic_write, sole_user
+from ..files import sole_user
 from ..models.catalogue import CANDIDATES, available
 from ..models.custom import Asked, custom_candidates, names_of
 from ..ranking.active_scorer import SCORECARD
-from ..reports.comparison_text import resampling_lines
 from ..reports.frames import Result, comparison_frame
 from ..spec.model import Spec
 from ..tracking import Store
@@ -32,6 +28,13 @@ from ..training.datasets import Backtest
 from ..training.fitting import LocalBackend, TrainingBackend, fit_folds
 from ..training.leakage import run_leakage_checks
 from ..training.record import log_training
+from ..training.result import (
+    costs_of,
+    custom_metrics_key,
+    matched_pairs_of,
+    result_dict,
+    write_result,
+)
 from ..training.settings import Settings
 from ..training.spark import ON_CLUSTER, ON_SAMPLE, SparkBackend, check_on_cluster
 from ..training.spend import fit_spend_folds
@@ -205,11 +208,12 @@ def _train(
     result = folder / "result"
     shutil.rmtree(result, ignore_errors=True)
     result.mkdir()
-    _keep(result / "comparison.json", raw)
+    write_result(result / "comparison.json", raw)
     log("logging")
     run, kept = log_training(
         store, spec, backtest, fits, comparison, leakage_checks,
-        settings=settings, key=f"{key}-{n_boot}-{level:g}{_measured(comparison)}", folder=result,
+        settings=settings, folder=result,
+        key=f"{key}-{n_boot}-{level:g}{custom_metrics_key(comparison)}",
         spend=spend, log=log, warn=warn,
     )  # fmt: skip
     return Training(run, kept, folder, backtest, comparison, leakage_checks)
@@ -218,22 +222,6 @@ def _train(
 def _alone(folder: Path, what: str, warn: Log) -> AbstractContextManager[None]:
     """Keep the folder of a training to this process; say so where it has to wait for another."""
     return sole_user(folder, lambda: warn(f"{what} is under way: waiting for it to end"))
-
-
-def _measured(comparison: Comparison) -> str:
-    """Return twelve hex digits of what custom metrics came to; empty without any.
-
-    A function may change and keep its name: what it gives tells two trainings apart.
-    """
-    if not comparison.custom:
-        return ""
-    found = {
-        name: [comparison.folds[test][scorer][name] for test in comparison.tests
-               for scorer in comparison.pooled]
-        for name in comparison.custom
-    }  # fmt: skip
-    told = json.dumps([found, dict(comparison.custom)], sort_keys=True)
-    return f"-{sha256(told.encode()).hexdigest()[:12]}"
 
 
 def _chosen(
@@ -253,42 +241,3 @@ def _place(warehouse: Warehouse, backtest: Backtest) -> AbstractContextManager[T
     if warehouse.distributed:
         return SparkBackend(warehouse, backtest)
     return nullcontext(LocalBackend(backtest.plan))
-
-
-def costs_of(spec: Spec) -> Costs | None:
-    """Return what acting costs and wins, or None where the spec does not say."""
-    cost, value = spec.training.cost_of_action, spec.training.value_of_conversion
-    return None if cost is None or value is None else Costs(cost, value)
-
-
-def matched_pairs_of(candidates: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the candidates that weigh or resample, each with the same one that does not."""
-    known = {name: CANDIDATES[name] for name in candidates if name in CANDIDATES}
-    plain = {one.kind: name for name, one in known.items() if one.imbalance == "none"}
-    return [
-        (name, plain[one.kind])
-        for name, one in known.items()
-        if one.imbalance != "none" and one.kind in plain
-    ]
-
-
-def result_dict(
-    backtest: Backtest, comparison: Comparison, leakage_checks: Sequence[LeakageCheck]
-) -> dict[str, Any]:
-    """Return what `compare` shows later, as JSON can hold it."""
-    return {
-        "comparison": to_dict(comparison),
-        "verdict": comparison.verdict(),
-        "resampling": [line for line in resampling_lines(comparison) if line],
-        "leakage_checks": [asdict(check) for check in leakage_checks],
-        "sample": backtest.published.info.sample,
-        "horizon_days": backtest.horizon_days,
-        "spec": backtest.plan.about.spec,
-        "spec_version": backtest.plan.about.spec_version,
-        "train": {str(f.test): [str(day) for day in f.train] for f in backtest.folds},
-    }
-
-
-def _keep(path: Path, raw: Mapping[str, Any]) -> None:
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(raw, indent=1), encoding="utf-8")

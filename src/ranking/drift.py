@@ -16,11 +16,7 @@ from ..reports.figures import PSI_FAR, PSI_MOVED
 from ..types import Floats
 
 _PARTS = 10
-
-
 _MOST = 20  # categories told one by one
-
-
 _LEAST = 1e-4  # a share that counts for none, so that logarithms are finite
 
 

@@ -17,8 +17,6 @@ from .registry import CHAMPION, fetch_scorer
 from .stores import Store, open_store
 
 SPEND_FOLDER = "spend"
-
-
 BESIDE = "beside"
 
 

@@ -34,14 +34,8 @@ if TYPE_CHECKING:
 
 
 CALIBRATED = "calibrated"
-
-
 UNROUNDED = "unrounded"
-
-
 MODEL = "xgboost on terms"
-
-
 _GROUPS = 8  # of users, each with a model of its own
 
 
@@ -107,7 +101,7 @@ class Calibration(Result):
         return self.published.info.build_id
 
 
-def _learn(
+def learn_points(
     spec: Spec, train: Sequence[Labelled], kind: Against, seed: int, level: float
 ) -> tuple[WeightCalibration, RankingClassifier]:
     """Return the proposal, and XGBoost on the same terms."""
@@ -150,7 +144,7 @@ def _slopes_of_groups(
     return np.reshape(found, (len(found), table.shape[1]))
 
 
-def _compare(
+def compare_cards(
     raw_scores: dict[str, Floats],
     test: Labelled,
     reference: str,
@@ -160,6 +154,7 @@ def _compare(
     seed: int,
     capacity: float,
 ) -> Comparison:
+    """Compare cards on the backtest fold, `reference` against the others."""
     users = np.arange(len(test.labels))
     scores = FoldScores(
         test.as_of.isoformat(), users, test.labels, raw_scores, {}, dict.fromkeys(raw_scores)

@@ -25,11 +25,7 @@ from ..types import Floats
 from .datasets import Backtest, Labelled, user_codes
 
 SHAPED = "shaped"
-
-
 CALIBRATED = "calibrated"
-
-
 LOGISTIC = "logistic"
 
 
@@ -100,7 +96,10 @@ def raw_scores_beside(
     }
 
 
-def _scores(tests: Sequence[Labelled], raw_scores: Sequence[dict[str, Floats]]) -> list[FoldScores]:
+def fold_scores(
+    tests: Sequence[Labelled], raw_scores: Sequence[dict[str, Floats]]
+) -> list[FoldScores]:
+    """Return the raw scores of all cards on each fold, ready to be compared."""
     users = user_codes([test.table.user_ids for test in tests])
     return [
         FoldScores(test.as_of.isoformat(), who, test.labels, said, {}, dict.fromkeys(said))

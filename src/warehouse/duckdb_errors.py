@@ -12,11 +12,7 @@ import duckdb
 from ..errors import BusyError, WarehouseError, WhyrankError
 
 DEFAULT_MEMORY: Final = "4GiB"
-
-
 MEMORY_VARIABLE: Final = "WHYRANK_MEMORY"
-
-
 Settings = dict[str, str | bool | int | float | list[str]]
 
 

@@ -32,8 +32,8 @@ from whyrank.evaluation.ranking_metrics import (
     roc_auc,
 )
 from whyrank.pipeline.compare import cautions, champion_of
-from whyrank.pipeline.train import matched_pairs_of
 from whyrank.reports.comparison_text import comparison_table
+from whyrank.training.result import matched_pairs_of
 
 
 def fold(

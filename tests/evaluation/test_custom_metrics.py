@@ -14,7 +14,7 @@ from whyrank.errors import UsageError
 from whyrank.evaluation.comparison import Comparison, compare, from_dict, to_dict
 from whyrank.evaluation.custom_metrics import CustomMetric, custom_metrics
 from whyrank.evaluation.fold_scores import FoldScores
-from whyrank.pipeline.train import _measured
+from whyrank.training.result import custom_metrics_key
 
 
 def auc(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -142,9 +142,9 @@ def test_a_metric_that_cannot_be_used_is_refused_before_anything_is_fitted(
 def test_a_training_whose_metric_has_changed_is_another_training() -> None:
     """By what it gives: the same name may stand for another function."""
     halved = replace(SHARE, function=lambda *users: SHARE.function(*users) / 2)
-    keys = [_measured(compared(metric)) for metric in (SHARE, SHARE, halved)]
+    keys = [custom_metrics_key(compared(metric)) for metric in (SHARE, SHARE, halved)]
     assert keys[0] == keys[1] != keys[2]
-    assert _measured(compared()) == ""
+    assert custom_metrics_key(compared()) == ""
 
 
 def test_two_metrics_of_one_name_are_refused() -> None:

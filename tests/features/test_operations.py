@@ -14,8 +14,8 @@ from tests.support.tiny_log import Event, features_by_hand, frame, logs, tiny_sp
 from whyrank.errors import SpecError
 from whyrank.features.compiler import compile_features
 from whyrank.features.operations import OPERATIONS, OTHER_OPERATIONS
-from whyrank.pipeline.frames import features_of
 from whyrank.spec.load import parse_spec, spec_text
+from whyrank.warehouse.frames import features_of
 
 SPEC = tiny_spec()
 DATES = [date(2026, 3, 2), date(2026, 3, 4), date(2026, 3, 9)]

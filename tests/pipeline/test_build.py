@@ -16,7 +16,7 @@ from whyrank.pipeline.build import build
 from whyrank.pipeline.doctor import collapse_day
 from whyrank.pipeline.evaluate import evaluate
 from whyrank.pipeline.export import export_features
-from whyrank.pipeline.frames import features_of, rank_events
+from whyrank.pipeline.frames import rank_events
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.score import explain, score
 from whyrank.spec.load import parse_spec, spec_text
@@ -26,6 +26,7 @@ from whyrank.warehouse.contracts import Lock
 from whyrank.warehouse.dbt_project.child import PROGRESS
 from whyrank.warehouse.dbt_project.run import _run as RUN  # noqa: N812 - before it is stood in for
 from whyrank.warehouse.dbt_project.run import _tell
+from whyrank.warehouse.frames import features_of
 from whyrank.warehouse.open import open_warehouse
 from whyrank.warehouse.publish import read_published
 

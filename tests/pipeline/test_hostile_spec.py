@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from whyrank.pipeline.build import build
-from whyrank.pipeline.frames import features_of
 from whyrank.pipeline.ingest import ingest
 from whyrank.spec.load import parse_spec
+from whyrank.warehouse.frames import features_of
 from whyrank.warehouse.open import open_warehouse
 
 pytestmark = pytest.mark.usefixtures("dbt")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.support.attribute_rows import Row, files, last_said, stored, write
 from tests.support.tiny_log import Event, frame, tiny_spec
-from whyrank.pipeline.frames import features_of
+from whyrank.warehouse.frames import features_of
 from whyrank.warehouse.landing.load import load
 
 SPEC = tiny_spec()

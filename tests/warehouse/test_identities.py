@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.marts_reference import owner_of
 from tests.support.tiny_log import Event, frame, logs, tiny_spec
-from whyrank.pipeline.frames import features_of
+from whyrank.warehouse.frames import features_of
 
 SPEC = tiny_spec()
 NOW = datetime(2026, 6, 1)
