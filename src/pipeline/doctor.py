@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import platform
-import statistics
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib import metadata
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 from ..errors import BusyError, WhyrankError
 from ..models.fitted import lightgbm
 from ..published.build import Published
-from ..published.staleness import stale
+from ..published.staleness import collapse_day, stale
 from ..spec.expressions import quote_name
 from ..spec.model import Spec
 from ..spec.versions import spec_version
@@ -43,10 +42,6 @@ PACKAGES = (
     "mlflow",
 )
 Status = Literal["ok", "warning", "broken"]
-USUAL_DAYS = 28
-HALF_YEAR_DAYS = 182
-COLLAPSED_SHARE = 0.2
-COLLAPSED_DAYS = 3
 
 
 @dataclass(frozen=True)
@@ -82,32 +77,6 @@ def doctor(spec: str, warehouse: str, tracking: str | None = None) -> list[Findi
     if opened:
         findings += _champion(opened[0], tracking)
     return findings
-
-
-def collapse_day(volumes: Mapping[date, int], last: date) -> date | None:
-    """Return the first day of the last days on which volume has collapsed, or None.
-
-    The last days have collapsed while each holds less than a fifth of the usual volume: the
-    highest median of any 28 days in a row in the half year before `last`. Days without events
-    count as 0; runs shorter than 3 days are noise.
-
-    >>> steady = {date(2026, 1, 1) + timedelta(days=i): 100 for i in range(40)}
-    >>> collapse_day({**steady, date(2026, 2, 14): 3}, date(2026, 2, 14))
-    datetime.date(2026, 2, 10)
-    >>> collapse_day(steady, date(2026, 2, 9)) is None
-    True
-    """
-    if not volumes:
-        return None
-    first = max(min(volumes), last - timedelta(days=HALF_YEAR_DAYS))
-    days = [first + timedelta(days=i) for i in range((last - first).days + 1)]
-    counts = [volumes.get(day, 0) for day in days]
-    windows = range(max(len(counts) - USUAL_DAYS, 0) + 1)
-    usual = max(statistics.median(counts[i : i + USUAL_DAYS]) for i in windows)
-    start = len(counts)
-    while start > 0 and counts[start - 1] < COLLAPSED_SHARE * usual:
-        start -= 1
-    return days[start] if len(counts) - start >= COLLAPSED_DAYS else None
 
 
 def _package(name: str) -> Finding:

@@ -13,12 +13,12 @@ import pytest
 from whyrank.errors import WarehouseError
 from whyrank.events.synthetic.saas import Generated, generate_saas
 from whyrank.pipeline.build import build
-from whyrank.pipeline.doctor import collapse_day
 from whyrank.pipeline.evaluate import evaluate
 from whyrank.pipeline.export import export_features
 from whyrank.pipeline.frames import rank_events
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.score import explain, score
+from whyrank.published.staleness import collapse_day
 from whyrank.spec.load import parse_spec, spec_text
 from whyrank.spec.model import Spec
 from whyrank.warehouse.base import Warehouse
