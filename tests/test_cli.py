@@ -27,7 +27,11 @@ from whyrank.errors import UsageError
 
 WHYRANK = [sys.executable, "-m", "whyrank.cli"]
 HEAVY = ("pandas", "dbt", "xgboost", "mlflow", "shap", "streamlit", "rich", "duckdb", "numpy")
-COMMANDS = sorted(get_command(app).commands)  # type: ignore[attr-defined]
+COMMANDS = sorted(
+    name
+    for name, command in get_command(app).commands.items()  # type: ignore[attr-defined]
+    if not command.hidden
+)
 
 
 def whyrank(

@@ -102,7 +102,7 @@ class TrainingSpec(Part):
         return amount
 
     @model_validator(mode="after")
-    def _acting_can_pay(self) -> Self:
+    def _targeting_can_pay(self) -> Self:
         amounts = {
             "cost_of_action": self.cost_of_action,
             "value_of_conversion": self.value_of_conversion,
@@ -119,7 +119,7 @@ class TrainingSpec(Part):
             cost, value = known.values()
             raise ValueError(
                 f"cost_of_action = {cost:g} must be below value_of_conversion = {value:g}, or "
-                "acting pays for nobody: write both per user, in one currency"
+                "targeting pays for nobody: write both per user, in one currency"
             )
         return self
 
