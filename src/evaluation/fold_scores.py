@@ -16,7 +16,7 @@ class FoldScores:
     """One test: who, what came, and what each scorer said.
 
     name: of the test, its as_of. users: integers that name users across tests, (n,). labels: bool
-    (n,). raw scores: what each scorer ranks by, (n,) each. probabilities: calibrated probabilities,
+    (n,). raw_scores: what each scorer ranks by, (n,) each. probabilities: calibrated probabilities,
     (n,) each, for those that have them. thresholds: the raw score of each scorer at which the
     capacity was reached in the test before, None where there was none.
     """

@@ -73,7 +73,7 @@ def steady_attributes(changing: Mapping[str, int], read: Mapping[str, str]) -> L
 class RefitResult:
     """What came of learning from other labels than the true ones.
 
-    raw scores: of the test's users, (n,). encoded: the columns learnt from that were themselves
+    raw_scores: of the test's users, (n,). encoded: the columns learnt from that were themselves
     made of labels, by feature, one value for each row that was learnt from.
     """
 

@@ -1,5 +1,4 @@
-"""What a fit leaves behind: raw scores, contributions, and files in the libraries' own safe
-formats.
+"""What a fit leaves: raw scores, contributions, and files in the libraries' own safe formats.
 
 A raw score is the uncalibrated log-odds of the target; users are ranked by it. No model is written
 or read as a pickle: boosters have formats of their own, linear models are numbers, and the rest

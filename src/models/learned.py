@@ -75,8 +75,7 @@ class LearnedScorer:
         return self.probability_of(self.raw_score(table))
 
     def contributions(self, table: FeatureTable) -> Contributions:
-        """Return what each feature added to the raw score, in log-odds: with the base, its exact
-        sum.
+        """Return what each feature added to the raw score, in log-odds; with the base its sum.
 
         Raises DataError for a candidate whose library gives none (it cannot say why), and for
         contributions that do not add up to the raw score.

@@ -31,7 +31,7 @@ class ScoredUsers:
     """Everybody's score by the active scorer, in the order of the snapshot.
 
     raw: what users are ordered by, the highest first. score: 0 to 100. codes: labels as positions
-    in LABELS. hundredths: the scorecard's points. raw score: the raw score of the learned scorer
+    in LABELS. hundredths: the scorecard's points. model_raw_score: that of the learned scorer
     that ranks, or is the companion of the scorecard; None without one. probability: of the target,
     None for points that no training stands behind. expected_spend: within the horizon, None where
     that was not trained.

@@ -41,7 +41,7 @@ def ranking_figure(
 ) -> None:
     """Write ROC, precision and recall, reliability, gain and lift of a few scorers as one PNG.
 
-    labels: bool (n,). raw scores, probabilities: by scorer, (n,) each, drawn in their order;
+    labels: bool (n,). raw_scores, probabilities: by scorer, (n,) each, drawn in their order;
     a scorer without probabilities has no reliability.
     """
     figure, axes = new_figure(2, 3, (15, 9), layout=None)

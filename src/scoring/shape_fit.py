@@ -144,9 +144,7 @@ class _Search:
                 return
 
     def _told(self) -> tuple[NDArray[np.int64], Floats]:
-        """Return the shapes that tell more than chance, always, and what each of all would
-        win.
-        """
+        """Return the shapes that tell more than chance, and what each of all would win."""
         wanted = float(norm.isf(CHANCE / max(1, len(self._data.shapes))))
         design = self._design(self.columns)
         z, gain = self._score_tests(design, self.weights, np.arange(len(self._data.shapes)))

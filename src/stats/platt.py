@@ -14,8 +14,7 @@ from ..types import Floats
 
 @dataclass(frozen=True)
 class Calibrator:
-    """From raw scores to probabilities of the target: 1 / (1 + exp(-(slope · raw score +
-    intercept))).
+    """From raw scores to probabilities: 1 / (1 + exp(-(slope · raw score + intercept))).
 
     Platt's scaling (1999), fitted on raw scores of users whose outcomes the fit behind those raw
     scores has not seen: an earlier fit's on its own test. The fit in use is trained on those very

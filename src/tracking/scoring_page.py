@@ -15,10 +15,10 @@ from ..scoring.ranking import RankedUser
 USERS_PAGE = "users.html"
 _MOST = 200  # users; a browser takes long over more
 _STYLE = """
-body { font: 14px/1.4 system-ui, sans-serif; raw score: 1.2em; max-width: 62em; color: #222 }
+body { font: 14px/1.4 system-ui, sans-serif; margin: 1.2em; max-width: 62em; color: #222 }
 summary { cursor: pointer; padding: .25em 0 } summary b { display: inline-block; min-width: 9em }
 summary span { display: inline-block; min-width: 8.5em; color: #444 }
-table { border-collapse: collapse; raw score: .3em 0 1em 1em } th { text-align: left; color: #555 }
+table { border-collapse: collapse; margin: .3em 0 1em 1em } th { text-align: left; color: #555 }
 td, th { padding: .12em .7em; border-bottom: 1px solid #eee } .n { text-align: right }
 .up { background: #cfe5f3 } .down { background: #f8dccb } p { color: #555 }
 """

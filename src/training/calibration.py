@@ -1,5 +1,4 @@
-"""What outcomes that a scorer was not fitted on say of its raw scores: probabilities and
-thresholds.
+"""Probabilities and thresholds, from outcomes that a scorer was not fitted on.
 
 Two fits of one candidate put users on scales of their own: the later one saw later outcomes, so its
 log-odds lie higher or lower. What the earlier fit's outcomes say is therefore carried over by what
@@ -38,8 +37,9 @@ class CalibrationSet:
     again: Mapping[str, Floats]
 
     def calibrators(self, now: Mapping[str, Floats]) -> dict[str, Calibrator]:
-        """Return how raw scores become probabilities. now: the new fits' raw scores on the later
-        test, (m,).
+        """Return how raw scores become probabilities.
+
+        now: the new fits' raw scores on the later fold, (m,).
         """
         return {
             name: fit_calibrator(self.raw_scores[name], self.labels).moved(

@@ -67,7 +67,7 @@ class Calibration(Result):
 
     diff: the change of the spec's text, as lines. text: the new spec. written: where, if applied.
     sample: what is said of the users that it was learnt from; empty where they are all users.
-    raw scores: of the later date's users, by each scorer. tested: those users and their outcomes.
+    raw_scores: of the later date's users, by each scorer. tested: those users and their outcomes.
     published: the build that was read.
     """
 

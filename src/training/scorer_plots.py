@@ -59,7 +59,7 @@ def draw_scorer(
 ) -> None:
     """Write ranking.png, shap.png, importance.png and importance.csv of a scorer to a folder.
 
-    part: a test's users and outcomes. raw scores, probabilities: on it, of the scorecard and this
+    part: a test's users and outcomes. raw_scores, probabilities: on it, of the scorecard and this
     scorer.
     """
     folder.mkdir(parents=True, exist_ok=True)
