@@ -10,19 +10,13 @@ from typing import TYPE_CHECKING
 
 from ..escapes import shown
 from ..reports.frames import Result, account_frame, users_frame
-from ..scoring.ranking import (
-    RankedUser,
-)
+from ..scoring.ranking import RankedUser
 from ..warehouse.landing.links import Link
 from .active_scorer import ActiveScorer
-from .disagreements import Changed
+from .disagreements import Changed, Sides
 
 if TYPE_CHECKING:
     import pandas as pd
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .disagreements import Changed, Sides
 
 
 @dataclass(frozen=True, repr=False)
