@@ -41,6 +41,17 @@ from whyrank.warehouse.publish import read_published
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
 
 
+def test_a_version_is_found_by_its_number_and_by_an_alias(shop: Shop, version: int) -> None:
+    by_alias, by_number = (
+        choose_scorer(shop.spec, f"models:/{registered('shop')}{which}", shop.store)
+        for which in ("@champion", f"/{version}")
+    )
+    assert by_alias.version == by_number.version == version
+    assert by_alias.name == by_number.name == "scorecard"
+    with pytest.raises(TrackingError, match="the registry has no such model version"):
+        choose_scorer(shop.spec, f"models:/{registered('shop')}@nobody", shop.store)
+
+
 @pytest.fixture(scope="module")
 def version(shop: Shop) -> int:
     """The registered scorecard's version, which is champion."""
