@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from tests.support.csv_rows import csv_rows
-from tests.support.shops import Shop
+from tests.support.shops import Shop, train_shop
 from whyrank.cli.text import explanation_lines, ranking_lines
 from whyrank.errors import DataError, UsageError
 from whyrank.models.learned import LearnedScorer
@@ -50,6 +50,11 @@ def test_a_version_is_found_by_its_number_and_by_an_alias(shop: Shop, version: i
     assert by_alias.name == by_number.name == "scorecard"
     with pytest.raises(TrackingError, match="the registry has no such model version"):
         choose_scorer(shop.spec, f"models:/{registered('shop')}@nobody", shop.store)
+
+
+def test_a_training_that_is_logged_whole_is_not_logged_again(shop: Shop) -> None:
+    again, _ = train_shop(shop.spec, shop.warehouse, shop.store)
+    assert again.run == shop.training.run
 
 
 @pytest.fixture(scope="module")
