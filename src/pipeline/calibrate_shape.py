@@ -63,7 +63,7 @@ def calibrate_shape(
         made = shape_card(spec, backtest.plan.numbers, data.rows(), limits, seed=seed, level=level)
         raw_scores.append(raw_scores_beside(spec, backtest, data, made, test.table))
         tests.append(test)
-    assert made is not None  # noqa: S101 - there is a fold, or set_course has raised
+    assert made is not None  # noqa: S101 - there is a fold, or plan_backtest has raised
     before = spec_text(source)
     after = with_scorecard(before, made.card, made.bands, made.spec(spec).version)
     diff = diff_lines(before.splitlines(), after.splitlines(), str(source))

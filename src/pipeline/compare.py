@@ -40,7 +40,7 @@ class Compared(Result):
         return f"run {self.run}: {self.comparison.verdict()}{moved}"
 
     def to_frame(self) -> pd.DataFrame:
-        """Return every estimate and difference; see `results.comparison_frame`."""
+        """Return every estimate and difference; see `reports.frames.comparison_frame`."""
         return comparison_frame(self.comparison)
 
     def plot(self, path: Path, metric: str = "roc_auc") -> None:

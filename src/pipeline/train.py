@@ -72,7 +72,7 @@ class Training(Result):
         return f"run {self.run}: {self.comparison.verdict()}{leaks}"
 
     def to_frame(self) -> pd.DataFrame:
-        """Return every estimate and difference; see `results.comparison_frame`."""
+        """Return every estimate and difference; see `reports.frames.comparison_frame`."""
         return comparison_frame(self.comparison)
 
 

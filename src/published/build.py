@@ -28,7 +28,7 @@ class BuildInfo:
 
     made_from: the digest of all in the spec that its numbers rest on. last_load: the last load
     that it knows. warehouse: the identity of the one it was made in. users: of all. sampled_below:
-    the bound of the sample that stands for them (`sample`), empty where everybody is there.
+    the bound of the sample that stands for them (`published.sample`), empty where all are there.
     """
 
     build_id: str

@@ -87,7 +87,7 @@ class Explanation(Result):
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Return what made the score, a row each; see `results.account_frame`."""
+        """Return what made the score, a row each; see `reports.frames.account_frame`."""
         return account_frame(self.user)
 
 

@@ -60,10 +60,6 @@ class Scorecard:
         """Return scores in points, shape (n,), 0 to 100."""
         return self.score_hundredths(table) / HUNDREDTHS
 
-    def probability(self, table: FeatureTable) -> None:
-        """Return None: points are no probability."""
-        del table
-
     def contributions(self, table: FeatureTable) -> Contributions:
         """Return hundredths of points by term, then by group cap, then clipping: (n, k) int64."""
         terms = [points_of(term, shares(term, table)) for term in self.spec.terms]

@@ -1,6 +1,6 @@
 """Fit candidates on a Spark cluster: all users are learned from, none of them visits the driver.
 
-The driver reads the sample that a build published (`warehouse.sample`): by it scorers are compared,
+The driver reads the sample that a build published (`published.sample`): by it scorers are compared,
 calibrated, watched for leaks and given their percentiles. What is fitted, is fitted on everybody.
 """
 

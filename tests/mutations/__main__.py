@@ -67,7 +67,7 @@ CODE: Final[dict[str, tuple[str, ...]]] = {
         "tests/training/test_sampled.py", "tests/training/test_leakage.py",
         "tests/engines/test_leakage_checks.py",
     ),
-    "src/ranking/active_scorer.py": ("tests/ranking/test_champion.py", *_TRAINED),
+    "src/tracking/active_scorer.py": ("tests/ranking/test_champion.py", *_TRAINED),
     "src/scoring/calibration.py": (
         "tests/scoring/test_term_fit.py", "tests/scoring/test_calibration.py",
         "tests/pipeline/test_calibrate.py",
