@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Final
 
 from ..errors import UsageError
 from ..plugins import CANDIDATES as PLUGINS
 from ..plugins import installed
 from ..spec.references import suggest
 from ..spec.training import TrainingSpec
+from .kinds import KINDS
+from .kinds.base import Imbalance
 
-if TYPE_CHECKING:
-    from .classifier import Imbalance
+_THE_SAME: Final[Mapping[Imbalance, str]] = {
+    "weights": "the same, classes weighing the same",
+    "smote": "the same, positives oversampled",
+}
+RANK_AVERAGE: Final = "rank_average"
 
 
 @dataclass(frozen=True)
@@ -25,34 +30,23 @@ class Candidate:
     description: str
 
 
-CANDIDATES: Mapping[str, Candidate] = {
-    "recency": Candidate("recency", "none", "one feature, the baseline: who was here last"),
-    "bg_nbd": Candidate("bg_nbd", "none", "purchases in closed form (Fader, Hardie & Lee 2005)"),
-    "scorecard_shaped": Candidate("shape", "none", "the scorecard, its terms and shapes learnt"),
-    "logistic": Candidate("logistic", "none", "logistic regression on scaled logarithms"),
-    "logistic_weights": Candidate("logistic", "weights", "the same, classes weighing the same"),
-    "logistic_smote": Candidate("logistic", "smote", "the same, positives oversampled"),
-    "forest": Candidate("forest", "none", "random forest (scikit-learn)"),
-    "boosting": Candidate("boosting", "none", "histogram gradient boosting (scikit-learn)"),
-    "xgboost": Candidate("xgboost", "none", "XGBoost"),
-    "xgboost_weights": Candidate("xgboost", "weights", "the same, classes weighing the same"),
-    "xgboost_smote": Candidate("xgboost", "smote", "the same, positives oversampled"),
-    "lightgbm": Candidate("lightgbm", "none", "LightGBM"),
-    "blend": Candidate("blend", "none", "mean log-odds of logistic, XGBoost and LightGBM"),
+CANDIDATES: Final[Mapping[str, Candidate]] = {
+    kind.name if imbalance == "none" else f"{kind.name}_{imbalance}": Candidate(
+        kind.name, imbalance, _THE_SAME.get(imbalance, kind.description)
+    )
+    for kind in KINDS.values()
+    for imbalance in kind.imbalances
 }
-RANK_AVERAGE, BLEND = "rank_average", "blend"
-MEMBERS = ("logistic", "xgboost", "lightgbm")  # of the rank average, the blend and the hurdle
 _ALWAYS = ("scorecard", RANK_AVERAGE)  # compared in every training, where there is something to
 
 
 def available(training: TrainingSpec) -> list[str]:
     """Return the candidates that a spec has the features for."""
-    missing = set()
-    if training.recency is None:
-        missing.add("recency")
-    if training.purchases is None:
-        missing.add("bg_nbd")
-    return [name for name in CANDIDATES if name not in missing]
+    return [
+        name
+        for name, candidate in CANDIDATES.items()
+        if not (needs := KINDS[candidate.kind].needs) or getattr(training, needs) is not None
+    ]
 
 
 def kind_of(name: str) -> str:
@@ -81,7 +75,7 @@ def check_names(names: Sequence[str], known: Sequence[str]) -> None:
         if name in known:
             continue
         if name in CANDIDATES:
-            key = "recency" if name == "recency" else "purchases"
+            key = KINDS[CANDIDATES[name].kind].needs
             raise UsageError(
                 f"candidate {name!r} needs training.{key} in the spec: name the features there"
             )

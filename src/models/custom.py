@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
 from ..plugins import (
@@ -25,38 +24,39 @@ from ..plugins import (
     merged,
 )
 from .catalogue import is_reserved
-from .encoding import Matrix
 from .fitted import SklearnModel
+from .kinds.base import HUGE, Fitted, Imbalance, Kind, Params, Training
 
 _NEEDED = ("get_params", "set_params", "fit", "predict_proba")
-_HUGE = 1e30  # as classifier.HUGE, without its libraries
 _LONG = 300  # letters of an estimator's parameters in a run
 Asked = Sequence[str | Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class CustomCandidate:
+class CustomCandidate(Kind):
     """A classifier by scikit-learn's protocol, not fitted; source: where it comes from."""
 
     name: str
     estimator: Any
     source: str
 
-    def fit(self, matrix: Matrix, labels: NDArray[np.bool_], seed: int) -> SklearnModel:
-        """Fit a copy on a matrix (n, k), NaN where a value is not known, and two classes.
+    def fit(self, training: Training, imbalance: Imbalance, params: Params | None) -> Fitted:
+        """Fit a copy on the matrix of all features, NaN where a value is not known.
 
-        seed: of every random_state that the estimator leaves open.
+        Every random_state that the estimator leaves open is the training's seed.
 
         Raises DataError, naming the candidate, where it cannot be fitted or gives no probabilities.
         """
         from sklearn.base import clone
 
+        del imbalance, params
+        encoding, matrix = training.matrix()
         said = f"candidate {self.name!r} ({self.source})"
-        inside = np.clip(matrix, -_HUGE, _HUGE)
+        inside = np.clip(matrix, -HUGE, HUGE)
         try:
             fitted = clone(self.estimator)
-            fitted.set_params(**_seeds(fitted, seed))
-            fitted.fit(inside, labels.astype(np.int64))
+            fitted.set_params(**_seeds(fitted, training.plan.about.seed))
+            fitted.fit(inside, training.data.labels.astype(np.int64))
             found = np.asarray(fitted.predict_proba(inside), dtype=np.float64)
         except Exception as error:
             hint = ""
@@ -68,7 +68,8 @@ class CustomCandidate:
                 f"{said}: predict_proba gave an array of shape {found.shape} that is no two "
                 f"probabilities, 0 to 1, for each of {len(matrix):,} rows"
             )
-        return SklearnModel(fitted)
+        model = SklearnModel(fitted)
+        return Fitted(encoding, model, self.params(), model.unsaved())
 
     def params(self) -> dict[str, str]:
         """Return what a run says of it."""

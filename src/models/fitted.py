@@ -7,14 +7,13 @@ goes through skops, which loads only types that are listed here.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 
-from ..errors import DataError, InstallError
+from ..errors import DataError
 from ..plugins import first_line
 from ..types import Floats
 from .encoding import Matrix
@@ -47,118 +46,10 @@ class Model(Protocol):
         """Write the model to an existing folder."""
         ...
 
-
-@dataclass(frozen=True)
-class XgboostModel:
-    """An XGBoost booster; contributions are its own exact TreeSHAP (Lundberg et al. 2020)."""
-
-    booster: Any
-
-    def raw_score(self, matrix: Matrix) -> Floats:
-        """Return log-odds, shape (n,)."""
-        found = self.booster.inplace_predict(matrix, predict_type="margin", validate_features=False)
-        return np.asarray(found, dtype=np.float64)
-
-    def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
-        """Return TreeSHAP values, (n, k), and the expected raw score."""
-        from xgboost import DMatrix
-
-        found = self.booster.predict(
-            DMatrix(matrix, nthread=-1), pred_contribs=True, validate_features=False
-        )
-        values = np.asarray(found, dtype=np.float64)
-        return values[:, :-1], float(values[0, -1]) if len(values) else 0.0
-
-    def save(self, folder: Path) -> None:
-        """Write booster.ubj."""
-        self.booster.save_model(folder / "booster.ubj")
-
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read booster.ubj."""
-        from xgboost import Booster
-
-        return cls(Booster(model_file=folder / "booster.ubj"))
-
-
-@dataclass(frozen=True)
-class LightgbmModel:
-    """A LightGBM booster; contributions are its own TreeSHAP."""
-
-    booster: Any
-
-    def raw_score(self, matrix: Matrix) -> Floats:
-        """Return log-odds, shape (n,)."""
-        return np.asarray(self.booster.predict(matrix, raw_score=True), dtype=np.float64)
-
-    def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
-        """Return TreeSHAP values, (n, k), and the expected raw score."""
-        values = np.asarray(self.booster.predict(matrix, pred_contrib=True), dtype=np.float64)
-        return values[:, :-1], float(values[0, -1]) if len(values) else 0.0
-
-    def save(self, folder: Path) -> None:
-        """Write booster.txt."""
-        self.booster.save_model(folder / "booster.txt")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read booster.txt."""
-        return cls(lightgbm().Booster(model_file=folder / "booster.txt"))
-
-
-def lightgbm() -> Any:
-    """Return the module lightgbm.
-
-    Raises InstallError where the system lacks OpenMP, which its wheel does not bring along.
-    """
-    try:
-        import lightgbm as found
-    except OSError as error:
-        raise InstallError(
-            f"LightGBM cannot be loaded ({error}): install OpenMP (`apt-get install libgomp1`, "
-            "`brew install libomp`), or leave lightgbm out by --candidates"
-        ) from error
-    return found
-
-
-@dataclass(frozen=True)
-class LinearModel:
-    """A logistic regression on scaled logarithms: log-odds are a sum over columns, exactly.
-
-    A value x counts as slope · (sign(x) log(1 + |x|) - center), a null as what nulls are worth.
-    """
-
-    slope: Floats
-    center: Floats
-    null: Floats
-    base: float
-
-    def raw_score(self, matrix: Matrix) -> Floats:
-        """Return log-odds, shape (n,)."""
-        values: Floats = self.contributions(matrix)[0].sum(axis=1) + self.base
-        return values
-
-    def contributions(self, matrix: Matrix) -> tuple[Floats, float]:
-        """Return each column's part of the log-odds, (n, k), and the base."""
-        values = self.slope * (signed_log(matrix) - self.center)
-        return np.where(np.isnan(values), self.null, values), self.base
-
-    def save(self, folder: Path) -> None:
-        """Write linear.json."""
-        raw = {
-            "slope": self.slope.tolist(),
-            "center": self.center.tolist(),
-            "null": self.null.tolist(),
-            "base": self.base,
-        }
-        (folder / "linear.json").write_text(json.dumps(raw), encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read linear.json."""
-        raw = json.loads((folder / "linear.json").read_text(encoding="utf-8"))
-        slope, center, null = (np.array(raw[key]) for key in ("slope", "center", "null"))
-        return cls(slope, center, null, float(raw["base"]))
+        """Read what `save` wrote."""
+        ...
 
 
 @dataclass(frozen=True)

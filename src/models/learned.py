@@ -15,7 +15,8 @@ from ..stats.platt import Calibrator
 from ..types import Floats, Integers, RawScores
 from .encoding import Encoding
 from .fitted import Model
-from .storage import load_model, read_whole, save_model
+from .kinds import MODELS
+from .model_files import load_as, read_whole, save_as
 
 REFERENCE_SIZE = 10_000
 _ROUNDING = 1e-4  # of all that is added up: what 32 bits may leave out over hundreds of trees
@@ -110,7 +111,7 @@ class LearnedScorer:
         (folder / "scorer.json").write_text(json.dumps(raw, indent=1), encoding="utf-8")
         np.save(folder / "reference.npy", self.reference, allow_pickle=False)
         (folder / "model").mkdir()
-        save_model(self.model, folder / "model")
+        save_as(MODELS, self.model, folder / "model")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -124,7 +125,7 @@ class LearnedScorer:
             about = ModelMetadata(**{**raw["about"], "snapshots": tuple(raw["about"]["snapshots"])})
             return cls(
                 encoding=Encoding.from_dict(raw["encoding"]),
-                model=load_model(folder / "model"),
+                model=load_as(MODELS, folder / "model"),
                 reference=reference,
                 about=about,
                 calibrator=Calibrator(**raw["calibrator"]),

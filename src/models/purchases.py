@@ -7,11 +7,7 @@ Value"): the bar that a learned scorer has to clear.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 
@@ -52,38 +48,6 @@ def expected_value(
     weight = p * x[known] + q - 1
     found[known] = (v * p + p * x[known] * z[known]) / np.maximum(weight, _SINGULAR)
     return found
-
-
-@dataclass(frozen=True)
-class PurchaseModel:
-    """BG/NBD over three columns of a feature matrix; the raw score is the log of what is expected.
-
-    columns: places of repeats, days since the first and days since the last purchase.
-    """
-
-    columns: tuple[int, int, int]
-    horizon: float
-    params: tuple[float, float, float, float]
-
-    def raw_score(self, matrix: Matrix) -> Floats:
-        """Return the logarithm of purchases expected within the horizon, shape (n,)."""
-        x, t_x, age = purchase_histories(matrix, self.columns)
-        expected = expected_purchases(x, t_x, age, self.horizon, self.params)
-        return np.log(np.maximum(expected, 1e-12))
-
-    def contributions(self, matrix: Matrix) -> None:
-        """Return None: the formula is no sum of features."""
-        del matrix
-
-    def save(self, folder: Path) -> None:
-        """Write purchases.json."""
-        (folder / "purchases.json").write_text(json.dumps(asdict(self)), encoding="utf-8")
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read purchases.json."""
-        raw = json.loads((folder / "purchases.json").read_text(encoding="utf-8"))
-        return cls(tuple(raw["columns"]), float(raw["horizon"]), tuple(raw["params"]))
 
 
 def purchase_histories(matrix: Matrix, columns: Sequence[int]) -> tuple[Floats, Floats, Floats]:

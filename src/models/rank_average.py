@@ -14,7 +14,7 @@ from ..scorer import Contributions, FeatureTable, ModelMetadata, Scale
 from ..stats.platt import Calibrator
 from ..types import Floats, Integers, RawScores
 from .learned import LearnedScorer, percentiles
-from .storage import read_whole
+from .model_files import read_whole
 
 _FILE, _REFERENCE = "rank_average.json", "reference.npy"
 

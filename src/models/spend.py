@@ -20,10 +20,10 @@ from ..errors import DataError
 from ..scorer import FeatureTable
 from ..types import Floats
 from .encoding import Encoding
-from .fitted import XgboostModel
+from .kinds.xgboost import XgboostModel
 from .learned import LearnedScorer
+from .model_files import read_whole
 from .purchases import expected_purchases, expected_value, purchase_histories
-from .storage import read_whole
 
 SPENDERS = ("tweedie", "hurdle", "bg_nbd")
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from ..errors import DataError
 from ..types import Floats
-from .candidates import FitSpec, Trainer, TrainingData
-from .classifier import threads_for
+from .candidates import Trainer
 from .encoding import Encoding
-from .fitted import XgboostModel
+from .kinds.base import FitSpec, TrainingData
+from .kinds.trees import threads_for
+from .kinds.xgboost import XgboostModel
 from .learned import LearnedScorer
 from .purchases import purchase_histories
 from .spend import SPENDERS, SpendScorer

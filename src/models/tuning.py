@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .kinds import CLASSIFIERS
+
 if TYPE_CHECKING:
     import optuna
 
 Params = dict[str, Any]
-TUNED = ("logistic", "xgboost", "lightgbm")
+TUNED = tuple(name for name, kind in CLASSIFIERS.items() if kind.searched)
 
 
 def tune(
@@ -43,7 +45,7 @@ def tune(
     )
 
     def objective(trial: optuna.Trial) -> float:
-        params = suggested(kind, trial)
+        params = CLASSIFIERS[kind].suggest(trial)
         scores: list[float] = []
         for step, judge in enumerate(judges):
             scores.append(judge(params))
@@ -85,28 +87,3 @@ def read_trials(store: Path, study: str) -> tuple[list[dict[str, Any]], int]:
         for trial in found.get_trials(deepcopy=False, states=(complete, pruned))
     ]
     return trials, int(found.best_trial.number)
-
-
-def suggested(kind: str, trial: optuna.Trial) -> Params:
-    """Return a trial's parameters: the few that matter, within ranges that make sense."""
-    if kind == "logistic":
-        return {"C": trial.suggest_float("C", 1e-4, 1.0, log=True)}
-    if kind == "xgboost":
-        return {
-            "n_estimators": trial.suggest_int("n_estimators", 100, 400, step=50),
-            "max_depth": trial.suggest_int("max_depth", 2, 5),
-            "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.1, log=True),
-            "subsample": trial.suggest_float("subsample", 0.5, 1.0),
-            "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),
-            "min_child_weight": trial.suggest_float("min_child_weight", 1.0, 50.0, log=True),
-            "reg_lambda": trial.suggest_float("reg_lambda", 1.0, 100.0, log=True),
-        }
-    return {
-        "n_estimators": trial.suggest_int("n_estimators", 100, 400, step=50),
-        "num_leaves": trial.suggest_int("num_leaves", 4, 24),
-        "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.1, log=True),
-        "subsample": trial.suggest_float("subsample", 0.5, 1.0),
-        "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),
-        "min_child_samples": trial.suggest_int("min_child_samples", 20, 500, log=True),
-        "reg_lambda": trial.suggest_float("reg_lambda", 1.0, 100.0, log=True),
-    }

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from ..errors import DataError, SpecError
 from ..evaluation.folds import Fold, rolling_folds
-from ..models.candidates import FitSpec
+from ..models.kinds.base import FitSpec
 from ..published.build import Published
 from ..published.labels import check_horizon, converted_within, known_until
 from ..published.snapshot import Snapshot

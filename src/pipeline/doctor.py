@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 
 from ..errors import BusyError, WhyrankError
-from ..models.fitted import lightgbm
+from ..models.kinds.lightgbm import load_lightgbm
 from ..published.build import Published
 from ..published.staleness import collapse_day, stale
 from ..spec.expressions import quote_name
@@ -62,7 +62,7 @@ def doctor(spec: str, warehouse: str, tracking: str | None = None) -> list[Findi
     """
     findings = [Finding("ok", f"Python {platform.python_version()} at {sys.prefix}")]
     findings += [_package(name) for name in PACKAGES]
-    findings += _tried(lightgbm, "LightGBM and its OpenMP load")
+    findings += _tried(load_lightgbm, "LightGBM and its OpenMP load")
     opened: list[Spec] = []
     stores: list[Warehouse] = []
     findings += _tried(lambda: opened.append(checked_spec(spec)), f"spec {spec} is sound")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..models.learned import LearnedScorer
+from ..models.model_files import read_whole
 from ..models.rank_average import SavedRankAverage
-from ..models.storage import read_whole
 from ..scorer import Scorer
 from ..scoring.points_scorer import PointsScorer
 from ..spec.model import Spec

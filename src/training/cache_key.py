@@ -12,19 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ..models.catalogue import kind_of
-from ..models.classifier import DEFAULTS
+from ..models.kinds import KINDS
 from .datasets import Backtest
 
-# Whatever fits, or makes numbers that are fitted; of names in one row the first that is there.
-_LIBRARIES = (
-    ("whyrank",),
-    ("scikit-learn",),
-    ("xgboost-cpu", "xgboost"),
-    ("lightgbm",),
-    ("imbalanced-learn",),
-    ("numpy",),
-    ("scipy",),
-)
+# Whatever makes numbers that are fitted, beside the libraries of the kinds of model.
+_LIBRARIES = (("whyrank",), ("scikit-learn",), ("imbalanced-learn",), ("numpy",), ("scipy",))
 # Whatever decides a fit; a package stands for all of its modules.
 DECIDING = (
     "whyrank.scorer", "whyrank.stats", "whyrank.models", "whyrank.scoring",
@@ -45,9 +37,7 @@ def run_key(backtest: Backtest, candidates: Sequence[str], params: Mapping[str, 
         "about": asdict(plan.about),
         "folds": [[str(day) for day in (fold.test, *fold.train)] for fold in backtest.all_folds()],
         "candidates": list(candidates),
-        "params": {
-            name: {**DEFAULTS.get(kind_of(name), {}), **params.get(name, {})} for name in candidates
-        },
+        "params": {name: {**_defaults(name), **params.get(name, {})} for name in candidates},
         "custom": [plan.custom[name].identity() for name in candidates if name in plan.custom],
         "libraries": versions(),
         # Where the files below are a sample, only the build says what was learned from.
@@ -71,14 +61,20 @@ def deciding_sources() -> list[Path]:
     for name in DECIDING:
         module = import_module(name)
         origin = Path(str(module.__file__))
-        found += sorted(origin.parent.glob("*.py")) if hasattr(module, "__path__") else [origin]
+        found += sorted(origin.parent.rglob("*.py")) if hasattr(module, "__path__") else [origin]
     return found
+
+
+def _defaults(name: str) -> Mapping[str, Any]:
+    kind = KINDS.get(kind_of(name))  # of a custom candidate its identity says the rest
+    return kind.defaults if kind else {}
 
 
 def versions() -> dict[str, str]:
     """Return the versions of what fits, by the name it is installed under."""
     found: dict[str, str] = {}
-    for names in _LIBRARIES:
+    of_kinds = [names for kind in KINDS.values() for names in kind.libraries]
+    for names in (*_LIBRARIES, *of_kinds):
         for name in names:
             with suppress(metadata.PackageNotFoundError):
                 found[name] = metadata.version(name)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..evaluation.folds import Fold
-from ..models.candidates import FitSpec, TrainingData
+from ..models.kinds.base import FitSpec, TrainingData
 from ..published.build import Published
 from ..published.labels import converted_within, outcomes_within
 from ..published.snapshot import Snapshot

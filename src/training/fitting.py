@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ..evaluation.fold_scores import FoldScores
 from ..evaluation.folds import Fold
-from ..models.candidates import CannotFitError, FitSpec, Trainer
+from ..models.candidates import Trainer
+from ..models.kinds.base import CannotFitError, FitSpec
 from ..models.learned import LearnedScorer
 from ..scoring.ranking import LABELS, band_codes
 from ..scoring.scorecard import Scorecard

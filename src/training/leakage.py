@@ -30,7 +30,8 @@ from ..evaluation.leakage_checks import (
 )
 from ..features.compiler import compile_features
 from ..files import temporary_folder
-from ..models.candidates import FitSpec, Trainer, TrainingData
+from ..models.candidates import Trainer
+from ..models.kinds.base import FitSpec, TrainingData
 from ..published.labels import outcomes_within
 from ..published.sample import in_sample
 from ..published.snapshot import Snapshot

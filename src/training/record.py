@@ -14,7 +14,8 @@ from ..evaluation.differences import PROFIT
 from ..evaluation.leakage_checks import LeakageCheck
 from ..evaluation.thresholds import AT_CAPACITY, AT_COST
 from ..models.candidates import RankAverage
-from ..models.catalogue import CANDIDATES, MEMBERS, RANK_AVERAGE
+from ..models.catalogue import CANDIDATES, RANK_AVERAGE
+from ..models.kinds.blend import MEMBERS
 from ..models.learned import LearnedScorer, reference_of
 from ..models.rank_average import SavedRankAverage
 from ..ranking.active_scorer import MODEL_PLOTS, SCORECARD
@@ -303,8 +304,6 @@ def _what(name: str, params: Mapping[str, Any]) -> str:
     if name not in CANDIDATES:
         return f"custom candidate, {params['source']}"
     candidate = CANDIDATES[name]
-    if candidate.kind not in CANDIDATES:
-        return candidate.description
     return candidate.description.replace("the same", CANDIDATES[candidate.kind].description)
 
 

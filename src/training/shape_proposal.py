@@ -13,7 +13,8 @@ import numpy as np
 
 from ..evaluation.comparison import Comparison
 from ..evaluation.fold_scores import FoldScores
-from ..models.candidates import Trainer, TrainingData
+from ..models.candidates import Trainer
+from ..models.kinds.base import TrainingData
 from ..published.build import Published
 from ..ranking.active_scorer import SCORECARD
 from ..scorer import FeatureTable

@@ -22,9 +22,9 @@ from ..errors import DataError, UsageError
 from ..evaluation.folds import Fold
 from ..models.candidates import Trainer
 from ..models.catalogue import CANDIDATES
-from ..models.classifier import HUGE, effective_params
 from ..models.encoding import PARTS, SMOOTHING, Encoding, Matrix, TargetEncoding
-from ..models.fitted import XgboostModel
+from ..models.kinds.base import HUGE
+from ..models.kinds.xgboost import Xgboost, XgboostModel
 from ..models.learned import LearnedScorer, reference_of
 from ..published.labels import label_window
 from ..published.snapshot import Snapshot
@@ -123,7 +123,7 @@ class _ClusterTrainer:
         if name in ON_SAMPLE:
             return Trainer(self.backtest.plan, stack(sample)).fit(name, params)
         rows, encoding, by_part, counts = self._prepared
-        given = effective_params("xgboost", params, rows=counts[0], positives=counts[1])
+        given = Xgboost().effective_params(params, rows=counts[0], positives=counts[1])
         weighted = CANDIDATES[name].imbalance == "weights"
         matrix = _matrix(rows, encoding, by_part, counts if weighted else None)
         model = XgboostModel(self._fit(matrix, given))

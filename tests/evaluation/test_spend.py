@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tests.support.tables import ABOUT
 from whyrank.errors import DataError
 from whyrank.evaluation.spend import spend_report
-from whyrank.models.candidates import FitSpec, Trainer, TrainingData
+from whyrank.models.candidates import Trainer
+from whyrank.models.kinds.base import FitSpec, TrainingData
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.spend import SPENDERS, SpendScorer
 from whyrank.models.spend_fits import choose_spender, fit_spend, spenders_of

@@ -10,7 +10,8 @@ from tests.support.tables import ABOUT
 from whyrank.evaluation.comparison import Comparison, compare
 from whyrank.evaluation.fold_scores import FoldScores
 from whyrank.evaluation.ranking_metrics import roc_auc
-from whyrank.models.candidates import FitSpec, Trainer, TrainingData
+from whyrank.models.candidates import Trainer
+from whyrank.models.kinds.base import FitSpec, TrainingData
 from whyrank.published.snapshot import Snapshot
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.spec.scorecard import ScorecardSpec

@@ -17,10 +17,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from whyrank.errors import DataError, UsageError
-from whyrank.models.classifier import KINDS, RankingClassifier
+from whyrank.models.classifier import RankingClassifier
 from whyrank.models.explain import by_part
 from whyrank.models.fitted import SklearnModel
-from whyrank.models.storage import load_model, save_model
+from whyrank.models.kinds import CLASSIFIERS, MODELS
+from whyrank.models.model_files import load_as, save_as
 
 QUICK = {
     "logistic": {},
@@ -42,14 +43,14 @@ def world(n: int = 1500, k: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndar
 
 
 @pytest.mark.parametrize("imbalance", ["none", "weights", "smote"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_what_is_saved_scores_and_explains_the_same(
     kind: str, imbalance: str, tmp_path: Path
 ) -> None:
     matrix, labels = world()
     model = RankingClassifier(kind, imbalance, QUICK[kind]).fit(matrix, labels).model_  # type: ignore[arg-type]
-    save_model(model, tmp_path)
-    again = load_model(tmp_path)
+    save_as(MODELS, model, tmp_path)
+    again = load_as(MODELS, tmp_path)
     assert np.array_equal(model.raw_score(matrix), again.raw_score(matrix))
     before, after = model.contributions(matrix), again.contributions(matrix)
     assert (before is None) == (after is None) == (kind not in EXPLAINED)
@@ -68,7 +69,7 @@ def test_contributions_and_base_sum_to_the_log_odds(kind: str, imbalance: str) -
     assert (away <= 1e-5 * np.maximum(1, np.abs(values).sum(axis=1))).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_the_same_seed_gives_the_same_model_and_another_seed_another(kind: str) -> None:
     matrix, labels = world()
     first, same, other = (
@@ -173,12 +174,12 @@ def test_one_class_null_columns_and_unknown_kinds(tmp_path: Path) -> None:
         RankingClassifier("catboost").fit(matrix, labels)
     matrix[:, 2] = np.nan
     matrix[:, 3] = 7.0
-    for kind in KINDS:
+    for kind in CLASSIFIERS:
         for imbalance in ("none", "smote"):
             fitted = RankingClassifier(kind, imbalance, QUICK[kind]).fit(matrix, labels)  # type: ignore[arg-type]
             assert np.isfinite(fitted.decision_function(matrix)).all()
     with pytest.raises(DataError, match="holds no saved model"):
-        load_model(tmp_path)
+        load_as(MODELS, tmp_path)
     SklearnModel(os.system).save(tmp_path)
     with pytest.raises(DataError, match="not trusted"):
         SklearnModel.load(tmp_path)
@@ -206,7 +207,7 @@ def test_a_weight_of_two_is_a_row_that_is_there_twice(how: Any) -> None:
     assert np.abs(plain.decision_function(matrix) - raw_scores[0]).max() > 0.01
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_every_kind_learns_from_the_rows_that_weigh(kind: str) -> None:
     """Half of the rows say the opposite, and weigh next to nothing: the others alone are heard."""
     matrix, labels = matrix_and_labels(2000)

@@ -11,7 +11,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from whyrank.models.classifier import KINDS, RankingClassifier
+from whyrank.models.classifier import RankingClassifier
+from whyrank.models.kinds import CLASSIFIERS
 from whyrank.models.purchase_fits import BgNbd, GammaGamma
 
 QUICK: dict[str, dict[str, int]] = {
@@ -23,7 +24,7 @@ QUICK: dict[str, dict[str, int]] = {
 }
 IMBALANCED = [(kind, how) for kind in ("logistic", "xgboost") for how in ("weights", "smote")]
 CLASSIFIERS = [
-    *(RankingClassifier(kind, params=QUICK[kind]) for kind in KINDS),
+    *(RankingClassifier(kind, params=QUICK[kind]) for kind in CLASSIFIERS),
     *(RankingClassifier(kind, how, QUICK[kind]) for kind, how in IMBALANCED),  # type: ignore[arg-type]
 ]
 

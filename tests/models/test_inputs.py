@@ -14,9 +14,10 @@ import pytest
 
 from tests.support.tables import data, plan
 from whyrank.errors import DataError
-from whyrank.models.candidates import Trainer, TrainingData
-from whyrank.models.classifier import KINDS
+from whyrank.models.candidates import Trainer
 from whyrank.models.encoding import Encoding
+from whyrank.models.kinds import CLASSIFIERS
+from whyrank.models.kinds.base import TrainingData
 from whyrank.published.snapshot import Snapshot
 from whyrank.serving import Served
 from whyrank.spec.model import Spec
@@ -40,7 +41,7 @@ def asked(**changes: list[Any]) -> Snapshot:
     return Snapshot(pa.table({**known, "device": ["web"] * 3, **changes}))
 
 
-@pytest.mark.parametrize("name", [*KINDS, "logistic_smote", "recency"])
+@pytest.mark.parametrize("name", [*CLASSIFIERS, "logistic_smote", "recency"])
 def test_an_infinite_value_is_refused_and_a_huge_one_is_not(name: str, trainer: Trainer) -> None:
     scorer = trainer.fit(name, QUICK.get(name))
     column = "days" if name == "recency" else "noise"

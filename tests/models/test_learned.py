@@ -13,12 +13,14 @@ from scipy.special import logit
 
 from tests.support.tables import data, plan, toy
 from whyrank.errors import DataError, UsageError
-from whyrank.models.candidates import RankAverage, Trainer, TrainingData
-from whyrank.models.catalogue import BLEND, CANDIDATES, MEMBERS, available, check_names
-from whyrank.models.classifier import DEFAULTS
+from whyrank.models.candidates import RankAverage, Trainer
+from whyrank.models.catalogue import CANDIDATES, available, check_names
 from whyrank.models.encoding import Matrix, fit_encoding
 from whyrank.models.explain import agreement, explain_rows, model_reasons, perturbed, words_of
 from whyrank.models.fitted import Model
+from whyrank.models.kinds import KINDS
+from whyrank.models.kinds.base import TrainingData
+from whyrank.models.kinds.blend import BLEND, MEMBERS
 from whyrank.models.learned import LearnedScorer
 from whyrank.published.snapshot import Snapshot
 from whyrank.spec.model import FeatureSpec
@@ -91,7 +93,7 @@ def test_what_is_told_of_a_fit_is_what_its_library_was_given() -> None:
     scorer = trainer.fit("xgboost", {"n_estimators": 7})
     config = json.loads(scorer.model.booster.save_config())  # type: ignore[attr-defined]
     given = config["learner"]["gradient_booster"]["tree_train_param"]
-    assert positives / 8 < DEFAULTS["xgboost"]["min_child_weight"]
+    assert positives / 8 < KINDS["xgboost"].defaults["min_child_weight"]
     for name in ("min_child_weight", "max_depth", "reg_lambda"):
         assert scorer.about.params[name] == pytest.approx(float(given[name.replace("reg_", "")]))
     assert scorer.about.params["n_estimators"] == 7

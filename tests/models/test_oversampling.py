@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
 
-from whyrank.models.classifier import KINDS, RankingClassifier
+from whyrank.models.classifier import RankingClassifier
+from whyrank.models.kinds import CLASSIFIERS
 from whyrank.models.oversampling import SMOTE_RATIO, ScaledLogs, oversampled
 
 
@@ -42,7 +43,7 @@ def test_the_logistic_fit_with_smote_has_the_shape_of_the_plain_one() -> None:
         )
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "logistic"])
+@pytest.mark.parametrize("kind", [kind for kind in CLASSIFIERS if kind != "logistic"])
 def test_trees_with_smote_read_amounts_and_rank_as_without(kind: str) -> None:
     matrix, labels = amounts(6000)
     test, came = amounts(6000, seed=1)
@@ -112,7 +113,7 @@ def test_trees_are_fitted_on_the_rows_as_they_are_and_on_synthetic_positives() -
 
 
 @pytest.mark.parametrize("positives", [1, 2, 4])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CLASSIFIERS)
 def test_fewer_positives_than_neighbours(kind: str, positives: int) -> None:
     rng = np.random.default_rng(positives)
     matrix = rng.normal(size=(200, 3)).astype(np.float32)

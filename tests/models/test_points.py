@@ -13,7 +13,8 @@ from hypothesis import given, settings
 
 from tests.scoring.test_scorecard import ROWS, scorecards, table
 from tests.support.tables import ABOUT, data, plan
-from whyrank.models.candidates import CannotFitError, Trainer, TrainingData
+from whyrank.models.candidates import Trainer
+from whyrank.models.kinds.base import CannotFitError, TrainingData
 from whyrank.models.learned import LearnedScorer
 from whyrank.models.points import PointsModel, fit_points, points_by_feature
 from whyrank.published.snapshot import Snapshot

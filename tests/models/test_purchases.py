@@ -10,9 +10,11 @@ from scipy.special import roots_genlaguerre, roots_jacobi
 
 from tests.support.csv_rows import csv_rows
 from whyrank.errors import DataError
+from whyrank.models.kinds import MODELS
+from whyrank.models.kinds.bg_nbd import PurchaseModel
+from whyrank.models.model_files import load_as, save_as
 from whyrank.models.purchase_fits import BgNbd, GammaGamma, _log_likelihood
-from whyrank.models.purchases import PurchaseModel, expected_purchases, purchase_histories
-from whyrank.models.storage import load_model, save_model
+from whyrank.models.purchases import expected_purchases, purchase_histories
 
 CDNOW = (0.243, 4.414, 0.793, 2.426)  # Fader, Hardie & Lee 2005, section 5
 
@@ -105,8 +107,8 @@ def test_columns_of_days_become_histories(tmp_path: Path) -> None:
     x, t_x, age = purchase_histories(matrix, (0, 1, 2))
     assert (x.tolist(), t_x.tolist(), age.tolist()) == ([2, 0, 1], [80, 0, 0], [90, 40, 0])
     model = PurchaseModel((0, 1, 2), 30.0, CDNOW)
-    save_model(model, tmp_path)
-    assert np.array_equal(load_model(tmp_path).raw_score(matrix), model.raw_score(matrix))
+    save_as(MODELS, model, tmp_path)
+    assert np.array_equal(load_as(MODELS, tmp_path).raw_score(matrix), model.raw_score(matrix))
 
 
 def test_impossible_histories_are_refused() -> None:

@@ -540,7 +540,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "explanations: contributions are of a chance, margins in log-odds",
-        "src/models/fitted.py",
+        "src/models/kinds/lightgbm.py",
         "return np.asarray(self.booster.predict(matrix, raw_score=True), dtype=np.float64)",
         "return np.asarray(self.booster.predict(matrix), dtype=np.float64)",
         "test",
@@ -548,7 +548,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "explanations: the base counts what nulls are worth twice",
-        "src/models/classifier.py",
+        "src/models/kinds/logistic.py",
         "base = float(fitted.intercept_[0] - (null * logs.share).sum())",
         "base = float(fitted.intercept_[0])",
         "test",
@@ -556,8 +556,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "determinism: the seed does not reach XGBoost",
-        "src/models/classifier.py",
-        'XGBClassifier(random_state=self.seed, tree_method="hist"',
+        "src/models/kinds/xgboost.py",
+        'XGBClassifier(random_state=seed, tree_method="hist"',
         'XGBClassifier(tree_method="hist"',
         "test",
         (

@@ -12,8 +12,9 @@ import pytest
 from scipy.stats import t as student_t
 
 from tests.support.csv_rows import csv_rows
-from whyrank.models.candidates import Trainer, TrainingData
+from whyrank.models.candidates import Trainer
 from whyrank.models.encoding import fit_encoding
+from whyrank.models.kinds.base import TrainingData
 from whyrank.pipeline.score import explain, score
 from whyrank.published.sample import in_sample
 from whyrank.published.snapshot import Snapshot

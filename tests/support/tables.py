@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from whyrank.models.candidates import FitSpec, TrainingData
+from whyrank.models.kinds.base import FitSpec, TrainingData
 from whyrank.published.snapshot import Snapshot
 from whyrank.scorer import ModelMetadata
 from whyrank.spec.load import parse_spec

@@ -22,7 +22,7 @@ import pytest
 from tests.support.purchases import LAST, Buyers
 from whyrank.errors import DataError
 from whyrank.models.candidates import Trainer
-from whyrank.models.classifier import DEFAULTS
+from whyrank.models.kinds import KINDS
 from whyrank.models.purchase_fits import BgNbd
 from whyrank.models.spend_fits import fit_spend, spenders_of
 from whyrank.pipeline.backtest import plan_backtest
@@ -323,10 +323,10 @@ def test_fits_are_kept_under_everything_they_depend_on(
 
     known = key()
     assert key() == known
-    assert key({"xgboost": {"max_depth": DEFAULTS["xgboost"]["max_depth"]}}) == known
+    assert key({"xgboost": {"max_depth": KINDS["xgboost"].defaults["max_depth"]}}) == known
     assert key({"xgboost": {"max_depth": 9}}) != known
     with monkeypatch.context() as patch:
-        patch.setitem(DEFAULTS, "xgboost", {**DEFAULTS["xgboost"], "max_depth": 9})
+        patch.setitem(KINDS["xgboost"].defaults, "max_depth", 9)
         assert key() != known
     version = metadata.version
     told = versions()
@@ -336,7 +336,7 @@ def test_fits_are_kept_under_everything_they_depend_on(
             patch.setattr(metadata, "version", lambda n, o=name: "0" if n == o else version(n))
             assert key() != known, name
     sources = fit_key.deciding_sources()
-    for name in ("models/classifier.py", "models/encoding.py", "training/calibration.py"):
+    for name in ("models/kinds/xgboost.py", "models/encoding.py", "training/calibration.py"):
         (source,) = (path for path in sources if path.as_posix().endswith(name))
         copy = tmp_path / name.replace("/", "-")
         for text in ("", "# edited\n"):

@@ -1,4 +1,4 @@
-"""Recency alone: the floor that anything learned has to clear."""
+"""Recency alone: the baseline that anything learned has to beat."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Self
 
 import numpy as np
 
-from ..types import Floats
-from .encoding import Matrix
+from ...types import Floats
+from ..encoding import Encoding, Matrix
+from .base import Fitted, Imbalance, Kind, Params, Training
 
-_NEVER = 36_500.0  # days: whoever was never seen comes last
+_NEVER = 36_500.0  # days: a user who was never seen comes last
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,17 @@ class RecencyModel:
         """Return the model."""
         del folder
         return cls()
+
+
+class Recency(Kind):
+    """The feature that the spec names as `training.recency`, as it is."""
+
+    name = "recency"
+    description = "one feature, the baseline: who was here last"
+    needs = "recency"
+    models = {"recency": RecencyModel}
+
+    def fit(self, training: Training, imbalance: Imbalance, params: Params | None) -> Fitted:
+        """Return the model: nothing is learnt."""
+        del imbalance, params
+        return Fitted(Encoding((training.plan.recency or "",)), RecencyModel())
