@@ -226,6 +226,30 @@ def _proposal(
     return WeightCalibration(against, terms, caps, proposed, unrounded)
 
 
+def rescaled(card: ScorecardSpec) -> ScorecardSpec:
+    """Return a scorecard whose points total 100, in hundredths, each the same multiple of today's.
+
+    card: valid in all but its total. A term keeps at least one point. A card that totals 100 is
+    returned as it is.
+
+    Raises DataError when no positive points are within reach.
+
+    >>> terms = [{"name": n, "feature": n, "points": p, "transform": "flag", "reason": "r"}
+    ...          for n, p in (("a", 2), ("b", 1), ("c", -1))]
+    >>> from whyrank.spec.scorecard import TermSpec
+    >>> card = ScorecardSpec.model_construct(
+    ...     terms=tuple(map(TermSpec.model_validate, terms)), groups={})
+    >>> [term.points for term in rescaled(card).terms]
+    [66.67, 33.33, -33.33]
+    """
+    if round(card.reachable() * HUNDREDTHS) == round(FULL_SCORE * HUNDREDTHS):
+        return card
+    if card.reachable() <= 0:
+        raise DataError("no term has positive points: a score from 0 to 100 needs some")
+    wanted = np.abs([term.points for term in card.terms])
+    return _whole(card, wanted, np.ones(len(wanted), dtype=np.bool_))[1]
+
+
 def _parts(sizes: Floats) -> Floats:
     """Return sizes, none below zero, as shares of their sum."""
     parts: Floats = sizes / max(float(sizes.sum()), 1e-12)

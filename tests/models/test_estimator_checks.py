@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from whyrank.models.classifier import RankingClassifier
 from whyrank.models.kinds import CLASSIFIERS
 from whyrank.models.purchase_fits import BgNbd, GammaGamma
+from whyrank.models.scorecard_classifier import ScorecardClassifier
 
 QUICK: dict[str, dict[str, int]] = {
     "logistic": {},
@@ -23,7 +24,7 @@ QUICK: dict[str, dict[str, int]] = {
     "lightgbm": {"n_estimators": 3},
 }
 IMBALANCED = [(kind, how) for kind in ("logistic", "xgboost") for how in ("weights", "smote")]
-CLASSIFIERS = [
+ESTIMATORS = [
     *(RankingClassifier(kind, params=QUICK[kind]) for kind in CLASSIFIERS),
     *(RankingClassifier(kind, how, QUICK[kind]) for kind, how in IMBALANCED),  # type: ignore[arg-type]
 ]
@@ -94,6 +95,8 @@ def excused(estimator: Any) -> dict[str, str]:
     """Return the checks that an estimator need not pass, and why."""
     if isinstance(estimator, (BgNbd, GammaGamma)):
         return _OWN_COLUMNS
+    if isinstance(estimator, ScorecardClassifier):
+        return {}
     if not isinstance(estimator, RankingClassifier):
         return _PIPELINE
     if estimator.imbalance == "smote":
@@ -103,7 +106,8 @@ def excused(estimator: Any) -> dict[str, str]:
 
 @parametrize_with_checks(
     [
-        *CLASSIFIERS,
+        *ESTIMATORS,
+        ScorecardClassifier(),
         BgNbd(),
         GammaGamma(),
         make_pipeline(Histories(3), BgNbd()),
