@@ -16,12 +16,10 @@ from whyrank.models.kinds import CLASSIFIERS
 from whyrank.models.purchase_fits import BgNbd, GammaGamma
 from whyrank.models.scorecard_classifier import ScorecardClassifier
 
-QUICK: dict[str, dict[str, int]] = {
-    "logistic": {},
-    "forest": {"n_estimators": 3},
-    "boosting": {"max_iter": 3},
-    "xgboost": {"n_estimators": 3},
-    "lightgbm": {"n_estimators": 3},
+TREES = {"n_estimators": 3, "max_iter": 3}  # by the name that a library has for their number
+QUICK = {
+    kind: {name: number for name, number in TREES.items() if name in CLASSIFIERS[kind].defaults}
+    for kind in CLASSIFIERS
 }
 IMBALANCED = [(kind, how) for kind in ("logistic", "xgboost") for how in ("weights", "smote")]
 ESTIMATORS = [

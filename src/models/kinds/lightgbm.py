@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -78,6 +78,7 @@ class Lightgbm(TreeKind):
     }
     least_rows = "min_child_samples"
     searched = True
+    leaves: ClassVar[tuple[int, int]] = (4, 24)  # of a tree, where a search looks
 
     def estimator(self, params: Params, monotone: Sequence[int] | None, seed: int) -> Any:
         """Return an LGBMClassifier."""
@@ -96,7 +97,7 @@ class Lightgbm(TreeKind):
         """Return a trial's params."""
         return {
             "n_estimators": trial.suggest_int("n_estimators", 100, 400, step=50),
-            "num_leaves": trial.suggest_int("num_leaves", 4, 24),
+            "num_leaves": trial.suggest_int("num_leaves", *self.leaves),
             "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.1, log=True),
             "subsample": trial.suggest_float("subsample", 0.5, 1.0),
             "colsample_bytree": trial.suggest_float("colsample_bytree", 0.3, 1.0),
