@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..fitted import Model
+from .additive import Additive
 from .base import ClassifierKind, Kind
 from .bg_nbd import BgNbdKind
 from .blend import Blend
@@ -34,6 +35,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         Boosting(),
         Xgboost(),
         Lightgbm(),
+        Additive(),
         Blend(),
     )
 }
