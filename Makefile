@@ -79,6 +79,8 @@ test-spark: $(SPARK)  ## a Spark cluster on this machine; needs Java 17 or 21
 test-slow: $(STAMP)  ## the longer simulations and kills, before a release
 	@echo "the longer simulations and kills: longer than make test takes"
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not spark"
+	WHYRANK_TEST_EXAMPLES=5 $(BIN)/python -m pytest -n 2 --dist loadgroup \
+		-m "hypothesis and not slow and not training and not spark"
 
 test-faults: $(SPARK)  ## plants faults one by one, and demands that the tests catch them
 	@echo "each fault takes from a second to minutes; --only KIND plants some (python -m tests.planted_faults)"

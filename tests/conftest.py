@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import building, processes
+from tests.support.examples import examples
 from whyrank.pipeline import build
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
@@ -23,6 +24,7 @@ SHARED = ROOT.parent / "shared" / "data"
 settings.register_profile(
     "whyrank",
     derandomize=True,
+    max_examples=examples(60),
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.support.attribute_rows import Row, files, last_said, stored, write
+from tests.support.examples import examples
 from tests.support.tiny_log import tiny_spec
 from tests.warehouse.test_attributes import SAID
 from whyrank.warehouse.open import open_warehouse
@@ -27,7 +28,9 @@ def url(postgres: Server) -> str:
 
 
 @settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(4),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(told=files())
 def test_what_was_said_last_is_known_and_the_same_file_twice_is_nothing_new(

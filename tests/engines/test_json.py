@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.tiny_log import tiny_spec
 from whyrank.warehouse.engines.postgres.warehouse import PostgresWarehouse
 
@@ -120,7 +121,7 @@ def load_objects(
 
 
 @settings(
-    max_examples=25, deadline=None, derandomize=True,
+    max_examples=examples(13), deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow,
                            HealthCheck.data_too_large],
 )  # fmt: skip

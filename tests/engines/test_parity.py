@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from tests.support.examples import examples
 from tests.support.marts_log import NOW, World, crowd, frames
 from tests.support.marts_log import tiny_spec as spec_with_experiments
 from tests.support.parity import check_parity
@@ -67,7 +68,7 @@ def copy_landing(duck: duckdb.DuckDBPyConnection, con: psycopg.Connection) -> No
 
 # Shrinking an example takes minutes here: one that fails is reported as it is.
 @settings(
-    max_examples=4,
+    max_examples=examples(4),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.generate],

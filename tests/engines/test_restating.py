@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.support.examples import examples
 from tests.support.restating import CONTENT, Load, Model, ordered, sequences
 from tests.support.tiny_log import tiny_spec
 from whyrank.warehouse.open import open_warehouse
@@ -26,7 +27,9 @@ def url(postgres: Server) -> str:
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(6),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(loads=sequences())
 def test_any_sequence_of_loads_leaves_what_the_rule_says(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from whyrank.spec.expressions import text_as
 from whyrank.warehouse.dialects import translate
 from whyrank.warehouse.engines.postgres.dialect import POSTGRES
@@ -19,7 +20,7 @@ from .conftest import Server
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("postgres-files")]
 QUIETLY = settings(
-    max_examples=200,
+    max_examples=examples(100),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

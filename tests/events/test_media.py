@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.media_log import DAY, NAMES, Log, read_log
 from whyrank.errors import DataError, UsageError
 from whyrank.events.synthetic import write
@@ -308,7 +309,7 @@ def test_any_length_makes_a_world(tmp_path: Path, users: int, days: int) -> None
         assert planted["experiment"]["effects"]["plays"]["all"]["effect"] is None
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     blocks=st.lists(st.lists(st.integers(0, 99), max_size=40), max_size=5),
     stretches=st.integers(1, 200),

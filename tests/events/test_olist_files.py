@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from whyrank.errors import DataError
 from whyrank.events.connectors.olist import OlistEvents, read_olist
 
@@ -275,7 +276,9 @@ kinds = st.sampled_from(["boleto", "credit_card", "voucher", "debit_card"])
 
 
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(10),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), kinds, cents), max_size=12),

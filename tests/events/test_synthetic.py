@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from tests.support.examples import examples
 from whyrank.errors import DataError, UsageError
 from whyrank.events.synthetic import write
 from whyrank.events.synthetic.actions import IDLE_SECONDS, IDLE_SHARE, PAGE_SECONDS
@@ -205,7 +206,7 @@ def test_activity_is_heavy_tailed_about_a_hundred(events: pd.DataFrame) -> None:
     assert counts.nlargest(len(counts) // 100).sum() > 0.05 * counts.sum()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 2**32), users=st.integers(1, 300), days=st.sampled_from([1, 2, 30, 400]))
 def test_every_user_comes_within_the_period(seed: int, users: int, days: int) -> None:
     rng = np.random.default_rng(seed)

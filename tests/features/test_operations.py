@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.tiny_log import Event, features_by_hand, frame, logs, tiny_spec
 from whyrank.errors import SpecError
 from whyrank.features.compiler import compile_features
@@ -37,7 +38,7 @@ def test_the_tiny_spec_uses_every_operation() -> None:
     assert {f.op for f in SPEC.features} == {*OPERATIONS, *OTHER_OPERATIONS}
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(15))
 @given(log=logs(users=12))
 def test_features_equal_brute_force(log: list[Event]) -> None:
     rows = built(log)
@@ -57,7 +58,7 @@ def test_features_equal_brute_force(log: list[Event]) -> None:
             assert same(row[name], value), (user, as_of, name, row[name], value)
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(8))
 @given(log=logs(users=12), later=logs(users=12), shift=st.integers(0, 3 * 86_400 * 10**6))
 def test_events_at_or_after_as_of_change_nothing(
     log: list[Event], later: list[Event], shift: int
@@ -83,7 +84,7 @@ def test_events_at_or_after_as_of_change_nothing(
     assert built(past, [as_of]) == built([*past, *future], [as_of])
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(6))
 @given(log=logs(users=12), seed=st.randoms(use_true_random=False))
 def test_order_and_repeated_event_ids_change_nothing(log: list[Event], seed: object) -> None:
     again = [*log, *log[::2]]

@@ -11,6 +11,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.marts_log import HEAD, MARTS, NOW, World, frames, worlds
 from whyrank.features.compiler import compile_features
 from whyrank.spec.load import parse_spec
@@ -98,7 +99,7 @@ def corrections(draw: st.DrawFn, log: pd.DataFrame) -> pd.DataFrame:
     return changed
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(4), deadline=None)
 @given(world=worlds(), data=st.data())
 def test_marts_built_load_by_load_equal_those_of_the_whole_log(
     world: World, data: st.DataObject

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import marts_reference as by_hand
+from tests.support.examples import examples
 from tests.support.marts_log import (
     NAMES,
     START,
@@ -56,7 +57,7 @@ def check(found: Mapping[Any, Row], expected: Mapping[Any, Row]) -> None:
             assert same, (key, name, other, value)
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(5))
 @given(world=worlds())
 def test_marts_equal_brute_force(world: World) -> None:
     compare(world)
@@ -142,7 +143,7 @@ def test_funnels_equal_brute_force_on_many_short_logs() -> None:
 days = st.integers(1, 9).map(lambda n: date(2026, 3, n))
 
 
-@settings(max_examples=6)
+@settings(max_examples=examples(3))
 @given(world=worlds(), day=days)
 def test_funnel_days_from_a_day_on_need_one_window_before_it(world: World, day: date) -> None:
     for funnel in SPEC.funnels:
@@ -160,7 +161,7 @@ def test_funnel_days_from_a_day_on_need_one_window_before_it(world: World, day: 
             assert sorted(found) == sorted(expected)
 
 
-@settings(max_examples=6)
+@settings(max_examples=examples(3))
 @given(world=worlds(), day=days)
 def test_later_events_change_no_day_of_an_experiment(world: World, day: date) -> None:
     end = datetime.combine(day, time.min) + timedelta(days=1)

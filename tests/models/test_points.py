@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.scoring.test_scorecard import ROWS, scorecards, table
+from tests.support.examples import examples
 from tests.support.tables import ABOUT, data, plan
 from whyrank.models.candidates import Trainer
 from whyrank.models.kinds.base import CannotFitError, TrainingData
@@ -31,7 +32,7 @@ def scorer_of(card: ScorecardSpec, known: Snapshot) -> LearnedScorer:
     return LearnedScorer(encoding, model, np.zeros(1), ABOUT)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(13), deadline=None)
 @given(scorecards(), ROWS, ROWS)
 def test_margins_are_the_points_and_contributions_add_up(
     card: ScorecardSpec, learnt: list[tuple[object, ...]], rows: list[tuple[object, ...]]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tests.support.examples import examples
 from whyrank.published.snapshot import Snapshot
 from whyrank.scorer import Scorer
 from whyrank.scoring.reasons import fill_reason, scorecard_reasons
@@ -96,7 +97,7 @@ def table(rows: list[tuple[object, ...]]) -> pa.Table:
     )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 @given(scorecards(), ROWS)
 def test_contributions_sum_exactly_and_scores_stay_in_range(
     spec: ScorecardSpec, rows: list[tuple[object, ...]]
@@ -115,7 +116,7 @@ def test_contributions_sum_exactly_and_scores_stay_in_range(
         assert sizes == sorted(sizes, reverse=True)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 @given(scorecards(), ROWS)
 def test_the_sql_scorecard_equals_the_python_one(
     spec: ScorecardSpec, rows: list[tuple[object, ...]]

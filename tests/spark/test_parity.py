@@ -10,6 +10,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from tests.support.examples import examples
 from tests.support.marts_log import NOW, crowd, frames
 from tests.support.marts_log import tiny_spec as spec_with_experiments
 from tests.support.parity import check_parity
@@ -44,7 +45,7 @@ def copy_landing(duck: duckdb.DuckDBPyConnection, con: SparkConnection, folder: 
 # A build takes seconds however few rows there are: one example packs many logs as its users, and
 # one that fails is reported as it is. The simplest example, which comes first, is passed over.
 ONE = settings(
-    max_examples=1,
+    max_examples=examples(1),
     deadline=None,
     suppress_health_check=[*HealthCheck],
     phases=[Phase.explicit, Phase.generate],

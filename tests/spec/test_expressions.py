@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from whyrank.errors import SpecError
 from whyrank.spec.defined import finite
 from whyrank.spec.expressions import ExpressionSql, quote_name, quote_text, quote_value
@@ -129,7 +130,7 @@ def whole(value: float) -> float:
 
 
 @pytest.mark.parametrize("text", UNDEFINED)
-@settings(max_examples=20)
+@settings(max_examples=examples(10))
 @given(rows=st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=30))
 def test_what_has_no_finite_value_is_null_and_stops_no_other_row(
     text: str, rows: list[tuple[float | None, float | None]]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from whyrank.errors import SpecError
 from whyrank.spec.load import load_spec, parse_spec, spec_text
 from whyrank.spec.rewrite_terms import with_scorecard
@@ -53,7 +54,7 @@ def cards(draw: st.DrawFn, name: str) -> ScorecardSpec:
 
 @pytest.mark.parametrize("name", ["saas", "olist", "media"])
 @given(data=st.data())
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 def test_the_text_says_the_card_that_is_meant_and_nothing_else_changes(
     name: str, data: st.DataObject
 ) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from hypothesis import HealthCheck, given, settings
 
 from tests.support.attribute_rows import Row, files, last_said, stored, write
+from tests.support.examples import examples
 from tests.support.tiny_log import Event, frame, tiny_spec
 from whyrank.warehouse.frames import features_of
 from whyrank.warehouse.landing.load import load
@@ -19,7 +20,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SAID = "select user_id, valid_from, attributes from tiny_landing.users order by load_id, line"
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=files())
 def test_what_was_said_last_is_known_and_the_same_file_twice_is_nothing_new(
     tmp_path: Path, told: list[list[Row]]

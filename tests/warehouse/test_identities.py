@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.marts_reference import owner_of
 from tests.support.tiny_log import Event, frame, logs, tiny_spec
 from whyrank.warehouse.frames import features_of
@@ -90,7 +91,7 @@ def test_a_device_with_two_people_is_split_by_time() -> None:
     }
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(5))
 @given(
     log=logs(users=5),
     pairs=st.lists(
@@ -155,7 +156,7 @@ def test_attributes_follow_a_link_and_a_persons_own_go_first() -> None:
     assert (found["anon", days[0]], found["ana", days[1]]) == ("DE", "DE")
 
 
-@settings(max_examples=8)
+@settings(max_examples=examples(4))
 @given(
     log=logs(users=5),
     pairs=st.lists(

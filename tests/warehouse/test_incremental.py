@@ -10,6 +10,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.tiny_landing import arrivals, landing, last_load, take
 from tests.support.tiny_log import Event, frame, tiny_spec
 from whyrank.features.compiler import compile_features
@@ -83,7 +84,7 @@ def corrections(draw: st.DrawFn, log: list[Event]) -> list[Event]:
     return changed
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(arriving=arrivals(most=6), data=st.data())
 def test_incremental_builds_equal_a_full_one(
     arriving: tuple[list[list[Event]], list[pd.DataFrame]], data: st.DataObject

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.tiny_log import tiny_spec
 from whyrank.errors import DataError
 from whyrank.events.contract import EVENT_COLUMNS
@@ -176,7 +177,7 @@ ROW = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(first=st.lists(ROW, min_size=1, max_size=12), more=st.lists(ROW, max_size=6))
 def test_ingest_never_loses_a_row_and_loading_twice_changes_nothing(
     first: list[dict[str, object]], more: list[dict[str, object]]
@@ -206,7 +207,7 @@ def test_ingest_never_loses_a_row_and_loading_twice_changes_nothing(
             assert con.execute(ids).fetchall() == fresh.execute(ids).fetchall()
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(13))
 @given(ids=st.lists(st.integers(0, 40), min_size=1, max_size=60), at_once=st.integers(1, 20))
 def test_ids_that_come_twice_are_found_a_part_at_a_time(ids: list[int], at_once: int) -> None:
     rows: list[dict[str, object]] = [

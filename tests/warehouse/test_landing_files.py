@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.tiny_log import tiny_spec
 from whyrank.errors import DataError
 from whyrank.warehouse.landing.load import LoadResult, load
@@ -91,7 +92,7 @@ CELL = st.sampled_from([b"u", b"", b"view", b"2026-03-01T10:00:00Z", b'"', b'"a'
 LINE = st.one_of(st.just(GOOD), st.lists(CELL, max_size=5).map(b",".join))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(30))
 @given(lines=st.lists(LINE, max_size=12), end=st.sampled_from([b"\n", b"\r\n"]))
 def test_every_byte_of_a_file_is_accepted_or_quarantined(
     tmp_path: Path, lines: list[bytes], end: bytes

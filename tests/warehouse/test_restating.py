@@ -10,6 +10,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.support.examples import examples
 from tests.support.restating import COLUMNS, CONTENT, Load, Model, ordered, sequences
 from tests.support.tiny_log import tiny_spec
 from whyrank.errors import DataError
@@ -34,7 +35,9 @@ def counts(result: LoadResult) -> tuple[int, int, int, int]:
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(15),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(loads=sequences())
 def test_any_sequence_of_loads_leaves_what_the_rule_says(tmp_path: Path, loads: list[Load]) -> None:
