@@ -305,3 +305,24 @@ def test_the_worst_encoding_is_named_with_a_bound_for_all_of_them() -> None:
         f"at most {np.mean(found['page']):.3f} (page); must not exceed 0.5 by more than {bound:.3f}"
     )
     assert check.passed == (np.mean(found["page"]) - 0.5 <= bound)
+
+
+def test_the_band_of_noise_lets_one_run_in_two_thousand_fail() -> None:
+    """A ranking that is just inside of the two-sided quantile passes, one just outside does not."""
+    rng = np.random.default_rng(14)
+    labels = rng.random(3000) < 0.2
+    positives = int(labels.sum())
+    # The variance of an AUC by chance (Mann & Whitney 1947).
+    error = np.sqrt((3000 + 1) / (12 * positives * (3000 - positives)))
+    edge = float(norm.ppf(1 - 1 / 2000 / 2)) * error
+    noise = rng.normal(size=3000)
+    low, high = -2.0, 2.0
+    for _ in range(60):  # the shift of positives at which the AUC is at the edge
+        middle = (low + high) / 2
+        inside = roc_auc(noise + middle * labels, labels) - 0.5 < edge
+        low, high = (middle, high) if inside else (low, middle)
+    rows = (labels, np.arange(3000))
+    for shift, passed in ((low - 0.002, True), (high + 0.002, False)):
+        check = pure_noise(lambda *_, shift=shift: noise + shift * labels, rows, rows, rng=rng)
+        assert check.passed is passed
+        assert abs(roc_auc(noise + shift * labels, labels) - 0.5 - edge) < 0.02 * edge
