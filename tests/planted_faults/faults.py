@@ -45,7 +45,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     # What knows the future.
     Fault(
         "leak: features see as_of's own day",
-        f"{MODELS}/marts/user_features.sql",
+        f"{MODELS}/marts/features/user_features.sql",
         "from {{ ref('user_days') }} as d\n    inner join as_of_dates as a on d.day < a.as_of",
         "from {{ ref('user_days') }} as d\n    inner join as_of_dates as a on d.day <= a.as_of",
         "test",
@@ -53,7 +53,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "leak: values of texts see as_of's own day",
-        f"{MODELS}/marts/user_features.sql",
+        f"{MODELS}/marts/features/user_features.sql",
         "from {{ ref('user_day_values') }} as d\n"
         "    inner join as_of_dates as a on d.day < a.as_of",
         "from {{ ref('user_day_values') }} as d\n"
@@ -63,7 +63,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "leak: a rate counts trials whose window is still open",
-        f"{MODELS}/marts/user_features.sql",
+        f"{MODELS}/marts/features/user_features.sql",
         "inner join as_of_dates as a on e.close_day < a.as_of",
         "inner join as_of_dates as a on e.close_day <= a.as_of",
         "test",
@@ -71,7 +71,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "leak: an attribute given at as_of is known",
-        f"{MODELS}/marts/user_features.sql",
+        f"{MODELS}/marts/features/user_features.sql",
         "filter (where u.valid_from < a.as_of)",
         "filter (where u.valid_from <= a.as_of)",
         "test",
@@ -79,7 +79,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "leak: label-only events reach features",
-        f"{MODELS}/staging/user_events.sql",
+        f"{MODELS}/intermediate/users/user_events.sql",
         "    where e.event_name not in (<< label_only >>)\n",
         "    where e.event_name is not null\n",
         "test",
@@ -87,7 +87,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "leak: a link made at as_of is used",
-        f"{MODELS}/marts/user_features.sql",
+        f"{MODELS}/marts/features/user_features.sql",
         "where k.user_id is null or (k.known_from < a.as_of and k.known_until >= a.as_of)\n"
         "    group by d.user_id, a.as_of\n",
         "where k.user_id is null or (k.known_from <= a.as_of and k.known_until > a.as_of)\n"
@@ -376,7 +376,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     # Loads and builds of what came later.
     Fault(
         "incremental: a touched day loses what came before the change",
-        f"{MODELS}/marts/user_days.sql",
+        f"{MODELS}/intermediate/features/user_days.sql",
         "where event_time >= date_trunc('day', earliest) and",
         "where event_time >= earliest and",
         "test",
@@ -384,7 +384,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "incremental: withdrawn events touch nobody",
-        f"{MODELS}/staging/touched_users.sql",
+        f"{MODELS}/intermediate/users/touched_users.sql",
         "    from {{ source('landing', 'withdrawn') }}\n    where load_id >",
         "    from {{ source('landing', 'withdrawn') }}\n    where false and load_id >",
         "test",
@@ -640,7 +640,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "marts: the last retention day that is over is left out",
-        f"{MODELS}/analytics/retention_cohorts.sql",
+        f"{MODELS}/marts/analytics/retention_cohorts.sql",
         "<= l.day as is_over",
         "< l.day as is_over",
         "test",
@@ -648,7 +648,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "marts: weekly users are those of eight days",
-        f"{MODELS}/analytics/daily_user_metrics.sql",
+        f"{MODELS}/marts/analytics/daily_user_metrics.sql",
         "[(1, 0, 7), (0, 1, 30)]",
         "[(1, 0, 8), (0, 1, 30)]",
         "test",
@@ -656,7 +656,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "marts: a funnel's window is open one day longer",
-        f"{MODELS}/funnels/funnel_days.sql",
+        f"{MODELS}/intermediate/funnels/funnel_days.sql",
         '<%- set within = "interval \'" ~ funnel.seconds ~ "\' second" %>',
         '<%- set within = "interval \'" ~ (funnel.seconds + 86400) ~ "\' second" %>',
         "test",
@@ -676,7 +676,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     # Who is who, and what is known of them.
     Fault(
         "identity: a later link takes a device's past along",
-        f"{MODELS}/staging/user_events.sql",
+        f"{MODELS}/intermediate/users/user_events.sql",
         "        and e.event_time >= i.owned_from\n        and e.event_time < i.owned_until\n",
         "",
         "test",
@@ -684,7 +684,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "identity: attributes stay with the id that was linked",
-        f"{MODELS}/staging/owned_attributes.sql",
+        f"{MODELS}/intermediate/users/owned_attributes.sql",
         "    coalesce(i.user_id, u.user_id) as user_id,",
         "    u.user_id,",
         "test",

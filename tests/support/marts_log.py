@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
+from pathlib import PurePath
 from random import Random
 from typing import Any
 
@@ -215,7 +216,7 @@ def project_of(marts: str) -> tuple[Spec, Mapping[str, str], Mapping[str, str]]:
     tests = {
         path: Template(text).render(ref=lambda name: f"{spec.marts_schema}.{name}")
         for path, text in files.items()
-        if path.startswith(tuple(f"tests/{folder}/" for folder in FOLDERS))
+        if path.startswith("tests/") and PurePath(path).parent.name in FOLDERS
     }
     return spec, files, tests
 

@@ -108,7 +108,7 @@ def _inert(value: object) -> object:
 def models_of(files: Mapping[str, str]) -> dict[str, str]:
     """Return the models among a project's files: SQL by model name.
 
-    >>> models_of({"models/marts/sessions.sql": "select 1", "tests/t.sql": "select 2"})
+    >>> models_of({"models/marts/features/sessions.sql": "select 1", "tests/t.sql": "select 2"})
     {'sessions': 'select 1'}
     """
     return {

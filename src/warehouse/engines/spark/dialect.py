@@ -166,7 +166,7 @@ def _creates(kind: str, name: str, sql: str) -> Sequence[str]:
 def _located(folder: str) -> str:
     return (
         f"    +file_format: parquet\n    +location_root: {folder}\n"
-        "    marts:\n      user_features:\n        +partition_by: [as_of]\n"
+        "    marts:\n      features:\n        user_features:\n          +partition_by: [as_of]\n"
     )
 
 
