@@ -22,6 +22,7 @@ from ..warehouse.base import Warehouse, sole_writer
 from ..warehouse.build_warnings import alike_arms, undefined_values
 from ..warehouse.contracts import Connection, Lock
 from ..warehouse.dbt_project.changes import Changes, changes_since
+from ..warehouse.dbt_project.former import drop_former_models
 from ..warehouse.dbt_project.render import (
     SNAPSHOT_MODEL,
     fingerprint,
@@ -169,6 +170,8 @@ def _plan(
         # From here until the end the models may be half new: nobody may build on them. (Those
         # that an interrupted build of touched users leaves are made again by the next.)
         con.execute(f"delete from {schema}.builds")
+    if built_load is None:
+        drop_former_models(con, spec)
     mode: Mode = "touched"
     if built_load is None or built_load == last_load:
         mode = "full" if built_load is None else "snapshots"

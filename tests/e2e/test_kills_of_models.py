@@ -24,7 +24,7 @@ LATE = HEADER + "".join(
 )
 MODELS = (
     "identities",
-    "touched_users",
+    "changed_users",
     "sessions",
     "user_days",
     "outcomes",
@@ -44,7 +44,7 @@ def tables(home: Home) -> Tables:
     with duckdb.connect(str(home.folder / "data" / "whyrank.duckdb"), read_only=True) as con:
         names = con.execute(
             "select table_name from information_schema.tables where table_schema = 'saas_marts' "
-            "and table_type = 'BASE TABLE' and table_name <> 'touched_users'"
+            "and table_type = 'BASE TABLE' and table_name <> 'changed_users'"
         ).fetchall()
         for (name,) in sorted(names):
             found[name] = con.execute(f"select * from saas_marts.{name} order by all").fetchall()

@@ -138,7 +138,7 @@ def tables(url: str) -> dict[str, list[tuple[object, ...]]]:
     with psycopg.connect(url) as con:
         names = con.execute(
             "select table_name from information_schema.tables where table_schema = 'saas_marts' "
-            "and table_type = 'BASE TABLE' and table_name <> 'touched_users'"
+            "and table_type = 'BASE TABLE' and table_name <> 'changed_users'"
         ).fetchall()
         found = {n: con.execute(f'select * from saas_marts."{n}"').fetchall() for (n,) in names}
     return {name: sorted(rows, key=repr) for name, rows in found.items()}

@@ -106,7 +106,7 @@ def test_a_kill_during_and_after_each_model(
 ) -> None:
     url, home = template
     hits = 0
-    models = ("identities", "touched_users", "sessions", "user_days", "outcomes", "user_features")
+    models = ("identities", "changed_users", "sessions", "user_days", "outcomes", "user_features")
     for model in models:
         for words in ("START", "OK created"):
             made = postgres.new_database(like=url.rpartition("/")[2])

@@ -22,8 +22,8 @@ from whyrank.warehouse.landing.load import create_landing, load
 
 SPEC = parse_spec(HEAD + MARTS, "tiny.toml")
 FILES = render_project(SPEC, compile_features(SPEC), [date(2026, 3, 9)])
-# Views follow their tables; touched users are what the last load touched, which differs by design.
-TABLES = sorted(set(models_of(FILES)) - {"touched_users", "touched_events", "touched_attributes"})
+# Views follow their tables; changed users are those of the last load, which differ by design.
+TABLES = sorted(set(models_of(FILES)) - {"changed_users", "changed_events", "changed_attributes"})
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]
 
 

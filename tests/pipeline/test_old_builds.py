@@ -317,3 +317,34 @@ def test_what_whyrank_wrote_it_writes_again(
         waterfall_figure(
             tmp_path / "w.png", "why $1 or $2", ["views 3", "country DE"], values, -2.0
         )
+
+
+def test_an_earlier_versions_build_is_followed_by_a_full_one(
+    corner: tuple[Spec, Warehouse, Path],
+) -> None:
+    """The models that it made under other names are dropped, and nobody else's tables are."""
+    spec, warehouse, folder = corner
+    with warehouse.connect() as con:
+        con.execute("update corner_landing.builds set fingerprint = 'an earlier one'")
+        con.execute("create table corner_marts.touched_users as select 'ana' as user_id")
+        con.execute(
+            "create view corner_marts.touched_events as select e.* "
+            "from corner_marts.user_events as e join corner_marts.touched_users using (user_id)"
+        )
+        con.execute("create view corner_marts.touched_attributes as select 'ana' as user_id")
+        con.execute("create table corner_marts.touched_by_hand as select 1 as n")
+    (folder / "later.csv").write_text(
+        "user_id,event_time,event_name,value\nana,2026-03-02 12:30,visit,\n"
+    )
+    ingest(spec, warehouse, events=folder / "later.csv")
+    assert build(spec, warehouse, as_of=DAYS).mode == "full"
+    with warehouse.connect() as con:
+        left = {
+            name
+            for (name,) in con.execute(
+                "select table_name from information_schema.tables "
+                "where table_schema = 'corner_marts'"
+            ).fetchall()
+        }
+    assert {name for name in left if name.startswith("touched")} == {"touched_by_hand"}
+    assert {"changed_users", "changed_events", "changed_attributes"} <= left

@@ -375,7 +375,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     # Loads and builds of what came later.
     Fault(
-        "incremental: a touched day loses what came before the change",
+        "incremental: a changed day loses what came before the change",
         f"{MODELS}/intermediate/features/user_days.sql",
         "where event_time >= date_trunc('day', earliest) and",
         "where event_time >= earliest and",
@@ -383,8 +383,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
         ("tests/warehouse/test_incremental.py::test_incremental_builds_equal_a_full_one",),
     ),
     Fault(
-        "incremental: withdrawn events touch nobody",
-        f"{MODELS}/intermediate/users/touched_users.sql",
+        "incremental: withdrawn events change nobody",
+        f"{MODELS}/intermediate/users/changed_users.sql",
         "    from {{ source('landing', 'withdrawn') }}\n    where load_id >",
         "    from {{ source('landing', 'withdrawn') }}\n    where false and load_id >",
         "test",

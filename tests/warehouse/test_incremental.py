@@ -129,7 +129,7 @@ def test_nothing_touched_changes_nothing() -> None:
         build(con, "later")
         before = con.execute("select * from later.sessions order by all").fetchall()
         build(con, "later", last_load(con))
-        assert con.execute("select count(*) from later.touched_users").fetchone() == (0,)
+        assert con.execute("select count(*) from later.changed_users").fetchone() == (0,)
         assert con.execute("select * from later.sessions order by all").fetchall() == before
 
 

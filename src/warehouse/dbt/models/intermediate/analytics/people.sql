@@ -1,9 +1,9 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('touched_users') }} as t where {{ this }}.user_id = t.user_id{% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('changed_users') }} as t where {{ this }}.user_id = t.user_id{% endif %}"
 ) }}
--- depends_on: {{ ref('touched_users') }}
+-- depends_on: {{ ref('changed_users') }}
 -- Grain: one row per person with an event, as known today: their first and last active day, and
 -- for each funnel the time at which they last entered it.
 select
@@ -15,7 +15,7 @@ select
     <%- endfor %>
 from {{ ref('people_days') }}
 {%- if is_incremental() %}
-where user_id in (select user_id from {{ ref('touched_users') }})
+where user_id in (select user_id from {{ ref('changed_users') }})
 {%- endif %}
 group by user_id
 having max(all_events) > 0

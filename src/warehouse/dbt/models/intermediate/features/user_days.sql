@@ -2,13 +2,13 @@
     materialized='incremental',
     incremental_strategy='append',
     meta={'day_of': 'day'},
-    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('touched_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.day >= cast(t.earliest as date){% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('changed_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.day >= cast(t.earliest as date){% endif %}"
 ) }}
--- depends_on: {{ ref('touched_users') }}, {{ ref('touched_events') }}
+-- depends_on: {{ ref('changed_users') }}, {{ ref('changed_events') }}
 -- Grain: one row per user_id, version and UTC day.
 -- Partial aggregates that add up over days: events on their own day, sessions on the day they
--- close, so that a session still open at as_of is in no snapshot of that date. A later build makes
--- the days of touched users anew from their earliest change on. is_current: whether no later link has
+-- close, so that a session still open at as_of is in no snapshot of that date. A later build
+-- rebuilds the days of changed users from their earliest change on. is_current: whether no later link has
 -- ended the version; a link touches all days of those it links, so that this stays true.
 with event_days as (
     select
@@ -19,7 +19,7 @@ with event_days as (
         << column.sql >> as << column.name >>
         <%- endfor %>
     {%- if is_incremental() %}
-    from {{ ref('touched_events') }}
+    from {{ ref('changed_events') }}
     where event_time >= date_trunc('day', earliest) and event_time >= cast(date '0001-01-01' + {{ changed('since_days', 0) }} as timestamp)
     {%- else %}
     from {{ ref('user_events') }}
@@ -37,7 +37,7 @@ session_days as (
         <%- endfor %>
     from {{ ref('sessions') }}
     {%- if is_incremental() %} as s
-    inner join {{ ref('touched_users') }} as t using (user_id)
+    inner join {{ ref('changed_users') }} as t using (user_id)
     where s.close_day >= cast(t.earliest as date)
     {%- endif %}
     group by user_id, version, close_day

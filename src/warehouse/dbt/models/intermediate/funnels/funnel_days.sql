@@ -2,9 +2,9 @@
     materialized='incremental',
     incremental_strategy='append',
     meta={'day_of': 'day'},
-    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('touched_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.day >= cast(t.earliest as date){% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('changed_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.day >= cast(t.earliest as date){% endif %}"
 ) }}
--- depends_on: {{ ref('touched_users') }}, {{ ref('touched_events') }}
+-- depends_on: {{ ref('changed_users') }}, {{ ref('changed_events') }}
 -- Grain: one row per funnel, user_id, version and UTC day on which some chain of steps ended.
 -- For each mode the deepest step that a chain ending on that day reached, from the second step on
 -- (0: none); entries, the first step, are in user_days. Days merge by the maximum, and the rows from a
@@ -30,7 +30,7 @@ with
             when << step.text >> then << step.number >>
             <%- endfor %>
         end as smallint) as step
-    from {% if is_incremental() %}{{ ref('touched_events') }}{% else %}{{ ref('user_events') }}{% endif %}
+    from {% if is_incremental() %}{{ ref('changed_events') }}{% else %}{{ ref('user_events') }}{% endif %}
     where
         event_name in (<< funnel.names >>)
         {%- if is_incremental() %}
@@ -142,7 +142,7 @@ select
     max(r.any_order_step) as any_order_step
 from f<< loop.index >>_reached as r
 {%- if is_incremental() %}
-inner join {{ ref('touched_users') }} as t on r.user_id = t.user_id and r.day >= cast(t.earliest as date)
+inner join {{ ref('changed_users') }} as t on r.user_id = t.user_id and r.day >= cast(t.earliest as date)
 {%- endif %}
 where r.any_order_step > 0 or r.ordered_step > 0
 group by r.user_id, r.version, r.day

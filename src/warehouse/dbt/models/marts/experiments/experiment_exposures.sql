@@ -1,17 +1,17 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('touched_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.first_seen >= date_trunc('day', t.earliest){% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('changed_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.first_seen >= date_trunc('day', t.earliest){% endif %}"
 ) }}
--- depends_on: {{ ref('touched_users') }}, {{ ref('touched_events') }}
+-- depends_on: {{ ref('changed_users') }}, {{ ref('changed_events') }}
 -- Grain: one row per experiment_id, user_id, version and variant: when the user first saw the
 -- variant, and what happened from then to the end of that UTC day.
--- The days after the exposure are in user_days. A later build makes touched users' exposures anew from
+-- The days after the exposure are in user_days. A later build rebuilds changed users' exposures from
 -- the day of their earliest change on: those of earlier days stand, with all that came of them.
 with log as not materialized (
     select user_id, version, event_time, event_name, value, experiment_id, variant
     {%- if is_incremental() %}
-    from {{ ref('touched_events') }}
+    from {{ ref('changed_events') }}
     where
         event_time >= date_trunc('day', earliest)
         and event_time >= cast(date '0001-01-01' + {{ changed('since_days', 0) }} as timestamp)

@@ -4,9 +4,9 @@
     incremental_strategy='append',
     pre_hook="{% if is_incremental() %}
     delete from {{ this }} where
-    user_id in (select user_id from {{ ref('touched_users') }})
+    user_id in (select user_id from {{ ref('changed_users') }})
     <%- if experiments.strata %>
-    or user_id in (select user_id from {{ ref('touched_attributes') }})
+    or user_id in (select user_id from {{ ref('changed_attributes') }})
     <%- endif %>
     <%- if oldest %>
     or << sql.name(oldest[-1].name) | replace('"', '\\"') >> is null
@@ -15,10 +15,10 @@
     <%- endif %>
     {% endif %}"
 ) }}
--- depends_on: {{ ref('touched_users') }}<% if experiments.strata %>, {{ ref('touched_attributes') }}<% endif %>
+-- depends_on: {{ ref('changed_users') }}<% if experiments.strata %>, {{ ref('changed_attributes') }}<% endif %>
 -- Grain: one row per experiment_id and user_id: a unit of the experiment.
 -- Day 0 is the UTC day of the first exposure, of which outcomes know what came from the exposure on;
--- covariates know whole days before it. A later build makes anew the units that loads touched, or gave
+-- covariates know whole days before it. A later build rebuilds the units that loads changed, or gave
 -- attributes to, and those that were too young for some metric when the last build looked.
 <%- macro of_kind(outcome, total) -%>
 <%- if outcome.kind == 'count' -%>cast(<< total >> as bigint)

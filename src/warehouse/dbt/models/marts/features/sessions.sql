@@ -2,9 +2,9 @@
     materialized='incremental',
     incremental_strategy='append',
     meta={'day_of': 'session_start'},
-    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('touched_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.session_end + interval '<< gap_seconds >>' second >= t.earliest{% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('changed_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.session_end + interval '<< gap_seconds >>' second >= t.earliest{% endif %}"
 ) }}
--- depends_on: {{ ref('touched_users') }}, {{ ref('touched_events') }}
+-- depends_on: {{ ref('changed_users') }}, {{ ref('changed_events') }}
 -- Grain: one row per session, that is per user_id, version and session_start.
 -- A session is a run of events with gaps of at most << gap_seconds >> seconds. Only the events at its
 -- two ends are kept on the way: their positions in the user's log give the number between.
@@ -12,14 +12,14 @@
 -- Kept as well are events that go deeper into the funnel than the one before: the deepest step of a
 -- session is first reached by such an event, or by its first one.
 <%- endif %>
--- A later build takes up touched users where they were left: after their last session that had closed
+-- A later build resumes changed users where it left them: after their last session that had closed
 -- before anything changed. No event before it can belong to a later session.
 with
 {% if is_incremental() %}
 standing as (
     select s.user_id, s.version, max(s.session_end) as last_end
     from {{ this }} as s
-    inner join {{ ref('touched_users') }} as t on s.user_id = t.user_id
+    inner join {{ ref('changed_users') }} as t on s.user_id = t.user_id
     group by s.user_id, s.version
 ),
 
@@ -32,7 +32,7 @@ open_events as (
         cast(<< intents >> as smallint) as step,
         <%- endif %>
         s.last_end
-    from {{ ref('touched_events') }} as e
+    from {{ ref('changed_events') }} as e
     left join standing as s on e.user_id = s.user_id and e.version = s.version
     where
         (s.last_end is null or e.event_time > s.last_end)

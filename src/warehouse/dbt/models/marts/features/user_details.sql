@@ -1,9 +1,9 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.user_id in (select user_id from {{ ref('touched_attributes') }}){% endif %}"
+    pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.user_id in (select user_id from {{ ref('changed_attributes') }}){% endif %}"
 ) }}
--- depends_on: {{ ref('touched_attributes') }}
+-- depends_on: {{ ref('changed_attributes') }}
 -- Grain: one row per user_id. What exports pass through, as last known.
 select
     user_id
@@ -12,6 +12,6 @@ select
     <%- endfor %>
 from {{ ref('owned_attributes') }}
 {%- if is_incremental() %}
-where user_id in (select user_id from {{ ref('touched_attributes') }})
+where user_id in (select user_id from {{ ref('changed_attributes') }})
 {%- endif %}
 group by user_id

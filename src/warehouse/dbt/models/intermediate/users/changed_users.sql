@@ -1,4 +1,4 @@
--- Grain: one row per user_id that loads after the last build touched, however late their events.
+-- Grain: one row per user_id that loads after the last build changed, however late their events.
 -- earliest is the first time at which anything of the user may have changed: whatever closed before
 -- it stands. A new link changes who a user is, and with it the whole of their past.
 with brought as (
@@ -36,7 +36,7 @@ linked as (
     where load_id > {{ changed('built_load', 2147483647) }}
 ),
 
-touched as (
+changes as (
     select raw_id as user_id, earliest from brought
     union all
     select i.user_id, b.earliest
@@ -51,5 +51,5 @@ touched as (
 )
 
 select user_id, min(earliest) as earliest
-from touched
+from changes
 group by user_id

@@ -1,5 +1,0 @@
-{{ config(materialized='view') }}
--- Grain: one row per event, user_id and version, of touched users alone, their whole past included.
-select e.*, t.earliest
-from {{ ref('user_events') }} as e
-inner join {{ ref('touched_users') }} as t on e.user_id = t.user_id
