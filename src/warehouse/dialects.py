@@ -22,6 +22,8 @@ from .rules import Rule
 
 Settings = Mapping[str, Any]
 
+INCREMENTAL: Final = "delete_insert"  # the materialisation in dbt/macros
+
 
 def _replacing(kind: str, name: str, sql: str) -> Sequence[str]:
     return [f"create or replace {kind} {name} as {sql}"]
@@ -105,7 +107,7 @@ def translate_model(text: str, dialect: Dialect) -> str:
     if dialect is DUCKDB:
         return text
     full, settings = rendered(text, incremental=False)
-    incremental = settings.get("materialized") == "incremental"
+    incremental = settings.get("materialized") == INCREMENTAL
     if dialect.days and incremental:
         if "meta" in settings:
             return dialect.days(text, full, settings)

@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from ...spec.expressions import quote_name
 from ..contracts import Connection
-from ..dialects import DUCKDB, Dialect
+from ..dialects import DUCKDB, INCREMENTAL, Dialect
 from .changes import Changes
 from .render import models_of
 
@@ -79,7 +79,7 @@ class _Runner:
         this = f"{quote_name(self._schema)}.{quote_name(name)}"
         sql = self._render(self.models[name], this, settings)
         kind = settings.get("materialized", "table")
-        if kind == "incremental" and self._variables is not None:
+        if kind == INCREMENTAL and self._variables is not None:
             self._append(this, sql, self._render(settings.get("pre_hook", ""), this, {}))
         else:
             kind = "view" if kind == "view" else "table"

@@ -140,7 +140,7 @@ def write_project(files: Mapping[str, str], folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             target.write_text(text, encoding="utf-8")
-    for kind in ("models", "tests"):
+    for kind in ("models", "tests", "macros"):
         for found in sorted((folder / kind).rglob("*.*")):
             if found.relative_to(folder).as_posix() not in files:
                 found.unlink()

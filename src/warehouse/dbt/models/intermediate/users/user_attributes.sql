@@ -1,6 +1,5 @@
 {{ config(
-    materialized='incremental',
-    incremental_strategy='append',
+    materialized='delete_insert',
     pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.user_id in (select user_id from {{ ref('changed_attributes') }}){% endif %}"
 ) }}
 -- depends_on: {{ ref('changed_attributes') }}

@@ -1,6 +1,5 @@
 {{ config(
-    materialized='incremental',
-    incremental_strategy='append',
+    materialized='delete_insert',
     pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.day >= date '0001-01-01' + {{ changed('since_days', 0) }} or {{ this }}.day > (select max(day) from {{ ref('calendar') }}){% endif %}"
 ) }}
 -- Grain: one row per experiment_id, variant, day, metric and min_age.

@@ -1,7 +1,6 @@
 <%- set oldest = experiments.outcomes | rejectattr('grows') | sort(attribute='min_age') | list %>
 {{ config(
-    materialized='incremental',
-    incremental_strategy='append',
+    materialized='delete_insert',
     pre_hook="{% if is_incremental() %}
     delete from {{ this }} where
     user_id in (select user_id from {{ ref('changed_users') }})

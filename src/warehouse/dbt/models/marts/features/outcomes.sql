@@ -1,6 +1,5 @@
 {{ config(
-    materialized='incremental',
-    incremental_strategy='append',
+    materialized='delete_insert',
     pre_hook="{% if is_incremental() %}delete from {{ this }} where {{ this }}.event_time >= cast(date '0001-01-01' + {{ changed('since_days', 0) }} as timestamp){% endif %}"
 ) }}
 -- Grain: one row per user_id and outcome: a time at which the target was reached.

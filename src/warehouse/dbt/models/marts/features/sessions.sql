@@ -1,6 +1,5 @@
 {{ config(
-    materialized='incremental',
-    incremental_strategy='append',
+    materialized='delete_insert',
     meta={'day_of': 'session_start'},
     pre_hook="{% if is_incremental() %}delete from {{ this }} using {{ ref('changed_users') }} as t where {{ this }}.user_id = t.user_id and {{ this }}.session_end + interval '<< gap_seconds >>' second >= t.earliest{% endif %}"
 ) }}

@@ -1,18 +1,18 @@
 {# How incremental models are built: the hook deletes, one statement inserts, both in one transaction.
 
-dbt's own way makes a temporary table first, looks up its columns, inserts from it and drops it, which
-serves columns that change and strategies that merge. Ours neither change (other SQL means a full
-refresh) nor merge, and these steps cost a tenth of a second per model, more than a day's rows. #}
+dbt's own `incremental` makes a temporary table first, looks up its columns, inserts from it and drops
+it, which serves columns that change and strategies that merge. Ours neither change (other SQL means a
+full refresh) nor merge, and these steps cost a tenth of a second per model, more than a day's rows. #}
 
-{% materialization incremental, adapter='duckdb' %}
-    {{ return(whyrank_incremental()) }}
+{% materialization delete_insert, adapter='duckdb' %}
+    {{ return(whyrank_delete_insert()) }}
 {% endmaterialization %}
 
-{% materialization incremental, adapter='postgres' %}
-    {{ return(whyrank_incremental()) }}
+{% materialization delete_insert, adapter='postgres' %}
+    {{ return(whyrank_delete_insert()) }}
 {% endmaterialization %}
 
-{% macro whyrank_incremental() %}
+{% macro whyrank_delete_insert() %}
     {% set target = this.incorporate(type='table') %}
     {% set existing = load_cached_relation(this) %}
     {% set afresh = make_intermediate_relation(target) %}
