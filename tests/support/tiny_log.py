@@ -103,14 +103,14 @@ seen_big: op="entity_count", column="device", where="value > 10"
 """
 
 
-def tiny_spec() -> Spec:
-    """A spec that uses every operation."""
+def tiny_spec(features: str = FEATURES, *, more: str = "") -> Spec:
+    """A spec that uses every operation; more: lines that follow those of its funnel."""
     blocks = []
-    for line in FEATURES.strip().splitlines():
+    for line in features.strip().splitlines():
         name, _, rest = line.partition(": ")
         keys = rest.replace(', sql="', '\nsql = "').replace('", ', '"\n').replace("], ", "]\n")
         blocks.append(f'[[features]]\nname = "{name}"\ndescription = "d"\n{keys}\n')
-    return parse_spec(SPEC_HEAD + "\n" + "\n".join(blocks), "tiny.toml")
+    return parse_spec(SPEC_HEAD + more + "\n" + "\n".join(blocks), "tiny.toml")
 
 
 @dataclass(frozen=True)

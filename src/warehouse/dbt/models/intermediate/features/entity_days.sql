@@ -12,7 +12,7 @@ select
     close_day,
     count(*) as occurrences,
     cast(
-        <<- 'count(*) filter (where followed)' if e.outcome else 'sum(amount)' if e.amount else '0' >>
+        << 'count(*) filter (where followed)' if e.outcome else 'sum(amount)' if e.amount else '0' >>
         as decimal(38, 6)
     ) as total
 from (

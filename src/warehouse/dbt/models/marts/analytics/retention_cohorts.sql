@@ -44,10 +44,10 @@ select
     case when g.is_over then cast(coalesce(o.users, 0) as bigint) end as retained_bounded,
     case
         when g.is_over then cast(coalesce(sum(e.users) over (
-            partition by g.cohort_day
-            order by g.day_number desc
-            rows between unbounded preceding and current row
-        ), 0) as bigint)
+                partition by g.cohort_day
+                order by g.day_number desc
+                rows between unbounded preceding and current row
+            ), 0) as bigint)
     end as retained_unbounded
 from grid as g
 left join on_days as o on g.cohort_day = o.cohort_day and g.day_number = o.day_number

@@ -35,15 +35,16 @@ new as (
     select s.*
     from seen as s
     {%- if is_incremental() %}
-    where not exists (
-        select 1
-        from {{ this }} as x
-        where
-            x.experiment_id = s.experiment_id
-            and x.user_id = s.user_id
-            and x.version = s.version
-            and x.variant = s.variant
-    )
+    where
+        not exists (
+            select 1
+            from {{ this }} as x
+            where
+                x.experiment_id = s.experiment_id
+                and x.user_id = s.user_id
+                and x.version = s.version
+                and x.variant = s.variant
+        )
     {%- endif %}
 )
 

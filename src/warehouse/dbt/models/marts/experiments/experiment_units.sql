@@ -2,16 +2,17 @@
 {{ config(
     materialized='delete_insert',
     pre_hook="{% if is_incremental() %}
-    delete from {{ this }} where
-    user_id in (select user_id from {{ ref('changed_users') }})
-    <%- if experiments.strata %>
-    or user_id in (select user_id from {{ ref('changed_attributes') }})
-    <%- endif %>
-    <%- if oldest %>
-    or << sql.name(oldest[-1].name) | replace('"', '\\"') >> is null
-    or << sql.plus_days('cast(first_exposure as date)', oldest[-1].min_age - 1) >>
+    delete from {{ this }}
+    where
+        user_id in (select user_id from {{ ref('changed_users') }})
+        <%- if experiments.strata %>
+        or user_id in (select user_id from {{ ref('changed_attributes') }})
+        <%- endif %>
+        <%- if oldest %>
+        or << sql.name(oldest[-1].name) | replace('"', '\\"') >> is null
+        or << sql.plus_days('cast(first_exposure as date)', oldest[-1].min_age - 1) >>
         > (select max(day) from {{ ref('calendar') }})
-    <%- endif %>
+        <%- endif %>
     {% endif %}"
 ) }}
 -- depends_on: {{ ref('changed_users') }}<% if experiments.strata %>, {{ ref('changed_attributes') }}<% endif %>
@@ -29,11 +30,12 @@ with exposed as (
     select x.*
     from {{ ref('first_exposures') }} as x
     {%- if is_incremental() %}
-    where not exists (
-        select 1
-        from {{ this }} as u
-        where u.experiment_id = x.experiment_id and u.user_id = x.user_id
-    )
+    where
+        not exists (
+            select 1
+            from {{ this }} as u
+            where u.experiment_id = x.experiment_id and u.user_id = x.user_id
+        )
     {%- endif %}
 ),
 

@@ -67,8 +67,7 @@ different as (
         user_id,
         as_of
         <%- for distinct in distincts %>,
-        << 'arg_max(value, (events, last_day, value))' if distinct.most_frequent else 'count(*)' >>
-            filter (where feature = '<< distinct.feature >>') as << distinct.feature >>
+        << 'arg_max(value, (events, last_day, value))' if distinct.most_frequent else 'count(*)' >> filter (where feature = '<< distinct.feature >>') as << distinct.feature >>
         <%- endfor %>
     from by_value
     group by user_id, as_of
@@ -111,11 +110,13 @@ entity_<< e.feature >> as (
     from entity_totals as t
     inner join overall as o on t.feature = o.feature and t.as_of = o.as_of
     where t.feature = '<< e.feature >>'
-),
+)
+<%- if e.outcome or e.amount %>,
 
 overall_<< e.feature >> as (
     select as_of, mean from overall where feature = '<< e.feature >>'
 )
+<%- endif %>
 <%- endfor %>
 <%- endif %>,
 

@@ -22,11 +22,12 @@ chains as (
         max(d.strict_step) as strict_step,
         max(d.any_order_step) as any_order_step
     from {{ ref('funnel_days') }} as d
-    where not exists (
-        select 1
-        from {{ ref('past_versions') }} as p
-        where p.user_id = d.user_id and p.version = d.version
-    )
+    where
+        not exists (
+            select 1
+            from {{ ref('past_versions') }} as p
+            where p.user_id = d.user_id and p.version = d.version
+        )
     group by d.funnel, d.user_id
 ),
 

@@ -2,7 +2,7 @@
 -- people of a cohort on its first day are all of them.
 select cohort_day, day from {{ ref('cohort_days') }} group by cohort_day, day having count(*) > 1
 union all
-select d.day, d.day
+select d.day as cohort_day, d.day
 from {{ ref('daily_user_metrics') }} as d
 left join (
     select day, sum(users) as users from {{ ref('cohort_days') }} group by day

@@ -32,8 +32,9 @@ where new_users <> people or events <> people_events
 union all
 select 'sessions', cast(t.last_day as << sql.text >>)
 from totals as t
-where t.sessions <> (
-    select coalesce(sum(d.all_sessions), 0)
-    from {{ ref('people_days') }} as d
-    where d.day <= t.last_day
-)
+where
+    t.sessions <> (
+        select coalesce(sum(d.all_sessions), 0)
+        from {{ ref('people_days') }} as d
+        where d.day <= t.last_day
+    )

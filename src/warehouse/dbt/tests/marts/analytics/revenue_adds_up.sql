@@ -7,11 +7,13 @@ from (
         (
             select coalesce(<< revenue_state >>, 0)
             from {{ ref('user_events') }} as e
-            where cast(e.event_time as date) <= (select max(day) from {{ ref('calendar') }}) and not exists (
-                select 1
-                from {{ ref('past_versions') }} as p
-                where p.user_id = e.user_id and p.version = e.version
-            )
+            where
+                cast(e.event_time as date) <= (select max(day) from {{ ref('calendar') }})
+                and not exists (
+                    select 1
+                    from {{ ref('past_versions') }} as p
+                    where p.user_id = e.user_id and p.version = e.version
+                )
         ) as logged
 ) as totals
 where daily <> logged
