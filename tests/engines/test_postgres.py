@@ -21,6 +21,7 @@ from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
 from whyrank.spec.model import Spec
 from whyrank.warehouse.base import Warehouse
+from whyrank.warehouse.dbt_project.former import drop_former_models
 from whyrank.warehouse.open import open_warehouse
 from whyrank.warehouse.publish import read_published
 
@@ -317,3 +318,22 @@ def test_the_next_statement_is_planned_on_counted_rows(copy: tuple[str, Home]) -
         assert len(counts) > 10
         for table, counted in counts:
             assert con.execute(f"select count(*) from {table}").fetchone() == (counted,), table
+
+
+def test_models_of_an_earlier_version_are_dropped(postgres: Server, saas: Spec) -> None:
+    """With the views that read them, which a rebuild drops too; other tables stay."""
+    with open_warehouse(postgres.new_database()).connect() as con:
+        for statement in (
+            "create schema saas_marts",
+            "create table saas_marts.touched_users (user_id text)",
+            "create view saas_marts.touched_events as select * from saas_marts.touched_users",
+            "create view saas_marts.their_own as select * from saas_marts.touched_events",
+            "create table saas_marts.touched_by_hand (n integer)",
+        ):
+            con.execute(statement)
+        for _ in range(2):
+            drop_former_models(con, saas)
+            left = con.execute(
+                "select table_name from information_schema.tables where table_schema = 'saas_marts'"
+            ).fetchall()
+            assert left == [("touched_by_hand",)]

@@ -14,8 +14,8 @@ FORMER_MODELS: Final = ("touched_events", "touched_attributes", "touched_users")
 def drop_former_models(con: Connection, spec: Spec) -> None:
     """Drop what earlier versions of whyrank made in the marts' schema under names of theirs.
 
-    Whoever asks has to build everything: the models have other SQL now. Relations of any other name
-    stay, and so nobody's own tables are dropped.
+    Only for a full build: the models have other SQL now. Postgres drops views that read them, too,
+    as it does when dbt replaces a model. Other relations stay.
     """
     names = ", ".join(map(quote_text, FORMER_MODELS))
     found = con.execute(
