@@ -114,7 +114,7 @@ def evaluation_lines(evaluation: Evaluation) -> Iterator[str]:
     )
     if evaluation.sample:
         yield evaluation.sample
-    yield str(evaluation.report)
+    yield evaluation.report()
 
 
 def demo_lines(demo: Demo) -> Iterator[str]:

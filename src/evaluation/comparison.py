@@ -15,10 +15,10 @@ import numpy as np
 
 from ..errors import DataError
 from ..types import Progress
-from .bootstrap_metrics import BootstrapMetrics
 from .custom_metrics import CustomMetric, CustomMetrics
 from .differences import Difference, Estimate
 from .fold_scores import FoldScores
+from .paired_bootstrap import BootstrapMetrics
 from .thresholds import Costs
 
 Estimates = Mapping[str, Mapping[str, Estimate]]
@@ -117,6 +117,7 @@ def compare(
     matched_pairs: Sequence[tuple[str, str]] = (),
     tuned_on: Sequence[str] = (),
     capacity: float = 0.10,
+    ks: Sequence[float] = (),
     costs: Costs | None = None,
     n_boot: int = 1000,
     level: float = 0.95,
@@ -124,7 +125,7 @@ def compare(
     progress: Progress = lambda *_: None,
     metrics: Sequence[CustomMetric] = (),
 ) -> Comparison:
-    """Compare scorers on one or more tests, oldest first.
+    """Compare scorers on one or more tests, oldest first; a single one is evaluated.
 
     reference: the scorer that all others are set against. selectable: those that may be selected,
     the simplest first; the choice is made on the tests before the last (on the only one, when there
@@ -132,8 +133,9 @@ def compare(
     than, by ROC AUC, all such comparisons one family. baselines: simple scorers that all others are
     set against as well. matched_pairs: pairs of scorers set against each other by PAIRED_BY.
     tuned_on: tests that parameters were searched on; they are told, and judge nothing. capacity:
-    the share of users at which lift, precision and NDCG are told. costs: of acting; where it pays
-    is told as well, by profit per user. progress: called with how many replicates are done, of how
+    the share of users at which lift, precision and NDCG are told. ks: shares or counts of users
+    at which lift and precision are compared besides. costs: of acting; where it pays is told as
+    well, by profit per user. progress: called with how many replicates are done, of how
     many. metrics: custom ones; one that gives no number is left out, which the notes then say.
 
     Raises DataError when a test has one class only, when scorers differ between tests, when most
@@ -149,8 +151,8 @@ def compare(
     custom = CustomMetrics(metrics)
     measured = BootstrapMetrics.of(
         folds,
-        capacity=capacity, costs=costs, n_boot=n_boot, level=level, rng=rng, progress=progress,
-        custom=custom,
+        capacity=capacity, ks=ks, costs=costs,
+        n_boot=n_boot, level=level, rng=rng, progress=progress, custom=custom,
     )  # fmt: skip
     tests = {fold.name: measured.over([fold.name]) for fold in folds}
     last, pooled = tests[folds[-1].name], measured.over(evaluated)
@@ -175,7 +177,7 @@ def compare(
         selected=selected,
         valid_replicates={n: len(d.values) for n, d in (*tests.items(), ("pooled", pooled))},
         costs=costs,
-        notes=(*(_ONE_TEST if len(folds) == 1 else ()), *custom.failed.values()),
+        notes=(*(_ONE_TEST if len(folds) == 1 < len(names) else ()), *custom.failed.values()),
         best=best,
         custom={m.name: m.higher_is_better for m in metrics if m.name not in custom.failed},
     )

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError
-from ..stats.bootstrap import max_t_critical_value
+from ..stats.bootstrap import check_replicates, max_t_critical_value, percentiles
 from ..types import Floats
 
 Points = Mapping[str, Mapping[str, float]]
@@ -123,15 +122,11 @@ class BootstrapSample:
     lower: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if 2 * len(self.values) < self.n_boot:
-            raise DataError(
-                f"{self.n_boot - len(self.values)} of {self.n_boot} bootstrap replicates drew one "
-                "class only: there are too few positives (or negatives) to say anything"
-            )
+        check_replicates(len(self.values), self.n_boot)
 
     def estimates(self) -> dict[str, dict[str, Estimate]]:
         """Return every scorer's metrics with percentile intervals."""
-        low, high = self._quantiles(self.values)
+        low, high = percentiles(self.values, self.level)
         return {
             name: {
                 metric: Estimate(self.points[name][metric], float(low[i, m]), float(high[i, m]))
@@ -155,7 +150,7 @@ class BootstrapSample:
                 for base in bases
             }
             for i, first in enumerate(self.names):
-                low, high = self._quantiles(drawn[:, [i]] - drawn)
+                low, high = percentiles(drawn[:, [i]] - drawn, self.level)
                 for j in range(i + 1, len(self.names)):
                     second = self.names[j]
                     value = self.points[first][metric] - self.points[second][metric]
@@ -188,7 +183,7 @@ class BootstrapSample:
             for (first, second), metric in asked
         ]
         away = np.column_stack(columns)
-        low, high = self._quantiles(away)
+        low, high = percentiles(away, self.level)
         errors, reach = max_t_critical_value(away, self.level)
         found = []
         for place, ((first, second), metric) in enumerate(asked):
@@ -201,8 +196,3 @@ class BootstrapSample:
                 )
             )  # fmt: skip
         return tuple(found)
-
-    def _quantiles(self, values: Floats) -> tuple[Floats, Floats]:
-        tail = (1 - self.level) / 2
-        low, high = np.quantile(values, [tail, 1 - tail], axis=0)
-        return low, high

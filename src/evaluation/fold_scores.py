@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,17 @@ from ..types import Floats
 
 @dataclass(frozen=True)
 class FoldScores:
-    """One test: who, what came, and what each scorer said.
+    """One backtest fold: its users, their outcomes, and each scorer's scores of them.
 
-    name: of the test, its as_of. users: integers that name users across tests, (n,). labels: bool
+    name: of the fold, its as_of. users: integers that name users across folds, (n,). labels: bool
     (n,). raw_scores: what each scorer ranks by, (n,) each. probabilities: calibrated probabilities,
     (n,) each, for those that have them. thresholds: the raw score of each scorer at which the
-    capacity was reached in the test before, None where there was none.
+    capacity was reached in the fold before; those without one, or with None, have no threshold.
     """
 
     name: str
     users: NDArray[np.int64]
     labels: NDArray[np.bool_]
     raw_scores: Mapping[str, Floats]
-    probabilities: Mapping[str, Floats]
-    thresholds: Mapping[str, float | None]
+    probabilities: Mapping[str, Floats] = field(default_factory=dict)
+    thresholds: Mapping[str, float | None] = field(default_factory=dict)

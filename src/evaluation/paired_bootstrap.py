@@ -1,33 +1,181 @@
-"""Every metric of every scorer on bootstrap replicates of the users, the same for all of them.
+"""Every metric of every scorer on every fold: its value, and its bootstrap replicates.
 
-Users are drawn with replacement from all who stand in any test, and one draw counts in every test.
-What a metric needs of a draw are sums over users: counts at each score for those of the ranking,
-terms for those of the probabilities. So a batch of draws is a matrix, and the sums are matrix
-products.
+Users are drawn with replacement from all who are in any fold, and one draw counts in every fold
+and for every scorer. What a metric needs of a draw are sums over users: counts at each score for
+those of the ranking, terms for those of the probabilities. So a batch of draws is a matrix, and
+the sums are matrix products.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ..stats.bootstrap import Counts, resampled_counts
 from ..types import Floats, Progress
 from .custom_metrics import CustomMetrics
-from .probability_metrics import calibration_groups, log_loss_terms
-from .ranking_metrics import Groups, metrics_of_groups
-from .thresholds import Costs, TargetingDecision
+from .differences import PROFIT, BootstrapSample, Estimate
+from .probability_metrics import (
+    brier,
+    calibration_error,
+    calibration_groups,
+    log_loss,
+    log_loss_terms,
+)
+from .ranking_metrics import Groups, group_by_score, lift_at, metrics_at, metrics_of_groups
+from .thresholds import Costs, TargetingDecision, targeting_estimates
 
 if TYPE_CHECKING:
     from .fold_scores import FoldScores
 
 RANKING = ("roc_auc", "average_precision", "lift", "precision", "ndcg")
 PROBABILITY_METRICS = ("brier", "log_loss", "calibration_error")
+Points = Mapping[str, Mapping[str, Mapping[str, float]]]
 _BATCH = 50  # draws
+
+
+@dataclass(frozen=True)
+class BootstrapMetrics:
+    """What one or several scorers' metrics came to on one or several folds.
+
+    compared: metrics by which scorers are compared. acting: those of acting from a threshold on,
+    profit at the stated costs among the compared as well. points: fold -> scorer -> metric ->
+    value. draws: replicates, (n_boot, folds, scorers, compared and acting). lower: custom metrics
+    that should be low.
+    """
+
+    names: Sequence[str]
+    tests: Sequence[str]
+    compared: tuple[str, ...]
+    acting: tuple[str, ...]
+    points: Points
+    draws: Floats
+    level: float
+    lower: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(
+        cls,
+        folds: Sequence[FoldScores],
+        *,
+        capacity: float,
+        ks: Sequence[float] = (),
+        costs: Costs | None,
+        n_boot: int,
+        level: float,
+        rng: np.random.Generator,
+        progress: Progress = lambda *_: None,
+        custom: CustomMetrics | None = None,
+    ) -> Self:
+        """Measure all scorers, by their probabilities only where every one of them has some.
+
+        ks: shares or counts of users at which lift and precision are measured besides. custom:
+        metrics from outside; one that gives no number on a fold, or on a replicate with both
+        classes, is left out, and says so in `failed`.
+        """
+        own = custom or CustomMetrics()
+        names = list(folds[0].raw_scores)
+        with_probabilities = all(set(fold.probabilities) >= set(names) for fold in folds)
+        by_probability = PROBABILITY_METRICS if with_probabilities else ()
+        compared: tuple[str, ...] = (*RANKING, *by_probability, *metrics_at(ks))
+        acting = [TargetingDecision.on(fold, costs) for fold in folds]
+        told = tuple(m for m in acting[0].names() if all(m in one.names() for one in acting))
+        points = {
+            fold.name: {
+                name: _points(fold, name, capacity, ks)
+                | own.values(name, fold.labels, fold.raw_scores[name], fold.probabilities.get(name))
+                | one.points(name)
+                for name in names
+            }
+            for fold, one in zip(folds, acting, strict=True)
+        }
+        tried = own.names()
+        columns = (*compared, *tried, *(metric for metric in told if metric == PROFIT), *told)
+        draws = replicate(folds, columns, capacity, n_boot, rng, costs, progress, custom=own, ks=ks)
+        kept = [place for place, name in enumerate(columns) if name not in own.failed]
+        compared = tuple(columns[place] for place in kept[: len(kept) - len(told)])
+        points = {
+            test: {
+                name: {metric: v for metric, v in one.items() if metric not in own.failed}
+                for name, one in by.items()
+            }
+            for test, by in points.items()
+        }
+        draws = draws if len(kept) == len(columns) else draws[..., kept]
+        found = cls(names, tuple(points), compared, told, points, draws, level, own.lower())
+        found._recentre()
+        return found
+
+    def over(self, tests: Sequence[str]) -> BootstrapSample:
+        """Return the means over some tests of what scorers are compared by."""
+        points = {name: self._means(name, self.compared, tests) for name in self.names}
+        values = self._drawn(tests)[..., : len(self.compared)]
+        known = values[~np.isnan(values).any(axis=(1, 2))]
+        return BootstrapSample(
+            self.names, self.compared, points, known, len(self.draws), self.level, self.lower
+        )
+
+    def estimates(self, tests: Sequence[str]) -> dict[str, dict[str, Estimate]]:
+        """Return scorer -> metric -> estimate of its mean over tests, those of acting included."""
+        found = self.over(tests).estimates()
+        drawn = self._drawn(tests)[..., len(self.compared) :]
+        for place, name in enumerate(self.names):
+            points = self._means(name, self.acting, tests)
+            by_metric = dict(zip(self.acting, drawn[:, place].T, strict=True))
+            found[name] |= targeting_estimates(points, by_metric, self.level)
+        return found
+
+    def _means(self, name: str, metrics: Sequence[str], tests: Sequence[str]) -> dict[str, float]:
+        """Return one scorer's means over tests, of those metrics that have a value on each."""
+        values = [self.points[test][name] for test in tests]
+        known = [metric for metric in metrics if all(metric in one for one in values)]
+        return {metric: float(np.mean([one[metric] for one in values])) for metric in known}
+
+    def _drawn(self, tests: Sequence[str]) -> Floats:
+        """Return replicates of the means over tests: (n_boot, scorers, compared and acting)."""
+        found: Floats = self.draws[:, [self.tests.index(test) for test in tests]].mean(axis=1)
+        return found
+
+    def _recentre(self) -> None:
+        """Move the calibration error's replicates to lie around its value.
+
+        It is a mean of distances, which resampling only adds noise to: as they come, its replicates
+        would all lie above what was measured.
+        """
+        if "calibration_error" not in self.compared:
+            return
+        metric = self.compared.index("calibration_error")
+        for place, test in enumerate(self.tests):
+            for column, name in enumerate(self.names):
+                values = self.draws[:, place, column, metric]
+                if not np.isnan(values).all():
+                    excess = np.nanmean(values) - self.points[test][name]["calibration_error"]
+                    self.draws[:, place, column, metric] = np.maximum(values - excess, 0.0)
+
+
+def _points(fold: FoldScores, name: str, capacity: float, ks: Sequence[float]) -> dict[str, float]:
+    raw_score, labels = fold.raw_scores[name], fold.labels
+    groups = group_by_score(raw_score, labels)
+    measured = metrics_of_groups(groups, capacity)
+    measured |= {metric: measure(groups) for metric, measure in metrics_at(ks).items()}
+    found = {metric: float(value) for metric, value in measured.items()}
+    found |= {
+        "lift_at_5pct": lift_at(raw_score, labels, 0.05),
+        "lift_at_20pct": lift_at(raw_score, labels, 0.20),
+        "base_rate": float(labels.mean()),
+    }
+    probability = fold.probabilities.get(name)
+    if probability is not None:
+        found["brier"] = brier(probability, labels)
+        found["log_loss"] = log_loss(probability, labels)
+        found["calibration_error"] = calibration_error(probability, labels)
+        found["mean_probability"] = float(probability.mean())
+    return found
 
 
 def replicate(
@@ -40,42 +188,68 @@ def replicate(
     progress: Progress = lambda *_: None,
     *,
     custom: CustomMetrics | None = None,
+    ks: Sequence[float] = (),
 ) -> Floats:
-    """Return metrics of bootstrap replicates: (n_boot, tests, scorers, metrics).
+    """Return metrics of bootstrap replicates: (n_boot, folds, scorers, metrics).
 
-    metrics: all of RANKING, then all of CHANCES or none, then any that are custom or acting has. A
-    replicate in which a test has one class only is NaN there, for all scorers; where it draws
-    nobody who is acted upon, a precision alone is. progress: called with how many are done, of how
-    many. custom: metrics that know no sums: each is computed on every replicate's users one by one.
+    metrics: all of RANKING, then all of PROBABILITY_METRICS or none, then any that are custom, of
+    `metrics_at(ks)` or of acting. A replicate in which a fold has one class only is NaN there, for
+    all scorers; where it draws nobody who is acted upon, a precision alone is. progress: called
+    with how many are done, of how many. custom: metrics that know no sums: each is computed on
+    every replicate's users one by one.
     """
-    population = 1 + max(int(fold.users.max()) for fold in folds)
-    present = np.zeros(population, dtype=bool)
-    for fold in folds:
-        present[fold.users] = True
-    codes = np.cumsum(present) - 1
-    everyone = int(present.sum())
+    own = custom if custom is not None and custom.metrics else None
+    units, sizes = _units(folds, own)
     names = list(folds[0].raw_scores)
-    with_chances = set(PROBABILITY_METRICS) <= set(metrics)
-    sums = [_sums(fold, names, capacity, costs, with_chances=with_chances) for fold in folds]
+    with_probabilities = set(PROBABILITY_METRICS) <= set(metrics)
+    sums = [
+        _sums(unit, names, capacity, ks, costs, with_probabilities=with_probabilities)
+        for unit in units
+    ]
     found = np.empty((n_boot, len(folds), len(names), len(metrics)))
-    for start in range(0, n_boot, _BATCH):
+    start = 0
+    for counts in resampled_counts(sizes, n_boot, rng, batch=_BATCH):
         progress(start, n_boot)
-        draws = min(_BATCH, n_boot - start)
-        counts = np.empty((everyone, draws))
-        for draw in range(draws):
-            drawn = rng.integers(0, everyone, everyone)
-            counts[:, draw] = np.bincount(drawn, minlength=everyone)
-        for place, fold in enumerate(folds):
-            drawn_here = counts[codes[fold.users]]
+        end = start + len(counts)
+        drawn = np.ascontiguousarray(counts.T, dtype=np.float64)
+        for place, unit in enumerate(units):
+            drawn_here = drawn[unit.users]
             measured = sums[place].measured(drawn_here)
-            if custom is not None and custom.metrics:
-                for name, values in _custom(custom, fold, names, drawn_here).items():
+            if own is not None:
+                for name, values in _custom(own, unit, names, drawn_here).items():
                     measured[name] |= values
             for column, name in enumerate(names):
                 for position, metric in enumerate(metrics):
-                    found[start : start + draws, place, column, position] = measured[name][metric]
+                    found[start:end, place, column, position] = measured[name][metric]
+        start = end
     found[np.isnan(found[..., : len(RANKING)]).any(axis=(2, 3))] = np.nan
     return found
+
+
+def _units(
+    folds: Sequence[FoldScores], custom: CustomMetrics | None
+) -> tuple[list[FoldScores], Counts | int]:
+    """Return the folds with what is drawn as their users, and how many users each of these is.
+
+    Users are drawn one by one, in all folds at once. But where a single ranking is all that is
+    measured, on a single fold, users of one score and label are drawn as one cell: no metric can
+    tell them apart, and there are far fewer cells than users.
+    """
+    first, names = folds[0], list(folds[0].raw_scores)
+    if len(folds) == 1 and len(names) == 1 and not first.probabilities and custom is None:
+        groups = group_by_score(first.raw_scores[names[0]], first.labels)
+        sizes = np.concatenate([groups.positives, groups.negatives]).astype(np.int64)
+        places = np.arange(len(sizes))
+        half = len(groups.positives)
+        scores = np.tile(np.unique(first.raw_scores[names[0]])[::-1], 2)
+        return [
+            replace(first, users=places, labels=places < half, raw_scores={names[0]: scores})
+        ], sizes
+    present = np.zeros(1 + max(int(fold.users.max()) for fold in folds), dtype=bool)
+    for fold in folds:
+        present[fold.users] = True
+    codes = np.cumsum(present) - 1
+    return [replace(fold, users=codes[fold.users]) for fold in folds], int(present.sum())
 
 
 def _custom(
@@ -104,7 +278,7 @@ def _custom(
 
 @dataclass(frozen=True)
 class _Sums:
-    """The sums that one test's metrics need, as matrices over its users.
+    """The sums that one fold's metrics need, as matrices over its users.
 
     cells: per scorer, users and positives by cell, (cells, n). groups: per scorer, probability
     minus label by calibration group, (groups, n). terms: Brier and log loss terms, (n, 2 ·
@@ -112,6 +286,7 @@ class _Sums:
     """
 
     capacity: float
+    ks: Sequence[float]
     cells: Mapping[str, tuple[csr_array, csr_array]]
     groups: Mapping[str, csr_array]
     terms: Floats
@@ -126,7 +301,9 @@ class _Sums:
         for place, (name, (users, positives)) in enumerate(self.cells.items()):
             won = np.ascontiguousarray((positives @ drawn).T)
             lost = np.ascontiguousarray((users @ drawn).T) - won
-            found[name] = metrics_of_groups(Groups(won, lost), self.capacity)
+            groups = Groups(won, lost)
+            found[name] = metrics_of_groups(groups, self.capacity)
+            found[name] |= {at: measure(groups) for at, measure in metrics_at(self.ks).items()}
             if self.groups:
                 off = np.abs(self.groups[name] @ drawn).sum(axis=0) / total
                 brier, loss = means[2 * place : 2 * place + 2]
@@ -139,9 +316,10 @@ def _sums(
     fold: FoldScores,
     names: Sequence[str],
     capacity: float,
+    ks: Sequence[float],
     costs: Costs | None,
     *,
-    with_chances: bool,
+    with_probabilities: bool,
 ) -> _Sums:
     came = fold.labels.nonzero()[0]
     cells, groups, terms = {}, {}, []
@@ -153,7 +331,7 @@ def _sums(
             csr_array((np.ones(len(cell)), (cell, everyone)), shape=shape),
             csr_array((np.ones(len(came)), (cell[came], came)), shape=shape),
         )
-        if with_chances:
+        if with_probabilities:
             probability = fold.probabilities[name]
             group = calibration_groups(probability)
             away = probability - fold.labels
@@ -161,7 +339,7 @@ def _sums(
             groups[name] = csr_array((away, (group, everyone)), shape=shape)
             terms += [away**2, log_loss_terms(probability, fold.labels)]
     by_user = np.column_stack(terms) if terms else np.empty((0, 0))
-    return _Sums(capacity, cells, groups, by_user, TargetingDecision.on(fold, costs))
+    return _Sums(capacity, ks, cells, groups, by_user, TargetingDecision.on(fold, costs))
 
 
 def cells_of(raw_score: Floats, labels: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:

@@ -10,16 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError
-from ..stats.bootstrap import percentile_interval, resampled_counts
 from ..types import Floats
-
-DEFAULT_KS = (0.05, 0.10, 0.20)
 
 
 @dataclass(frozen=True)
@@ -228,120 +224,23 @@ def metrics_of_groups(groups: Groups, k: float) -> dict[str, Floats]:
     return {name: np.where(one_class, np.nan, values) for name, values in found.items()}
 
 
+def metrics_at(ks: Sequence[float]) -> dict[str, Callable[[Groups], Floats]]:
+    """Return lift and precision at each k as functions of counted groups, by their names.
+
+    ks: shares of users (below 1) or counts. Raises DataError when one is not above 0.
+
+    >>> list(metrics_at([0.05, 30]))
+    ['lift_at_5pct', 'lift_at_30', 'precision_at_5pct', 'precision_at_30']
+    """
+    measures: dict[str, Callable[[Groups], Floats]] = {}
+    for name, measure in (("lift", _lift), ("precision", _precision)):
+        for k in map(_checked_k, ks):
+            at = f"{100 * k:g}pct" if k < 1 else f"{k:g}"
+            measures[f"{name}_at_{at}"] = partial(measure, k=k)
+    return measures
+
+
 def _checked_k(k: float) -> float:
     if not k > 0:
         raise DataError(f"k = {k}: must be above 0, a share such as 0.1 or a count of users")
     return k
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One measured metric: its value, and its interval over users."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.name:<22} {self.value:>7.3f}  [{self.low:.3f}, {self.high:.3f}]"
-
-
-@dataclass(frozen=True)
-class RankingReport:
-    """How well a ranking foresaw its labels.
-
-    n: users. positives: those who converted. metrics: each with its interval of `level`, from
-    `n_boot` replicates, of which `one_class` drew one class only and were left out.
-    """
-
-    n: int
-    positives: int
-    metrics: tuple[Metric, ...]
-    level: float
-    n_boot: int
-    one_class: int
-
-    @property
-    def base_rate(self) -> float:
-        """The share of positives."""
-        return self.positives / self.n
-
-    def metric(self, name: str) -> Metric:
-        """Return the metric of that name; raises KeyError when there is none."""
-        return {metric.name: metric for metric in self.metrics}[name]
-
-    def to_dict(self) -> dict[str, float]:
-        """Return names and values, intervals as name_low and name_high."""
-        found: dict[str, float] = {"n": self.n, "positives": self.positives}
-        for metric in self.metrics:
-            found |= {
-                metric.name: metric.value,
-                f"{metric.name}_low": metric.low,
-                f"{metric.name}_high": metric.high,
-            }
-        return found
-
-    def __str__(self) -> str:
-        head = (
-            f"{self.n:,} users, {self.positives:,} positive ({self.base_rate:.2%}); "
-            f"{100 * self.level:g}% intervals, bootstrap over users, {self.n_boot:,} times"
-        )
-        tail = f"\n{self.one_class:,} replicates of one class left out" if self.one_class else ""
-        return "\n".join([head, *(f"  {metric}" for metric in self.metrics)]) + tail
-
-
-def evaluate(
-    score: ArrayLike,
-    label: ArrayLike,
-    *,
-    ks: Sequence[float] = DEFAULT_KS,
-    n_boot: int = 1000,
-    level: float = 0.95,
-    rng: np.random.Generator,
-) -> RankingReport:
-    """Measure a ranking, each metric with a bootstrap interval over users.
-
-    score: (n,), higher ranks first. label: 0 or 1 (n,). ks: shares of users (below 1) or counts.
-    Errors: see `group_by_score` and `stats.bootstrap`.
-
-    >>> report = evaluate([3, 2, 1, 0], [1, 1, 0, 0], n_boot=50, rng=np.random.default_rng(0))
-    >>> report.metric("roc_auc").value
-    1.0
-    """
-    groups = group_by_score(score, label)
-    measures = _measures([_checked_k(k) for k in ks])
-    cells = np.concatenate([groups.positives, groups.negatives]).astype(np.int64)
-    half = len(groups.positives)
-    batches: list[Floats] = []
-    for counts in resampled_counts(cells, n_boot, rng):
-        drawn = Groups(counts[:, :half].astype(np.float64), counts[:, half:].astype(np.float64))
-        batches.append(np.column_stack([measure(drawn) for measure in measures.values()]))
-    replicates = np.concatenate(batches)
-    # A replicate without negatives has no AUC, and its other metrics say nothing of ranking.
-    lost = np.isnan(replicates).any(axis=1)
-    replicates[lost] = np.nan
-    metrics = tuple(
-        Metric(name, float(measure(groups)), *percentile_interval(replicates[:, i], level))
-        for i, (name, measure) in enumerate(measures.items())
-    )
-    return RankingReport(
-        n=int(groups.sizes.sum()),
-        positives=int(groups.positives.sum()),
-        metrics=metrics,
-        level=level,
-        n_boot=n_boot,
-        one_class=int(lost.sum()),
-    )
-
-
-def _measures(ks: Sequence[float]) -> dict[str, Callable[[Groups], Any]]:
-    measures: dict[str, Callable[[Groups], Any]] = {
-        "roc_auc": _roc_auc,
-        "average_precision": _average_precision,
-    }
-    for name, measure in (("lift", _lift), ("precision", _precision)):
-        for k in ks:
-            at = f"{100 * k:g}pct" if k < 1 else f"{k:g}"
-            measures[f"{name}_at_{at}"] = partial(measure, k=k)
-    return measures

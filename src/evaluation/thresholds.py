@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..stats.bootstrap import percentiles
 from ..types import Floats
 from .differences import PROFIT, Estimate
 
@@ -142,11 +143,10 @@ def targeting_estimates(
     points: its metrics. drawn: their replicates, (n_boot,) each; NaN ones, which drew one class
     only or nobody who is acted upon, are left out. A metric without a value has no estimate.
     """
-    tail = (1 - level) / 2
     found = {}
     for metric, values in drawn.items():
         known = values[~np.isnan(values)]
         if metric in points and len(known):
-            low, high = np.quantile(known, [tail, 1 - tail])
+            low, high = percentiles(known, level)
             found[metric] = Estimate(points[metric], float(low), float(high))
     return found

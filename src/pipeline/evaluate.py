@@ -1,4 +1,4 @@
-"""evaluate: how well the ranking of a past date foresaw who converted after it."""
+"""evaluate: how well the ranking of a past date predicted who converted after it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..evaluation.ranking_metrics import RankingReport
-from ..evaluation.ranking_metrics import evaluate as evaluate_scores
+from ..evaluation.comparison import Comparison, compare
+from ..evaluation.differences import Estimate
+from ..evaluation.fold_scores import FoldScores
+from ..evaluation.ranking_metrics import metrics_at
 from ..published.labels import check_horizon, converted_within
 from ..published.snapshot import Snapshot
+from ..ranking.active_scorer import SCORECARD
+from ..reports.comparison_text import evaluation_table
 from ..reports.frames import Result
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
@@ -24,35 +28,58 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+KS = (0.05, 0.10, 0.20)  # shares of users at which lift and precision are told
+
+
 @dataclass(frozen=True, repr=False)
 class Evaluation(Result):
-    """A ranking measured against what came after it.
+    """A ranking measured against what came after it: a comparison with one member.
 
-    sample: what is said of the users that it was measured on; empty where they are all users.
+    comparison: of the scorecard alone, on one backtest fold. sample: what is said of the users that
+    it was measured on; empty where they are all users.
     """
 
     as_of: date
     horizon_days: int
     target: str
     population: str
-    report: RankingReport
+    comparison: Comparison
     sample: str = ""
+
+    @property
+    def users(self) -> int:
+        """How many users were ranked."""
+        return self.comparison.sizes[str(self.as_of)][0]
+
+    @property
+    def positives(self) -> int:
+        """How many of them converted."""
+        return self.comparison.sizes[str(self.as_of)][1]
+
+    @property
+    def metrics(self) -> dict[str, Estimate]:
+        """ROC AUC, average precision, and lift and precision at KS, each with its interval."""
+        estimates = self.comparison.tested[self.comparison.reference]
+        names = ("roc_auc", "average_precision", *metrics_at(KS))
+        return {name: estimates[name] for name in names}
+
+    def report(self) -> str:
+        """Return how many users there were, and a line for each metric."""
+        return "\n".join(evaluation_table(self.comparison, self.metrics))
 
     def summary(self) -> str:
         """Return when, on how many users, and how many converted."""
-        report = self.report
         return (
-            f"as of {self.as_of}, {self.horizon_days} days: {report.n:,} users, "
-            f"{report.positives:,} positive"
+            f"as of {self.as_of}, {self.horizon_days} days: {self.users:,} users, "
+            f"{self.positives:,} positive"
         )
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a metric: metric, value, low, high."""
         import pandas as pd
 
-        columns = ("name", "value", "low", "high")
-        rows = [[getattr(metric, name) for name in columns] for metric in self.report.metrics]
-        return pd.DataFrame(rows, columns=["metric", *columns[1:]])
+        rows = [[name, one.value, one.low, one.high] for name, one in self.metrics.items()]
+        return pd.DataFrame(rows, columns=["metric", "value", "low", "high"])
 
 
 def evaluate(
@@ -85,11 +112,14 @@ def evaluate(
     scorecard = Scorecard(spec.scorecard)
     snapshot = Snapshot.read(path, scorecard.features)
     labels = converted_within(published, snapshot, chosen, days)
-    report = evaluate_scores(
-        scorecard.score(snapshot), labels,
+    fold = FoldScores(
+        str(chosen), np.arange(len(labels)), labels, {SCORECARD: scorecard.score(snapshot)}
+    )
+    comparison = compare(
+        [fold], reference=SCORECARD, capacity=spec.training.capacity, ks=KS,
         n_boot=n_boot, level=level, rng=np.random.default_rng(seed),
     )  # fmt: skip
     return Evaluation(
-        chosen, days, spec.target.description, spec.population.description, report,
+        chosen, days, spec.target.description, spec.population.description, comparison,
         published.info.sample,
     )  # fmt: skip

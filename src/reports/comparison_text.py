@@ -46,6 +46,21 @@ def comparison_table(comparison: Comparison) -> Iterator[str]:
     yield from resampling_lines(comparison)
 
 
+def evaluation_table(comparison: Comparison, metrics: Mapping[str, Estimate]) -> Iterator[str]:
+    """Yield how many users the reference was measured on, and its metrics with their intervals."""
+    last = comparison.tests[-1]
+    n, positives = comparison.sizes[last]
+    yield (
+        f"{n:,} users, {positives:,} positive ({positives / n:.2%}); {100 * comparison.level:g}% "
+        f"intervals, bootstrap over users, {comparison.n_boot:,} times"
+    )
+    for name, one in metrics.items():
+        yield f"  {name:<22} {one.value:>7.3f}  [{one.low:.3f}, {one.high:.3f}]"
+    one_class = comparison.n_boot - comparison.valid_replicates[last]
+    if one_class:
+        yield f"{one_class:,} replicates of one class left out"
+
+
 def comparison_lines(raw: Mapping[str, Any], comparison: Comparison) -> Iterator[str]:
     """Yield the table, the verdict and the leakage checks of a training."""
     if raw.get("sample"):

@@ -156,9 +156,7 @@ def compare_cards(
 ) -> Comparison:
     """Compare cards on the backtest fold, `reference` against the others."""
     users = np.arange(len(test.labels))
-    scores = FoldScores(
-        test.as_of.isoformat(), users, test.labels, raw_scores, {}, dict.fromkeys(raw_scores)
-    )
+    scores = FoldScores(test.as_of.isoformat(), users, test.labels, raw_scores)
     rng = np.random.default_rng(seed)
     return compare(
         [scores], reference=reference, capacity=capacity, n_boot=n_boot, level=level, rng=rng

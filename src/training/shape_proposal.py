@@ -103,6 +103,6 @@ def fold_scores(
     """Return the raw scores of all cards on each fold, ready to be compared."""
     users = user_codes([test.table.user_ids for test in tests])
     return [
-        FoldScores(test.as_of.isoformat(), who, test.labels, said, {}, dict.fromkeys(said))
-        for test, who, said in zip(tests, users, raw_scores, strict=True)
+        FoldScores(test.as_of.isoformat(), codes, test.labels, scores)
+        for test, codes, scores in zip(tests, users, raw_scores, strict=True)
     ]

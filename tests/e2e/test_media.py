@@ -36,9 +36,9 @@ def test_the_ranking_foresees_purchases_between_chance_and_the_truth(tmp_path: P
     build(spec, warehouse, as_of=[AS_OF])
     ranking = score(spec, warehouse, out=tmp_path / "top.csv", top=50)
     assert len(ranking.users) == 50
-    report = evaluate(spec, warehouse, as_of=AS_OF).report
-    points = report.metric("roc_auc")
-    assert report.n == ranking.population > 800
+    evaluation = evaluate(spec, warehouse, as_of=AS_OF)
+    points = evaluation.metrics["roc_auc"]
+    assert evaluation.users == ranking.population > 800
     assert points.low is not None
     assert points.low > 0.5
 
@@ -52,7 +52,7 @@ def test_the_ranking_foresees_purchases_between_chance_and_the_truth(tmp_path: P
     since = events["event_time"] - pd.Timestamp(AS_OF, tz="UTC")
     buyers = set(events.loc[(since.dt.days >= 0) & (since.dt.days < DAYS), "user_id"])
     label = scores.index.isin(buyers)
-    assert label.sum() == report.positives
+    assert label.sum() == evaluation.positives
     assert points.value == pytest.approx(roc_auc(scores["score"], label), abs=1e-9)
     assert points.high is not None
     assert points.high < roc_auc(rate, label)

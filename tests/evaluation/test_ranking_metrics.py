@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from whyrank.errors import DataError
 from whyrank.evaluation import ranking_metrics as ranking
+from whyrank.evaluation.comparison import Comparison, compare
+from whyrank.evaluation.fold_scores import FoldScores
+from whyrank.evaluation.ranking_metrics import metrics_at
+from whyrank.reports.comparison_text import evaluation_table
 
 METRICS = [
     ranking.roc_auc,
@@ -20,6 +26,16 @@ METRICS = [
     lambda s, y, w=None: ranking.precision_at(s, y, 0.3, w),
     lambda s, y, w=None: ranking.recall_at(s, y, 0.3, w),
 ]
+
+
+def evaluated(
+    score: ArrayLike, label: ArrayLike, *, rng: np.random.Generator, ks: Sequence[float] = (),
+    n_boot: int = 1000, level: float = 0.95,
+) -> Comparison:  # fmt: skip
+    """Evaluate one ranking, as `whyrank evaluate` does: a comparison with one member."""
+    scores, labels = np.asarray(score, dtype=float), np.asarray(label)
+    fold = FoldScores("a date", np.arange(len(labels)), labels, {"card": scores})
+    return compare([fold], reference="card", ks=ks, n_boot=n_boot, level=level, rng=rng)
 
 
 @st.composite
@@ -92,8 +108,7 @@ def test_bootstrap_error_of_auc_agrees_with_delong() -> None:
     # DeLong, DeLong & Clarke-Pearson 1988: variance from the placements of each class.
     placed = (x[:, None] > y[None, :]).astype(float)
     se = np.sqrt(placed.mean(1).var(ddof=1) / len(x) + placed.mean(0).var(ddof=1) / len(y))
-    report = ranking.evaluate(score, label, n_boot=2000, rng=rng)
-    auc = report.metric("roc_auc")
+    auc = evaluated(score, label, n_boot=2000, rng=rng).tested["card"]["roc_auc"]
     boot = (auc.high - auc.low) / (2 * 1.959964)
     # 2,000 replicates leave about 2.4% error on the width; the class sizes vary besides.
     assert boot == pytest.approx(se, rel=0.10)
@@ -106,19 +121,53 @@ def test_intervals_cover_as_often_as_they_say() -> None:
     for _ in range(trials):
         label = rng.random(250) < 0.3
         score = rng.normal(size=250) + label
-        metric = ranking.evaluate(score, label, n_boot=200, level=0.9, rng=rng).metric("roc_auc")
-        hits += metric.low <= truth <= metric.high
+        found = evaluated(score, label, n_boot=200, level=0.9, rng=rng).tested["card"]["roc_auc"]
+        hits += found.low <= truth <= found.high
     # Binomial band: 3 standard errors of 300 trials around 0.9, and a point for the percentiles
     # of 200 replicates.
     assert abs(hits / trials - 0.9) < 3 * np.sqrt(0.9 * 0.1 / trials) + 0.01
 
 
-def test_the_same_seed_gives_the_same_report() -> None:
+def test_the_same_seed_gives_the_same_evaluation() -> None:
     score, label = np.arange(50.0), np.arange(50) % 3 == 0
-    reports = [ranking.evaluate(score, label, rng=np.random.default_rng(5)) for _ in range(2)]
-    assert reports[0] == reports[1]
-    other = ranking.evaluate(score, label, rng=np.random.default_rng(6))
-    assert other != reports[0]
+    found = [evaluated(score, label, rng=np.random.default_rng(5)) for _ in range(2)]
+    assert found[0] == found[1]
+    other = evaluated(score, label, rng=np.random.default_rng(6))
+    assert other != found[0]
+
+
+def test_an_evaluation_draws_cells_of_users_as_multinomial_counts() -> None:
+    """Users of one score and label are one cell: the best score's positives come first."""
+    rng = np.random.default_rng(8)
+    label = rng.random(700) < 0.2
+    score = np.round(rng.normal(size=700) + label)
+    values = np.unique(score)[::-1]
+    sizes = [[((score == v) & (label == kind)).sum() for v in values] for kind in (True, False)]
+    cells = np.concatenate(sizes)
+    drawn = np.random.default_rng(3).multinomial(700, cells / 700, size=120)
+    kinds = np.repeat([True, False], len(values))
+    aucs = [ranking.roc_auc(np.tile(values, 2), kinds, weight=counts) for counts in drawn]
+    found = evaluated(score, label, n_boot=120, level=0.8, rng=np.random.default_rng(3))
+    auc = found.tested["card"]["roc_auc"]
+    assert (auc.low, auc.high) == pytest.approx(tuple(np.quantile(aucs, [0.1, 0.9])), abs=1e-12)
+
+
+def test_an_evaluation_and_a_comparison_resample_by_the_same_law() -> None:
+    """Cells drawn at once and users drawn one by one: intervals that differ by chance alone."""
+    rng = np.random.default_rng(4)
+    label = rng.random(900) < 0.15
+    score = np.round(2 * rng.normal(size=900) + 2 * label)
+    alone = evaluated(score, label, n_boot=4000, rng=rng)
+    two = FoldScores("a date", np.arange(900), label, {"card": score, "twin": score})
+    both = compare([two], reference="card", n_boot=4000, rng=rng)
+    assert alone.folds["a date"]["card"] == both.folds["a date"]["card"]
+    assert alone.differences == {"tested": (), "pooled": ()}
+    for name, one in alone.tested["card"].items():
+        other = both.tested["card"][name]
+        # The 2.5% quantile of 4,000 normal draws is known to sqrt(0.025 * 0.975 / 4000) / 0.0584 =
+        # 0.042 standard deviations; a difference of two to 0.06, and 20 ends are compared.
+        error = (one.high - one.low) / 3.92
+        assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.24 * error)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +187,7 @@ def test_what_cannot_be_measured_is_refused(
     with pytest.raises(DataError, match=message):
         ranking.roc_auc(score, label)
     with pytest.raises(DataError, match=message):
-        ranking.evaluate(score, label, rng=np.random.default_rng(0))
+        evaluated(score, label, rng=np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(
@@ -164,35 +213,37 @@ def test_a_weight_of_zero_leaves_a_user_out() -> None:
         assert metric(score, label, weight) == pytest.approx(metric(score[kept], label[kept]))
 
 
-def test_a_report_says_all_that_was_measured() -> None:
-    """In words to three decimals, and by name with the ends of each interval."""
+def test_a_table_has_all_that_was_measured() -> None:
+    """To three decimals, by name with the ends of each interval, and what was left out."""
     rng = np.random.default_rng(2)
     label = rng.random(1500) < 0.1
     score = rng.normal(size=1500) + label
-    report = ranking.evaluate(score, label, n_boot=100, level=0.9, rng=rng)
-    raw = report.to_dict()
-    assert (raw["n"], raw["positives"]) == (1500, label.sum())
-    assert report.base_rate == label.mean()
-    head, *lines = str(report).splitlines()
+    found = evaluated(score, label, ks=(0.1,), n_boot=100, level=0.9, rng=rng)
+    metrics = found.tested["card"]
+    assert found.sizes["a date"] == (1500, label.sum())
+    head, *lines = evaluation_table(found, metrics)
     assert head == (
         f"1,500 users, {label.sum()} positive ({label.mean():.2%}); 90% intervals, bootstrap over "
         "users, 100 times"
     )
-    assert {metric.name for metric in report.metrics} > {"roc_auc", "average_precision"}
-    for metric, line in zip(report.metrics, lines, strict=True):
-        low, high = raw[f"{metric.name}_low"], raw[f"{metric.name}_high"]
-        assert low <= raw[metric.name] <= high
-        assert line.split() == [
-            metric.name, f"{raw[metric.name]:.3f}", f"[{low:.3f},", f"{high:.3f}]"
-        ]  # fmt: skip
-    assert raw["roc_auc"] == ranking.roc_auc(score, label)
-    assert len(raw) == 2 + 3 * len(lines)
+    assert set(metrics) > {"roc_auc", "average_precision", "lift_at_10pct", "precision_at_10pct"}
+    for (name, one), line in zip(metrics.items(), lines, strict=True):
+        assert one.low <= one.value <= one.high
+        assert line.split() == [name, f"{one.value:.3f}", f"[{one.low:.3f},", f"{one.high:.3f}]"]
+    assert metrics["roc_auc"].value == ranking.roc_auc(score, label)
+    few = evaluated([5, 4, 3, 2, 1, 0], [1, 0, 1, 0, 0, 0], n_boot=200, rng=rng)
+    lost = 200 - few.valid_replicates["a date"]
+    # A draw of 6 of 6 misses both positives with a chance of (2/3)^6, 9%.
+    assert 2 < lost < 40
+    assert [*evaluation_table(few, few.tested["card"])][-1] == (
+        f"{lost} replicates of one class left out"
+    )
 
 
 def test_too_few_positives_for_an_interval_are_refused() -> None:
     # With one negative of three, 30% of replicates have none, and with one positive as many.
     with pytest.raises(DataError, match="too few positives"):
-        ranking.evaluate([1, 2], [0, 1], n_boot=500, rng=np.random.default_rng(0))
+        evaluated([1, 2], [0, 1], n_boot=500, rng=np.random.default_rng(0))
     with pytest.raises(DataError, match="k = 0"):
         ranking.lift_at([1, 2], [0, 1], 0)
 
@@ -201,8 +252,8 @@ def test_a_share_lies_below_1_and_1_is_one_user() -> None:
     rng = np.random.default_rng(3)
     score = rng.normal(size=400)
     label = score + rng.normal(size=400) > 1
-    report = ranking.evaluate(score, label, ks=(0.5, 1, 30), n_boot=60, rng=rng)
-    values = {metric.name: metric.value for metric in report.metrics}
+    estimates = evaluated(score, label, ks=(0.5, 1, 30), n_boot=60, rng=rng).tested["card"]
+    values = {name: estimates[name].value for name in metrics_at((0.5, 1, 30))}
     first = np.argsort(-score)
     for name, size in (("50pct", 200), ("1", 1), ("30", 30)):
         assert values.pop(f"precision_at_{name}") == pytest.approx(label[first[:size]].mean())

@@ -51,11 +51,13 @@ CODE: Final[dict[str, tuple[str, ...]]] = {
     "src/evaluation/comparison.py": (*_COMPARING, "tests/evaluation/test_truths.py", *_TRAINED),
     "src/evaluation/differences.py": (*_COMPARING, "tests/evaluation/test_thresholds.py"),
     "src/evaluation/folds.py": ("tests/evaluation/test_folds.py",),
-    "src/evaluation/bootstrap_metrics.py": (*_COMPARING, "tests/evaluation/test_thresholds.py"),
     "src/evaluation/ranking_metrics.py": (
         "tests/evaluation/test_ranking_metrics.py", *_COMPARING, "tests/pipeline/test_evaluate.py",
     ),
-    "src/evaluation/paired_bootstrap.py": _COMPARING,
+    "src/evaluation/paired_bootstrap.py": (
+        *_COMPARING, "tests/evaluation/test_thresholds.py",
+        "tests/evaluation/test_ranking_metrics.py",
+    ),
     "src/evaluation/leakage_checks.py": (
         "tests/evaluation/test_leakage_checks.py", "tests/training/test_leakage.py",
     ),

@@ -133,13 +133,13 @@ def test_outcomes_are_the_planted_conversions(
     outcomes = pq.read_table(read_published(warehouse, "saas").table("outcomes")).to_pandas()
     found = outcomes.set_index("user_id")["event_time"]
     assert found.sort_index().tolist() == known.dt.tz_localize(None).sort_index().tolist()
-    report = evaluate(saas, warehouse, as_of=DATES[0], n_boot=50).report
+    evaluation = evaluate(saas, warehouse, as_of=DATES[0], n_boot=50)
     start = pd.Timestamp("2026-02-01", tz="UTC")
     inside = (known >= start) & (known < start + timedelta(days=30))
     # Someone first seen after the date is in no snapshot of it.
     events, _ = frames(world)
     first = pd.to_datetime(events["event_time"]).groupby(events["user_id"]).min()
-    assert report.positives == int((inside & (first[known.index] < start)).sum())
+    assert evaluation.positives == int((inside & (first[known.index] < start)).sum())
 
 
 def test_an_evaluation_needs_the_log_to_reach_its_horizon(warehouse: Warehouse, saas: Spec) -> None:

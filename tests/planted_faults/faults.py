@@ -594,7 +594,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "evaluation: calibration errors are as they come from replicates",
-        "src/evaluation/bootstrap_metrics.py",
+        "src/evaluation/paired_bootstrap.py",
         "        found._recentre()\n",
         "",
         "test",
@@ -876,7 +876,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     ),
     Fault(
         "custom: a metric that gives no number on a draw takes the draw from all others",
-        "src/evaluation/bootstrap_metrics.py",
+        "src/evaluation/paired_bootstrap.py",
         "enumerate(columns) if name not in own.failed]",
         "enumerate(columns) if name]",
         "test",

@@ -45,7 +45,7 @@ def test_results_are_short_to_look_at_and_whole_as_frames(shop: Shop, tmp_path: 
         assert row["scorecard_reasons"].split("; ")[0].startswith(reasons[0]["text"])
         assert {reason["unit"] for reason in reasons} == {"points"}
     assert measured.to_frame().set_index("metric")["value"]["roc_auc"] == (
-        measured.report.metric("roc_auc").value
+        measured.metrics["roc_auc"].value
     )
 
 
