@@ -17,7 +17,7 @@ from ..scoring.calibration import (
 from ..scoring.scorecard import Scorecard
 from ..spec.load import spec_text
 from ..spec.model import Spec
-from ..spec.rewrite import with_points
+from ..spec.rewrite import with_scorecard
 from ..training.checks import LEVEL, N_BOOT, check_calibration
 from ..training.datasets import read_labelled
 from ..training.points_calibration import (
@@ -86,15 +86,13 @@ def calibrate(
         compare_cards(real, test, UNROUNDED, **settings),  # type: ignore[arg-type]
     )
     before = spec_text(source)
-    points = {term.name: term.new for term in found.terms}
-    caps = {name: new for name, (_, new) in found.caps.items()}
-    after = with_points(before, points, caps, f"{spec.version}-calibrated")
+    after = with_scorecard(before, found.proposed, spec.bands, f"{spec.version}-calibrated")
     diff = difflib.unified_diff(
         before.splitlines(), after.splitlines(), str(source), "calibrated", lineterm="", n=0
     )
     if apply_to is not None:
         with atomic_write(apply_to) as temporary:
-            temporary.write_text(after, encoding="utf-8")
+            temporary.write_text(after, encoding="utf-8", newline="")
     return Calibration(
         found, comparison, rounding, fold.train, tuple(diff), after, apply_to,
         backtest.published.info.sample, raw_scores, test, backtest.published,

@@ -14,7 +14,7 @@ from ..scoring.shape_fit import Limits
 from ..scoring.shaped_card import in_bands, shape_card
 from ..spec.load import spec_text
 from ..spec.model import Spec
-from ..spec.rewrite_terms import with_scorecard
+from ..spec.rewrite import with_scorecard
 from ..training.checks import LEVEL, MOST_TERMS, N_BOOT, check_calibration, check_shape
 from ..training.datasets import read_labelled, stack
 from ..training.shape_proposal import ShapeProposal, diff_lines, fold_scores, raw_scores_beside
@@ -69,7 +69,7 @@ def calibrate_shape(
     diff = diff_lines(before.splitlines(), after.splitlines(), str(source))
     if apply_to is not None:
         with atomic_write(apply_to) as temporary:
-            temporary.write_text(after, encoding="utf-8")
+            temporary.write_text(after, encoding="utf-8", newline="")
     rng = np.random.default_rng(seed)
     return ShapeProposal(
         made,

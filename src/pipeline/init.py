@@ -18,6 +18,7 @@ from ..files import atomic_write
 from ..spec.expressions import quote_name
 from ..spec.load import parse_spec
 from ..spec.references import suggest
+from ..spec.written import quoted
 from ..warehouse.landing.sources import open_source
 
 TARGET_WORDS = re.compile(
@@ -108,7 +109,7 @@ def _draft(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - the output is TOML; every text goes through `toml`
     )  # fmt: skip
-    environment.filters["toml"] = _toml
+    environment.filters["toml"] = quoted
     events = [
         {"event": name, "count": count, "feature": slug}
         for (name, count), slug in zip(counted, _slugs([n for n, _ in counted]), strict=True)
@@ -138,11 +139,3 @@ def _slugs(names: Sequence[str]) -> list[str]:
             slug, n = f"{base}_{n}", n + 1
         made.append(slug)
     return made
-
-
-def _toml(text: str) -> str:
-    """Write a text as a TOML string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return (
-        '"' + "".join(c if c >= " " and c != "\x7f" else f"\\u{ord(c):04x}" for c in escaped) + '"'
-    )

@@ -16,6 +16,8 @@ from ..files import check_file
 from .model import Spec
 from .references import suggest
 
+BOM = "\ufeff"  # some editors put it first
+
 
 def builtin_specs() -> list[str]:
     """Return the names of the built-in specs.
@@ -47,7 +49,7 @@ def load_spec(name_or_path: str | Path) -> Spec:
 def parse_spec(text: str, where: str = "spec") -> Spec:
     """Return the spec that a TOML text holds; `where` names it in errors."""
     try:
-        raw = tomllib.loads(text)
+        raw = tomllib.loads(text.removeprefix(BOM))
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{where}: not valid TOML: {error}") from None
     except RecursionError:
@@ -64,7 +66,7 @@ def spec_digest(spec: Spec) -> str:
 
 
 def spec_text(name_or_path: str | Path) -> str:
-    """Return a spec's TOML text as it was written."""
+    """Return a spec's TOML text as it was written, byte order mark and line ends included."""
     return _read(name_or_path)[0]
 
 
@@ -81,7 +83,7 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
     path = Path(name)
     try:
         check_file(path)
-        return path.read_text(encoding="utf-8"), name
+        return path.read_bytes().decode("utf-8"), name  # with the line ends that it has
     except DataError as error:
         raise SpecError(f"spec {error}") from None
     except OSError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from whyrank.errors import DataError, UsageError
 from whyrank.pipeline.calibrate import calibrate
 from whyrank.published.snapshot import Snapshot
 from whyrank.scoring.scorecard import Scorecard
+from whyrank.spec.load import load_spec, spec_text
 from whyrank.spec.scorecard import TermSpec
 from whyrank.tracking import open_store
 from whyrank.training import points_calibration as calibrating
@@ -193,3 +196,68 @@ def test_slopes_come_from_models_that_share_no_user(
     rare = users == users[0]
     assert calibrating._slopes_of_groups(table, rare, users, 0).shape == (1, 2)
     assert calibrating._slopes_of_groups(table, users < 0, users, 0).shape == (0, 2)
+
+
+def odd_tables(text: str) -> str:
+    """Other spellings of keys and headers, comments behind values, terms after other tables."""
+    head, groups, rest = text.partition("[scorecard.groups.commitment]")
+    cards, bands, after = rest.partition("[bands]")
+    tables = f"{bands}{after}\n{groups}{cards}".replace("points = ", '"points"=').rstrip("\n")
+    tables = tables.replace("[[scorecard.terms]]\n", '[[ scorecard."terms" ]] # one\n# of May\n', 5)
+    tables = tables.replace("transform", "'transform'").replace('"points"=20\n', "points = 2e1#!\n")
+    head = head.replace('version = "1"', "version = '1'  # first")
+    return (
+        head.replace(
+            'description = "Visitors', 'description = """\\\n[[scorecard.terms]]\nVisitors'
+        ).replace("near they look to a sale.", 'near they look to a sale.""')
+        + tables
+    )
+
+
+def odd_array(text: str) -> str:
+    """All terms in one array, the group and the bands as dotted keys."""
+    raw = tomllib.loads(text)
+    head = text[: text.index("[scorecard.groups.commitment]")]
+    after = text.partition("[bands]")[2].partition("\n[")[2]
+    rows = [
+        "  { " + ", ".join(f"{key} = {toml(value)}" for key, value in term.items()) + " },  # one\n"
+        for term in raw["scorecard"]["terms"]
+    ]
+    group = raw["scorecard"]["groups"]["commitment"]
+    dotted = "".join(f"groups.commitment.{key} = {toml(value)}\n" for key, value in group.items())
+    bands = "".join(f"bands.{key} = {value}\n" for key, value in raw["bands"].items())
+    head = head.replace("\n[events]", f"\n{bands}\n[events]")
+    return f"{head}[scorecard]\n{dotted}terms = [\n{''.join(rows)}]\n\n[{after}"
+
+
+def toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + " }"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+@pytest.mark.parametrize("odd", [odd_tables, odd_array])
+def test_a_spec_however_it_is_written_gets_its_points_and_keeps_all_else(
+    fitted: Fitted, tmp_path: Path, odd: Callable[[str], str]
+) -> None:
+    source, new = tmp_path / "odd.toml", tmp_path / "new.toml"
+    text = "\ufeff" + odd(spec_text("saas")).replace("\n", "\r\n")
+    source.write_bytes(text.encode())
+    spec = load_spec(source)
+    assert spec.scorecard == fitted.spec.scorecard
+    made = calibrate(spec, fitted.warehouse, source=source, n_boot=40, apply_to=new)
+    written = new.read_bytes().decode()
+    assert written == made.text
+    after = load_spec(new)
+    assert after.scorecard == made.calibration.proposed
+    same = {"scorecard": spec.scorecard, "version": spec.version}
+    assert after.model_copy(update=same) == spec
+    lines = list(zip(text.split("\n"), written.split("\n"), strict=True))
+    changed = [(old, now) for old, now in lines if old != now]
+    caps = made.calibration.caps.values()
+    moved = sum(term.new != term.old for term in made.calibration.terms)
+    assert len(changed) == 1 + moved + sum(old != now for old, now in caps)
+    for old, now in changed:
+        assert old.partition("#")[1:] == now.partition("#")[1:]
+        bare = [re.sub(r"[-+]?[0-9][0-9.e]*", "", one) for one in (old, now)]
+        assert bare[0] == bare[1].replace("-calibrated", "")
