@@ -53,7 +53,7 @@ def trained(spec: Spec, folder: Path, seed: int) -> tuple[Trainer, Labelled]:
     backtest = plan_backtest(spec, warehouse, folds=1)
     fold = backtest.folds[-1]
     data = stack([read_labelled(spec, backtest, day) for day in fold.train])
-    return Trainer(backtest.plan, data), read_labelled(spec, backtest, fold.test)
+    return Trainer(backtest.plan, data), read_labelled(spec, backtest, fold.cutoff)
 
 
 def figures(spec: Spec, scorer: LearnedScorer, test: Labelled) -> dict[str, float]:

@@ -29,16 +29,16 @@ def main(spec_name: str, url: str, folds: int, folder: Path, as_of: date | None)
     tests, raw_scores = [], []
     for fold in backtest.folds:
         parts = [read_labelled(spec, backtest, day) for day in fold.train]
-        test = read_labelled(spec, backtest, fold.test)
+        test = read_labelled(spec, backtest, fold.cutoff)
         made = shape_card(spec, backtest.plan.numbers, parts, Limits(), seed=0)
         found = raw_scores_beside(spec, backtest, stack(parts), made, test.table)
-        found["optbinning"] = pd.read_parquet(folder / f"{fold.test}-optbinning.parquet")[
+        found["optbinning"] = pd.read_parquet(folder / f"{fold.cutoff}-optbinning.parquet")[
             "score"
         ].to_numpy()
         tests.append(test)
         raw_scores.append(found)
         kept = ", ".join(f"{term.name} {term.points:g}" for term in made.card.terms)
-        print(f"{fold.test}: {len(made.card.terms)} terms: {kept}")
+        print(f"{fold.cutoff}: {len(made.card.terms)} terms: {kept}")
     users = user_codes([test.table.user_ids for test in tests])
     scores = [
         FoldScores(str(test.as_of), who, test.labels, said, {}, dict.fromkeys(said))

@@ -32,9 +32,10 @@ def main(spec_name: str, url: str, folds: int, folder: Path, as_of: date | None)
 
     for fold in backtest.folds:
         train = pa.concat_tables([table(read_labelled(spec, backtest, day)) for day in fold.train])
-        pq.write_table(train, folder / f"{fold.test}-train.parquet")
+        pq.write_table(train, folder / f"{fold.cutoff}-train.parquet")
         pq.write_table(
-            table(read_labelled(spec, backtest, fold.test)), folder / f"{fold.test}-test.parquet"
+            table(read_labelled(spec, backtest, fold.cutoff)),
+            folder / f"{fold.cutoff}-test.parquet",
         )
 
 

@@ -15,7 +15,7 @@ _WIDEST = 60
 def side_by_side(user: RankedUser, model: str) -> Iterator[str]:
     """Yield both accounts part by part, what raised the model's score first, and their sums."""
     lines = user.attributions
-    width = min(_WIDEST, max(len("what"), *(len(shown(line.said)) for line in lines)))
+    width = min(_WIDEST, max(len("what"), *(len(shown(line.observed)) for line in lines)))
     yield f"log-odds of {model} beside the scorecard's points"
     yield f"{'log-odds':>8}   {'points':>6}  {'what':<{width}}  what the points are for".rstrip()
     if user.model is not None:
@@ -54,8 +54,8 @@ def _lines(lines: Sequence[Attribution], width: int) -> Iterator[str]:
         log_odds = "-" if line.log_odds is None else f"{line.log_odds:+.2f}"
         mark = " " if line.stable or line.log_odds is None else "~"
         points = "-" if line.points is None else signed(line.points) if line.points else "0"
-        reason = shown(line.reason) if line.reason != line.said else ""
-        yield f"{log_odds:>8}{mark}  {points:>6}  {shown(line.said):<{width}}  {reason}".rstrip()
+        reason = shown(line.reason) if line.reason != line.observed else ""
+        yield f"{log_odds:>8}{mark}  {points:>6}  {shown(line.observed):<{width}}  {reason}".rstrip()
 
 
 def _notes(user: RankedUser, model: str) -> Iterator[str]:

@@ -48,7 +48,7 @@ class CustomMetric:
     source: str = ARGUMENT
 
     @property
-    def said(self) -> str:
+    def title(self) -> str:
         """Its name and where it comes from, for messages."""
         return f"metric {self.name!r} ({self.source})"
 
@@ -57,9 +57,9 @@ class CustomMetric:
         try:
             found = float(self.function(labels.copy(), scores.copy()))
         except Exception as error:
-            raise UsageError(f"{self.said} failed: {first_line(error)}") from error
+            raise UsageError(f"{self.title} failed: {first_line(error)}") from error
         if not np.isfinite(found):
-            raise UsageError(f"{self.said} gave {found} for {len(labels):,} users: give a number")
+            raise UsageError(f"{self.title} gave {found} for {len(labels):,} users: give a number")
         return found
 
     def check(self) -> None:
@@ -68,9 +68,9 @@ class CustomMetric:
         Tried on 200 made-up users, so that a mistake is told before anything is fitted.
         """
         if self.of not in {"score", "probability"}:
-            raise UsageError(f"{self.said}: of = {self.of!r}: write score or probability")
+            raise UsageError(f"{self.title}: of = {self.of!r}: write score or probability")
         if not callable(self.function):
-            raise UsageError(f"{self.said} is no function of labels and scores")
+            raise UsageError(f"{self.title} is no function of labels and scores")
         rng = np.random.default_rng(0)
         self.measure(rng.random(200) < 0.25, rng.random(200))  # noqa: PLR2004 - any share will do
 
@@ -102,7 +102,7 @@ class CustomMetrics:
             scores = raw_score if metric.of == "score" else probability
             value = float("nan")
             if scores is None:
-                self.failed[metric.name] = f"left out: {metric.said} needs probabilities"
+                self.failed[metric.name] = f"left out: {metric.title} needs probabilities"
             elif metric.name not in self.failed:
                 try:
                     value = metric.measure(labels, scores)

@@ -1,4 +1,4 @@
-"""Rolling-origin folds: what a test's scorers may have learnt from, by date alone."""
+"""Rolling-origin folds: what a fold's scorers may have learnt from, by date alone."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from ..errors import DataError
 
 @dataclass(frozen=True)
 class Fold:
-    """One test and the snapshots that may train for it, oldest first, all before it.
+    """A backtest fold: its cutoff, and the dates of its training snapshots, oldest first.
 
-    `rolling_folds` makes them so that every training outcome is known at the test's as_of:
-    train + horizon <= test (the embargo); a leakage check counts that again in every training.
+    Scorers are tested on the users as of the cutoff. `rolling_folds` makes them so that every
+    training outcome is known at the cutoff: train + horizon <= cutoff (the embargo); a leakage
+    check counts that again in every training.
     """
 
-    test: date
+    cutoff: date
     train: tuple[date, ...]
 
     def __post_init__(self) -> None:
-        if not self.train or max(self.train) >= self.test:
-            raise DataError(f"fold of {self.test}: it needs training dates, all before the test")
+        if not self.train or max(self.train) >= self.cutoff:
+            raise DataError(f"fold of {self.cutoff}: it needs training dates, all before the test")
 
 
 def rolling_folds(
@@ -44,7 +45,7 @@ def rolling_folds(
 
     >>> found = rolling_folds(date(2018, 6, 1), horizon_days=60, every_days=30, snapshots=2,
     ...                       folds=2, first_event=date(2017, 1, 1))
-    >>> [str(fold.test) for fold in found]
+    >>> [str(fold.cutoff) for fold in found]
     ['2018-04-02', '2018-06-01']
     >>> [str(day) for day in found[1].train]
     ['2018-03-03', '2018-04-02']
@@ -52,12 +53,12 @@ def rolling_folds(
     horizon, every = timedelta(days=horizon_days), timedelta(days=every_days)
     found: list[Fold] = []
     for place in range(folds):
-        test = last - place * horizon
-        days = [test - horizon - step * every for step in reversed(range(snapshots))]
+        cutoff = last - place * horizon
+        days = [cutoff - horizon - step * every for step in reversed(range(snapshots))]
         known = tuple(day for day in days if day > first_event)
         if not known:
             break
-        found.append(Fold(test, known))
+        found.append(Fold(cutoff, known))
     if not found:
         raise DataError(
             f"a test as of {last} over {horizon_days} days needs a training snapshot as of "

@@ -67,7 +67,7 @@ def plan_backtest(
         folds=wanted + 1,
         first_event=_first_event(published),
     )
-    dates = {day for fold in found for day in (*fold.train, fold.test)}
+    dates = {day for fold in found for day in (*fold.train, fold.cutoff)}
     if not dates <= set(published.as_of_dates) or published.info.spec_version != spec_version(spec):
         log(f"building {len(dates)} snapshots")
         kept = [day for day in published.as_of_dates if day not in dates]
@@ -83,11 +83,11 @@ def plan_backtest(
 
 def _check_positives(fold: Fold, published: Published, days: int) -> None:
     """Raise DataError when a test has too few of either class to measure a ranking on."""
-    reached, missed = _positives(published, [fold.test], days)
+    reached, missed = _positives(published, [fold.cutoff], days)
     sample = published.info.sample
     if min(reached, missed) < MIN_POSITIVES:
         raise DataError(
-            f"the test as of {fold.test} has {reached:,} positives among {reached + missed:,} "
+            f"the test as of {fold.cutoff} has {reached:,} positives among {reached + missed:,} "
             f"users: at least {MIN_POSITIVES} of each class are needed; choose a later --as-of, a "
             "longer --horizon or fewer --folds"
             + (f", or a larger ?sample= of the warehouse ({sample})" if sample else "")
@@ -101,11 +101,11 @@ def _teaching(folds: Sequence[Fold], published: Published, days: int, log: Log) 
     """
     found = [folds[-1]]
     for fold in reversed(folds[:-1]):
-        test = _positives(published, [fold.test], days)
+        test = _positives(published, [fold.cutoff], days)
         train = _positives(published, fold.train, days)
         if min(*test, *train) < MIN_POSITIVES:
             log(
-                f"left out the fold of {fold.test} and what lies before it: {train[0]:,} of "
+                f"left out the fold of {fold.cutoff} and what lies before it: {train[0]:,} of "
                 f"{sum(train):,} reached the target in its training snapshots, {test[0]:,} of "
                 f"{sum(test):,} in its test; {MIN_POSITIVES} who did and who did not are needed"
             )

@@ -66,7 +66,7 @@ def calibrate(
     )
     fold = backtest.folds[-1]
     train = [read_labelled(spec, backtest, day) for day in fold.train]
-    test = read_labelled(spec, backtest, fold.test)
+    test = read_labelled(spec, backtest, fold.cutoff)
     log("calibrating")
     kind: Against = "outcome" if against == "outcome" else "importance"
     found, model = learn_points(spec, train, kind, seed, level)

@@ -57,8 +57,8 @@ def calibrate_shape(
     )
     tests, raw_scores, made = [], [], None
     for fold in backtest.folds:
-        test = read_labelled(spec, backtest, fold.test)
-        log(f"test {fold.test}: shaping the scorecard")
+        test = read_labelled(spec, backtest, fold.cutoff)
+        log(f"test {fold.cutoff}: shaping the scorecard")
         data = stack([read_labelled(spec, backtest, day) for day in fold.train])
         made = shape_card(spec, backtest.plan.numbers, data.rows(), limits, seed=seed, level=level)
         raw_scores.append(raw_scores_beside(spec, backtest, data, made, test.table))

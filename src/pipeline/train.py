@@ -187,7 +187,7 @@ def _train(
         selectable=explains,
         baselines=BASELINES,
         matched_pairs=matched_pairs_of(chosen),
-        tuned_on=[str(fold.test) for fold in backtest.all_folds()[:-1]] if params else (),
+        tuned_on=[str(fold.cutoff) for fold in backtest.all_folds()[:-1]] if params else (),
         capacity=spec.training.capacity,
         costs=costs_of(spec),
         n_boot=n_boot,

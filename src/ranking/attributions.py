@@ -43,13 +43,13 @@ def attributions(
     found = []
     for part in dict.fromkeys([*moved, *points]):
         reason = "; ".join(texts.get(part, ()))
-        said = words.get(part) or reason
-        if not said and part in by_name:
-            said = feature_words(by_name[part], row.get(part))
+        observed = words.get(part) or reason
+        if not observed and part in by_name:
+            observed = feature_words(by_name[part], row.get(part))
         found.append(
             Attribution(
                 part=part,
-                said=said,
+                observed=observed,
                 points=points.get(part),
                 reason=reason,
                 log_odds=moved.get(part),

@@ -103,11 +103,11 @@ def account_frame(user: RankedUser) -> pd.DataFrame:
     rows: list[tuple[object, ...]] = []
     for one in user.attributions:
         rows += [
-            (one.part, each.name, one.said, each.value, each.unit, each.points, each.log_odds)
+            (one.part, each.name, one.observed, each.value, each.unit, each.points, each.log_odds)
             for each in one.features
         ]
         if not one.features:
-            rows.append((one.part, None, one.said, None, None, one.points, one.log_odds))
+            rows.append((one.part, None, one.observed, None, None, one.points, one.log_odds))
     if not user.attributions:
         rows = [(one.part, None, one.text, None, None, one.amount, None) for one in user.reasons]
     columns = ["part", "feature", "text", "value", "unit", "points", "log_odds"]

@@ -70,7 +70,7 @@ def _user(user: RankedUser, *, opened: bool) -> Iterator[str]:
 
 
 def _row(one: Attribution) -> str:
-    cells = [f"<td>{_text(one.said or one.part.replace('_', ' '))}</td>"]
+    cells = [f"<td>{_text(one.observed or one.part.replace('_', ' '))}</td>"]
     for amount, digits in ((one.points, "+.2f"), (one.log_odds, "+.3f")):
         if amount is None:
             cells.append("<td></td>")

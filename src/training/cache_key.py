@@ -35,7 +35,9 @@ def run_key(backtest: Backtest, candidates: Sequence[str], params: Mapping[str, 
     told = {
         "plan": [plan.monotone(), plan.numbers, plan.texts, plan.recency, plan.purchases],
         "about": asdict(plan.about),
-        "folds": [[str(day) for day in (fold.test, *fold.train)] for fold in backtest.all_folds()],
+        "folds": [
+            [str(day) for day in (fold.cutoff, *fold.train)] for fold in backtest.all_folds()
+        ],
         "candidates": list(candidates),
         "params": {name: {**_defaults(name), **params.get(name, {})} for name in candidates},
         "custom": [plan.custom[name].identity() for name in candidates if name in plan.custom],
@@ -44,7 +46,7 @@ def run_key(backtest: Backtest, candidates: Sequence[str], params: Mapping[str, 
         "build": backtest.published.info.build_id if backtest.published.info.sampled_below else "",
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode())
-    days = {day for fold in backtest.all_folds() for day in (*fold.train, fold.test)}
+    days = {day for fold in backtest.all_folds() for day in (*fold.train, fold.cutoff)}
     snapshots = [backtest.published.snapshot(day) for day in sorted(days)]
     for path in (backtest.published.table("outcomes"), *snapshots, *deciding_sources()):
         with path.open("rb") as file:

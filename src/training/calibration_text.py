@@ -44,24 +44,24 @@ def closing_line(kind: str, written: Path | None) -> str:
     return f"{kind} spec written to {written}: review it, then pass it with --spec"
 
 
-def calibration_lines(made: Calibration) -> Iterator[str]:
+def calibration_lines(result: Calibration) -> Iterator[str]:
     """Yield the terms before and after, how both rank a later date, and the spec's diff."""
-    comparison = made.comparison
-    against = f"against {made.calibration.against}"
-    yield from opening_lines(against, made.trained, comparison, made.sample)
+    comparison = result.comparison
+    against = f"against {result.calibration.against}"
+    yield from opening_lines(against, result.trained, comparison, result.sample)
     yield ""
-    yield from _term_lines(made.calibration)
+    yield from _term_lines(result.calibration)
     yield ""
     for name in (SCORECARD, CALIBRATED, MODEL):
         tested = comparison.tested[name]
         yield f"{name:<17} ROC AUC {tested['roc_auc']}, lift {tested['lift']}"
     yield intervals_line(comparison)
     yield comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD).words()
-    yield made.rounding.words()
+    yield result.rounding.words()
     yield ""
-    yield from made.diff or ["the points stay as they are"]
+    yield from result.diff or ["the points stay as they are"]
     yield ""
-    yield closing_line("calibrated", made.written)
+    yield closing_line("calibrated", result.written)
 
 
 def _term_lines(calibration: WeightCalibration) -> Iterator[str]:

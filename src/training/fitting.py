@@ -179,7 +179,7 @@ def _fold_scores(
     spec: Spec,
 ) -> FoldScores:
     return FoldScores(
-        name=fit.fold.test.isoformat(),
+        name=fit.fold.cutoff.isoformat(),
         users=users,
         labels=fit.part.labels,
         raw_scores=fit.raw_scores,
@@ -218,7 +218,7 @@ class _Work:
 
     def fold(self, fold: Fold) -> FoldFit:
         """Fit a fold's candidates on its training snapshots, and rank its test by them."""
-        part = read_labelled(self.spec, self.backtest, fold.test)
+        part = read_labelled(self.spec, self.backtest, fold.cutoff)
         scorers = self._fitted(fold, lambda: self._read(fold))
         return FoldFit(fold, part, scorers, margins_of(self.spec, scorers, part.table))
 
@@ -228,7 +228,7 @@ class _Work:
         For a test without one before it: no training outcome is known early enough to be held out
         by its date, so it is held out by its user.
         """
-        self.log(f"test {fit.fold.test}: no test before it; calibrating on halves of the users")
+        self.log(f"test {fit.fold.cutoff}: no test before it; calibrating on halves of the users")
         halves = self.place.halves(self._read(fit.fold))
         seen = []
         for place, (rest, held) in enumerate((halves, halves[::-1])):
@@ -253,14 +253,14 @@ class _Work:
         What cannot be saved is fitted again by the next run.
         """
         part = "" if half is None else f"half-{half}"
-        home = self.folder / f"test-{fold.test.isoformat()}" / part
+        home = self.folder / f"test-{fold.cutoff.isoformat()}" / part
         trainer: Fitter | None = None
         scorers: dict[str, LearnedScorer] = {}
         for name in self.candidates:
             kept = home / name
             if not kept.exists():
                 trainer = trainer or self.place.trainer(fold, half, read)
-                self.log(f"test {fold.test}: fitting {name}{part and f' on {part}'}")
+                self.log(f"test {fold.cutoff}: fitting {name}{part and f' on {part}'}")
                 self.count.show()
                 started = time.perf_counter()
                 fitted = trainer.fit(name, self.params.get(name))
@@ -286,7 +286,7 @@ def fit_seconds(folder: Path, fold: Fold, name: str) -> float | None:
     folder: the one that `fit_folds` kept its fits in. What the candidates of a fold share, such as
     the encoding of categories, counts for the first that needs it.
     """
-    kept = folder / f"test-{fold.test.isoformat()}" / name / _SECONDS
+    kept = folder / f"test-{fold.cutoff.isoformat()}" / name / _SECONDS
     return float(kept.read_text(encoding="ascii")) if kept.exists() else None
 
 

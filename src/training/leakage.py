@@ -109,7 +109,7 @@ def run_leakage_checks(
         ),
         overlapping_outcomes(
             _shared_outcomes(backtest, fold),
-            str(fold.test),
+            str(fold.cutoff),
             backtest.horizon_days,
             [str(day) for day in fold.train],
         ),
@@ -119,7 +119,7 @@ def run_leakage_checks(
             suspect_auc=spec.training.suspect_auc,
             suspect_lift=spec.training.suspect_lift,
         ),
-        counted(future_invariance)(spec, warehouse, backtest, fold.test),
+        counted(future_invariance)(spec, warehouse, backtest, fold.cutoff),
         steady_attributes(changing_attributes(spec, warehouse), _static_features(spec)),
     )
 
@@ -303,9 +303,9 @@ def _shared_outcomes(backtest: Backtest, fold: Fold) -> dict[str, int]:
     """Return training snapshots whose outcomes reach past the test's day, and how many do."""
     found = {}
     for day in fold.train:
-        apart = (fold.test - day).days
+        apart = (fold.cutoff - day).days
         if abs(apart) < backtest.horizon_days:
             both = backtest.horizon_days - abs(apart)
-            outcomes = outcomes_within(backtest.published, max(day, fold.test), both)
+            outcomes = outcomes_within(backtest.published, max(day, fold.cutoff), both)
             found[str(day)] = outcomes.num_rows
     return found

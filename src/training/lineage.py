@@ -24,7 +24,7 @@ def data_records(backtest: Backtest, fits: Fits) -> tuple[DataRecord, ...]:
     about = next(iter(fits.scorers.values())).about
     return (
         _record(backtest, "training", fold.train, about.users, about.positives),
-        _record(backtest, "test", [fold.test], len(test.labels), int(test.labels.sum())),
+        _record(backtest, "test", [fold.cutoff], len(test.labels), int(test.labels.sum())),
     )
 
 

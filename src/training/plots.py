@@ -131,7 +131,7 @@ def draw_user(explanation: Explanation, path: Path) -> None:
         path,
         f"{user.user_id}: log-odds by {explanation.beside}, probability "
         f"{user.model.probability:.2%}, {explanation.as_of}",
-        [line.said for line in moved],
+        [line.observed for line in moved],
         np.array([line.log_odds for line in moved], dtype=np.float64),
         user.model.base,
     )

@@ -69,7 +69,7 @@ def log_training(
     folder: holds comparison.json; what is logged is written there first. warn: called when a store
     failed and the local one took its place.
     """
-    last = backtest.folds[-1].test.isoformat()
+    last = backtest.folds[-1].cutoff.isoformat()
     artifacts = folder / "logged"
     _write_artifacts(artifacts, folder, comparison)
     log("drawing")

@@ -31,7 +31,7 @@ NAME = "scorecard_calibrated"
 
 
 def log_calibration(
-    store: Store, spec: Spec, made: Calibration, params: Mapping[str, object]
+    store: Store, spec: Spec, result: Calibration, params: Mapping[str, object]
 ) -> str:
     """Log a calibration to the store as a scorer among the others; return the id of its run.
 
@@ -40,22 +40,22 @@ def log_calibration(
     after beside what the data say, with intervals, and each term's share of what moves users
     apart), calibration.txt (all that is printed), scorecard.diff and calibrated.toml.
     """
-    comparison = made.comparison
+    comparison = result.comparison
     test = comparison.tests[-1]
-    against = made.calibration.against
+    against = result.calibration.against
     with temporary_folder("calibration") as folder:
-        _write_weights(folder / "weights.csv", made.calibration)
-        draw_weights(folder / "weights.png", spec, made)
-        _draw_as_scorer(folder, spec, made)
-        (folder / "calibration.txt").write_text("\n".join(calibration_lines(made)), "utf-8")
-        (folder / "scorecard.diff").write_text("\n".join(made.diff) + "\n", "utf-8")
-        (folder / "calibrated.toml").write_text(made.text, "utf-8")
+        _write_weights(folder / "weights.csv", result.calibration)
+        draw_weights(folder / "weights.png", spec, result)
+        _draw_as_scorer(folder, spec, result)
+        (folder / "calibration.txt").write_text("\n".join(calibration_lines(result)), "utf-8")
+        (folder / "scorecard.diff").write_text("\n".join(result.diff) + "\n", "utf-8")
+        (folder / "calibrated.toml").write_text(result.text, "utf-8")
         return log_result(
             store,
             spec.name,
             f"{NAME} against {against} · {test}",
             kind="calibration",
-            description=_note(made),
+            description=_note(result),
             params={
                 "scorer": NAME,
                 "against": against,
@@ -65,16 +65,16 @@ def log_calibration(
                 **params,
             },
             metrics=scorer_metrics(comparison, CALIBRATED, others=(SCORECARD, MODEL))
-            | {"rank_correlation_of_whole_points": made.rounding.rank_correlation},
+            | {"rank_correlation_of_whole_points": result.rounding.rank_correlation},
             artifacts=folder,
             tags={
                 "scorer": NAME,
                 "code": code_version(),
                 "spec_version": spec_version(spec),
-                "build": made.build,
+                "build": result.build,
             },
             commit=code_commit(),
-            data=calibration_data(spec, made.published, made.trained, made.tested.as_of),
+            data=calibration_data(spec, result.published, result.trained, result.tested.as_of),
         )
 
 
@@ -101,29 +101,29 @@ def scorer_metrics(
     return found
 
 
-def _draw_as_scorer(folder: Path, spec: Spec, made: Calibration) -> None:
+def _draw_as_scorer(folder: Path, spec: Spec, result: Calibration) -> None:
     """Draw the calibrated card as every scorer of a training is drawn."""
-    raw_scores = {SCORECARD: made.raw_scores[SCORECARD], NAME: made.raw_scores[CALIBRATED]}
-    scorer = PointsScorer(Scorecard(made.calibration.proposed), spec.bands)
-    draw_scorer(folder, NAME, scorer, made.tested, raw_scores, {})
+    raw_scores = {SCORECARD: result.raw_scores[SCORECARD], NAME: result.raw_scores[CALIBRATED]}
+    scorer = PointsScorer(Scorecard(result.calibration.proposed), spec.bands)
+    draw_scorer(folder, NAME, scorer, result.tested, raw_scores, {})
 
 
-def _note(made: Calibration) -> str:
+def _note(result: Calibration) -> str:
     """Return in Markdown whether it ranks better, and the weights that the data would change most.
 
     A term stands among them when its points leave the interval of what the data say.
     """
-    change = made.comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD)
+    change = result.comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD)
     lines = [
         f"**{cell(sentence(change.words()))}**  ",
-        f"on the test as of {made.comparison.tests[-1]}.",
+        f"on the test as of {result.comparison.tests[-1]}.",
         "",
     ]
     lines += [
         table_row(["term", "points", "proposed", "the data say, points", "sure?"]),
         "|---|---|---|---|---|",
     ]
-    terms = sorted(made.calibration.terms, key=lambda term: -abs(term.new - term.old))
+    terms = sorted(result.calibration.terms, key=lambda term: -abs(term.new - term.old))
     for term in terms:
         _, low, high = term.effect.points()
         if not np.isfinite([low, high]).all():
@@ -136,23 +136,23 @@ def _note(made: Calibration) -> str:
             )
         effect = cell(effect_text(term.effect))
         lines.append(table_row([cell(term.name), f"{term.old:g}", f"{term.new:g}", effect, sure]))
-    level = f"{100 * made.calibration.level:g}%"
+    level = f"{100 * result.calibration.level:g}%"
     lines += ["", f"Intervals: {level} for all terms together. `weights.png` draws them."]
     return "\n".join(lines)
 
 
-def draw_weights(path: Path, spec: Spec, made: Calibration) -> None:
+def draw_weights(path: Path, spec: Spec, result: Calibration) -> None:
     """Write what the terms' points were, become and should be; and what moves users apart."""
-    terms = sorted(made.calibration.terms, key=lambda term: -abs(term.effect.points()[0]))
+    terms = sorted(result.calibration.terms, key=lambda term: -abs(term.effect.points()[0]))
     weights_figure(
         path,
-        f"{spec.name}: points against {made.calibration.against}, tried on "
-        f"{made.comparison.tests[-1]}",
+        f"{spec.name}: points against {result.calibration.against}, tried on "
+        f"{result.comparison.tests[-1]}",
         [term.name for term in terms],
         points=np.array([[term.old, term.new] for term in terms]),
         effects=np.array([term.effect.points() for term in terms]),
         shares=np.array([[term.own, term.own_new, term.importance] for term in terms]),
-        level=made.calibration.level,
+        level=result.calibration.level,
     )
 
 

@@ -40,16 +40,18 @@ def proposal(spec: Spec, scorer: object) -> dict[str, str]:
     return {SHAPED_SPEC: after, SHAPED_DIFF: "\n".join(diff) + "\n"}
 
 
-def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str, object]) -> str:
+def log_shape(
+    store: Store, spec: Spec, proposal: ShapeProposal, params: Mapping[str, object]
+) -> str:
     """Log a proposal to the store; return the id of its run.
 
     Its metrics bear the names that those of a training's scorers bear, on the last test; vs_card is
     over all tests. Artifacts: terms.csv, shapes.png (its changed terms drawn), shape.txt (all that
     is printed), scorecard.diff and shaped.toml.
     """
-    comparison = made.comparison
+    comparison = proposal.comparison
     test = comparison.tests[-1]
-    change = change_of(made, SHAPED)
+    change = change_of(proposal, SHAPED)
     # By the names that scorers of a training have: that view and its table compare them.
     against_card = {
         "vs_card/auc": change.value,
@@ -62,12 +64,12 @@ def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str
         with (folder / "terms.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv_writer(file)
             writer.writerow(["term", "feature", "shape", "points", "proposed", "effect"])
-            for row in term_rows(made):
+            for row in term_rows(proposal):
                 writer.writerow([escape_formula(cell) for cell in row])
-        draw_shape(folder / SHAPES, made)
-        (folder / "shape.txt").write_text("\n".join(shape_lines(made)), "utf-8")
-        (folder / SHAPED_DIFF).write_text("\n".join(made.diff) + "\n", "utf-8")
-        (folder / SHAPED_SPEC).write_text(made.text, "utf-8")
+        draw_shape(folder / SHAPES, proposal)
+        (folder / "shape.txt").write_text("\n".join(shape_lines(proposal)), "utf-8")
+        (folder / SHAPED_DIFF).write_text("\n".join(proposal.diff) + "\n", "utf-8")
+        (folder / SHAPED_SPEC).write_text(proposal.text, "utf-8")
         return log_result(
             store,
             spec.name,
@@ -75,14 +77,16 @@ def log_shape(store: Store, spec: Spec, made: ShapeProposal, params: Mapping[str
             kind="calibration",
             description=change.words(),
             params={"scorer": NAME, "against": "outcome", "shape": True, "test": test, **params},
-            metrics={**metrics, "terms": len(made.made.card.terms)},
+            metrics={**metrics, "terms": len(proposal.shaped.card.terms)},
             artifacts=folder,
             tags={
                 "scorer": NAME,
                 "code": code_version(),
                 "spec_version": spec_version(spec),
-                "build": made.published.info.build_id,
+                "build": proposal.published.info.build_id,
             },
             commit=code_commit(),
-            data=calibration_data(spec, made.published, made.trained, date.fromisoformat(test)),
+            data=calibration_data(
+                spec, proposal.published, proposal.trained, date.fromisoformat(test)
+            ),
         )

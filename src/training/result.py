@@ -65,7 +65,7 @@ def result_dict(
         "horizon_days": backtest.horizon_days,
         "spec": backtest.plan.about.spec,
         "spec_version": backtest.plan.about.spec_version,
-        "train": {str(f.test): [str(day) for day in f.train] for f in backtest.folds},
+        "train": {str(f.cutoff): [str(day) for day in f.train] for f in backtest.folds},
     }
 
 

@@ -30,7 +30,7 @@ class Settings:
 
         That is the horizon, the number of tests, the candidates, the tuning and the seed.
         """
-        parts = [f"training {backtest.folds[-1].test}", f"{backtest.horizon_days} days"]
+        parts = [f"training {backtest.folds[-1].cutoff}", f"{backtest.horizon_days} days"]
         if len(backtest.folds) != spec.training.folds:
             parts.append(f"{len(backtest.folds)} test{'s' * (len(backtest.folds) > 1)}")
         if self.given:

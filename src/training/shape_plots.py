@@ -27,36 +27,39 @@ _ELSE, _NULL = "another", "unknown"
 _FLAGS = ("no", "yes")
 
 
-def draw_shape(path: Path, made: ShapeProposal) -> None:
+def draw_shape(path: Path, proposal: ShapeProposal) -> None:
     """Write the points of every changed term along its feature's values as PNG.
 
     Users are those of the last test; caps of groups and clipping are left out, as they are of no
     single term.
     """
     title = (
-        f"{made.before.name}: what each changed term gives before and after, and the "
-        f"{len(made.users):,} users of {made.comparison.tests[-1]}"
+        f"{proposal.before.name}: what each changed term gives before and after, and the "
+        f"{len(proposal.users):,} users of {proposal.comparison.tests[-1]}"
     )
-    shape_figure(path, title, [_panel(made, *pair) for pair in changed_terms(made)])
+    shape_figure(path, title, [_panel(proposal, *pair) for pair in changed_terms(proposal)])
 
 
-def changed_terms(made: ShapeProposal) -> list[tuple[TermSpec | None, TermSpec | None]]:
+def changed_terms(proposal: ShapeProposal) -> list[tuple[TermSpec | None, TermSpec | None]]:
     """Return each term before and after, whose points or shape change; None where it is not."""
-    kept = [(made.made.shape.before.get(t.name), t) for t in made.made.card.terms]
+    kept = [(proposal.shaped.shape.before.get(t.name), t) for t in proposal.shaped.card.terms]
     pairs: list[tuple[TermSpec | None, TermSpec | None]] = [p for p in kept if p[0] != p[1]]
-    return [*pairs, *((term, None) for term in made.made.shape.dropped)]
+    return [*pairs, *((term, None) for term in proposal.shaped.shape.dropped)]
 
 
-def _panel(made: ShapeProposal, before: TermSpec | None, after: TermSpec | None) -> TermPanel:
+def _panel(proposal: ShapeProposal, before: TermSpec | None, after: TermSpec | None) -> TermPanel:
     term = after or before
     assert term is not None  # noqa: S101 - a term that is on neither card does not change
-    feature, both = made.before.feature(term.feature), [t for t in (before, after) if t is not None]
+    feature, both = (
+        proposal.before.feature(term.feature),
+        [t for t in (before, after) if t is not None],
+    )
     if term.transform == "map":
-        x, edges, counts, names = _categories(term, made.users)
+        x, edges, counts, names = _categories(term, proposal.users)
         told: list[str | None] = [*names[:-2], _unnamed(term), None]
         grid = pa.array(told, pa.string())
     else:
-        values = _known(made.users, feature.name)
+        values = _known(proposal.users, feature.name)
         flags = all(one.transform == "flag" for one in both)
         x, edges, counts = _flags(values) if flags else _numbers(values, both)
         names, grid = (_FLAGS if flags else ()), pa.array(x)

@@ -34,7 +34,7 @@ LOGISTIC = "logistic"
 class ShapeProposal:
     """A proposal, how it ranks later dates that it has not seen, and the spec it would make.
 
-    made: by the last fold. comparison: of the current card, the same with calibrated points, the
+    shaped: by the last fold. comparison: of the current card, the same with calibrated points, the
     shaped card and logistic regression of all features, each fitted again for every test. in_bands:
     share of the last test's users that are medium, and high, by the current card and the proposal.
     diff: the change of the spec's text, as lines. text: the new spec. written: where, if applied.
@@ -42,7 +42,7 @@ class ShapeProposal:
     sample: what is said of the users it was learnt from; empty where they are all users.
     """
 
-    made: ShapedCard
+    shaped: ShapedCard
     comparison: Comparison
     in_bands: tuple[tuple[float, float], tuple[float, float]]
     before: Spec
@@ -82,7 +82,7 @@ def diff_lines(before: Sequence[str], after: Sequence[str], source: str) -> tupl
 
 
 def raw_scores_beside(
-    spec: Spec, backtest: Backtest, data: TrainingData, made: ShapedCard, table: FeatureTable
+    spec: Spec, backtest: Backtest, data: TrainingData, shaped: ShapedCard, table: FeatureTable
 ) -> dict[str, Floats]:
     """Return what the current card, its calibrated points, the shaped card and logistic say."""
     card = spec.scorecard
@@ -92,7 +92,7 @@ def raw_scores_beside(
     return {
         SCORECARD: Scorecard(card).score(table),
         CALIBRATED: Scorecard(points.proposed).score(table),
-        SHAPED: Scorecard(made.card).score(table),
+        SHAPED: Scorecard(shaped.card).score(table),
         LOGISTIC: Trainer(backtest.plan, data).fit(LOGISTIC).raw_score(table),
     }
 

@@ -12,12 +12,12 @@ from .calibration_text import closing_line, effect_text, intervals_line, opening
 from .shape_proposal import CALIBRATED, LOGISTIC, SHAPED, ShapeProposal
 
 
-def shape_lines(made: ShapeProposal) -> Iterator[str]:
+def shape_lines(proposal: ShapeProposal) -> Iterator[str]:
     """Yield the terms before and after, how the cards rank later dates, and the spec's diff."""
-    comparison = made.comparison
-    yield from opening_lines("shape", made.trained, comparison, made.sample)
+    comparison = proposal.comparison
+    yield from opening_lines("shape", proposal.trained, comparison, proposal.sample)
     yield ""
-    yield from _term_lines(made)
+    yield from _term_lines(proposal)
     yield ""
     tests = comparison.tests
     pooled = len(tests) > 1
@@ -28,25 +28,25 @@ def shape_lines(made: ShapeProposal) -> Iterator[str]:
         yield f"{name:<10} ROC AUC {found[name]['roc_auc']}, lift {found[name]['lift']}"
     yield intervals_line(comparison)
     for name in (CALIBRATED, SHAPED, LOGISTIC):
-        yield change_of(made, name).words()
-    yield gap_words(made)
+        yield change_of(proposal, name).words()
+    yield gap_words(proposal)
     yield ""
-    yield band_words(made)
+    yield band_words(proposal)
     yield ""
-    yield from made.diff or ["the scorecard stays as it is"]
+    yield from proposal.diff or ["the scorecard stays as it is"]
     yield ""
-    yield closing_line("shaped", made.written)
+    yield closing_line("shaped", proposal.written)
 
 
-def change_of(made: ShapeProposal, name: str) -> Difference:
+def change_of(proposal: ShapeProposal, name: str) -> Difference:
     """Return a scorer's ROC AUC minus the current card's, over all tests."""
-    where = "pooled" if len(made.comparison.tests) > 1 else "tested"
-    return made.comparison.difference(where, "roc_auc", name, SCORECARD)
+    where = "pooled" if len(proposal.comparison.tests) > 1 else "tested"
+    return proposal.comparison.difference(where, "roc_auc", name, SCORECARD)
 
 
-def gap_words(made: ShapeProposal) -> str:
+def gap_words(proposal: ShapeProposal) -> str:
     """Say which part of the gap between the card and logistic regression is closed."""
-    closed = made.gap_closed()
+    closed = proposal.gap_closed()
     if closed is None:
         return (
             "logistic regression of all features does not rank detectably better than the card: "
@@ -55,27 +55,27 @@ def gap_words(made: ShapeProposal) -> str:
     return f"of the gap between the card and logistic regression, {closed:.0%} is closed"
 
 
-def band_words(made: ShapeProposal) -> str:
+def band_words(proposal: ShapeProposal) -> str:
     """Say where the bands lie before and after, and how many of the last test's users are in them.
 
     They are drawn on the latest training snapshot, so the shares differ a little on the test.
     """
-    old, new = made.before.bands, made.made.bands
-    (medium, high), (medium_new, high_new) = made.in_bands
+    old, new = proposal.before.bands, proposal.shaped.bands
+    (medium, high), (medium_new, high_new) = proposal.in_bands
     return (
         f"bands: medium from {old.medium:g} to {new.medium:g}, high from {old.high:g} to "
-        f"{new.high:g}; on {made.comparison.tests[-1]} {medium:.1%} of users were medium and "
+        f"{new.high:g}; on {proposal.comparison.tests[-1]} {medium:.1%} of users were medium and "
         f"{high:.1%} high, and are {medium_new:.1%} and {high_new:.1%}"
     )
 
 
-def term_rows(made: ShapeProposal) -> Iterator[tuple[str, str, str, str, str, str]]:
+def term_rows(proposal: ShapeProposal) -> Iterator[tuple[str, str, str, str, str, str]]:
     """Yield a row by term: name, feature, what changes, points before and after, effect.
 
     Terms that stay or are bent come first, then new ones, then those dropped.
     """
-    shape = made.made.shape
-    for term, told in zip(made.made.card.terms, made.made.points.terms, strict=True):
+    shape = proposal.shaped.shape
+    for term, told in zip(proposal.shaped.card.terms, proposal.shaped.points.terms, strict=True):
         before = shape.before.get(term.name)
         yield (
             term.name, term.feature, _shape_change(before, term),
@@ -108,8 +108,8 @@ def _shape_change(before: TermSpec | None, term: TermSpec) -> str:
     return f"{shape_text(before)} → {shape_text(term)}"
 
 
-def _term_lines(made: ShapeProposal) -> Iterator[str]:
-    rows = [("term", "feature", "shape", "points", "new", "effect, points"), *term_rows(made)]
+def _term_lines(proposal: ShapeProposal) -> Iterator[str]:
+    rows = [("term", "feature", "shape", "points", "new", "effect, points"), *term_rows(proposal)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True)]
@@ -118,9 +118,9 @@ def _term_lines(made: ShapeProposal) -> Iterator[str]:
     yield ""
     yield (
         "effect: of the whole term by a logistic fit without signs, in points of the new card (one "
-        f"is {made.made.points.terms[0].effect.per_point:.3g} log-odds),"
+        f"is {proposal.shaped.points.terms[0].effect.per_point:.3g} log-odds),"
     )
-    level = f"{100 * made.made.points.level:g}%"
+    level = f"{100 * proposal.shaped.points.level:g}%"
     yield (
         f"  with intervals of {level} for all terms together; they take the shape as given, though "
         "it was chosen on these data"

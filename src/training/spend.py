@@ -61,13 +61,13 @@ def fit_spend_folds(
     before: _Before | None = None
     scorers: dict[str, SpendScorer] = {}
     for fold, fitted, own in zip(backtest.all_folds(), fits.by_fold, fits.own, strict=True):
-        log(f"test {fold.test}: expecting spend")
-        test = read_labelled(spec, backtest, fold.test)
+        log(f"test {fold.cutoff}: expecting spend")
+        test = read_labelled(spec, backtest, fold.cutoff)
         probabilities = tuple(fitted[name] for name in members)
         raw = _fit_fold(spec, backtest, fold, probabilities, bought.value)
         scorers = _recalibrated(raw, before)
         if fold in backtest.folds and (test.spend > 0).any():
-            reports[fold.test.isoformat()] = {
+            reports[fold.cutoff.isoformat()] = {
                 name: spend_report(
                     scorer.expected(test.table),
                     test.spend,

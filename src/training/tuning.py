@@ -75,7 +75,7 @@ class _Judge:
     def __init__(self, spec: Spec, backtest: Backtest, fold: Fold) -> None:
         parts = [read_labelled(spec, backtest, day) for day in fold.train]
         self._trainer = Trainer(backtest.plan, stack(parts))
-        self._test = read_labelled(spec, backtest, fold.test)
+        self._test = read_labelled(spec, backtest, fold.cutoff)
 
     def of(self, kind: str) -> Callable[[dict[str, Any]], float]:
         """Return the function from parameters of a kind to the ROC AUC on this fold's test."""

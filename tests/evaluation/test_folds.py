@@ -32,15 +32,15 @@ def test_no_training_outcome_reaches_past_its_test(
     except DataError:
         assert last - timedelta(days=horizon) <= first_event
         return
-    assert found[-1].test == last
+    assert found[-1].cutoff == last
     assert 1 <= len(found) <= folds
     for fold in found:
-        assert max(fold.train) + timedelta(days=horizon) == fold.test
+        assert max(fold.train) + timedelta(days=horizon) == fold.cutoff
         assert list(fold.train) == sorted(set(fold.train))
         assert min(fold.train) > first_event
         assert len(fold.train) <= snapshots
     for before, after in itertools.pairwise(found):
-        assert before.test + timedelta(days=horizon) == after.test
+        assert before.cutoff + timedelta(days=horizon) == after.cutoff
 
 
 @pytest.mark.parametrize(("first", "kept"), [(1, 3), (2, 2), (5, 2), (6, 2), (7, 1), (11, 1)])

@@ -37,7 +37,7 @@ def made(fitted: Fitted, request: pytest.FixtureRequest) -> Calibration:
 
 
 def test_what_whole_points_do_to_the_ranking_is_measured(fitted: Fitted, made: Calibration) -> None:
-    test = read_labelled(fitted.spec, fitted.backtest, fitted.backtest.folds[-1].test)
+    test = read_labelled(fitted.spec, fitted.backtest, fitted.backtest.folds[-1].cutoff)
     assert made.rounding.comparison.tests == (str(test.as_of),)
     cards = {"whole": made.calibration.proposed, "real": made.calibration.unrounded}
     scores = pd.DataFrame({n: Scorecard(card).score(test.table) for n, card in cards.items()})

@@ -41,7 +41,7 @@ def made(fitted: Fitted) -> ShapeProposal:
 
 
 def test_intervals_are_of_the_level_that_is_asked_for(made: ShapeProposal) -> None:
-    assert made.comparison.level == made.made.points.level == 0.8
+    assert made.comparison.level == made.shaped.points.level == 0.8
     lines = list(shape_lines(made))
     assert "intervals 80%, bootstrap over users, 40 times" in lines
     assert any(line.startswith("  with intervals of 80% for all terms together") for line in lines)
@@ -54,7 +54,7 @@ def test_the_spec_it_would_write_is_the_card_that_was_measured(
     assert len(after.scorecard.terms) <= 15
     assert all(term.points == int(term.points) for term in after.scorecard.terms)
     assert after.version == f"{fitted.spec.version}-shaped"
-    test = read_labelled(fitted.spec, fitted.backtest, fitted.backtest.folds[-1].test)
+    test = read_labelled(fitted.spec, fitted.backtest, fitted.backtest.folds[-1].cutoff)
     scores = Scorecard(after.scorecard).score(test.table)
     told = made.comparison.tested[SHAPED]["roc_auc"].value
     assert told == pytest.approx(roc_auc_score(test.labels, scores))
@@ -71,7 +71,7 @@ def test_the_spec_it_would_write_is_the_card_that_was_measured(
 
 
 def test_pinned_terms_and_all_signs_stay(fitted: Fitted, made: ShapeProposal) -> None:
-    new = {term.name: term for term in made.made.card.terms}
+    new = {term.name: term for term in made.shaped.card.terms}
     for term in fitted.spec.scorecard.terms:
         if term.name in PINNED:
             same = {"points"}
@@ -98,7 +98,7 @@ def test_nothing_is_learnt_from_the_test(
     fitted: Fitted, made: ShapeProposal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the outcomes of the test turned round the proposal is the same, its figures are not."""
-    test = fitted.backtest.folds[-1].test
+    test = fitted.backtest.folds[-1].cutoff
 
     def turned(spec: Spec, backtest: Backtest, day: object) -> Labelled:
         part = read_labelled(spec, backtest, day)  # type: ignore[arg-type]

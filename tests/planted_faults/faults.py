@@ -607,7 +607,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
         "evaluation: a learned scorer's bands are not as large as the scorecard's",
         "src/training/fitting.py",
         "read_labelled(spec, backtest, backtest.folds[-1].train[-1]))",
-        "read_labelled(spec, backtest, backtest.folds[-1].test))",
+        "read_labelled(spec, backtest, backtest.folds[-1].cutoff))",
         "test-training",
         ("tests/training/test_train.py::test_scores_and_reasons_of_a_champion",),
     ),

@@ -29,7 +29,7 @@ def test_results_are_short_to_look_at_and_whole_as_frames(shop: Shop, tmp_path: 
         out=tmp_path / "top_users.csv",
     )  # fmt: skip
     fold = shop.training.backtest.folds[-1]
-    measured = evaluate(shop.spec, shop.warehouse, as_of=fold.test, n_boot=40)
+    measured = evaluate(shop.spec, shop.warehouse, as_of=fold.cutoff, n_boot=40)
     for result in (read, shop.training, ranking, measured):
         assert len(repr(result)) < SHORT
         assert "\n" not in repr(result)
@@ -51,7 +51,7 @@ def test_results_are_short_to_look_at_and_whole_as_frames(shop: Shop, tmp_path: 
 
 @pytest.mark.parametrize("scorer", ["scorecard", "logistic"])
 def test_an_explanations_frame_adds_up_to_the_score(shop: Shop, scorer: str) -> None:
-    ids = shop.training.backtest.published.snapshot(shop.training.backtest.folds[-1].test)
+    ids = shop.training.backtest.published.snapshot(shop.training.backtest.folds[-1].cutoff)
     user_id = pq.read_table(ids, columns=["user_id"]).column(0)[7].as_py()
     found = explain(shop.spec, shop.warehouse, user_id, store=shop.store, scorer=scorer)
     said = repr(found)

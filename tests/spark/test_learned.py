@@ -42,7 +42,7 @@ def test_all_users_were_learned_from_and_a_sample_was_compared(learned: Learned)
         assert other.worth == pytest.approx(one.worth)
         assert other.other == pytest.approx(one.other)
     bound = learned.trained["there"].backtest.published.info.sampled_below
-    test = learned.trained["here"].backtest.folds[-1].test
+    test = learned.trained["here"].backtest.folds[-1].cutoff
     here_snapshot = learned.trained["here"].backtest.published.snapshot(test)
     with duckdb.connect() as con:
         expected = con.execute(
@@ -89,7 +89,7 @@ def test_the_same_users_come_first_within_what_a_seed_changes(learned: Learned) 
     backtest = learned.trained["here"].backtest
     fold = backtest.folds[-1]
     read = [read_labelled(learned.spec, backtest, day) for day in fold.train]
-    data, table = stack(read), read_labelled(learned.spec, backtest, fold.test).table
+    data, table = stack(read), read_labelled(learned.spec, backtest, fold.cutoff).table
     users = pa.chunked_array([chunk for each in read for chunk in each.table.user_ids.chunks])
     data = replace(data, users=parts_there(learned.there, users))
 
@@ -147,7 +147,7 @@ def alike(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
 def test_a_given_scorer_ranks_and_scores_the_same_on_both(
     learned: Learned, tmp_path: Path, trained: str, name: str
 ) -> None:
-    store, day = learned.stores[trained], learned.trained["here"].backtest.folds[-1].test
+    store, day = learned.stores[trained], learned.trained["here"].backtest.folds[-1].cutoff
     if name == "champion":
         promote(store, learned.spec.name, learned.trained[trained].run, "scorecard")
     found, told = {}, {}

@@ -25,7 +25,7 @@ def test_a_version_is_a_function_of_what_is_published(
     from pyspark.sql import functions
 
     store, backtest = learned.stores["here"], learned.trained["here"].backtest
-    path = str(backtest.published.snapshot(backtest.folds[-1].test))
+    path = str(backtest.published.snapshot(backtest.folds[-1].cutoff))
     found = fetch_scorer(store, learned.spec.name, "xgboost")
     assert found is not None
     uri = f"models:/{registered(learned.spec.name)}/{found[1]}"

@@ -57,7 +57,7 @@ class Learned:
 
     def scorer(self, where: str, name: str = "xgboost") -> LearnedScorer:
         training = self.trained[where]
-        test = training.backtest.folds[-1].test
+        test = training.backtest.folds[-1].cutoff
         return LearnedScorer.load(training.folder / f"test-{test.isoformat()}" / name)
 
 

@@ -144,10 +144,10 @@ def test_a_custom_candidate_is_a_fitted_copy_on_the_folds_rows(
     (fold,) = backtest.folds
     data = stack([read_labelled(shop.spec, backtest, day) for day in fold.train])
     encoding, matrix = Trainer(backtest.plan, data).matrix()
-    part = read_labelled(shop.spec, backtest, fold.test)
+    part = read_labelled(shop.spec, backtest, fold.cutoff)
     own = clone(trained.neighbours).fit(matrix, data.labels)
     probability = own.predict_proba(encoding.matrix(part.table))[:, 1]
-    ranked = trained.training.comparison.folds[str(fold.test)]["neighbours"]["roc_auc"]
+    ranked = trained.training.comparison.folds[str(fold.cutoff)]["neighbours"]["roc_auc"]
     assert ranked == pytest.approx(roc_auc_score(part.labels, probability), abs=1e-9)
     assert not hasattr(trained.neighbours[-1], "classes_")
 

@@ -47,7 +47,9 @@ def backtest(buyers: Buyers) -> Backtest:
     """Three tests and a warm-up before them."""
     found = plan_backtest(buyers.spec, buyers.warehouse)
     assert found.calibration_fold is not None
-    assert [fold.test for fold in found.folds] == [LAST - timedelta(days=30 * n) for n in (2, 1, 0)]
+    assert [fold.cutoff for fold in found.folds] == [
+        LAST - timedelta(days=30 * n) for n in (2, 1, 0)
+    ]
     return found
 
 
@@ -93,7 +95,7 @@ def test_bg_nbd_is_the_fit_of_the_histories_in_the_log(
 
     fold = backtest.folds[-1]
     model = BgNbd(30.0).fit(histories(fold.train[-1]).to_numpy())
-    asked = histories(fold.test)
+    asked = histories(fold.cutoff)
     assert fits.parts[-1].table.user_ids.to_pylist() == asked.index.tolist()
     order = model.predict(asked.to_numpy())
     raw_score = fits.scores[-1].raw_scores["bg_nbd"]
@@ -218,7 +220,7 @@ def test_early_folds_that_teach_too_little_are_left_out_and_named(
     found = plan_backtest(
         buyers.spec, warehouse, as_of=date(2024, 2, 20), horizon="15d", folds=2, log=said.append
     )
-    assert [fold.test for fold in found.folds] == [date(2024, 2, 5), date(2024, 2, 20)]
+    assert [fold.cutoff for fold in found.folds] == [date(2024, 2, 5), date(2024, 2, 20)]
     assert found.calibration_fold is None
     (warn,) = [line for line in said if "left out" in line]
     assert warn.startswith("left out the fold of 2024-01-21 and what lies before it: ")
@@ -236,7 +238,7 @@ def spend(buyers: Buyers, backtest: Backtest, fits: Fits) -> SpendFits:
 def test_the_way_to_expect_spend_is_chosen_on_earlier_tests(
     backtest: Backtest, spend: SpendFits
 ) -> None:
-    tests = [fold.test.isoformat() for fold in backtest.folds]
+    tests = [fold.cutoff.isoformat() for fold in backtest.folds]
     assert list(spend.reports) == tests
     ginis = {
         name: np.mean([spend.reports[test][name].gini for test in tests[:-1]])
@@ -250,10 +252,10 @@ def test_totals_are_set_right_on_the_test_before(
 ) -> None:
     """Fitted again by hand on the fold before the last, whose test ends as the last one begins."""
     before = backtest.folds[-2]
-    assert before.test + timedelta(days=30) == backtest.folds[-1].test
+    assert before.cutoff + timedelta(days=30) == backtest.folds[-1].cutoff
     parts = [read_labelled(buyers.spec, backtest, day) for day in before.train]
     data = stack(parts)
-    test = read_labelled(buyers.spec, backtest, before.test)
+    test = read_labelled(buyers.spec, backtest, before.cutoff)
     members = [n for n in ("logistic", "xgboost", "lightgbm") if n in fits.scorers]
     own = {n: fit_calibrator(fits.scores[-2].raw_scores[n], test.labels) for n in members}
     probabilities = tuple(replace(fits.by_fold[-2][n], calibrator=own[n]) for n in members)
@@ -263,7 +265,7 @@ def test_totals_are_set_right_on_the_test_before(
     )  # fmt: skip
     wanted = test.spend.sum() / again.expected(test.table).sum()
     assert spend.selected.factor == pytest.approx(wanted, rel=1e-6)
-    assert set(spend.reports[before.test.isoformat()]) == set(spenders_of(backtest.plan))
+    assert set(spend.reports[before.cutoff.isoformat()]) == set(spenders_of(backtest.plan))
 
 
 def test_the_last_tests_spend_changes_its_report_and_nothing_else(

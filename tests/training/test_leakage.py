@@ -90,7 +90,7 @@ def test_training_on_the_tests_own_rows_is_caught_by_noise(
     fold = fitted.backtest.folds[-1]
 
     def mistaken(spec: Spec, backtest: Backtest, day: date) -> Labelled:
-        return read_labelled(spec, backtest, fold.test if day == fold.train[-1] else day)
+        return read_labelled(spec, backtest, fold.cutoff if day == fold.train[-1] else day)
 
     monkeypatch.setattr(leakage, "read_labelled", mistaken)
     assert not fitted.run_leakage_checks()["pure noise"].passed
@@ -101,7 +101,7 @@ def test_an_embargo_that_is_too_short_is_caught_by_outcomes(fitted: Fitted) -> N
     backtest = replace(fitted.backtest, horizon_days=2 * fitted.backtest.horizon_days)
     fold, horizon = backtest.folds[-1], timedelta(days=backtest.horizon_days)
     shared = leakage._shared_outcomes(backtest, fold)
-    reaching = [day for day in fold.train if day + horizon > fold.test]
+    reaching = [day for day in fold.train if day + horizon > fold.cutoff]
     assert reaching
     assert set(shared) == {str(day) for day in reaching}
     # By hand, from the outcomes: those after the test's day and within the snapshot's horizon.
@@ -110,7 +110,7 @@ def test_an_embargo_that_is_too_short_is_caught_by_outcomes(fitted: Fitted) -> N
     path = backtest.published.table("outcomes")
     for day in reaching:
         found = duckdb.sql(
-            f"select count(*) from '{path}' where event_time >= '{fold.test}' "
+            f"select count(*) from '{path}' where event_time >= '{fold.cutoff}' "
             f"and event_time < '{day + horizon}'"
         ).fetchone()
         assert found == (shared[str(day)],)
@@ -145,7 +145,7 @@ def test_a_text_too_good_to_be_true_is_named(fitted: Fitted) -> None:
     assert suspicious_performance(leakage._alone(fitted.backtest, fitted.fits), **limits).passed  # type: ignore[arg-type]
     caught = suspicious_performance([found], **limits)  # type: ignore[arg-type]
     assert not caught.passed
-    assert f"{name} on {fitted.backtest.folds[-1].test}, has ROC AUC 1.000" in caught.detail
+    assert f"{name} on {fitted.backtest.folds[-1].cutoff}, has ROC AUC 1.000" in caught.detail
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def test_the_rank_average_is_a_version_that_ranks_and_says_nothing(
     assert isinstance(chosen.model, SavedRankAverage)
     assert [member.name for member in chosen.model.members] == ["logistic", "xgboost"]
     backtest = shop.training.backtest
-    test = read_labelled(shop.spec, backtest, backtest.folds[-1].test)
+    test = read_labelled(shop.spec, backtest, backtest.folds[-1].cutoff)
     members = [choose_scorer(shop.spec, n, shop.store).model for n in ("logistic", "xgboost")]
     both = [m.score_of(m.raw_score(test.table)) for m in members if m is not None]
     raw_score = chosen.model.raw_score(test.table)
@@ -129,8 +129,8 @@ def test_the_rank_average_is_a_version_that_ranks_and_says_nothing(
     assert np.allclose(chosen.model.score_of(raw_score), by_hand)
     # Its probabilities are those of the earlier fit, calibrated where it was tested and carried
     # over: both fits give the new test's users log-odds of the same mean and deviation.
-    before = read_labelled(shop.spec, backtest, backtest.folds[-2].test)
-    kept = shop.training.folder / f"test-{backtest.folds[-2].test}"
+    before = read_labelled(shop.spec, backtest, backtest.folds[-2].cutoff)
+    kept = shop.training.folder / f"test-{backtest.folds[-2].cutoff}"
     earlier = RankAverage(tuple(LearnedScorer.load(kept / n) for n in ("logistic", "xgboost")))
     then = fit_calibrator(earlier.raw_score(before.table), before.labels)
     odds = [
@@ -176,10 +176,10 @@ def test_the_data_behind_a_training_are_named_whole(
     backtest = shop.training.backtest
     fold = backtest.folds[-1]
     data = stack([read_labelled(shop.spec, backtest, day) for day in fold.train])
-    test = read_labelled(shop.spec, backtest, fold.test)
+    test = read_labelled(shop.spec, backtest, fold.cutoff)
     known = {
         "training": (len(data.labels), data.labels.sum(), fold.train),
-        "test": (len(test.labels), test.labels.sum(), [fold.test]),
+        "test": (len(test.labels), test.labels.sum(), [fold.cutoff]),
     }
     for run in (parent, children["xgboost"], children["scorecard"]):
         seen = {}
@@ -265,7 +265,7 @@ def test_acting_from_a_threshold_on_is_logged_by_test_with_its_interval(
                     assert by_step == [getattr(estimate, part) for estimate in estimates]
     # By hand, from the registered scorer: acted upon from a chance of 5 in 25 on.
     backtest = shop.training.backtest
-    test = read_labelled(shop.spec, backtest, backtest.folds[-1].test)
+    test = read_labelled(shop.spec, backtest, backtest.folds[-1].cutoff)
     scorer = choose_scorer(shop.spec, "logistic", shop.store).model
     assert scorer is not None
     acted = scorer.probability(test.table) >= 5 / 25
@@ -308,10 +308,10 @@ def test_spend_is_measured_and_told_by_decile(
     with Path(place).open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["chosen"] == "yes"]
     backtest = shop.training.backtest
-    tests = [fold.test.isoformat() for fold in backtest.folds]
+    tests = [fold.cutoff.isoformat() for fold in backtest.folds]
     assert [row["test"] for row in rows] == [test for test in tests for _ in range(10)]
     # Tenths of users are as many: their means add up to what all spent.
-    last = read_labelled(shop.spec, backtest, backtest.folds[-1].test)
+    last = read_labelled(shop.spec, backtest, backtest.folds[-1].cutoff)
     actual = [float(row["actual"]) for row in rows if row["test"] == tests[-1]]
     assert sum(actual) * len(last.spend) / 10 == pytest.approx(last.spend.sum(), rel=1e-3)
 
@@ -332,7 +332,7 @@ def test_every_scorer_has_the_same_pictures_and_its_importance(
     shop: Shop, client: MlflowClient, children: dict[str, Run], tmp_path: Path
 ) -> None:
     backtest = shop.training.backtest
-    part = read_labelled(shop.spec, backtest, backtest.folds[-1].test)
+    part = read_labelled(shop.spec, backtest, backtest.folds[-1].cutoff)
     drawn = {"ranking.png", "shap.png", "importance.png"}
     for name, run in children.items():
         kept = {found.path for found in client.list_artifacts(run.info.run_id)}
@@ -354,7 +354,7 @@ def test_every_scorer_has_the_same_pictures_and_its_importance(
 def test_sampled_contributions_add_up_and_name_what_matters(shop: Shop) -> None:
     """Of the rank average, which has none of its own."""
     backtest = shop.training.backtest
-    table = read_labelled(shop.spec, backtest, backtest.folds[-1].test).table
+    table = read_labelled(shop.spec, backtest, backtest.folds[-1].cutoff).table
     scorer = choose_scorer(shop.spec, "rank_average", shop.store).model
     assert isinstance(scorer, SavedRankAverage)
     found = moved_by(scorer, table)
@@ -444,7 +444,7 @@ def test_trials_of_a_search_are_nested_runs(shop: Shop, tmp_path: Path) -> None:
 
 def test_both_accounts_by_part_are_the_scorers_own(shop: Shop, tmp_path: Path) -> None:
     backtest = shop.training.backtest
-    table = read_labelled(shop.spec, backtest, backtest.folds[-1].test).table
+    table = read_labelled(shop.spec, backtest, backtest.folds[-1].cutoff).table
     scorer = choose_scorer(shop.spec, "xgboost", shop.store).model
     assert isinstance(scorer, LearnedScorer)
     found = both_accounts(shop.spec, scorer, table)

@@ -45,7 +45,7 @@ def proposal(before: list[TermSpec], after: list[TermSpec], dropped: list[TermSp
     shape = Shape(tuple(after), np.zeros(len(after)), {t.name: t for t in before}, tuple(dropped))
     return SimpleNamespace(
         before=SimpleNamespace(name="toy", feature=feature),
-        made=SimpleNamespace(shape=shape, card=SimpleNamespace(terms=after)),
+        shaped=SimpleNamespace(shape=shape, card=SimpleNamespace(terms=after)),
         users=USERS,
         comparison=SimpleNamespace(tests=["2026-01-01"]),
     )

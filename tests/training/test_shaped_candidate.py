@@ -59,7 +59,7 @@ def test_its_run_keeps_the_spec_that_calibrate_shape_proposes(
     source.write_text(SPEC, encoding="utf-8")
     made = calibrate_shape(
         shop.spec, shop.warehouse, source=source,
-        as_of=shop.training.backtest.folds[-1].test, n_boot=40,
+        as_of=shop.training.backtest.folds[-1].cutoff, n_boot=40,
     )  # fmt: skip
     assert applied == parse_spec(made.text)
     assert applied.scorecard != shop.spec.scorecard
@@ -80,7 +80,7 @@ def test_it_ranks_as_the_spec_applied_does(shop: Shop, applied: Spec, tmp_path: 
     learned = choose_scorer(shop.spec, NAME, shop.store).model
     assert isinstance(learned, LearnedScorer)
     backtest = shop.training.backtest
-    table = read_labelled(shop.spec, backtest, backtest.folds[-1].test).table
+    table = read_labelled(shop.spec, backtest, backtest.folds[-1].cutoff).table
     points = Scorecard(applied.scorecard).score(table)
     raw_score = learned.raw_score(table)
     per_point = np.ptp(raw_score) / np.ptp(points)
@@ -104,7 +104,7 @@ def test_outcomes_of_a_test_do_not_reach_its_own_fit(
     """With the outcomes of the last test turned round, its card and probabilities are the same."""
     backtest = shop.training.backtest
     before, _ = fits_of(shop, backtest, [NAME], tmp_path / "before")
-    last = backtest.folds[-1].test
+    last = backtest.folds[-1].cutoff
 
     def turned(spec: Spec, of: Backtest, day: date) -> Labelled:
         part = read_labelled(spec, of, day)

@@ -101,7 +101,7 @@ def test_no_label_reaches_past_the_test_and_snapshots_are_the_published_ones(wor
     horizon = timedelta(days=backtest.horizon_days)
     outcomes = read_published(world.warehouse, "saas")
     for fold in backtest.all_folds():
-        assert max(fold.train) + horizon <= fold.test
+        assert max(fold.train) + horizon <= fold.cutoff
     fold = backtest.folds[-1]
     parts = [read_labelled(world.spec, backtest, day) for day in fold.train]
     data = stack(parts)
@@ -126,7 +126,7 @@ def test_no_label_reaches_past_the_test_and_snapshots_are_the_published_ones(wor
     ids = np.array(parts[-1].table.user_ids.to_pylist())
     assert set(ids[parts[-1].labels]) == expected & set(ids)
     assert expected
-    assert outcomes.as_of_dates[-1] >= fold.test
+    assert outcomes.as_of_dates[-1] >= fold.cutoff
 
 
 def test_the_leakage_checks_pass_and_the_comparison_reads_back(world: World) -> None:
@@ -153,7 +153,7 @@ def test_a_killed_training_resumes_with_what_it_had_and_ends_the_same(
     warehouse = open_warehouse(f"duckdb:///{tmp_path}/copy/w.duckdb")
     store = open_store(home=tmp_path / "mlflow")
     fits = tmp_path / "copy" / world.training.folder.relative_to(world.folder)
-    last = world.training.backtest.folds[-1].test
+    last = world.training.backtest.folds[-1].cutoff
     # As a kill leaves it: one fit half written, one not begun, nothing compared.
     shutil.rmtree(fits / f"test-{last}" / "xgboost")
     (fits / f"test-{last}" / ".xgboost.part").mkdir()
@@ -436,7 +436,7 @@ def test_the_reasons_of_the_best_are_their_own_and_stay_when_nudged(world: World
     deviation, experiment 004), so that four of them lie above 0.85.
     """
     backtest = world.training.backtest
-    table = read_labelled(world.spec, backtest, backtest.folds[-1].test).table
+    table = read_labelled(world.spec, backtest, backtest.folds[-1].cutoff).table
     for name in ("logistic", "xgboost"):
         scorer = choose_scorer(world.spec, name, world.store).model
         assert isinstance(scorer, LearnedScorer)
@@ -467,7 +467,7 @@ def served(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_a_model_server_answers_with_reasons(world: World, served: str) -> None:
     backtest = world.training.backtest
-    part = read_labelled(world.spec, backtest, backtest.folds[-1].test)
+    part = read_labelled(world.spec, backtest, backtest.folds[-1].cutoff)
     found = fetch_scorer(world.store, "saas", "xgboost")
     assert found is not None
     spec_file = world.folder / "spec.json"

@@ -41,7 +41,7 @@ def test_repeat_purchases_are_trained_compared_and_registered(
     found = fetch_scorer(store, "shop", "bg_nbd")
     assert found is not None
     scorer = LearnedScorer.load(found[2])
-    part = read_labelled(buyers.spec, training.backtest, training.backtest.folds[-1].test)
+    part = read_labelled(buyers.spec, training.backtest, training.backtest.folds[-1].cutoff)
     probability = scorer.probability(part.table)
     rate = part.labels.mean()
     assert probability.mean() == pytest.approx(rate, abs=4 * np.sqrt(2 * rate / len(probability)))

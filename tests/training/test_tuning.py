@@ -46,8 +46,8 @@ def test_a_search_never_reads_the_last_test(
     monkeypatch.setattr(tune, "read_labelled", noted)
     found, told = search(fitted, tmp_path)
     *earlier, last = fitted.backtest.all_folds()
-    assert set(read) == {day for fold in earlier for day in (*fold.train, fold.test)}
-    assert (last.test in read, earlier[-1].test in read) == (False, True)
+    assert set(read) == {day for fold in earlier for day in (*fold.train, fold.cutoff)}
+    assert (last.cutoff in read, earlier[-1].cutoff in read) == (False, True)
     # One search a kind, for all candidates of that kind that have one.
     assert set(found) == {"logistic", "logistic_weights"}
     assert found["logistic"] == found["logistic_weights"]
