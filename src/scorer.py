@@ -184,8 +184,8 @@ class FeatureValue:
 class Attribution:
     """What one feature, or a group of correlated ones, did to one user by both accounts.
 
-    observed: what was seen of the user, in words. points, log_odds: None where that account does not
-    read it. reason: the scorecard's words, empty where it gave no points. stable: whether the
+    observed: what was seen of the user, in words. points, log_odds: None where that account does
+    not read it. reason: the scorecard's words, empty where it gave no points. stable: whether the
     model's part is large and stable enough to be given as a reason. raises: its direction, None
     where the model does not read it. features: the same feature by feature, whose points and
     log-odds add up to those of the part; none for what belongs to no feature, as a cap.

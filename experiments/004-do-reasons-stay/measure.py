@@ -17,7 +17,7 @@ import numpy as np
 from whyrank.models.candidates import Trainer
 from whyrank.models.explain import explain_rows
 from whyrank.models.learned import LearnedScorer
-from whyrank.models.stability import MOST_TURNED, stability, turned
+from whyrank.models.stability import MAX_SIGN_FLIPS, sign_flip_rates, stability
 from whyrank.pipeline.backtest import plan_backtest
 from whyrank.pipeline.build import build
 from whyrank.pipeline.generate import generate
@@ -62,7 +62,7 @@ def figures(spec: Spec, scorer: LearnedScorer, test: Labelled) -> dict[str, floa
     best = test.table.take(order[:BEST])
     groups = spec.training.groups
     found, explained = stability(scorer, best), explain_rows(scorer, best, groups)
-    turns = turned(scorer, best, groups, rng=np.random.default_rng(1))
+    turns = sign_flip_rates(scorer, best, groups, rng=np.random.default_rng(1))
     return {
         "kept": float(found.kept.mean()),
         "another": float(found.by_chance.mean()),
@@ -93,7 +93,7 @@ def lines(folder: Path) -> Iterator[str]:
         less = np.subtract(all_kept["now", name], all_kept["before", name])
         error = less.std(ddof=1) / np.sqrt(len(less))
         yield f"{name}: now minus before {less.mean():+.1%}, standard error {error:.1%}"
-    yield f"told and turned can be at most {MOST_TURNED:.1%}, whatever the scorer"
+    yield f"told and turned can be at most {MAX_SIGN_FLIPS:.1%}, whatever the scorer"
 
 
 def main(arguments: Sequence[str]) -> None:

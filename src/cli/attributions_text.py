@@ -55,7 +55,8 @@ def _lines(lines: Sequence[Attribution], width: int) -> Iterator[str]:
         mark = " " if line.stable or line.log_odds is None else "~"
         points = "-" if line.points is None else signed(line.points) if line.points else "0"
         reason = shown(line.reason) if line.reason != line.observed else ""
-        yield f"{log_odds:>8}{mark}  {points:>6}  {shown(line.observed):<{width}}  {reason}".rstrip()
+        observed = shown(line.observed)
+        yield f"{log_odds:>8}{mark}  {points:>6}  {observed:<{width}}  {reason}".rstrip()
 
 
 def _notes(user: RankedUser, model: str) -> Iterator[str]:

@@ -80,7 +80,7 @@ class Comparison:
         """Return one difference; where: "tested" or "pooled". Raises KeyError without it."""
         for found in self.differences[where]:
             if found.metric == metric and {found.first, found.second} == {first, second}:
-                return found if found.first == first else found.turned()
+                return found if found.first == first else found.reversed()
         raise KeyError((where, metric, first, second))
 
     def verdict(self) -> str:

@@ -69,7 +69,7 @@ class Difference:
         lower = self.lower_is_better or self.metric in LOWER_IS_BETTER
         return (self.value < 0) if lower else (self.value > 0)
 
-    def turned(self) -> Difference:
+    def reversed(self) -> Difference:
         """Return the same difference the other way round: second minus first."""
         return Difference(
             self.metric,

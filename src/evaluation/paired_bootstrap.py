@@ -43,16 +43,16 @@ _BATCH = 50  # draws
 class BootstrapMetrics:
     """What one or several scorers' metrics came to on one or several folds.
 
-    compared: metrics by which scorers are compared. acting: those of acting from a threshold on,
-    profit at the stated costs among the compared as well. points: fold -> scorer -> metric ->
-    value. draws: replicates, (n_boot, folds, scorers, compared and acting). lower: custom metrics
-    that should be low.
+    compared: metrics by which scorers are compared. targeting: those of targeting users above a
+    threshold, profit at the stated costs among the compared as well. points: fold -> scorer ->
+    metric -> value. draws: replicates, (n_boot, folds, scorers, compared and targeting). lower:
+    custom metrics that should be low.
     """
 
     names: Sequence[str]
-    tests: Sequence[str]
+    folds: Sequence[str]
     compared: tuple[str, ...]
-    acting: tuple[str, ...]
+    targeting: tuple[str, ...]
     points: Points
     draws: Floats
     level: float
@@ -83,8 +83,8 @@ class BootstrapMetrics:
         with_probabilities = all(set(fold.probabilities) >= set(names) for fold in folds)
         by_probability = PROBABILITY_METRICS if with_probabilities else ()
         compared: tuple[str, ...] = (*RANKING, *by_probability, *metrics_at(ks))
-        acting = [TargetingDecision.on(fold, costs) for fold in folds]
-        told = tuple(m for m in acting[0].names() if all(m in one.names() for one in acting))
+        targeting = [TargetingDecision.on(fold, costs) for fold in folds]
+        told = tuple(m for m in targeting[0].names() if all(m in one.names() for one in targeting))
         points = {
             fold.name: {
                 name: _points(fold, name, capacity, ks)
@@ -92,7 +92,7 @@ class BootstrapMetrics:
                 | one.points(name)
                 for name in names
             }
-            for fold, one in zip(folds, acting, strict=True)
+            for fold, one in zip(folds, targeting, strict=True)
         }
         tried = own.names()
         columns = (*compared, *tried, *(metric for metric in told if metric == PROFIT), *told)
@@ -111,34 +111,34 @@ class BootstrapMetrics:
         found._recentre()
         return found
 
-    def over(self, tests: Sequence[str]) -> BootstrapSample:
-        """Return the means over some tests of what scorers are compared by."""
-        points = {name: self._means(name, self.compared, tests) for name in self.names}
-        values = self._drawn(tests)[..., : len(self.compared)]
+    def over(self, folds: Sequence[str]) -> BootstrapSample:
+        """Return the means over some folds of what scorers are compared by."""
+        points = {name: self._means(name, self.compared, folds) for name in self.names}
+        values = self._drawn(folds)[..., : len(self.compared)]
         known = values[~np.isnan(values).any(axis=(1, 2))]
         return BootstrapSample(
             self.names, self.compared, points, known, len(self.draws), self.level, self.lower
         )
 
-    def estimates(self, tests: Sequence[str]) -> dict[str, dict[str, Estimate]]:
-        """Return scorer -> metric -> estimate of its mean over tests, those of acting included."""
-        found = self.over(tests).estimates()
-        drawn = self._drawn(tests)[..., len(self.compared) :]
+    def estimates(self, folds: Sequence[str]) -> dict[str, dict[str, Estimate]]:
+        """Return scorer -> metric -> estimate of its mean over folds, targeting included."""
+        found = self.over(folds).estimates()
+        drawn = self._drawn(folds)[..., len(self.compared) :]
         for place, name in enumerate(self.names):
-            points = self._means(name, self.acting, tests)
-            by_metric = dict(zip(self.acting, drawn[:, place].T, strict=True))
+            points = self._means(name, self.targeting, folds)
+            by_metric = dict(zip(self.targeting, drawn[:, place].T, strict=True))
             found[name] |= targeting_estimates(points, by_metric, self.level)
         return found
 
-    def _means(self, name: str, metrics: Sequence[str], tests: Sequence[str]) -> dict[str, float]:
-        """Return one scorer's means over tests, of those metrics that have a value on each."""
-        values = [self.points[test][name] for test in tests]
+    def _means(self, name: str, metrics: Sequence[str], folds: Sequence[str]) -> dict[str, float]:
+        """Return one scorer's means over folds, of those metrics that have a value on each."""
+        values = [self.points[fold][name] for fold in folds]
         known = [metric for metric in metrics if all(metric in one for one in values)]
         return {metric: float(np.mean([one[metric] for one in values])) for metric in known}
 
-    def _drawn(self, tests: Sequence[str]) -> Floats:
-        """Return replicates of the means over tests: (n_boot, scorers, compared and acting)."""
-        found: Floats = self.draws[:, [self.tests.index(test) for test in tests]].mean(axis=1)
+    def _drawn(self, folds: Sequence[str]) -> Floats:
+        """Return replicates of the means over folds: (n_boot, scorers, compared and targeting)."""
+        found: Floats = self.draws[:, [self.folds.index(fold) for fold in folds]].mean(axis=1)
         return found
 
     def _recentre(self) -> None:
@@ -150,7 +150,7 @@ class BootstrapMetrics:
         if "calibration_error" not in self.compared:
             return
         metric = self.compared.index("calibration_error")
-        for place, test in enumerate(self.tests):
+        for place, test in enumerate(self.folds):
             for column, name in enumerate(self.names):
                 values = self.draws[:, place, column, metric]
                 if not np.isnan(values).all():
@@ -193,8 +193,8 @@ def replicate(
     """Return metrics of bootstrap replicates: (n_boot, folds, scorers, metrics).
 
     metrics: all of RANKING, then all of PROBABILITY_METRICS or none, then any that are custom, of
-    `metrics_at(ks)` or of acting. A replicate in which a fold has one class only is NaN there, for
-    all scorers; where it draws nobody who is acted upon, a precision alone is. progress: called
+    `metrics_at(ks)` or of targeting. A replicate in which a fold has one class only is NaN there,
+    for all scorers; where it draws nobody who is acted upon, a precision alone is. progress: called
     with how many are done, of how many. custom: metrics that know no sums: each is computed on
     every replicate's users one by one.
     """
@@ -290,12 +290,12 @@ class _Sums:
     cells: Mapping[str, tuple[csr_array, csr_array]]
     groups: Mapping[str, csr_array]
     terms: Floats
-    acting: TargetingDecision
+    targeting: TargetingDecision
 
     def measured(self, drawn: Floats) -> dict[str, dict[str, Floats]]:
         """Return scorer -> metric -> (draws,); drawn: how often each user is drawn, (n, draws)."""
         found = {}
-        acting = self.acting.measured(drawn)
+        targeting = self.targeting.measured(drawn)
         total = drawn.sum(axis=0)
         means = (self.terms.T @ drawn) / total if self.groups else np.empty((0, 0))
         for place, (name, (users, positives)) in enumerate(self.cells.items()):
@@ -308,7 +308,7 @@ class _Sums:
                 off = np.abs(self.groups[name] @ drawn).sum(axis=0) / total
                 brier, loss = means[2 * place : 2 * place + 2]
                 found[name] |= {"brier": brier, "log_loss": loss, "calibration_error": off}
-            found[name] |= acting.get(name, {})
+            found[name] |= targeting.get(name, {})
         return found
 
 

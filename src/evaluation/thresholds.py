@@ -57,13 +57,13 @@ class Costs:
         """
         return self.action / self.conversion
 
-    def profit(self, acted: Floats, won: Floats) -> Floats:
+    def profit(self, targeted: Floats, converted: Floats) -> Floats:
         """Return the profit of acting on so many users, so many of whom converted.
 
         >>> float(Costs(2.0, 50.0).profit(np.array(10.0), np.array(1.0)))
         30.0
         """
-        found: Floats = won * self.conversion - acted * self.action
+        found: Floats = converted * self.conversion - targeted * self.action
         return found
 
 

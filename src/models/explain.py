@@ -18,7 +18,7 @@ from .learned import LearnedScorer
 from .words import counted, part_words
 
 MOVED = 0.02  # of all that moved a score, in absolute log-odds: less is no reason
-NUDGES = 8
+PERTURBATIONS = 8
 _SEED = 20_180_601
 NUDGE = 0.01  # of a value that is no whole number; those are counts or days, and move by one
 
@@ -77,12 +77,12 @@ def explain_rows(
 
     groups: features whose contributions are added up, since correlated features share one influence
     and their sum says more than each by itself; features in none stand for themselves. Values are
-    nudged NUDGES times, always the same way, so that a user's reasons do not depend on who else is
-    explained: whole numbers, which are counts or days, by one, others by a hundredth of themselves.
-    Zero stays zero and one does not become it: between never and once lies no small step but all
-    that such a reason says. Categories have no near neighbours either. A contribution that turns at
-    one nudge in q is told with probability (1 - 1/q)^NUDGES: 0.4% at every second, 34% at every
-    eighth; `stability` measures what remains.
+    nudged PERTURBATIONS times, always the same way, so that a user's reasons do not depend on who
+    else is explained: whole numbers, which are counts or days, by one, others by a hundredth of
+    themselves. Zero stays zero and one does not become it: between never and once lies no small
+    step but all that such a reason says. Categories have no near neighbours either. A contribution
+    that turns at one nudge in q is told with probability (1 - 1/q)^PERTURBATIONS: 0.4% at every
+    second, 34% at every eighth; `stability` measures what remains.
 
     Raises DataError for a scorer without contributions.
     """
@@ -206,7 +206,7 @@ def agreement(
 def perturbed(
     matrix: Matrix, numbers: int, rng: np.random.Generator | None = None
 ) -> Sequence[Matrix]:
-    """Return NUDGES copies of a matrix whose first columns, the numbers, are moved a little.
+    """Return PERTURBATIONS copies of a matrix whose first columns, the numbers, are moved a little.
 
     rng: of the directions; always the same ones when None, by which reasons are chosen.
     """
@@ -215,7 +215,7 @@ def perturbed(
     whole = values == np.round(values)
     step = np.where(whole, np.where(values == 0, 0.0, 1.0), NUDGE * values)
     copies = []
-    for _ in range(NUDGES):
+    for _ in range(PERTURBATIONS):
         signs = rng.choice([-1.0, 1.0], size=numbers)  # of a column, the same for every user
         moved = values + step * signs
         moved = np.where(whole & (np.abs(moved) < 1), values, moved)

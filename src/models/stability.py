@@ -1,4 +1,4 @@
-"""How steady a learned scorer's reasons are when values are nudged: measured, not told to users."""
+"""How stable a learned scorer's reasons are under small perturbations of values."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..errors import DataError
 from ..scorer import FeatureTable
 from ..types import Floats
 from .encoding import Matrix
-from .explain import NUDGES, by_part, parts_of, perturbed
+from .explain import PERTURBATIONS, by_part, parts_of, perturbed
 from .learned import LearnedScorer
 
-# A reason whose sign turns at any one nudge with probability q is told with probability (1 -
-# q)^NUDGES. So told, and turned by one more nudge, are at most the largest q · (1 - q)^NUDGES of
-# all reasons, whatever the scorer.
-MOST_TURNED = (1 / (NUDGES + 1)) * (NUDGES / (NUDGES + 1)) ** NUDGES
+# A reason whose sign flips in any one perturbation with probability q is given with probability
+# (1 - q)^PERTURBATIONS. So given, and flipped by one more perturbation, are at most the largest
+# q · (1 - q)^PERTURBATIONS of all reasons, whatever the scorer.
+MAX_SIGN_FLIPS = (1 / (PERTURBATIONS + 1)) * (PERTURBATIONS / (PERTURBATIONS + 1)) ** PERTURBATIONS
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def stability(scorer: LearnedScorer, table: FeatureTable, most: int = 3) -> Stab
     return Stability(kept / each, by_chance / each)
 
 
-def turned(
+def sign_flip_rates(
     scorer: LearnedScorer,
     table: FeatureTable,
     groups: Mapping[str, Sequence[str]],

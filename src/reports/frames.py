@@ -59,7 +59,7 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
         for kind, place in (("tested", comparison.tests[-1]), ("pooled", "pooled"))
         for one in comparison.differences[kind]
         if comparison.reference in {one.first, one.second}
-        for found in [one if one.second == comparison.reference else one.turned()]
+        for found in [one if one.second == comparison.reference else one.reversed()]
     }
     order = sorted(comparison.pooled, key=lambda name: -comparison.pooled[name]["roc_auc"].value)
     rows = []

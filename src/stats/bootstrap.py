@@ -99,21 +99,21 @@ def check_replicates(valid: int, n_boot: int) -> None:
         )
 
 
-def max_t_critical_value(away: Floats, level: float) -> tuple[Floats, float]:
+def max_t_critical_value(replicates: Floats, level: float) -> tuple[Floats, float]:
     """Return the standard errors of several estimates, and how many of them cover all at once.
 
-    away: replicates, shape (n_boot, estimates), none of them NaN. Every estimate, its standard
-    error times the reach either way, is covered together with all others at `level`: single-step
-    max-t (Romano & Wolf 2005). An estimate that never varies has the error 0.
+    replicates: shape (n_boot, estimates), none of them NaN. Every estimate, its standard error
+    times the reach either way, is covered together with all others at `level`: single-step max-t
+    (Romano & Wolf 2005). An estimate that never varies has the error 0.
 
-    >>> away = np.random.default_rng(0).normal(size=(20_000, 10)) * np.arange(1, 11)
-    >>> errors, reach = max_t_critical_value(away, 0.95)
+    >>> replicates = np.random.default_rng(0).normal(size=(20_000, 10)) * np.arange(1, 11)
+    >>> errors, reach = max_t_critical_value(replicates, 0.95)
     >>> bool(np.allclose(errors, np.arange(1, 11), rtol=0.05)), round(reach, 1)  # 1.96 for one
     (True, 2.8)
     """
-    errors: Floats = away.std(axis=0)
+    errors: Floats = replicates.std(axis=0)
     known = errors > 0
     if not known.any():
         return errors, 0.0
-    centred = (away - away.mean(axis=0))[:, known] / errors[known]
-    return errors, float(np.quantile(np.abs(centred).max(axis=1), level))
+    centered = (replicates - replicates.mean(axis=0))[:, known] / errors[known]
+    return errors, float(np.quantile(np.abs(centered).max(axis=1), level))

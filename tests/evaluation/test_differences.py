@@ -141,4 +141,4 @@ def test_no_difference_makes_nobody_the_better_one(metric: str) -> None:
     (found,) = sample.family([("one", "two")], (metric,))
     assert found.value == 0
     assert not found.better
-    assert not found.turned().better
+    assert not found.reversed().better

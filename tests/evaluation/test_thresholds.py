@@ -220,7 +220,7 @@ def test_a_scorer_that_earns_more_is_told_and_one_of_the_same_worth_is_not() -> 
     more = found.difference("pooled", "at_cost/profit", "knows", "scorecard")
     assert more.detected
     assert more.words().startswith("knows earns more than scorecard (+")
-    assert more.turned().words().startswith("scorecard earns less than knows (-")
+    assert more.reversed().words().startswith("scorecard earns less than knows (-")
     assert found.pooled["knows"]["at_cost/profit"].low > 0
     same = found.difference("pooled", "at_cost/profit", "blind", "scorecard")
     assert not same.detected

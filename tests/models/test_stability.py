@@ -14,8 +14,8 @@ from tests.support.tables import data, plan, toy
 from whyrank.errors import DataError
 from whyrank.models import explain
 from whyrank.models.candidates import Trainer
-from whyrank.models.explain import NUDGES, explain_rows
-from whyrank.models.stability import MOST_TURNED, stability, turned
+from whyrank.models.explain import PERTURBATIONS, explain_rows
+from whyrank.models.stability import MAX_SIGN_FLIPS, sign_flip_rates, stability
 from whyrank.scorer import Contributions
 from whyrank.stats.platt import Calibrator
 
@@ -64,22 +64,25 @@ def test_a_reason_that_turns_at_one_nudge_in_so_many_is_told_as_seldom_as_it_sho
     scorer: Any = Planted(of)
     q = 0.0 if of == 0 else 0.5**of
     told = explain_rows(scorer, [0], {}).stable[0]
-    expected = (1 - q) ** NUDGES
+    expected = (1 - q) ** PERTURBATIONS
     assert told.mean() == pytest.approx(
         expected, abs=4 * np.sqrt(expected * (1 - expected) / REASONS)
     )
     turns = np.mean(
-        [turned(scorer, [0], {}, rng=np.random.default_rng(s))[0] for s in range(20)], axis=0
+        [sign_flip_rates(scorer, [0], {}, rng=np.random.default_rng(s))[0] for s in range(20)],
+        axis=0,
     )
-    assert turns.mean() == pytest.approx(q, abs=4 * np.sqrt(q * (1 - q) / (20 * NUDGES * REASONS)))
+    assert turns.mean() == pytest.approx(
+        q, abs=4 * np.sqrt(q * (1 - q) / (20 * PERTURBATIONS * REASONS))
+    )
     # Of all reasons at most 4.3% are told and turn at one more nudge, here and for any scorer.
     both = (turns * told).mean()
-    assert both <= MOST_TURNED + 4 * np.sqrt(MOST_TURNED / REASONS)
+    assert both <= MAX_SIGN_FLIPS + 4 * np.sqrt(MAX_SIGN_FLIPS / REASONS)
 
 
 def test_the_bound_is_the_worst_of_all_chances_to_turn() -> None:
     q = np.linspace(0, 1, 100_001)
-    assert (q * (1 - q) ** NUDGES).max() == pytest.approx(MOST_TURNED, abs=1e-9)
+    assert (q * (1 - q) ** PERTURBATIONS).max() == pytest.approx(MAX_SIGN_FLIPS, abs=1e-9)
 
 
 def test_told_reasons_stay_at_nudges_that_did_not_choose_them() -> None:
@@ -90,10 +93,10 @@ def test_told_reasons_stay_at_nudges_that_did_not_choose_them() -> None:
         explained = explain_rows(scorer, table, {})
         share = np.abs(explained.values) / np.abs(explained.values).sum(axis=1, keepdims=True)
         dropped = (share >= explain.MOVED) & ~explained.stable
-        turns = turned(scorer, table, {}, rng=np.random.default_rng(1))
+        turns = sign_flip_rates(scorer, table, {}, rng=np.random.default_rng(1))
         assert dropped.sum() > 50  # views of about four, moved by one, do turn
         assert turns[dropped].mean() > 4 * turns[explained.stable].mean()
-        assert (turns * explained.stable).mean() <= MOST_TURNED
+        assert (turns * explained.stable).mean() <= MAX_SIGN_FLIPS
 
 
 def test_the_largest_reasons_stay_more_often_than_anothers_would() -> None:
