@@ -98,8 +98,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         "leak: training outcomes reach into the test",
         "src/evaluation/folds.py",
-        "days = [test - horizon - step * every for step",
-        "days = [test - every - step * every for step",
+        "days = [cutoff - horizon - step * every for step",
+        "days = [cutoff - every - step * every for step",
         "test",
         ("tests/evaluation/test_folds.py::test_no_training_outcome_reaches_past_its_test",),
     ),
@@ -633,8 +633,8 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault(
         "evaluation: replicates of two scorers are not paired",
         "src/evaluation/differences.py",
-        "low, high = self._quantiles(drawn[:, [i]] - drawn)",
-        "low, high = self._quantiles(drawn[::-1, [i]] - drawn)",
+        "low, high = percentiles(drawn[:, [i]] - drawn, self.level)",
+        "low, high = percentiles(drawn[::-1, [i]] - drawn, self.level)",
         "test",
         ("tests/evaluation/test_comparison.py", "tests/evaluation/test_paired_bootstrap.py"),
     ),
