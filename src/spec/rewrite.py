@@ -71,7 +71,7 @@ def _rewritten(text: str, card: ScorecardSpec, bands: BandsSpec, version: str) -
     documents = [tomlkit.parse(table) for table in tables]
     _set(documents[0], "version", quoted(version))
     for document in documents:
-        for _, _, table in _found(document.body, ("bands",)):
+        for table in _items(document.body, ("bands",)):
             for key, value in (("medium", bands.medium), ("high", bands.high)):
                 if isinstance(table, AbstractTable) and key in table:
                     _set(table, key, points_text(value))
@@ -122,19 +122,19 @@ def _path_of(header: str) -> tuple[str, ...]:
     return tuple(path)
 
 
-def _found(body: Body, path: Sequence[str]) -> Iterator[tuple[Body, int, Item]]:
-    """Yield what is at a path, with its place: in pieces where tables are out of order."""
-    for place, (key, item) in enumerate(body):
+def _items(body: Body, path: Sequence[str]) -> Iterator[Item]:
+    """Yield what is at a path."""
+    for key, item in body:
         if key is None or key.key != path[0]:
             continue
         if len(path) == 1:
-            yield body, place, item
+            yield item
         elif isinstance(item, AbstractTable):
-            yield from _found(item.value.body, path[1:])
+            yield from _items(item.value.body, path[1:])
 
 
 def _rewrite_groups(document: Body, card: ScorecardSpec) -> None:
-    for _, _, groups in _found(document, ("scorecard", "groups")):
+    for groups in _items(document, ("scorecard", "groups")):
         if not isinstance(groups, AbstractTable):
             continue
         for place, (key, group) in enumerate(groups.value.body):
@@ -155,7 +155,7 @@ def _rewrite_terms(
     pieces = [
         (document, piece)
         for document in documents
-        for _, _, piece in _found(document.body, _TERMS)
+        for piece in _items(document.body, _TERMS)
         if isinstance(piece, AoT | Array)
     ]
     known = {str(term["name"]) for _, piece in pieces for term in piece}
