@@ -3,6 +3,7 @@
 Its packages, from the ground up:
 
 errors, types, files, scorer   what everything shares; scorer says what any scorer is
+extras      optional libraries, and what to install for them
 plugins     what installed packages offer by entry points
 stats       bootstrap and Platt scaling
 spec        one TOML file as frozen models; the built-in saas, media and olist
@@ -47,13 +48,21 @@ __all__ = sorted(_PUBLIC)  # noqa: PLE0605 - a list of names all the same
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name when it is first asked for (PEP 562)."""
+    """Load a public name when it is first asked for (PEP 562).
+
+    Raises InstallError where it needs a library of an extra that is not installed.
+    """
     if name == "__version__":
         return metadata.version("whyrank")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'whyrank' has no attribute {name!r}")
     module, there = _PUBLIC[name]
-    value: object = getattr(import_module(module, __name__), there)
+    try:
+        value: object = getattr(import_module(module, __name__), there)
+    except ModuleNotFoundError as error:
+        from .extras import missing_extra
+
+        raise missing_extra(error, f"whyrank.{name}") or error from None
     globals()[name] = value
     return value
 

@@ -20,6 +20,8 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from whyrank.extras import EXTRAS
+
 TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEAVY = ["dbt", "duckdb", "mlflow", "numpy", "pandas", "rich", "shap", "streamlit", "xgboost"]
 
@@ -208,8 +210,13 @@ def test_the_lock_pins_what_the_project_asks_for(root: Path) -> None:
         assert re.match(r"^[a-z0-9-]+==[^ *]+( ; .+)?$", line), "exact versions, no index, no host"
         assert pin.url is None
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+    extras = ("dev", *(name for name in EXTRAS if name != "spark"))  # requirements-spark.lock
+    of_extras = [text for name in extras for text in project["optional-dependencies"][name]]
+    for text in [*project["dependencies"], *of_extras]:
         asked = Requirement(text)
+        if asked.name == "whyrank":  # dev asks for the extras
+            assert {*asked.extras, "dev"} == set(extras)
+            continue
         found = [pin for pin in pins if pin.name == asked.name]
         assert found, f"{asked.name} is not in requirements.lock"
         for pin in found:

@@ -16,7 +16,7 @@ import typer
 
 from ..errors import UsageError
 from . import data, learning, ranking, start
-from .output import Terminal
+from .output import COMMAND, Terminal
 
 _NAMED = ("WHYRANK_SPEC", "WHYRANK_WAREHOUSE", "WHYRANK_TRACKING")  # environment variables
 
@@ -38,6 +38,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     _version: Annotated[
         bool,
         typer.Option(
@@ -46,6 +47,7 @@ def _options(
     ] = False,
 ) -> None:
     """From a product's event log to a ranked list of users, with reasons that add up."""
+    COMMAND.set(f"whyrank {context.invoked_subcommand}")
 
 
 for group in (data, ranking, learning, start):  # in this order help lists their commands

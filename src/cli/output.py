@@ -9,18 +9,21 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..errors import WhyrankError, system_failure
 from ..escapes import shown, shown_lines
+from ..extras import missing_extra
 from ..scrub import scrub
 
 if TYPE_CHECKING:
     from rich.status import Status
     from rich.text import Text
 
+COMMAND: ContextVar[str] = ContextVar("command", default="whyrank")  # that runs, as it is called
 INTERRUPTED = 130
 _QUICK = 2.0  # seconds a step takes without a word about time
 _EVERY = 10.0  # seconds between two lines of a log about one step
@@ -275,7 +278,7 @@ def reporting(terminal: Terminal, *, debug: bool) -> Iterator[Terminal]:
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told
         if debug:
             terminal.trace(error)
-        if (said := system_failure(error)) is not None:
+        if (said := system_failure(error) or _not_installed(error)) is not None:
             terminal.error(said)
             raise typer.Exit(1) from None
         first = (str(error).splitlines() or [""])[0]
@@ -284,3 +287,11 @@ def reporting(terminal: Terminal, *, debug: bool) -> Iterator[Terminal]:
             "command again with --debug and report what it prints)"
         )
         raise typer.Exit(1) from None
+
+
+def _not_installed(error: Exception) -> str | None:
+    """Return one line for a library of an extra that the command lacks, None for other errors."""
+    if not isinstance(error, ModuleNotFoundError):
+        return None
+    found = missing_extra(error, f"`{COMMAND.get()}`")
+    return None if found is None else str(found)

@@ -118,14 +118,15 @@ def explain(
         from ..pipeline.score import explain as run
         from .text import explanation_lines
 
+        if plot is not None:  # before anything else, as an extra draws it
+            from ..training.plots import draw_user
+
         opened, store = open_both(spec, warehouse)
         found = run(
             opened, store, user_id,
             as_of=as_of, scorer=scorer, tracking=tracking, warn=terminal.warn,
         )  # fmt: skip
         if plot is not None:
-            from ..training.plots import draw_user
-
             draw_user(found, plot)
         for line in explanation_lines(found):
             terminal.print(line)

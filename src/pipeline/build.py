@@ -90,7 +90,7 @@ def build(
 
     Raises SpecError for a feature that cannot be compiled, WarehouseError when there are no
     events (before a date), another process is writing, or a model or test fails; what was
-    published before then stays.
+    published before then stays. InstallError without dbt.
     """
     columns = compile_features(spec)
     project = warehouse.files / spec.name / "dbt"

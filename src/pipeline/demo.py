@@ -63,8 +63,10 @@ def demo(
 
     Raises UsageError when the warehouse holds events of this spec that are not a demo's, or a file
     would be replaced that whyrank did not write; WarehouseError when another process is writing;
-    it is one writer from claim to ranking.
+    it is one writer from claim to ranking. InstallError without dbt, before anything is
+    written.
     """
+    warehouse.check_ready()
     folder.mkdir(parents=True, exist_ok=True)
     if not force:
         refuse_foreign(_lists(folder), "move it away, choose another folder, or say --force")

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 
 from ..errors import BusyError, WhyrankError
+from ..extras import EXTRAS, Extra
 from ..models.kinds.lightgbm import load_lightgbm
 from ..published.build import Published
 from ..published.staleness import collapse_day, stale
@@ -29,18 +30,8 @@ from ..warehouse.publish import read_published
 from ..warehouse.runs import Kind, Run, last_run
 from .specs import checked_spec
 
-PACKAGES = (
-    "duckdb",
-    "dbt-core",
-    "dbt-duckdb",
-    "pyarrow",
-    "numpy",
-    "pandas",
-    "pydantic",
-    "scikit-learn",
-    "shap",
-    "mlflow",
-)
+PACKAGES = ("duckdb", "pyarrow", "numpy", "pandas", "pydantic")
+SHOWN = ("dbt-core", "dbt-duckdb", "scikit-learn", "mlflow")  # of the extras
 Status = Literal["ok", "warning", "broken"]
 
 
@@ -62,7 +53,7 @@ def doctor(spec: str, warehouse: str, tracking: str | None = None) -> list[Findi
     """
     findings = [Finding("ok", f"Python {platform.python_version()} at {sys.prefix}")]
     findings += [_package(name) for name in PACKAGES]
-    findings += _tried(load_lightgbm, "LightGBM and its OpenMP load")
+    findings += [line for name, extra in EXTRAS.items() for line in _extra(name, extra)]
     opened: list[Spec] = []
     stores: list[Warehouse] = []
     findings += _tried(lambda: opened.append(checked_spec(spec)), f"spec {spec} is sound")
@@ -86,6 +77,16 @@ def _package(name: str) -> Finding:
         return Finding(
             "broken", f"{name} is not installed: run `make demo` or install whyrank again"
         )
+
+
+def _extra(name: str, extra: Extra) -> Iterator[Finding]:
+    """Look at the packages of an extra; nothing is broken where it is not installed."""
+    if extra.missing():
+        yield Finding("ok", f"without {extra.adds}: `pip install 'whyrank[{name}]'` adds them")
+        return
+    yield from (_package(package) for package in SHOWN if package in extra.modules.values())
+    if name == "models":
+        yield from _tried(load_lightgbm, "LightGBM and its OpenMP load")
 
 
 def _tried(step: Callable[[], object], good: str) -> Iterator[Finding]:

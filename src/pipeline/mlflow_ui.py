@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import UsageError
+from ..extras import require
 from ..files import temporary_folder
 from ..tracking import Store, views
 from ..tracking.ui_app import NAME, entry_point
@@ -31,7 +32,12 @@ def view_lines(store: Store, port: int) -> Iterator[str]:
 
 
 def check_servable(store: Store) -> None:
-    """Raise UsageError when the store is a server already, or nothing is in it yet."""
+    """Check that MLflow's interface can show a store.
+
+    Raises InstallError without MLflow, UsageError for a store that is a server already or has
+    nothing in it yet.
+    """
+    require("models", "`whyrank mlflow`")
     if store.uri.startswith(("http://", "https://")):
         raise UsageError(f"the store is a server with an interface of its own: open {store.shown}")
     if not store.exists:

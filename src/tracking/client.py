@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..extras import require
 from .local import prepare
 from .stores import Store, TrackingError, missing_driver, scrubbed
 
@@ -38,8 +39,10 @@ def using(store: Store) -> Iterator[Any]:
     Afterwards the process is as it was: URIs that were not set are not set, whoever else uses
     mlflow in it.
 
-    Raises TrackingError when the store cannot be used, InstallError without its driver.
+    Raises TrackingError when the store cannot be used, InstallError without MLflow or the
+    store's driver.
     """
+    require("models", "MLflow tracking")
     # mlflow writes the URI that it is given into the environment, where it would outlive us.
     kept = {name: os.environ.get(name) for name in (*_URIS, *_QUIET)}
     for name, value in _QUIET.items():

@@ -232,7 +232,7 @@ def _log_model(ml: Any, record: RunRecord, scorer: ScorerRecord, folder: Path) -
                 artifacts={"scorer": str(saved), "spec": str(spec)},
                 signature=signature_of(served, example),
                 input_example=example,
-                pip_requirements=[f"whyrank=={metadata.version('whyrank')}"],
+                pip_requirements=[f"whyrank[models]=={metadata.version('whyrank')}"],
                 registered_model_name=registered(record.spec),
             )
     return str(info.model_id), str(info.registered_model_version)

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from ..errors import InstallError, UsageError, WhyrankError
+from ..extras import require
 
 HOME = Path("mlflow")
 _DATABASE = "mlflow.db"
@@ -177,6 +178,7 @@ class _NoRedirects(HTTPRedirectHandler):
 
 def _knock(uri: str) -> None:
     """Open a connection to where a database should be listening."""
+    require("models", "MLflow tracking")
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 

@@ -107,7 +107,10 @@ class Warehouse(ABC):
         """Return one line, with what to do about it, for an error message of the engine's."""
 
     def check_ready(self) -> None:  # noqa: B027 - most engines need nothing
-        """Raise WarehouseError unless models can run: nothing to be found out ahead of them."""
+        """Check that models can run, as far as that can be known before they do.
+
+        Raises InstallError without dbt, WarehouseError for what else an engine lacks.
+        """
 
     def examine(self) -> Iterator[str]:
         """Yield what is sound beyond a connection, a line each; only clusters have such parts.

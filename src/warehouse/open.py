@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import UsageError
+from ..extras import require
 from .base import Warehouse
 
 SCHEME: Final = "duckdb:///"
@@ -21,12 +22,14 @@ def open_warehouse(url: str) -> Warehouse:
 
     "duckdb:///data/whyrank.duckdb" is a file: three slashes begin a path relative to the current
     folder, four an absolute one. "postgresql://user@host/database" is a Postgres database,
-    "spark://host:port" a Spark master. Raises UsageError for another form of URL.
+    "spark://host:port" a Spark master. Raises UsageError for another form of URL,
+    InstallError where the extra of Postgres or Spark is not installed.
 
     >>> open_warehouse("duckdb:///data/whyrank.duckdb").files.as_posix()
     'data/whyrank'
     """
     if url.startswith(POSTGRES):
+        require("postgres", "a postgresql:// warehouse")
         from .engines.postgres.warehouse import PostgresWarehouse
 
         return PostgresWarehouse(url)

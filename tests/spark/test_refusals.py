@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from whyrank.errors import UsageError, WarehouseError
+from whyrank.errors import InstallError, UsageError, WarehouseError
 from whyrank.warehouse.engines.spark.session import (
     SparkConnection,
     check_workers,
@@ -83,10 +83,10 @@ def test_no_java_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_no_pyspark_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "whyrank.warehouse.engines.spark.session.find_spec",
+        "whyrank.extras.find_spec",
         lambda name: None if "pyspark" in name else 1,
     )
-    with pytest.raises(WarehouseError, match=r"needs pyspark, an extra: run `pip install"):
+    with pytest.raises(InstallError, match=r"needs pyspark, which is not .*whyrank\[spark\]"):
         refuse_without_spark()
 
 

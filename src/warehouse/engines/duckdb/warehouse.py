@@ -14,6 +14,7 @@ import duckdb
 
 from ....database import connect_duckdb
 from ....errors import BusyError, WarehouseError
+from ....extras import require
 from ....spec.expressions import quote_text
 from ...base import Warehouse, is_held, sole_writer
 from ...contracts import Extract, Loader, Lock, select_rows
@@ -69,6 +70,10 @@ class DuckDBWarehouse(Warehouse):
     def exists(self) -> bool:
         """Whether the file is there."""
         return self.path.exists()
+
+    def check_ready(self) -> None:
+        """Raise InstallError unless dbt and its DuckDB adapter are installed."""
+        require("warehouse", "`whyrank build`")
 
     def advice(self, message: str) -> str:
         """Return one line, with what to do about it, for an error message of DuckDB's."""

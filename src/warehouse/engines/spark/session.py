@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ....errors import WarehouseError
+from ....extras import require
 from ....files import scratch_folder
 from ...contracts import Cursor
 
@@ -276,13 +276,11 @@ def spark_advice(message: str) -> str:
 
 
 def refuse_without_spark() -> None:
-    """Raise WarehouseError unless Spark, dbt's part for it and a Java that it runs on are there."""
-    missing = [name for name in ("pyspark", "dbt.adapters.spark") if not _is_there(name)]
-    if missing:
-        raise WarehouseError(
-            f"a spark:// warehouse needs {' and '.join(missing)}, an extra: run "
-            "`pip install 'whyrank[spark]'`"
-        )
+    """Check that Spark, its dbt adapter and a Java that it runs on are there.
+
+    Raises InstallError without the extra, WarehouseError without Java.
+    """
+    require("spark", "a spark:// warehouse")
     java = os.environ.get("JAVA_HOME", "")
     program = shutil.which(str(Path(java) / "bin" / "java") if java else "java")
     where = f"JAVA_HOME={java}" if java else "the PATH"
@@ -298,13 +296,6 @@ def refuse_without_spark() -> None:
     if not found or int(found[1]) not in JAVA:
         version = f"is Java {found[1]}" if found else "is no Java that answers to -version"
         raise WarehouseError(f"Spark 4.0 runs on Java 17 and 21, and {program} {version}: {wanted}")
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def refuse_unreachable(master: str) -> None:
