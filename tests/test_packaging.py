@@ -224,5 +224,45 @@ def test_the_lock_pins_what_the_project_asks_for(root: Path) -> None:
             assert asked.specifier.contains(version), f"{asked} against {pin}"
 
 
+@pytest.mark.parametrize(
+    ("tag", "more", "version"),
+    [(None, 0, None), ("v3.1.0", 0, "3.1.0"), ("v3.1.0", 2, "3.1.1.dev2")],
+)
+def test_the_version_is_the_tags(
+    root: Path, tmp_path: Path, tag: str | None, more: int, version: str | None
+) -> None:
+    """Before the first tag, it is the fallback version after so many commits."""
+    settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools_scm"]
+    expected = version or settings["fallback_version"].removesuffix("dev0") + "dev1"
+    git = [
+        "git",
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@example.org",
+        "-c",
+        "init.defaultBranch=m",
+    ]
+    shutil.copy(root / "pyproject.toml", tmp_path)
+    run(*git, "init", "--quiet", cwd=tmp_path)
+    run(*git, "add", ".", cwd=tmp_path)
+    run(*git, "commit", "--quiet", "--message", "first", cwd=tmp_path)
+    if tag:
+        run(*git, "tag", tag, cwd=tmp_path)
+    for _ in range(more):
+        run(*git, "commit", "--quiet", "--allow-empty", "--message", "more", cwd=tmp_path)
+    assert run(sys.executable, "-m", "setuptools_scm", cwd=tmp_path).strip() == expected
+
+
+@pytest.mark.xdist_group("wheel")
+def test_a_copy_without_git_has_the_fallback_version(
+    root: Path, wheel: Path, installed: Path
+) -> None:
+    settings = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools_scm"]
+    said = f"whyrank {settings['fallback_version']}\n"
+    assert run(installed / "whyrank", "--version", cwd=Path("/")) == said
+    assert f"-{settings['fallback_version']}-" in wheel.name
+
+
 def test_the_folder_mlflow_does_not_shadow_the_library(root: Path) -> None:
     assert not (root / "mlflow" / "__init__.py").exists()

@@ -20,7 +20,10 @@ def code_commit() -> str | None:
 
 
 def code_version() -> str:
-    """Return whyrank's version, and the commit when it runs from a checkout."""
+    """Return whyrank's version, and the commit when it runs from a checkout.
+
+    The version is that of the installation: in an editable one, of the commit that was installed.
+    """
     version, commit = metadata.version("whyrank"), code_commit()
     return f"{version}+{commit}" if commit else version
 

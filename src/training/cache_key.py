@@ -15,8 +15,9 @@ from ..models.catalogue import kind_of
 from ..models.kinds import KINDS
 from .datasets import Backtest
 
-# Whatever makes numbers that are fitted, beside the libraries of the kinds of model.
-_LIBRARIES = (("whyrank",), ("scikit-learn",), ("imbalanced-learn",), ("numpy",), ("scipy",))
+# Whatever makes numbers that are fitted, beside the libraries of the kinds of model. whyrank is not
+# there: its version differs between commits, and its sources are hashed.
+_LIBRARIES = (("scikit-learn",), ("imbalanced-learn",), ("numpy",), ("scipy",))
 # Whatever decides a fit; a package stands for all of its modules.
 DECIDING = (
     "whyrank.scorer", "whyrank.stats", "whyrank.models", "whyrank.scoring",
