@@ -90,12 +90,14 @@ test-mutations: $(STAMP)  ## small changes of the decision code, a sample of the
 	@echo "a sample of 80 mutants, about a minute each, two at a time; --sample N --seed N --jobs N (python -m tests.mutations)"
 	$(BIN)/python -m tests.mutations
 
-lint: $(STAMP)  ## ruff, mypy, import layers, the SQL's style, no package host named
+lint: $(STAMP)  ## ruff, mypy, import layers, the SQL's style, spelling and words, no package host named
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p whyrank
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.sql_lint
+	git ls-files -z | xargs -0 $(BIN)/codespell
+	$(BIN)/python -m tests.docs.words
 	@git grep -nIiE 'py[p]i\.org|pythonh[o]sted|npm[j]s\.|[d]eb\.debian\.' -- . >&2; case $$? in \
 		0) echo "error: a package host is named in a tracked file" >&2; exit 1;; \
 		1) ;; *) echo "error: git could not search the tracked files" >&2; exit 1;; esac

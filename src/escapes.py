@@ -1,7 +1,7 @@
-"""Texts that others wrote, made inert for what reads them: terminals, spreadsheets, matplotlib.
+"""Texts that others wrote, escaped for what reads them: terminals, spreadsheets, matplotlib.
 
 A visitor can choose an id or a name. Control characters in it would move the cursor, colour the
-screen or split a line of whoever lists users; marks of writing direction would turn it around; a
+screen or split a line in a list of users; marks of writing direction would turn it around; a
 spreadsheet would run it as a formula. YAML and SQL have their own, where they are written
 (warehouse.project, spec.expressions, database).
 """
@@ -101,7 +101,7 @@ def key_sql(column: str) -> str:
 
 
 class Ids:
-    """How the ids of a CSV file are written: inert, and as they are beside it where that differs.
+    """How the ids of a CSV file are written: escaped, and as they are beside it where that differs.
 
     >>> ids = Ids(["-Nabc", "u1"])
     >>> ids.columns(("rank", "user_id")), ids.cells("-Nabc")

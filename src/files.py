@@ -47,9 +47,9 @@ def atomic_write_set(main: Path, others: Sequence[Path]) -> Iterator[Path]:
     """Yield a folder to write files into; on success they take the places of an earlier set.
 
     main: the file that the set is about. others: all that may belong to it, in the folder of
-    `main`; those that are not written are removed, as they would speak of an earlier one. Whoever
-    is killed in between leaves a part of one set, never parts of two. Each file keeps its mode, and
-    `main` its place where it is a link; a link among the others gives way to a file.
+    `main`; those that are not written are removed, as they would belong to an earlier one. A
+    process that is killed in between leaves a part of one set, never parts of two. Each file keeps
+    its mode, and `main` its place where it is a link; a link among the others gives way to a file.
 
     Raises WarehouseError naming the path when something cannot be written; an earlier set that is
     replaced by then is gone, one that is not stands.
@@ -97,8 +97,8 @@ def scratch_folder(place: Path) -> Iterator[Path]:
 def temporary_folder(what: str) -> Iterator[Path]:
     """Yield a new folder among the system's temporary files, and remove it at the end.
 
-    what: is in its name, for whoever looks at these files. Lists and models are put there, so what
-    processes that were killed left of such folders is removed first. Raises OSError.
+    what: is in its name, for people who look at these files. Lists and models are put there,
+    so what processes that were killed left of such folders is removed first. Raises OSError.
 
     >>> with temporary_folder("example") as folder:
     ...     (folder / "list.csv").write_text("rank")
@@ -165,7 +165,7 @@ def sole_user(folder: Path, waiting: Callable[[], None] = lambda: None) -> Itera
 def check_file(path: Path) -> None:
     """Raise DataError when there is something else than a file in a file's place.
 
-    What is not there is left to whoever opens it.
+    A missing file is left to the code that opens it.
     """
     if path.is_dir():
         raise DataError(f"{path}: is a folder: name one file in it")

@@ -1,7 +1,7 @@
 """Passwords and tokens taken out of what is said: the last thing before a message is shown.
 
-Whoever makes a message shows addresses without their secrets already; this catches what a library
-or a server quotes in its own words, and addresses that are written wrongly.
+The code that makes a message shows addresses without their secrets already; this catches what a
+library or a server quotes in its own words, and addresses that are written wrongly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Both accounts of one user as lines of text: log-odds beside points, and what they add up to."""
+"""One user's attributions as lines of text: log-odds beside points, and what they add up to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WIDEST = 60
 
 
 def side_by_side(user: RankedUser, model: str) -> Iterator[str]:
-    """Yield both accounts part by part, what raised the model's score first, and their sums."""
+    """Yield log-odds and points by part, what raised the model's score first, and their sums."""
     lines = user.attributions
     width = min(_WIDEST, max(len("what"), *(len(shown(line.observed)) for line in lines)))
     yield f"log-odds of {model} beside the scorecard's points"

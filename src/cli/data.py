@@ -60,7 +60,7 @@ def generate(
         terminal.print(f"{made.n_events:,} events of {made.n_users:,} users in {made.events}")
         terminal.print(f"attributes in {made.users}; the truth behind them in {made.truth}")
         if made.world is not None:
-            terminal.print(f"what was planted in the world is in {made.world}")
+            terminal.print(f"its parameters and effects are in {made.world}")
 
 
 @commands.command(

@@ -58,7 +58,7 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
 
 
 def explanation_lines(explanation: Explanation) -> Iterator[str]:
-    """Yield one user's standing, every reason with its points, and their features."""
+    """Yield one user's score and rank, every reason with its points, and their features."""
     user = explanation.user
     who = shown(user.user_id)
     if explanation.link is not None:

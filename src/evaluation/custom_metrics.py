@@ -65,7 +65,7 @@ class CustomMetric:
     def check(self) -> None:
         """Raise UsageError for a direction or kind of score that is not known, or no number.
 
-        Tried on 200 made-up users, so that a mistake is told before anything is fitted.
+        Tried on 200 synthetic users, so that a mistake is reported before anything is fitted.
         """
         if self.of not in {"score", "probability"}:
             raise UsageError(f"{self.title}: of = {self.of!r}: write score or probability")

@@ -1,7 +1,7 @@
 """Leakage checks: tests that an honest pipeline passes and a leaking one fails.
 
 They run with every comparison; one that fails blocks the champion. Each says what it measured, so
-that a person can judge it. Where chance has a part in it, an honest pipeline fails once in two
+that a person can judge it. Where sampling has a part in it, an honest pipeline fails once in two
 thousand runs.
 """
 
@@ -141,7 +141,7 @@ def pure_noise(
 
     refit: learns from noise (n, columns) and labels, and returns the raw scores of the test's
     noise. train, test: labels, and which row each is: an integer that is the same only for the same
-    user on the same day. Noise is drawn anew for every row, so a learner that remembers what it saw
+    user on the same day. New noise is drawn for every row, so a learner that remembers what it saw
     ranks the test only where it has learnt from the test's own rows.
     """
     rows = int(max(train[1].max(), test[1].max())) + 1

@@ -69,10 +69,10 @@ class Costs:
 
 @dataclass(frozen=True)
 class TargetingDecision:
-    """Whom each scorer would have acted upon in one test, by each rule that it has.
+    """Which users each scorer would have targeted in one test, by each of its rules.
 
-    labels: 1.0 for who converted, (n,). rows: rule -> scorer -> two rows, who is acted upon and who
-    of them converted, (2, n). costs: None where none are stated.
+    labels: 1.0 for who converted, (n,). rows: rule -> scorer -> two rows, who is targeted and
+    who of them converted, (2, n). costs: None where none are stated.
     """
 
     labels: Floats
@@ -81,7 +81,7 @@ class TargetingDecision:
 
     @classmethod
     def on(cls, fold: FoldScores, costs: Costs | None) -> Self:
-        """Return who is acted upon in a test: at capacity where every scorer has a threshold.
+        """Return who is targeted in a test: at capacity where every scorer has a threshold.
 
         Raises DataError when costs are stated and a scorer has no probabilities.
         """
@@ -112,9 +112,9 @@ class TargetingDecision:
     def measured(self, drawn: Floats) -> dict[str, dict[str, Floats]]:
         """Return scorer -> metric -> (draws,); drawn: how often each user is drawn, (n, draws).
 
-        share: of users acted upon. precision: of these, the share that converted; NaN where nobody
-        is acted upon. recall: of all who converted, the share acted upon. profit: per user of the
-        test, acted upon or not, in the currency of the costs.
+        share: of users targeted. precision: of these, the share that converted; NaN where nobody is
+        targeted. recall: of all who converted, the share targeted. profit: per user of the test,
+        targeted or not, in the currency of the costs.
         """
         users, positives = drawn.sum(axis=0), self.labels @ drawn
         found: dict[str, dict[str, Floats]] = {}
@@ -138,10 +138,10 @@ class TargetingDecision:
 def targeting_estimates(
     points: Mapping[str, float], drawn: Mapping[str, Floats], level: float
 ) -> dict[str, Estimate]:
-    """Return one scorer's metrics of acting with percentile intervals.
+    """Return one scorer's metrics of targeting with percentile intervals.
 
     points: its metrics. drawn: their replicates, (n_boot,) each; NaN ones, which drew one class
-    only or nobody who is acted upon, are left out. A metric without a value has no estimate.
+    only or nobody who is targeted, are left out. A metric without a value has no estimate.
     """
     found = {}
     for metric, values in drawn.items():

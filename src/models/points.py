@@ -130,7 +130,7 @@ def points_by_feature(card: ScorecardSpec, table: FeatureTable, features: Sequen
 
 
 def _dealt(points: Floats, amount: Floats, inside: NDArray[np.bool_]) -> Floats:
-    """Deal amounts, (n,), to the terms inside whose points they take back, in proportion."""
+    """Deal amounts, (n,), to the terms inside whose points they reduce, in proportion."""
     against = np.where(amount < 0, 1.0, -1.0)[:, None]
     sizes = np.maximum(against * points, 0.0) * inside
     whole = sizes.sum(axis=1, keepdims=True)

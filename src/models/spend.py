@@ -1,7 +1,7 @@
 """Expected spend within the horizon, three ways; spend_fits fits them.
 
-tweedie     XGBoost with the Tweedie deviance: many zeros, few large amounts, in one model hurdle
-chance of the target (the geometric mean of several classifiers' calibrated probabilities)
+tweedie     XGBoost with the Tweedie deviance: many zeros, few large amounts, in one model
+hurdle      probability of the target (the geometric mean of several classifiers' calibrated ones)
             times what a purchase is worth: the user's own mean, clipped and shrunk toward
             everybody's by least squares on those who bought
 bg_nbd      purchases expected (BG/NBD) times the worth of one (Gamma-Gamma)

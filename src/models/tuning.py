@@ -25,7 +25,7 @@ def tune(
     study: str,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Params:
-    """Return the best parameters of `trials`, judged by the mean over folds (higher is better).
+    """Return the best parameters of `trials`, by the mean over folds (higher is better).
 
     judges: one function a fold, oldest first, from parameters to a score. A trial that falls
     behind the median of the others on the first folds is given up (pruned). Every trial is kept in

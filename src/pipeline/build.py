@@ -42,7 +42,7 @@ Mode = Literal["full", "touched", "snapshots"]
 class BuildResult:
     """What a build made: the published copy, and what each model took.
 
-    mode: "full" (everything anew), "touched" (what loads since the last build touched) or
+    mode: "full" (everything), "touched" (what loads since the last build changed) or
     "snapshots" (sessions and user days taken over as they are).
     """
 
@@ -81,8 +81,8 @@ def build(
 
     as_of: snapshot dates; the day after the last accepted event when empty. check: run the data
     tests too. full: rebuild everything. Otherwise, unless the SQL changed, only what loads since
-    the last build touched is made anew, and snapshots alone when there was no load. Snapshots and
-    marts always speak of all that is loaded. A build that was cut off is taken up by the next.
+    the last build changed is rebuilt, and snapshots alone when there was no load. Snapshots and
+    marts always cover all that is loaded. A build that was cut off is resumed by the next.
     warn: called for features that have no finite value for some users, and of arms of an experiment
     that differ in case alone. progress: called with how many models, then data tests, are done, of
     how many, and the seconds left: as many as the models took in the last build of this mode, None
@@ -261,7 +261,7 @@ def _data_state(con: Connection, spec: Spec) -> tuple[datetime, datetime, int]:
 def _built_load(con: Connection, spec: Spec, mark: str) -> int | None:
     """Return the last load that the models know, or None where they are of other SQL or not there.
 
-    Models of touched users may know more than the last build that ended, if one was cut off:
+    Models of changed users may know more than the last build that ended, if one was cut off:
     making the same days again changes nothing.
     """
     found = con.execute(

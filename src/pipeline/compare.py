@@ -107,7 +107,7 @@ def promotion_lines(spec_name: str, found: Compared) -> Iterator[str]:
 def champion_of(comparison: Comparison) -> str:
     """Return the selected scorer where it ranks detectably better, else the reference.
 
-    Judged on the tests that nothing was tuned on.
+    Only the backtest folds that nothing was tuned on count.
     """
     if comparison.selected is None:
         return comparison.reference
@@ -117,7 +117,7 @@ def champion_of(comparison: Comparison) -> str:
 
 
 def cautions(comparison: Comparison, scorer: str) -> Iterator[str]:
-    """Yield what speaks against making a scorer champion, judged as `champion_of` judges."""
+    """Yield what speaks against making a scorer champion, by the rule of `champion_of`."""
     reference, proposed = comparison.reference, champion_of(comparison)
     for other in dict.fromkeys((reference, proposed)):
         if other == scorer:

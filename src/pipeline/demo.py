@@ -1,4 +1,4 @@
-"""demo: the whole way in one call, on a generated world or on a public data set."""
+"""demo: the whole way in one call, on a synthetic dataset or on a public one."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def demo(
 ) -> Demo:
     """Generate (or read `source`), ingest, build, test, score; write three CSV files to `folder`.
 
-    saas: raw_events.csv, user_features.csv and top_users.csv of a generated world. olist: the
+    saas: raw_events.csv, user_features.csv and top_users.csv of a synthetic dataset. olist: the
     ranking as of 2018-06-01, with its evaluation over the 60 days that followed.
 
     Files of these names that whyrank did not write are kept, unless `force` says to replace them.
@@ -92,7 +92,7 @@ class _Way:
     progress: BuildProgress
 
     def generated(self, users: int, seed: int) -> Demo:
-        """Load a generated world, in place of an earlier one."""
+        """Load a synthetic dataset, in place of an earlier one."""
         spec, warehouse = self.spec, self.warehouse
         events = self.folder / "raw_events.csv"
         if not self.force:  # before the warehouse makes room

@@ -1,4 +1,4 @@
-"""generate: a world of synthetic events whose truth is known."""
+"""generate: a synthetic dataset with a known ground truth."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def generate(
     Files of these names are replaced where they were generated and are as they were; force: others
     too.
 
-    Raises UsageError for a spec without a generator, arguments that make no world, or a file that
+    Raises UsageError for a spec without a generator, arguments that make no dataset, or a file that
     would be replaced and is not a generated one.
     """
     if spec.name not in GENERATORS:

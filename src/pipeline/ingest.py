@@ -31,7 +31,7 @@ def ingest(
     """Load files of events, users and aliases, each in a transaction of its own, in that order.
 
     restate: the file of events holds all events of its UTC days; earlier ones of these days that
-    are not in it are withdrawn. own: whether this is somebody's data, and not a world generated
+    are not in it are withdrawn. own: whether this is somebody's data, and not a dataset generated
     here, which another one may replace. progress is called with the bytes read so far and in all,
     while a text file is read. warn: called for attributes that are declared static and change.
 

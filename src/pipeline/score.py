@@ -73,8 +73,8 @@ def score(
     probabilities stay as a folder of Parquet in the shared folder, and there is no CSV of them),
     and for a scorer that a training stands behind (a learned one, or the scorecard as champion)
     `user_propensity_scores.csv` (every user's probability, expected spend, decile and band),
-    `reasons.csv` (the exported users, both accounts feature by feature), `disagreements.csv` (who
-    changes sides between scorecard and learned scorer, both accounts in words) and
+    `reasons.csv` (the exported users, points and attributions by feature), `disagreements.csv` (who
+    changes sides between scorecard and learned scorer, and both sets of reasons) and
     `model_plots.png` (how it ranked on its last test).
 
     Raises WarehouseError when that date is not built, or the spec's features changed since;

@@ -1,4 +1,4 @@
-"""Specs as verbs use them: checked whole, and with a version that stands in every output."""
+"""Specs as commands use them: checked whole, and with a version that stands in every output."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def train(
     run.
 
     n_boot: bootstrap replicates over users. level: of all intervals.
-    demo: first generate a world of 20,000 users, in place of nothing or of an earlier demo's.
+    demo: first generate a dataset of 20,000 users, in place of nothing or of an earlier demo's.
 
     The same training twice at once is one: the second waits for the first, and finds it done.
 

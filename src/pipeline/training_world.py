@@ -1,4 +1,4 @@
-"""A generated world large enough to learn from, for a spec that has a generator."""
+"""A synthetic dataset large enough to learn from, for a spec that has a generator."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def make_training_world(
     seed: int = SEED,
     log: Log = lambda _: None,
 ) -> bool:
-    """Generate, load and build a world, in place of nothing or of another generated one.
+    """Generate, load and build a dataset, in place of nothing or of another generated one.
 
-    Returns whether a world was made: where this one is loaded already, nothing is done. Raises
+    Returns whether one was generated: where this one is loaded already, nothing is done. Raises
     UsageError for a spec without a generator, or when events that were not generated here are
     loaded, which are never touched; WarehouseError when another process is writing.
     """
@@ -97,7 +97,7 @@ def _events(spec: Spec, warehouse: Warehouse) -> Path:
 
 
 def _wanted(spec: Spec, warehouse: Warehouse, path: Path) -> bool:
-    """Return whether the world is not there yet, by looking.
+    """Return whether the dataset is not there yet, by looking.
 
     Raises UsageError when events that were not generated here are loaded without it.
     """

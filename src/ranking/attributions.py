@@ -26,7 +26,7 @@ def attributions(
     row: Mapping[str, object],
     place: int,
 ) -> tuple[Attribution, ...]:
-    """Return what moved one user by either account, what moved the model most first.
+    """Return one user's points and attributions by part, what moved the model most first.
 
     contributions, explained: of several users, of whom this one is at `place`. reasons: this
     user's on the scorecard. words: what was seen of this user, by part of the model. row: this
@@ -114,7 +114,7 @@ def average_points(
 ) -> dict[str, float]:
     """Return the mean points by part of at most a thousand users, spread evenly over a table.
 
-    Of those in the population, whoever else is in the table: a user's agreement is the same in a
+    Of those in the population, not of others in the table: a user's agreement is the same in a
     list and in an explanation. A thousand say what is usual well enough, and cost the same in any
     population.
     """

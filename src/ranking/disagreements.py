@@ -20,7 +20,7 @@ HIGH = len(LABELS) - 1
 class Changed:
     """How many users are on one side by the model alone, and by the scorecard alone.
 
-    capacity: among the share of users that can be acted upon. high: labelled high.
+    capacity: among the share of users that can be targeted. high: labelled high.
     """
 
     capacity: tuple[int, int]
@@ -32,7 +32,7 @@ class Sides:
     """Where both scorers put n users: each array (n,).
 
     model, card: the share of users ranked below, ties in the middle. model_codes, card_codes:
-    labels as positions in LABELS. capacity: the share of users that can be acted upon.
+    labels as positions in LABELS. capacity: the share of users that can be targeted.
     """
 
     model: Floats

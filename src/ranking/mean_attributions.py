@@ -20,7 +20,7 @@ from .attributions import homes
 
 @dataclass(frozen=True)
 class Accounts:
-    """Both accounts of n users by part: a feature, or a group that is explained together.
+    """Points and attributions of n users by part: a feature, or a group that is explained together.
 
     points: shape (n, k), of the terms on a part's features. moved: log-odds, shape (n, k). What
     belongs to no feature, such as a cap on a group of terms, is left out.
@@ -41,7 +41,7 @@ class Accounts:
         return away / (away.sum() or 1.0), size / (size.sum() or 1.0)
 
     def correlations(self) -> list[float | None]:
-        """Return by part how both accounts rank users, -1 to 1; None where one is the same for all.
+        """Return how points and attributions rank users by part; None where one is constant.
 
         Near 1 a part's points grow where the model sees the probability grow; below 0 they
         contradict.
@@ -57,7 +57,7 @@ class Accounts:
         return found
 
     def agreements(self) -> Floats:
-        """Return each user's rank correlation of both accounts over parts, where it is known."""
+        """Return each user's rank correlation of points and attributions, where it is known."""
         found = []
         usual = dict(zip(self.parts, self.points.mean(axis=0).tolist(), strict=True))
         for points, moved in zip(self.points.tolist(), self.moved.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""Where everybody stands by a scorer, and the account of a few users by all that is known."""
+"""The rank of every user by a scorer, and explanations of a few users by all that is known."""
 
 from __future__ import annotations
 

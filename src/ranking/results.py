@@ -60,7 +60,7 @@ class Ranking(Result):
 
 @dataclass(frozen=True, repr=False)
 class Explanation(Result):
-    """One user's standing and the full account of their score.
+    """One user's score and rank, fully explained.
 
     beside: the learned scorer whose log-odds stand beside the points, empty without one. link: how
     the id that was asked for became this user's; None where it is theirs.

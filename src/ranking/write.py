@@ -1,4 +1,4 @@
-"""The files of a ranked list: the top, everybody's scores, both accounts."""
+"""The files of a ranked list: the top, everybody's scores, points and attributions."""
 
 from __future__ import annotations
 

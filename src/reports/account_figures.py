@@ -27,9 +27,9 @@ def shares_figure(
 ) -> None:
     """Write each part's share of the points beside its share of mean |SHAP|, as PNG.
 
-    A row a part, the largest first; parts that are small by both accounts are counted below.
+    A row a part, the largest first; parts that are small in both are counted below.
 
-    points, moved: shares, (k,) each. agreements: users' rank correlations of both accounts, -1 to
+    points, moved: shares, (k,) each. agreements: users' rank correlations of both, -1 to
     1, as a histogram beside it.
     """
     larger = np.maximum(points, moved)
@@ -52,6 +52,6 @@ def shares_figure(
     named(axes[0], "What moves users apart", f"share of mean |contribution|, %{smaller}", "")
     axes[1].hist(agreements, bins=_BINS.tolist(), color=_COLOURS[0])
     axes[1].set_xticks([-1, -0.5, 0, 0.5, 1])
-    named(axes[1], "Do both accounts agree?", "rank correlation of one user's parts", "users")
+    named(axes[1], "Do points and model agree?", "rank correlation of one user's parts", "users")
     figure.suptitle(plain_text(title))
     save_figure(figure, path)

@@ -11,7 +11,7 @@ from .figures import GREY, named, new_figure, save_figure
 
 
 def comparison_figure(path: Path, comparison: Comparison, metric: str = "roc_auc") -> None:
-    """Write each scorer's metric over the judged tests, best first, and its difference, as PNG.
+    """Write each scorer's metric over the evaluation folds, best first, and its difference, as PNG.
 
     Left: estimates with their intervals. Right: differences from the reference, with intervals
     widened for all scorers set against it; those that leave zero out are filled.

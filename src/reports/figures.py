@@ -92,7 +92,7 @@ def ranking_figure(
 def _by_factors(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
     """Scale both axes by logarithms, with plain numbers at x and y.
 
-    The few who are acted upon stand at the left, where a straight scale has no room for them.
+    The few users who are targeted are at the left, where a straight scale has no room for them.
     """
     from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 

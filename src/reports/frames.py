@@ -1,4 +1,4 @@
-"""What verbs return, for people at a prompt or in a notebook: short, and as a data frame."""
+"""What commands return, for people at a prompt or in a notebook: short, and as a data frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROWS = 10  # of a frame, shown in a notebook
 
 
 class Result(ABC):
-    """Base of what verbs return: `to_frame` has it all, its repr and its HTML are short."""
+    """Base of what commands return: `to_frame` has it all, its repr and its HTML are short."""
 
     @abstractmethod
     def summary(self) -> str:
@@ -94,7 +94,7 @@ def users_frame(users: Sequence[RankedUser]) -> pd.DataFrame:
 def account_frame(user: RankedUser) -> pd.DataFrame:
     """Return what made one user's score: a row for each feature and each part that has none.
 
-    part, feature, text, value, unit, points, log_odds; a column is missing where an account does
+    part, feature, text, value, unit, points, log_odds; a column is missing where its scorer does
     not read the feature. Points add up to the scorecard's score, and log-odds with the base to the
     model's. Where the scorecard alone explains, a row is one of its reasons.
     """

@@ -46,8 +46,8 @@ class RankedUser:
     score: of the scorer that ranks. reasons: the scorecard's, in points. card: what its probability
     is made of, where the scorecard ranks and a training stands behind it; each point is worth
     point_log_odds. What follows is for a learned scorer beside it: model_reasons, agreement the
-    rank correlation of both accounts, influences the whole of both, part by part, model what its
-    own probability is made of.
+    rank correlation of points and attributions, `influences` both of them, part by part, model what
+    its own probability is made of.
     """
 
     rank: int
@@ -179,7 +179,7 @@ def write_top_users(
     pass_through: Sequence[str],
     more: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
-    """Write the ranking contract's CSV: UTF-8, one row per user, formulas inert.
+    """Write the ranking contract's CSV: UTF-8, one row per user, formulas escaped.
 
     Where an id is not written as it is, the column user_key has ids to join by.
 

@@ -1,4 +1,4 @@
-"""Both accounts of the exported users as data: reasons.csv, a line for each user and feature."""
+"""Points and attributions of the exported users: reasons.csv, a line for each user and feature."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COLUMNS = (
 def write_reasons(
     path: Path, users: Sequence[RankedUser], *, stamps: Mapping[str, str], model: str
 ) -> None:
-    """Write both accounts of every user as CSV; numbers, units and flags each have a column.
+    """Write points and attributions of every user as CSV, with columns for units and flags.
 
     part: the group of features that are explained together, or the feature itself; a part that
     belongs to no feature, such as the cap of a group of terms, has an empty `feature`. value: a
@@ -43,7 +43,7 @@ def write_reasons(
     add up to the user's score, and log_odds with model_base_log_odds to model_log_odds, the logit
     of model_probability. points_log_odds: what the points add to the log-odds of a calibrated
     scorecard that ranks. is_model_reason, is_points_reason and direction are of the part. A cell is
-    empty where an account does not read the feature. Formulas are inert.
+    empty where the scorecard or the model does not read the feature. Formulas are escaped.
     """
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv_writer(file)

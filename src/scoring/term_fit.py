@@ -28,7 +28,7 @@ class TermFit:
 
     coefficients, errors: (k,), log-odds of a whole term (share 1 against share 0), and their
     standard errors without signs; infinite where the data do not tell: the term never changes,
-    goes with another one, or whoever has it is all of one class.
+    goes with another one, or all users who have it are of one class.
     """
 
     intercept: float

@@ -22,7 +22,7 @@ def written_spec(spec: Spec) -> str:
     """
     raw = spec.model_dump(mode="json", exclude_defaults=True)
     text = "\n".join(_table(raw, ())).lstrip("\n") + "\n"
-    if parse_spec(text, f"spec {spec.name!r} written anew") != spec:
+    if parse_spec(text, f"spec {spec.name!r} written again") != spec:
         raise SpecError(f"spec {spec.name!r}: cannot be written as TOML that says the same")
     return text
 

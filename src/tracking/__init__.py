@@ -4,7 +4,7 @@
 and moves the champion, `active_scorer` finds the scorer that ranks, `scoring_runs` keeps lists;
 `client` is where they meet MLflow, which no other package imports. Runs are
 logged after they are done, from results kept on disk; so a server that cannot be reached costs
-a training nothing but its own copy. Whoever reads a scorer from it stops.
+a training nothing but its own copy. A command that reads a scorer from it stops.
 """
 
 from .log import log_result, log_run

@@ -1,4 +1,4 @@
-"""MLflow pointed at a store for a while; nothing outside of this room imports it."""
+"""MLflow pointed at a store for a while; nothing outside of this package imports it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _HOW = (
 def using(store: Store) -> Iterator[Any]:
     """Point mlflow at a store for a while, quietly; its errors become ours.
 
-    Afterwards the process is as it was: URIs that were not set are not set, whoever else uses
+    Afterwards the process is as it was: URIs that were not set are not set, whatever else uses
     mlflow in it.
 
     Raises TrackingError when the store cannot be used, InstallError without MLflow or the

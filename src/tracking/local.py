@@ -1,8 +1,8 @@
 """The file of a local store: created whole or not at all, and at home wherever its folder goes.
 
 MLflow keeps the absolute address of every run's files. A store that was moved or copied would
-read, and write, where it came from; so whoever opens it sees to it that the addresses lead to the
-folder beside it.
+read, and write, where it came from; so `prepare` makes the addresses lead to the folder beside it
+when it is opened.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ td, th { padding: .12em .7em; border-bottom: 1px solid #eee } .n { text-align: r
 
 
 def write_users_page(path: Path, ranking: Ranking) -> None:
-    """Write the listed users, each with both accounts feature by feature, as HTML without scripts.
+    """Write the listed users, with points and attributions by feature, as HTML without scripts.
 
     At most two hundred; the CSVs hold all.
     """

@@ -43,13 +43,13 @@ def log_scoring(
 ) -> str | None:
     """Log a list that `score` has written to the spec's experiment; return its run's id.
 
-    The list stands whatever comes of it: a store that fails is told to `warn`, and None returned.
-    Without a store nothing is made: a list by points alone needs none. store: the one of `tracking`
-    (a tracking URI, or the default) when None.
+    The list stays whatever comes of it: a store that fails is reported to `warn`, and None is
+    returned. Without a store nothing is made: a list by points alone needs none. store: the one of
+    `tracking` (a tracking URI, or the default) when None.
 
-    The run holds the list, both accounts, every listed user on a page (users.html), counts, the
-    scorer's version, and how far features have moved since it was trained (drift.csv, drift.png:
-    population stability indices against its latest training snapshot).
+    The run holds the list, reasons of both kinds, every listed user on a page (users.html), counts,
+    the scorer's version, and how far features have moved since it was trained (drift.csv,
+    drift.png: population stability indices against its latest training snapshot).
     """
     try:
         there = store or open_store(tracking)

@@ -138,8 +138,8 @@ def open_store_or_local(
 ) -> Store:
     """Return the store as `open_store` does, or the local one, and say so, where none answers.
 
-    For what only writes runs: work goes on, and the same command sends them later. Whoever reads a
-    scorer from a store must not read it from another.
+    For what only writes runs: work goes on, and the same command sends them later. A command that
+    reads a scorer from a store must not read it from another.
     """
     try:
         return open_store(uri, home=home, warn=warn)

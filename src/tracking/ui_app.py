@@ -1,8 +1,8 @@
 """MLflow's server as `whyrank mlflow` runs it: its page opens on model training.
 
 MLflow's page opens on tools for language models, with an assistant beside it, until the browser has
-stored another choice. A few lines in the page store that choice before MLflow reads it; whoever
-changes it in the page keeps the change. `entry_point` makes this module an application of
+stored another choice. A few lines in the page store that choice before MLflow reads it; users
+who change it in the page keep the change. `entry_point` makes this module an application of
 `mlflow server --app-name`, MLflow's own way to run another one.
 """
 

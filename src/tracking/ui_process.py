@@ -18,7 +18,7 @@ _PATIENCE = 5.0  # seconds in which those who were asked to end may do it themse
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command until it, or whoever started this, ends; return its exit code."""
+    """Run the command until it, or the process that started this, ends; return its exit code."""
     parent, *command = arguments
     os.setsid()
 

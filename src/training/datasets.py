@@ -54,7 +54,7 @@ class Backtest:
     plan: FitSpec
 
     def all_folds(self) -> tuple[Fold, ...]:
-        """Return the folds, the warm-up first."""
+        """Return the folds, the calibration fold first."""
         return (*([self.calibration_fold] if self.calibration_fold else []), *self.folds)
 
 

@@ -90,8 +90,8 @@ class FoldFit:
 class Fits:
     """All folds, fitted: what a comparison needs, and the last fold's calibrated scorers.
 
-    by_fold: every fold's scorers, the warm-up's first; those of tests are calibrated. own: every
-    fold's calibrators by its own outcomes, which are known one horizon after its test.
+    by_fold: every fold's scorers, the calibration fold's first; those of tests are calibrated.
+    own: every fold's calibrators by its own outcomes, which are known one horizon after its test.
     """
 
     scores: tuple[FoldScores, ...]

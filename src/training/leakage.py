@@ -262,7 +262,7 @@ def _refit(
 
 
 def _refit_noise(backtest: Backtest, noise: Floats, labels: Bools, tested: Floats) -> Floats:
-    """Learn noise by heart, as many negatives as positives of it, and rank other noise."""
+    """Memorise noise, as many negatives as positives of it, and rank other noise."""
     positive, negative = np.flatnonzero(labels), np.flatnonzero(~labels)
     rows = np.concatenate([positive, negative[:: max(1, len(negative) // len(positive))]])
     names = tuple(f"noise_{place}" for place in range(noise.shape[1]))

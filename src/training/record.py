@@ -257,9 +257,9 @@ def _custom_metric(name: str, metric: str, comparison: Comparison) -> dict[str, 
 
 
 def _acting_steps(name: str, comparison: Comparison) -> dict[str, list[float]]:
-    """Return what acting from a threshold on caught on each test, with its interval.
+    """Return what targeting above a threshold caught on each test, with its interval.
 
-    What has no value on some test is left out: the precision of acting on nobody.
+    What has no value on some test is left out: the precision of targeting nobody.
     """
     tests = [comparison.by_test[test][name] for test in comparison.tests]
     found = {}

@@ -70,7 +70,7 @@ def search_names(backtest: Backtest, candidates: Sequence[str]) -> dict[str, str
 
 
 class _Judge:
-    """One fold that parameters are judged on: its training data are read once."""
+    """One fold that parameters are evaluated on: its training data are read once."""
 
     def __init__(self, spec: Spec, backtest: Backtest, fold: Fold) -> None:
         parts = [read_labelled(spec, backtest, day) for day in fold.train]

@@ -1,7 +1,7 @@
-"""Whose events a warehouse holds: those of a generated world may make room for another one's.
+"""Whose events a warehouse holds: synthetic events may be replaced by others.
 
-What was generated is told by the loads that brought it, and not by the names of files, which
-anybody's may have.
+Synthetic events are known by the loads that brought them, not by names of files, which anybody's
+file may have.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from .landing.load import landing_tables
 
 @dataclass(frozen=True)
 class _Claim:
-    """Files that a generated world is loaded from, and the last load that is its own.
+    """Files that a synthetic dataset is loaded from, and the last load that is its own.
 
-    last: None while the world is being loaded. warehouse: the identity of the one that it is loaded
-    into; another by its name holds none of it.
+    last: None while the dataset is being loaded. warehouse: the identity of the one that it is
+    loaded into; another by its name holds none of it.
     """
 
     files: frozenset[str]
@@ -32,16 +32,16 @@ class _Claim:
     warehouse: str
 
     def covers(self, load_id: int, file: str) -> bool:
-        """Return whether a load brought the generated world."""
+        """Return whether a load brought the synthetic dataset."""
         return file in self.files and (self.last is None or load_id <= self.last)
 
 
 def claim(spec: Spec, warehouse: Warehouse, files: Sequence[Path]) -> bool:
-    """Make room for a generated world: drop an earlier one, and touch nobody else's events.
+    """Make way for a synthetic dataset: drop an earlier one, and touch nobody else's events.
 
-    files: what will be loaded, by whoever claims and holds the writers' lock over both, and calls
-    `end_claim` then. Returns False, and drops nothing, when events that were not generated here
-    are loaded.
+    files: what will be loaded, by the process that claims, holds the writers' lock over both, and
+    calls `end_claim` then. Returns False, and drops nothing, when events that were not
+    generated here are loaded.
     """
     with sole_writer(warehouse), warehouse.connect() as con:
         if foreign_files(con, spec, warehouse):
@@ -53,9 +53,9 @@ def claim(spec: Spec, warehouse: Warehouse, files: Sequence[Path]) -> bool:
 
 
 def end_claim(spec: Spec, warehouse: Warehouse) -> None:
-    """Note which loads brought the generated world: later ones of the same names are not its.
+    """Note which loads brought the synthetic dataset: later ones of the same names are not its.
 
-    Called when the world is loaded, and before anything else is.
+    Called when the dataset is loaded, and before anything else is.
     """
     found = _read(spec, warehouse)
     if found is None or found.last is not None or not warehouse.exists():
@@ -71,7 +71,7 @@ def loaded_files(con: Connection, spec: Spec) -> set[str]:
 
 
 def foreign_files(con: Connection, spec: Spec, warehouse: Warehouse) -> set[str]:
-    """Return the files that were loaded for a spec and are no generated world's."""
+    """Return the files that were loaded for a spec and are no synthetic dataset's."""
     mine = _read(spec, warehouse)
     return {
         file for load_id, file in _loads(con, spec) if not (mine and mine.covers(load_id, file))

@@ -1,8 +1,8 @@
 """What people do in a visit: pages, a login, a demo request, the signup, bookings, bursts.
 
 Who converts is decided visit by visit: each visit of someone not yet signed up may be the one
-with the signup, with a chance that grows with intent; likewise for bookings, more readily after
-the signup. So conversions spread through the period, and many people of high intent have not
+with the signup, with a probability that grows with intent; likewise for bookings, more readily
+after the signup. So conversions spread through the period, and many people of high intent have not
 converted when it ends.
 """
 
@@ -170,7 +170,7 @@ def _conversions(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
     """Return, per visit, the user's signup visit and first booking visit, and who books in it.
 
-    A position past all visits stands for never. `push` scales the chances.
+    A position past all visits stands for never. `push` scales the probabilities.
     """
     order, n = np.arange(len(user)), len(people.segment)
     signs = rng.random(len(user)) < people.trait("signup_chance")[user] * push

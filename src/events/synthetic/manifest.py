@@ -33,7 +33,7 @@ def refuse_others(files: Iterable[Path], manifest: Path) -> None:
 def noted(files: Mapping[Path, Path], manifest: Path) -> Iterator[None]:
     """Note finished files, given as temporary: final, while the block moves them into place.
 
-    Whoever is killed in between leaves old and new files, and a note of both.
+    A process that is killed in between leaves old and new files, and a note of both.
     """
     new = {target.name: [_digest(temporary)] for temporary, target in files.items()}
     old = _read(manifest) or {}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 class Segment:
     """A kind of visitor.
 
-    Rates at intent 0.5 unless said otherwise; "chance" is a probability per visit.
+    Rates at intent 0.5 unless said otherwise; `chance` is a probability per visit.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The `saas` world: visitors of a software product's website, some of whom buy.
+"""The `saas` dataset: visitors of a software product's website, some of whom buy.
 
 Ten thousand users or ten million come from the same code: blocks of users are drawn one after
 another, each from its own seed, written as numbers, put in time order on disk and turned into
@@ -43,7 +43,7 @@ def generate_saas(
     days: int = 90,
     progress: Progress | None = None,
 ) -> Generated:
-    """Write a made-up event log to `out`, with its users and its truth beside it.
+    """Write a synthetic event log to `out`, with its users and its ground truth beside it.
 
     The same arguments give the same bytes. `out` ends in .csv, .csv.gz or .parquet; the
     companions are called `…_users` and `…_truth`. Events lie in [start, start + days), UTC, by
@@ -81,7 +81,7 @@ def generate_saas(
 
 
 def files_of_saas(out: Path) -> dict[str, Path]:
-    """Return the files of a world by their roles, in the order in which they take their places."""
+    """Return the files of a dataset by their roles, in the order in which they are put in place."""
     return {"truth": beside(out, "truth"), "users": beside(out, "users"), "events": out}
 
 

@@ -1,4 +1,4 @@
-"""What every made-up world is asked for, and what it gives back."""
+"""What every generator of a synthetic dataset is asked for, and what it returns."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MAX_DAYS = 36_500  # a century; far beyond what the arithmetic in microseconds h
 
 @dataclass(frozen=True)
 class Generated:
-    """What was written: the files and the size of the world. `end` is exclusive.
+    """What was written: the files and the size of the dataset. `end` is exclusive.
 
-    `world`, where there is one, is a JSON file of everything that was planted in the world.
+    `world`, where there is one, is a JSON file of every parameter and effect of the dataset.
     """
 
     events: Path
@@ -30,7 +30,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class World:
-    """The arguments of a world: the same ones give the same bytes."""
+    """The arguments of a generator: the same ones give the same bytes."""
 
     users: int
     seed: int
@@ -38,7 +38,7 @@ class World:
     days: int
 
     def checked_end(self) -> date:
-        """Return the day after the last; raise UsageError where the world cannot be made.
+        """Return the day after the last; raise UsageError where no dataset can be generated.
 
         >>> World(users=1, seed=0, start=date(2026, 1, 1), days=31).checked_end()
         datetime.date(2026, 2, 1)

@@ -109,7 +109,7 @@ def staged(out: Path) -> Iterator[Path]:
 def publish(files: Mapping[Path, Path], out: Path) -> None:
     """Move finished files, given as temporary: final, into place in this order; see `staged`.
 
-    What they hold is noted beside `out`, so that a later world may replace them.
+    What they hold is noted beside `out`, so that a later dataset may replace them.
 
     Raises UsageError, before moving any, where a folder stands in a target's place.
     """

@@ -42,7 +42,7 @@ class Changes:
 
 
 def environment(changes: Changes | None) -> dict[str, str]:
-    """Return what dbt's process is told (dbt/macros/changed.sql); None: everything is built anew.
+    """Return what dbt's process is told (dbt/macros/changed.sql); None: everything is rebuilt.
 
     A variable that is empty must not be set.
 

@@ -34,7 +34,7 @@ def run_models(
 
     dialect: what `con` speaks; the files must have been rendered in it.
     changes: what came after the last load that the models in `schema` know; incremental models
-    then take up only that. None builds everything anew. only: create these models and what they
+    then take up only that. None rebuilds everything. only: create these models and what they
     refer to, and no others; all when empty. Returns the models' names in the order in which they
     were created.
 

@@ -71,7 +71,7 @@ def run_dbt(
 ) -> list[NodeResult]:
     """Run `dbt run`, `dbt test` or `dbt docs generate` in a project; return what each node did.
 
-    changes: what came after the last load that the models know, None to build them anew. lock:
+    changes: what came after the last load that the models know, None to rebuild them. lock:
     what keeps other writers out; dbt is ended when it is lost. variables: as `write_profile`
     returned them. advise: says the warehouse's errors in one line (`Warehouse.advice`). progress:
     told how many models or tests are done, of how many, and the seconds left. usual: the seconds

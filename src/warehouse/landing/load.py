@@ -126,7 +126,7 @@ def create_landing(con: Connection, spec: Spec, dialect: Dialect = DUCKDB) -> No
 
 
 def landing_tables(con: Connection, spec: Spec) -> set[str]:
-    """Return which of a spec's landing tables there are, whoever may read them; none at first."""
+    """Return which of a spec's landing tables there are, readable or not; none at first."""
     found = con.execute(
         "select tablename from pg_catalog.pg_tables where schemaname = ?", [spec.landing_schema]
     ).fetchall()
@@ -235,7 +235,7 @@ def _insert(
                     {opened.row} as _row, {opened.fields.reason} as _unread, {shaped}
                 from {opened.relation}
             ) as shaped
-        ) as judged
+        ) as checked
         """
     ).fetchone()
     return int(done[0]) if done else 0

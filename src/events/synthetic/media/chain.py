@@ -95,9 +95,9 @@ def run_lengths(unit: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArr
 
 
 def event_chances(play_factor: float = 1.0, buys: float | None = None) -> NDArray[np.float64]:
-    """Return the chances of the next event: rows as EVENT_NAMES, columns too and then the end.
+    """Return next events' probabilities: rows as EVENT_NAMES, columns too and then the end.
 
-    `buys` is the chance of a purchase after add_to_cart; the mean over people when None.
+    `buys` is the probability of a purchase after add_to_cart; the mean over people when None.
 
     >>> event_chances().sum(axis=1).round(12).tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
@@ -113,7 +113,7 @@ def event_chances(play_factor: float = 1.0, buys: float | None = None) -> NDArra
 
 
 def mean_buys() -> float:
-    """Return the chance of a purchase after add_to_cart, mean over people."""
+    """Return the probability of a purchase after add_to_cart, mean over people."""
     alpha, beta = p.BUY_SHAPE
     return p.BUY_MOST * alpha / (alpha + beta)
 

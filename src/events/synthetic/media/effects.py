@@ -20,8 +20,9 @@ class Effects:
     """When things began for each user, microseconds since the first day (NEVER: they did not).
 
     `exposed_at` is the user's first visit on or after the experiment's day. `history` counts the
-    visits of the days before the adoption's launch; only who has any can adopt, at the chance
-    `propensity` (else NaN). `acting` sums the bits of what acts, one entry a visit.
+    visits of the days before the adoption's launch; only users with any can adopt, with
+    probability `propensity` (else NaN). `acting` sums the bits of the effects that act, one entry a
+    visit.
     """
 
     exposed_at: NDArray[np.int64]
@@ -78,7 +79,7 @@ def play_factor(acting: NDArray[np.intp]) -> NDArray[np.float64]:
 
 
 def propensities(people: People, history: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the chance of adopting; NaN for who was not seen in the weeks before the launch."""
+    """Return the probability of adopting; NaN for users not seen in the weeks before the launch."""
     logit = (
         p.ADOPTION_INTERCEPT
         + p.ADOPTION_LOG_VISITS * np.log1p(history)

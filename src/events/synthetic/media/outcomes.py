@@ -1,4 +1,4 @@
-"""What each user does with an effect and without it, in the same world but for that effect.
+"""What each user does with an effect and without it, all else equal.
 
 Runs of plays and checkouts are drawn once, as the randomness behind them: an exponential draw a
 run, a toss and a price a checkout. Asking how long a run is, or whether a checkout ends in a
@@ -40,7 +40,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class Checkouts:
-    """The checkouts of one block; `price` in hundredths, paid if `toss` falls below the chance."""
+    """Checkouts of one block; `price` in hundredths, paid if `toss` is below the probability."""
 
     step: NDArray[np.intp]
     user: NDArray[np.intp]

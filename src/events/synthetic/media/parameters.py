@@ -1,4 +1,4 @@
-"""Everything planted in the `media` world, with units, and the days on which it happens.
+"""Every parameter and effect of the `media` dataset, with units, and the days on which it happens.
 
 Effects act in one place each, so that what they leave alone is exactly unmoved: the number of
 visits and their days depend on the person alone; plays are lengthened, never begun, by the

@@ -1,4 +1,4 @@
-"""Who the people of the `media` world are: attributes, latent activity, lifetimes, arms."""
+"""Who the people of the `media` dataset are: attributes, latent activity, lifetimes, arms."""
 
 from __future__ import annotations
 

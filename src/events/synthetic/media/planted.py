@@ -1,4 +1,4 @@
-"""The world's truth as one JSON document: every parameter, every effect, in units."""
+"""The ground truth of a dataset as one JSON document: every parameter, every effect, in units."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ METRICS = {
 
 
 class Planted:
-    """Gathers the effects in this world, block by block, and writes them with the parameters."""
+    """Gathers the effects in this dataset, block by block, and writes them with the parameters."""
 
     def __init__(self, world: World) -> None:
         self.world, self.timeline = world, p.Timeline.of(world.days)
@@ -73,7 +73,7 @@ class Planted:
     def _effect(self, *key: str) -> dict[str, Any]:
         """Return the means without and with the effect and their difference; null without users.
 
-        The error is that of this world's mean effect as an estimate of all such worlds'.
+        The error is that of this dataset's mean effect as an estimate of the mean over all such.
         """
         n, without, with_it, squares = self._sums[key]
         if n == 0:
@@ -129,8 +129,8 @@ class Planted:
             "exposed": {name: self._counts[name] for name in ("exposed", *p.VARIANTS)},
             "planted": {
                 "plays": f"mean plays of a visit times {p.TREATED_PLAYS}, for everybody",
-                "converted": f"chance of a purchase after add_to_cart times {p.TREATED_BUYS} where "
-                f"device_type is {p.TREATED_BUYERS}, unchanged elsewhere",
+                "converted": "probability of a purchase after add_to_cart times "
+                f"{p.TREATED_BUYS} where device_type is {p.TREATED_BUYERS}, unchanged elsewhere",
                 "revenue": "follows the purchases; prices unchanged",
                 "retained": "null, exactly",
             },
@@ -141,7 +141,7 @@ class Planted:
             "effects_are": "means over exposed users whose window lies in the log, of each user's "
             "outcome under treatment less that under control, both drawn by the same random "
             "numbers; the per-user truth holds both; `error` is the standard error of this mean as "
-            "an estimate of the same in all worlds of these parameters",
+            "an estimate of the same in all datasets of these parameters",
             "effects": {
                 metric: {
                     segment: self._effect("experiment", metric, segment)

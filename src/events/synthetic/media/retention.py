@@ -1,4 +1,4 @@
-"""The retention curve that the `media` world's parameters imply."""
+"""The retention curve that the parameters of the `media` dataset imply."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ def retention_curve(start: date, timeline: p.Timeline) -> NDArray[np.float64]:
     """Return the expected share of users with an event on day 0, 1, … 90 after their signup day.
 
     Over users who sign up in the log on a day for which day k lies in the log too; over all who
-    sign up in it, as if it went on, where there are none. A user is there on day k with the
-    chance S(k) = exp(-H(k) · ratio), and then has an event with the chance 1 - (1 + m / a)^-a: no
-    negative binomial count of mean m and size a is nought. Exact: no effect acts on visits.
+    sign up in it, as if it went on, where there are none. A user is there on day k with
+    probability S(k) = exp(-H(k) · ratio), and then has an event with probability
+    1 - (1 + m / a)^-a: that of a count above 0 in a negative binomial distribution of mean m and
+    size a. Exact: no effect acts on visits.
 
     >>> curve = retention_curve(date(2026, 1, 1), p.Timeline.of(120))
     >>> float(curve[0]), bool(curve[1] > curve[30] > curve[90] > 0)
@@ -42,14 +43,14 @@ def retention_curve(start: date, timeline: p.Timeline) -> NDArray[np.float64]:
 
 
 def _chance_of_a_visit(factor: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the chance that a user who is there comes, by day, over countries and activity."""
+    """Return the probability that an active user comes, by day, over countries and activity."""
     mean = p.VISITS_PER_DAY * p.COUNTRY_LEVEL[:, None] * factor
     none = (1 + mean / p.ACTIVITY_SHAPE) ** -p.ACTIVITY_SHAPE
     return np.asarray(np.array(p.COUNTRY_SHARE) @ (1 - none))
 
 
 def _survival(k: int, channel_share: tuple[float, ...]) -> float:
-    """Return the chance of being there k days after signup, over channels and devices."""
+    """Return the probability of being there k days after signup, over channels and devices."""
     channel, device = np.meshgrid(
         np.arange(len(p.CHANNELS)), np.arange(len(p.DEVICES)), indexing="ij"
     )

@@ -1,4 +1,4 @@
-"""The entry point of the `media` world: blocks of users drawn, put in order, written."""
+"""The entry point of the `media` dataset: blocks of users drawn, put in order, written."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def generate_media(
     days: int = 90,
     progress: Progress | None = None,
 ) -> Generated:
-    """Write a made-up event log to `out`, with its users and its truth beside it.
+    """Write a synthetic event log to `out`, with its users and its ground truth beside it.
 
     The same arguments give the same bytes. `out` ends in .csv, .csv.gz or .parquet; beside it
-    stand `…_users`, `…_truth` (each user's) and `…_truth.json` (the world's: every parameter and
-    effect that was planted). Events lie in [start, start + days), UTC, by time, about 100 a user
+    stand `…_users`, `…_truth` (each user's) and `…_truth.json` (the dataset's: every parameter
+    and effect). Events lie in [start, start + days), UTC, by time, about 100 a user
     over 90 days. `progress` is called with steps done and steps in all; a user drawn is a step,
     and a user's worth of events written is another.
 
@@ -91,7 +91,7 @@ def generate_media(
 
 
 def files_of_media(out: Path) -> dict[str, Path]:
-    """Return the files of a world by their roles, in the order in which they take their places."""
+    """Return the files of a dataset by their roles, in the order in which they are put in place."""
     return {
         "world": out.with_name(f"{stem_of(out)}_truth.json"),
         "truth": beside(out, "truth"),

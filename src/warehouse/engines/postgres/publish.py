@@ -2,7 +2,7 @@
 
 One schema per spec holds the last few builds, the tables of each named after it, and a table that
 lists them, of which the last is current. So a build that is published touches no table that
-somebody reads, and whoever may read the schema's tables may read later ones as well.
+somebody reads, and roles that may read the schema's tables may read later ones as well.
 """
 
 from __future__ import annotations

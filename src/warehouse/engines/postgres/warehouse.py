@@ -95,7 +95,7 @@ class PostgresWarehouse(Warehouse):
         return make_conninfo(**self._given)
 
     def exists(self) -> bool:
-        """Whether anything can have been loaded: whoever cannot connect is told why elsewhere."""
+        """Whether anything can have been loaded: why it cannot be reached is reported elsewhere."""
         return True
 
     @contextmanager

@@ -1,7 +1,7 @@
 """The tables that Spark keeps in a folder per day: what a build replaces of them, and how.
 
 Plain Parquet has no rows to delete. Before a build of what changed, the folders of the days from
-the first change on are staged; models then write those days anew, reading what was staged. A
+the first change on are staged; models then rewrite those days, reading what was staged. A
 build that is cut off in between is followed by a full one.
 """
 
@@ -47,7 +47,7 @@ class Days:
         return [each for each in self.folder.glob("*") if each.is_dir()]
 
     def clear(self, keep: Mapping[str, str] | None = None, *, only: str = "") -> None:
-        """Remove tables that are to be made anew: all but those to keep, or a single one."""
+        """Remove tables that are to be rebuilt: all but those to keep, or a single one."""
         shutil.rmtree(self.staged, ignore_errors=True)
         for table in self._folders():
             if table.name not in (keep or {}) and only in {"", table.name}:

@@ -1,8 +1,8 @@
 """What was loaded, as Parquet files that Spark's machines read: the log by UTC day, others whole.
 
 A load is accepted in the catalog, in one transaction, as on DuckDB. Before a build, the days that
-loads touched since the last one are written anew, each as a folder that takes the place of the old
-one; plain files cannot be changed row by row. What a killed run left is written over by the next.
+loads have changed since the last one are rewritten, each as a folder that replaces the old one;
+plain files cannot be changed row by row. What a killed run left is written over by the next.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _days(root: Path) -> list[str]:
 
 
 def _send_days(con: duckdb.DuckDBPyConnection, schema: str, root: Path, sent: int) -> None:
-    """Write the days anew of which loads after `sent` brought or withdrew events."""
+    """Rewrite the days of which loads after `sent` brought or withdrew events."""
     days = [
         row[0]
         for row in con.execute(

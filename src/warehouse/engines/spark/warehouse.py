@@ -112,10 +112,10 @@ class SparkWarehouse(DuckDBWarehouse):
         *,
         only: str = "",
     ) -> None:
-        """Write the days that loads touched, and what dbt's process needs to open a session.
+        """Write the days that loads changed, and what dbt's process needs to open a session.
 
-        Tables that are to be made anew are removed, and of tables kept by day the days from `since`
-        on put aside: what was published of them is held under names of its own.
+        Tables that are to be rebuilt are removed, and of tables kept by day the days from `since`
+        on are staged: what was published of them is held under names of its own.
         """
         with translated(f"warehouse {self.name}"):
             self._prepare(spec, project, files, since, only)
