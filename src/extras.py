@@ -111,3 +111,5 @@ def _is_there(module: str) -> bool:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # of a parent package
         return False
+    except ValueError:  # a module that was put in place without a spec
+        return True

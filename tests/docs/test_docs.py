@@ -56,6 +56,20 @@ def test_links_lead_somewhere(root: Path) -> None:
     assert broken == []
 
 
+def test_the_changelog_keeps_its_form(root: Path) -> None:
+    """Unreleased, then versions with dates, the newest first; changes in groups of six kinds."""
+    text = (root / "CHANGELOG.md").read_text()
+    first, *releases = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert first == "Unreleased"
+    dated = [re.fullmatch(r"(\d+\.\d+\.\d+) - (\d{4}-\d\d-\d\d)", name) for name in releases]
+    assert dated
+    assert all(dated), releases
+    versions = [tuple(map(int, found[1].split("."))) for found in dated if found]
+    assert versions == sorted(set(versions), reverse=True)
+    groups = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.*)$", text, re.MULTILINE)) <= groups
+
+
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_every_key_of_a_spec_is_documented(root: Path, model: type[BaseModel]) -> None:
     page = (root / "docs" / "spec.md").read_text()
