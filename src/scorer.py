@@ -182,7 +182,7 @@ class FeatureValue:
 
 @dataclass(frozen=True)
 class Attribution:
-    """What one feature, or a group of correlated ones, did to one user by both accounts.
+    """What one feature, or a group of correlated ones, did to one user's points and log-odds.
 
     observed: what was seen of the user, in words. points, log_odds: None where that account does
     not read it. reason: the scorecard's words, empty where it gave no points. stable: whether the

@@ -194,7 +194,7 @@ def replicate(
 
     metrics: all of RANKING, then all of PROBABILITY_METRICS or none, then any that are custom, of
     `metrics_at(ks)` or of targeting. A replicate in which a fold has one class only is NaN there,
-    for all scorers; where it draws nobody who is acted upon, a precision alone is. progress: called
+    for all scorers; where it draws nobody who is targeted, a precision alone is. progress: called
     with how many are done, of how many. custom: metrics that know no sums: each is computed on
     every replicate's users one by one.
     """

@@ -144,7 +144,7 @@ def _ratio(above: Floats, below: Floats, empty: float = np.nan) -> Floats:
 
 
 def roc_auc(score: ArrayLike, label: ArrayLike, weight: ArrayLike | None = None) -> float:
-    """Return the area under the ROC curve: the chance that a positive outranks a negative.
+    """Return the area under the ROC curve: the probability that a positive outranks a negative.
 
     Ties count half (the Mann-Whitney statistic). Arguments and errors: see `group_by_score`.
 

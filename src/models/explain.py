@@ -1,4 +1,4 @@
-"""A learned scorer's contributions: told is only what moved the score, and stays when nudged."""
+"""A learned scorer's contributions: shown are those that moved the score and are stable."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Explained:
 
     parts: what is explained, a group of features or one in none, and its features. names: all
     features. moved: contributions to the raw score, by feature (n, features); by what they raise or
-    lower, users are ranked. steady: bool (n, k) in the order of `parts`: it moved the score, and
-    kept its sign under every nudge. calibrator: from the raw score to the probability.
+    lower, users are ranked. stable: bool (n, k) in the order of `parts`: it moved the score, and
+    kept its sign under every perturbation. calibrator: from the raw score to the probability.
     """
 
     parts: Mapping[str, tuple[str, ...]]
@@ -75,14 +75,15 @@ def explain_rows(
 ) -> Explained:
     """Return contributions of a few users, and which of them are fit to be said.
 
-    groups: features whose contributions are added up, since correlated features share one influence
+    groups: features whose contributions are added up, since correlated features share one effect
     and their sum says more than each by itself; features in none stand for themselves. Values are
-    nudged PERTURBATIONS times, always the same way, so that a user's reasons do not depend on who
-    else is explained: whole numbers, which are counts or days, by one, others by a hundredth of
-    themselves. Zero stays zero and one does not become it: between never and once lies no small
-    step but all that such a reason says. Categories have no near neighbours either. A contribution
-    that turns at one nudge in q is told with probability (1 - 1/q)^PERTURBATIONS: 0.4% at every
-    second, 34% at every eighth; `stability` measures what remains.
+    perturbed PERTURBATIONS times, always the same way, so that a user's reasons do not depend on
+    which other users are explained: whole numbers, which are counts or days, by one, others by a
+    hundredth of themselves. Zero stays zero and one does not become it: between never and once lies
+    no small step but all that such a reason says. Categories have no near neighbours either. A
+    contribution whose sign turns at one perturbation in q is shown with probability
+    (1 - 1/q)^PERTURBATIONS: 0.4% at every second, 34% at every eighth; `stability` measures what
+    remains.
 
     Raises DataError for a scorer without contributions.
     """
@@ -104,7 +105,7 @@ def parts_of(
 ) -> dict[str, tuple[str, ...]]:
     """Return what a scorer's features are explained as: groups, and features in none.
 
-    A group stands where its first feature stands; features that the scorer does not read are left
+    A group takes the place of its first feature; features that the scorer does not read are left
     out of it.
 
     >>> parts_of(["a", "b", "c"], {"outer": ["c", "a", "z"]})
@@ -183,7 +184,7 @@ def model_reasons(
 def agreement(
     points: Mapping[str, float], moved: Mapping[str, float], usual: Mapping[str, float]
 ) -> float | None:
-    """Return the rank correlation of two accounts of one user, by feature; -1 to 1.
+    """Return the rank correlation of one user's points and log-odds, by feature; -1 to 1.
 
     points: a feature's points on the scorecard. moved: its log-odds in the model. usual: the
     points that users have on average. Log-odds tell a user from the average one, and points, which

@@ -25,9 +25,9 @@ MAX_SIGN_FLIPS = (1 / (PERTURBATIONS + 1)) * (PERTURBATIONS / (PERTURBATIONS + 1
 class Stability:
     """How many of each user's largest contributions stay among the largest, 0 to 1, (n,) each.
 
-    kept: when the user's own values are nudged, mean over nudges. by_chance: when another user's
-    nudged values are taken in their stead, mean over these: all that would stay if contributions
-    said what is usual, and nothing of the user.
+    kept: when the user's own values are perturbed, mean over perturbations. by_chance: when another
+    user's perturbed values are taken in their stead, mean over these: all that would stay if
+    contributions said what is usual, and nothing of the user.
     """
 
     kept: Floats
@@ -35,7 +35,7 @@ class Stability:
 
 
 def stability(scorer: LearnedScorer, table: FeatureTable, most: int = 3) -> Stability:
-    """Measure how many of users' `most` largest contributions stay when values are nudged.
+    """Measure how many of users' `most` largest contributions stay under perturbations.
 
     Raises DataError for fewer than two users, or a scorer without contributions.
     """
@@ -62,10 +62,10 @@ def sign_flip_rates(
     *,
     rng: np.random.Generator,
 ) -> Floats:
-    """Return how often each contribution's sign turns when values are nudged, (n, parts), 0 to 1.
+    """Return how often each contribution's sign turns under perturbations, (n, parts), 0 to 1.
 
-    rng: of the nudges, which are others than those that `explain_rows` chose reasons by. groups and
-    parts: as there. Raises DataError for a scorer without contributions.
+    rng: of the perturbations, which are others than those that `explain_rows` chose reasons by.
+    groups and parts: as there. Raises DataError for a scorer without contributions.
     """
     found = scorer.contributions(table)
     parts = parts_of(found.names, groups)

@@ -21,8 +21,8 @@ _SHARED = 50_000  # rows, below which a second thread does not pay
 class TreeKind(ClassifierKind):
     """Trees of a library that has scikit-learn's interface.
 
-    Few positives and weak signals ask for shallow trees, strong shrinkage and much chance in what a
-    tree sees: many trees that differ, none of which decides alone.
+    Few positives and weak signals ask for shallow trees, strong shrinkage and rows and columns drawn
+    at random for each tree: many trees that differ, none of which decides alone.
     """
 
     least_rows: ClassVar[str] = ""  # the param that says how many rows a leaf has at least
