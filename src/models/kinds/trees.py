@@ -21,7 +21,7 @@ _SHARED = 50_000  # rows, below which a second thread does not pay
 class TreeKind(ClassifierKind):
     """Trees of a library that has scikit-learn's interface.
 
-    Few positives and weak signals ask for shallow trees, strong shrinkage and rows and columns drawn
+    Few positives and weak signals ask for shallow trees, strong shrinkage, rows and columns drawn
     at random for each tree: many trees that differ, none of which decides alone.
     """
 
