@@ -111,5 +111,5 @@ def _is_there(module: str) -> bool:
         return find_spec(module) is not None
     except ModuleNotFoundError:  # of a parent package
         return False
-    except ValueError:  # a module that was put in place without a spec
+    except (OSError, ValueError):  # one that cannot be loaded, or was put in place without a spec
         return True
