@@ -57,3 +57,12 @@ def test_it_has_few_rights_and_ends(text: str, workflow: dict[str, Any]) -> None
                 assert step["with"]["python-version"] == "3.11"
             if step.get("uses", "").startswith("actions/checkout"):
                 assert step["with"]["persist-credentials"] == "false"
+
+
+def test_the_floor_of_coverage_is_the_documented_one(root: Path) -> None:
+    floor = re.search(r"^FLOOR := (\d+)$", (root / "Makefile").read_text(), re.MULTILINE)
+    page = " ".join((root / "CONTRIBUTING.md").read_text().split())
+    told = re.search(r"ran (\d+)\.\d+% of `src`, and the floor is (\d+)%", page)
+    assert floor
+    assert told
+    assert floor[1] == told[1] == told[2]
