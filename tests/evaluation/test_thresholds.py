@@ -104,6 +104,21 @@ def test_where_acting_pays_for_nobody_nothing_is_won_and_no_precision_is_told() 
     assert everybody["at_cost/precision"] == labels.mean()
 
 
+def test_a_precision_that_one_fold_lacks_has_no_mean_over_folds() -> None:
+    rng = np.random.default_rng(12)
+    probability = np.clip(rng.beta(1, 20, 2000), 0, 0.5)
+    labels = rng.random(2000) < probability
+    some, none = probability / probability.max(), probability / 10
+    found = compare(
+        [fold({"scorecard": some}, labels), fold({"scorecard": none}, labels, "u")],
+        reference="scorecard", costs=Costs(30.0, 50.0), n_boot=40, rng=np.random.default_rng(0),
+    )  # fmt: skip
+    assert found.folds["t"]["scorecard"]["at_cost/precision"] == labels[some >= 0.6].mean()
+    assert "at_cost/precision" not in found.folds["u"]["scorecard"]
+    assert "at_cost/precision" not in found.tested["scorecard"]
+    assert found.tested["scorecard"]["at_cost/share"].value == (some >= 0.6).mean() / 2
+
+
 def test_intervals_are_those_of_a_mean_and_of_shares() -> None:
     rng = np.random.default_rng(3)
     probability = rng.beta(1, 9, 4000)

@@ -56,7 +56,7 @@ CODE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "src/evaluation/paired_bootstrap.py": (
         *_COMPARING, "tests/evaluation/test_thresholds.py",
-        "tests/evaluation/test_ranking_metrics.py",
+        "tests/evaluation/test_ranking_metrics.py", "tests/evaluation/test_custom_metrics.py",
     ),
     "src/evaluation/leakage_checks.py": (
         "tests/evaluation/test_leakage_checks.py", "tests/training/test_leakage.py",
