@@ -115,8 +115,8 @@ def test_a_precision_that_one_fold_lacks_has_no_mean_over_folds() -> None:
     )  # fmt: skip
     assert found.folds["t"]["scorecard"]["at_cost/precision"] == labels[some >= 0.6].mean()
     assert "at_cost/precision" not in found.folds["u"]["scorecard"]
-    assert "at_cost/precision" not in found.tested["scorecard"]
-    assert found.tested["scorecard"]["at_cost/share"].value == (some >= 0.6).mean() / 2
+    assert "at_cost/precision" not in found.pooled["scorecard"]
+    assert found.pooled["scorecard"]["at_cost/share"].value == (some >= 0.6).mean() / 2
 
 
 def test_intervals_are_those_of_a_mean_and_of_shares() -> None:
