@@ -10,11 +10,10 @@ import numpy as np
 
 from ..scorer import FeatureTable, ModelMetadata
 from ..types import Floats
-from .catalogue import CANDIDATES, RANK_AVERAGE
+from .catalogue import CANDIDATES, MEMBERS, RANK_AVERAGE
 from .encoding import Encoding, Matrix, fit_encoding
 from .kinds import KINDS
 from .kinds.base import FitSpec, Fitted, Params, TrainingData
-from .kinds.blend import MEMBERS
 from .learned import LearnedScorer, reference_of
 
 

@@ -1,42 +1,66 @@
-"""The catalogue of learned candidates: their names, without any library that fits them."""
+"""The catalogue of learned candidates: their names, without any library that fits them.
+
+How each is fitted says its kind (`models.kinds`), which is imported where something is fitted or
+loaded: the command line checks names and lists them in a moment.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from ..errors import UsageError
 from ..plugins import CANDIDATES as PLUGINS
 from ..plugins import installed
 from ..spec.references import suggest
 from ..spec.training import TrainingSpec
-from .kinds import KINDS
-from .kinds.base import Imbalance
 
-_THE_SAME: Final[Mapping[Imbalance, str]] = {
-    "weights": "the same, classes weighing the same",
-    "smote": "the same, positives oversampled",
-}
-RANK_AVERAGE: Final = "rank_average"
+Imbalance = Literal["none", "weights", "smote"]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to learn a ranking: a kind of model, and what is done about rare positives."""
+    """One way to learn a ranking: a kind of model, and what is done about rare positives.
+
+    kind: its name in `models.kinds`. description: in a few words, for lists. needs: the key of
+    `[training]` in the spec that names the features it reads; empty where it reads them all.
+    """
 
     kind: str
     imbalance: Imbalance
     description: str
+    needs: Literal["", "recency", "purchases"] = ""
 
 
+_WEIGHTS, _SMOTE = "the same, classes weighing the same", "the same, positives oversampled"
+# In the order in which they are fitted and listed; the blend comes after its members.
 CANDIDATES: Final[Mapping[str, Candidate]] = {
-    kind.name if imbalance == "none" else f"{kind.name}_{imbalance}": Candidate(
-        kind.name, imbalance, _THE_SAME.get(imbalance, kind.description)
-    )
-    for kind in KINDS.values()
-    for imbalance in kind.imbalances
+    "recency": Candidate(
+        "recency", "none", "one feature, the baseline: who was here last", needs="recency"
+    ),
+    "bg_nbd": Candidate(
+        "bg_nbd", "none", "purchases in closed form (Fader, Hardie & Lee 2005)", needs="purchases"
+    ),
+    "scorecard_shaped": Candidate(
+        "scorecard_shaped", "none", "the scorecard, its terms and shapes learnt"
+    ),
+    "logistic": Candidate("logistic", "none", "logistic regression on scaled logarithms"),
+    "logistic_weights": Candidate("logistic", "weights", _WEIGHTS),
+    "logistic_smote": Candidate("logistic", "smote", _SMOTE),
+    "forest": Candidate("forest", "none", "random forest (scikit-learn)"),
+    "boosting": Candidate("boosting", "none", "histogram gradient boosting (scikit-learn)"),
+    "xgboost": Candidate("xgboost", "none", "XGBoost"),
+    "xgboost_weights": Candidate("xgboost", "weights", _WEIGHTS),
+    "xgboost_smote": Candidate("xgboost", "smote", _SMOTE),
+    "lightgbm": Candidate("lightgbm", "none", "LightGBM"),
+    "additive": Candidate(
+        "additive", "none", "a sum of one curve a feature (LightGBM without interactions)"
+    ),
+    "blend": Candidate("blend", "none", "mean log-odds of logistic, XGBoost and LightGBM"),
 }
+RANK_AVERAGE, BLEND = "rank_average", "blend"
+MEMBERS = ("logistic", "xgboost", "lightgbm")  # of the rank average, the blend and the hurdle
 _ALWAYS = ("scorecard", RANK_AVERAGE)  # compared in every training, where there is something to
 
 
@@ -45,7 +69,7 @@ def available(training: TrainingSpec) -> list[str]:
     return [
         name
         for name, candidate in CANDIDATES.items()
-        if not (needs := KINDS[candidate.kind].needs) or getattr(training, needs) is not None
+        if not candidate.needs or getattr(training, candidate.needs) is not None
     ]
 
 
@@ -75,7 +99,7 @@ def check_names(names: Sequence[str], known: Sequence[str]) -> None:
         if name in known:
             continue
         if name in CANDIDATES:
-            key = KINDS[CANDIDATES[name].kind].needs
+            key = CANDIDATES[name].needs
             raise UsageError(
                 f"candidate {name!r} needs training.{key} in the spec: name the features there"
             )

@@ -17,10 +17,10 @@ from sklearn.utils.validation import (
 
 from ..errors import UsageError
 from ..types import Floats
+from .catalogue import Imbalance
 from .encoding import Matrix
 from .fitted import Model
 from .kinds import CLASSIFIERS
-from .kinds.base import Imbalance
 
 _INSIDE = "params__"
 

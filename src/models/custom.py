@@ -23,9 +23,9 @@ from ..plugins import (
     installed,
     merged,
 )
-from .catalogue import is_reserved
+from .catalogue import Imbalance, is_reserved
 from .fitted import SklearnModel
-from .kinds.base import HUGE, Fitted, Imbalance, Kind, Params, Training
+from .kinds.base import HUGE, Fitted, Kind, Params, Training
 
 _NEEDED = ("get_params", "set_params", "fit", "predict_proba")
 _LONG = 300  # letters of an estimator's parameters in a run

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.candidates import RankAverage
-from ..models.catalogue import RANK_AVERAGE
-from ..models.kinds.blend import MEMBERS
+from ..models.catalogue import MEMBERS, RANK_AVERAGE
 from ..models.learned import LearnedScorer
 from ..published.snapshot import Snapshot
 from ..ranking.active_scorer import SCORECARD

@@ -14,8 +14,7 @@ from ..evaluation.differences import PROFIT
 from ..evaluation.leakage_checks import LeakageCheck
 from ..evaluation.thresholds import AT_CAPACITY, AT_COST
 from ..models.candidates import RankAverage
-from ..models.catalogue import CANDIDATES, RANK_AVERAGE
-from ..models.kinds.blend import MEMBERS
+from ..models.catalogue import CANDIDATES, MEMBERS, RANK_AVERAGE
 from ..models.learned import LearnedScorer, reference_of
 from ..models.rank_average import SavedRankAverage
 from ..ranking.active_scorer import MODEL_PLOTS, SCORECARD

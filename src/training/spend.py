@@ -11,7 +11,7 @@ import numpy as np
 from ..evaluation.folds import Fold
 from ..evaluation.spend import SpendReport, spend_report
 from ..models.candidates import Trainer
-from ..models.kinds.blend import MEMBERS
+from ..models.catalogue import MEMBERS
 from ..models.learned import LearnedScorer
 from ..models.spend import SpendScorer
 from ..models.spend_fits import choose_spender, fit_spend, spenders_of

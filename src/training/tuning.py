@@ -10,8 +10,7 @@ from ..errors import DataError
 from ..evaluation.folds import Fold
 from ..evaluation.ranking_metrics import roc_auc
 from ..models.candidates import Trainer
-from ..models.catalogue import kind_of
-from ..models.kinds.blend import BLEND, MEMBERS
+from ..models.catalogue import BLEND, MEMBERS, kind_of
 from ..models.tuning import TUNED, tune
 from ..spec.model import Spec
 from ..types import Log

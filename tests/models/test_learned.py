@@ -14,13 +14,12 @@ from scipy.special import logit
 from tests.support.tables import data, plan, toy
 from whyrank.errors import DataError, UsageError
 from whyrank.models.candidates import RankAverage, Trainer
-from whyrank.models.catalogue import CANDIDATES, available, check_names
+from whyrank.models.catalogue import BLEND, CANDIDATES, MEMBERS, available, check_names
 from whyrank.models.encoding import Matrix, fit_encoding
 from whyrank.models.explain import agreement, explain_rows, model_reasons, perturbed, words_of
 from whyrank.models.fitted import Model
 from whyrank.models.kinds import KINDS
 from whyrank.models.kinds.base import TrainingData
-from whyrank.models.kinds.blend import BLEND, MEMBERS
 from whyrank.models.learned import LearnedScorer
 from whyrank.published.snapshot import Snapshot
 from whyrank.spec.model import FeatureSpec

@@ -1,8 +1,8 @@
 """The kinds of model that learn a ranking, a module each; `base` says what a kind is.
 
-A new kind is a module here and its line in KINDS: from there on it is a candidate of `train`, tuned
-if it has a search, kept, loaded, registered and served. See `lightgbm` for one of a library that
-explains itself, `forest` for one that scikit-learn brings along.
+A new kind is a module here, its line in KINDS, and a candidate in `models.catalogue`: from there on
+it is trained, tuned if it has a search, kept, loaded, registered and served. See `lightgbm` for one
+of a library that explains itself, `forest` for one that scikit-learn brings along.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from .recency import Recency
 from .scorecard_shaped import ShapedScorecard
 from .xgboost import Xgboost
 
-# In the order in which they are fitted and listed; the blend comes after its members.
 KINDS: Final[Mapping[str, Kind]] = {
     kind.name: kind
     for kind in (

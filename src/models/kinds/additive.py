@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...types import Floats
+from ..catalogue import Imbalance
 from ..encoding import Matrix
 from ..fitted import Model
-from .base import Imbalance, Params
+from .base import Params
 from .lightgbm import Lightgbm
 
 
@@ -23,7 +24,6 @@ class Additive(Lightgbm):
     """
 
     name = "additive"
-    description = "a sum of one curve a feature (LightGBM without interactions)"
     defaults = {**Lightgbm.defaults, "num_leaves": 4}
     leaves = (2, 8)  # a curve needs no depth
 

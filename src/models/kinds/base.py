@@ -9,22 +9,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
 from ...scorer import FeatureTable, ModelMetadata
-from ...scoring.shaped_card import LabelledRows
 from ...spec.model import Spec
+from ..catalogue import Imbalance
 from ..encoding import Encoding, Matrix
 from ..fitted import Model
 
 if TYPE_CHECKING:
     import optuna
 
-Imbalance = Literal["none", "weights", "smote"]
+    from ...scoring.shaped_card import LabelledRows
+
 Params = Mapping[str, Any]
 HUGE = 1e30  # XGBoost sums squares in 32 bits
 
@@ -53,6 +54,8 @@ class TrainingData:
 
     def rows(self) -> LabelledRows:
         """Return the same as a scorecard is learnt from."""
+        from ...scoring.shaped_card import LabelledRows
+
         late = self.latest if self.late is None else self.late
         return LabelledRows(self.table, self.labels, self.users, late, self.latest)
 
@@ -131,18 +134,13 @@ class Training(Protocol):
 
 
 class Kind(ABC):
-    """A kind of model. Its name is that of its plain candidate.
+    """A kind of model; `models.catalogue` has its candidates.
 
-    description: in a few words, for lists. needs: the key of `[training]` in the spec that names
-    the features it reads; empty where it reads them all. imbalances: what may be done about rare
-    positives, a candidate each. models: what its fits leave, by the name under which they are kept.
-    libraries: distributions whose version a fit depends on; of a row the first that is installed.
+    models: what its fits leave, by the name under which they are kept. libraries: distributions
+    whose version a fit depends on; of a row the first that is installed.
     """
 
     name: str
-    description: str
-    needs: ClassVar[Literal["", "recency", "purchases"]] = ""
-    imbalances: ClassVar[tuple[Imbalance, ...]] = ("none",)
     models: ClassVar[Mapping[str, type[Model]]] = {}
     libraries: ClassVar[tuple[tuple[str, ...], ...]] = ()
     defaults: ClassVar[dict[str, Any]] = {}

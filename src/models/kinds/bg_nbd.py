@@ -10,9 +10,10 @@ from typing import Self
 import numpy as np
 
 from ...types import Floats
+from ..catalogue import Imbalance
 from ..encoding import Encoding, Matrix
 from ..purchases import expected_purchases, purchase_histories
-from .base import Fitted, Imbalance, Kind, Params, Training
+from .base import Fitted, Kind, Params, Training
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,6 @@ class BgNbdKind(Kind):
     """BG/NBD on the three features that the spec names as `training.purchases`."""
 
     name = "bg_nbd"
-    description = "purchases in closed form (Fader, Hardie & Lee 2005)"
-    needs = "purchases"
     models = {"purchases": PurchaseModel}
     libraries = (("scipy",),)
 

@@ -9,16 +9,15 @@ from typing import Final, Self
 import numpy as np
 
 from ...types import Floats
+from ..catalogue import MEMBERS, Imbalance
 from ..encoding import Matrix
 from ..fitted import Model
 from ..model_files import load_as, save_as
-from .base import Fitted, Imbalance, Kind, Params, Training
+from .base import Fitted, Kind, Params, Training
 from .lightgbm import Lightgbm
 from .logistic import Logistic
 from .xgboost import Xgboost
 
-BLEND: Final = "blend"
-MEMBERS: Final = (Logistic.name, Xgboost.name, Lightgbm.name)  # of the rank average and hurdle too
 _MODELS: Final = {**Logistic.models, **Xgboost.models, **Lightgbm.models}
 
 
@@ -62,8 +61,7 @@ class BlendModel:
 class Blend(Kind):
     """Logistic regression, XGBoost and LightGBM; those that were fitted already are taken."""
 
-    name = BLEND
-    description = "mean log-odds of logistic, XGBoost and LightGBM"
+    name = "blend"
     models = {"blend": BlendModel}
 
     def fit(self, training: Training, imbalance: Imbalance, params: Params | None) -> Fitted:

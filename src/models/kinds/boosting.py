@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...types import Floats
+from ..catalogue import Imbalance
 from ..encoding import Matrix
 from ..fitted import Model, SklearnModel
-from .base import Imbalance, Params
+from .base import Params
 from .trees import TreeKind
 
 
@@ -19,7 +20,6 @@ class Boosting(TreeKind):
     """Histogram gradient boosting (scikit-learn), with monotone constraints."""
 
     name = "boosting"
-    description = "histogram gradient boosting (scikit-learn)"
     models = {"sklearn": SklearnModel}
     libraries = (("scikit-learn",),)
     defaults = {

@@ -16,7 +16,6 @@ class Forest(TreeKind):
     """A random forest (scikit-learn); it has no monotone constraints."""
 
     name = "forest"
-    description = "random forest (scikit-learn)"
     models = {"sklearn": SklearnModel}
     libraries = (("scikit-learn",),)
     defaults = {

@@ -63,7 +63,6 @@ class Lightgbm(TreeKind):
     """Gradient boosting by LightGBM, with monotone constraints."""
 
     name = "lightgbm"
-    description = "LightGBM"
     models = {"lightgbm": LightgbmModel}
     libraries = (("lightgbm",),)
     defaults = {

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...types import Floats
+from ..catalogue import Imbalance
 from ..encoding import Matrix
 from ..fitted import signed_log
 from ..oversampling import ScaledLogs, oversampled
-from .base import HUGE, ClassifierKind, Imbalance, Params, class_weights
+from .base import HUGE, ClassifierKind, Params, class_weights
 
 if TYPE_CHECKING:
     import optuna
@@ -65,8 +66,6 @@ class Logistic(ClassifierKind):
     """Logistic regression (scikit-learn's L-BFGS) with a ridge, nulls told by indicators."""
 
     name = "logistic"
-    description = "logistic regression on scaled logarithms"
-    imbalances = ("none", "weights", "smote")
     models = {"linear": LinearModel}
     libraries = (("scikit-learn",),)
     defaults = {"C": 0.003}

@@ -9,8 +9,9 @@ from typing import Self
 import numpy as np
 
 from ...types import Floats
+from ..catalogue import Imbalance
 from ..encoding import Encoding, Matrix
-from .base import Fitted, Imbalance, Kind, Params, Training
+from .base import Fitted, Kind, Params, Training
 
 _NEVER = 36_500.0  # days: a user who was never seen comes last
 
@@ -42,8 +43,6 @@ class Recency(Kind):
     """The feature that the spec names as `training.recency`, as it is."""
 
     name = "recency"
-    description = "one feature, the baseline: who was here last"
-    needs = "recency"
     models = {"recency": RecencyModel}
 
     def fit(self, training: Training, imbalance: Imbalance, params: Params | None) -> Fitted:

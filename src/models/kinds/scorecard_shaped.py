@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from ...errors import DataError
-from ...scoring.shape_fit import Limits
-from ...scoring.shaped_card import shape_card
+from ..catalogue import Imbalance
 from ..points import PointsModel, fit_points
-from .base import CannotFitError, Fitted, Imbalance, Kind, Params, Training
+from .base import CannotFitError, Fitted, Kind, Params, Training
 
 POSITIVES_BY_TERM = 10  # rows, at least, to shape a term by (Peduzzi et al. 1996)
 
@@ -15,12 +14,14 @@ class ShapedScorecard(Kind):
     """The spec's scorecard as `calibrate --shape` learns it without options."""
 
     name = "scorecard_shaped"
-    description = "the scorecard, its terms and shapes learnt"
     models = {"points": PointsModel}
     libraries = (("scipy",),)
 
     def fit(self, training: Training, imbalance: Imbalance, params: Params | None) -> Fitted:
         """Fit on all snapshots; raises CannotFitError without a scorecard or enough positives."""
+        from ...scoring.shape_fit import Limits
+        from ...scoring.shaped_card import shape_card
+
         del imbalance, params
         spec, data = training.plan.spec, training.data
         if spec is None:

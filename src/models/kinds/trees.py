@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...types import Floats
+from ..catalogue import Imbalance
 from ..encoding import Matrix
 from ..fitted import Model
 from ..oversampling import ScaledLogs, oversampled
-from .base import HUGE, ClassifierKind, Imbalance, Params, class_weights
+from .base import HUGE, ClassifierKind, Params, class_weights
 
 _SHARED = 50_000  # rows, below which a second thread does not pay
 

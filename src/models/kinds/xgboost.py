@@ -55,8 +55,6 @@ class Xgboost(TreeKind):
     """Gradient boosting by XGBoost, with monotone constraints."""
 
     name = "xgboost"
-    description = "XGBoost"
-    imbalances = ("none", "weights", "smote")
     models = {"xgboost": XgboostModel}
     libraries = (("xgboost-cpu", "xgboost"),)
     defaults = {
