@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from packaging.requirements import Requirement
 
 from tests.support.uninstalled import python
 from whyrank.extras import EXTRAS
+from whyrank.pipeline.build import build
+from whyrank.pipeline.generate import generate
+from whyrank.pipeline.ingest import ingest
+from whyrank.spec.load import load_spec
+from whyrank.warehouse.open import open_warehouse
 
 RANK = """
 import pandas as pd, whyrank
@@ -60,6 +66,29 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_frame_is_ranked_without_any_extra(tmp_path: Path) -> None:
     done = python("-c", RANK, folder=tmp_path)
     assert done.stdout.strip() == "['ana', 'bo']", done.stderr
+
+
+def test_a_build_that_is_there_is_ranked_explained_and_measured(tmp_path: Path) -> None:
+    """The same list and the same intervals as with everything installed."""
+    spec = load_spec("saas")
+    store = open_warehouse(f"duckdb:///{tmp_path}/data/whyrank.duckdb")
+    made = generate(spec, tmp_path / "e.csv", users=150, seed=3)
+    ingest(spec, store, events=made.events, users=made.users)
+    build(spec, store, as_of=[date(2026, 2, 15)])
+    commands = (
+        "score --top 3 --out l.csv",
+        "explain u0000101",
+        "evaluate --horizon 30d --n-boot 50",
+    )
+    bare, whole = (
+        [python("-m", "whyrank.cli", *words.split(), folder=tmp_path, **env) for words in commands]
+        for env in ({}, {"UNINSTALLED": "nothing"})
+    )
+    for one, other in zip(bare, whole, strict=True):
+        assert one.returncode == 0, one.stderr
+        assert one.stdout == other.stdout
+    assert "roc_auc" in bare[-1].stdout
+    assert len((tmp_path / "l.csv").read_text().splitlines()) == 4
 
 
 @pytest.mark.xdist_group("extras")

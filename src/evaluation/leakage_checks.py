@@ -13,7 +13,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
 
 from ..types import Bools, Floats, Integers
 from .ranking_metrics import Groups, group_by_score, metrics_of_groups, roc_auc
@@ -144,6 +143,8 @@ def pure_noise(
     user on the same day. New noise is drawn for every row, so a learner that remembers what it saw
     ranks the test only where it has learnt from the test's own rows.
     """
+    from scipy.stats import norm
+
     rows = int(max(train[1].max(), test[1].max())) + 1
     noise = rng.normal(size=(rows, NOISE_COLUMNS))
     auc = roc_auc(refit(noise[train[1]], train[0], noise[test[1]]), test[0])
@@ -266,6 +267,8 @@ def standard_errors(times: int, *, tests: int = 1, sides: int = 2) -> float:
     >>> round(standard_errors(15), 2)
     4.5
     """
+    from scipy.stats import t
+
     return float(t.isf(FALSE_ALARMS / (sides * tests), times - 1))
 
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from ..stats.bootstrap import Counts, resampled_counts
 from ..types import Floats, Progress
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
 RANKING = ("roc_auc", "average_precision", "lift", "precision", "ndcg")
 PROBABILITY_METRICS = ("brier", "log_loss", "calibration_error")
+Matrix = Any  # SciPy's sparse one, or what stands in for it: `@` is all that is asked of it
 Points = Mapping[str, Mapping[str, Mapping[str, float]]]
 _BATCH = 50  # draws
 
@@ -276,6 +276,24 @@ def _custom(
     return found
 
 
+class _SumsOfRows:
+    """A matrix of ones, (cells, n), as indices: `@` adds up rows by cell.
+
+    SciPy's sparse matrices are several times faster, and are not installed where rankings are
+    evaluated alone.
+    """
+
+    def __init__(self, cell: NDArray[np.intp], rows: NDArray[np.intp], size: int) -> None:
+        self._order = rows[np.argsort(cell[rows], kind="stable")]
+        self._cells, self._starts = np.unique(cell[self._order], return_index=True)
+        self._size = size
+
+    def __matmul__(self, drawn: Floats) -> Floats:
+        found = np.zeros((self._size, drawn.shape[1]))
+        found[self._cells] = np.add.reduceat(drawn[self._order], self._starts, axis=0)
+        return found
+
+
 @dataclass(frozen=True)
 class _Sums:
     """The sums that one fold's metrics need, as matrices over its users.
@@ -287,8 +305,8 @@ class _Sums:
 
     capacity: float
     ks: Sequence[float]
-    cells: Mapping[str, tuple[csr_array, csr_array]]
-    groups: Mapping[str, csr_array]
+    cells: Mapping[str, tuple[Matrix, Matrix]]
+    groups: Mapping[str, Matrix]
     terms: Floats
     targeting: TargetingDecision
 
@@ -326,6 +344,11 @@ def _sums(
     for name in names:
         cell, size = cells_of(fold.raw_scores[name], fold.labels)
         everyone = np.arange(len(cell))
+        if len(names) == 1 and not with_probabilities:
+            cells[name] = (_SumsOfRows(cell, everyone, size), _SumsOfRows(cell, came, size))
+            continue
+        from scipy.sparse import csr_array
+
         shape = (size, len(cell))
         cells[name] = (
             csr_array((np.ones(len(cell)), (cell, everyone)), shape=shape),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from whyrank.errors import DataError
@@ -95,6 +95,9 @@ def test_how_a_file_is_cut_into_batches_changes_nothing(
     assert read(path, batch) == read(path)
 
 
+@example(body=b"\rb,")
+@example(body=b"b,\r\r\nc,d")
+@example(body=b"a\rb,")
 @given(body=MESS)
 def test_parsing_at_once_is_parsing_one_by_one(tmp_path: Path, body: bytes) -> None:
     path = written(tmp_path / "t.csv", b"x,y\n" + body)

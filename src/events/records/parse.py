@@ -116,7 +116,9 @@ def _fields(record: bytes, width: int, delimiter: str | None) -> list[str | None
     if delimiter is None:
         return [text]
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        # A carriage return by itself ends a line too, and a line of nothing is no row.
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        rows = [row for row in lines if row]
     except csv.Error:
         return NOT_CSV
     if len(rows) != 1:
