@@ -118,8 +118,11 @@ def explain(
         from ..pipeline.score import explain as run
         from .text import explanation_lines
 
-        if plot is not None:  # before anything else, as an extra draws it
+        if plot is not None:
+            from ..extras import require
             from ..training.plots import draw_user
+
+            require("models", "`whyrank explain`")
 
         opened, store = open_both(spec, warehouse)
         found = run(

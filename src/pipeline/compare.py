@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from ..evaluation.comparison import Comparison, from_dict
 from ..evaluation.leakage_checks import LeakageCheck
+from ..extras import require
 from ..ranking.active_scorer import SCORECARD
 from ..reports.frames import Result, comparison_frame
 from ..spec.model import Spec
@@ -58,9 +59,10 @@ def compare(
     promote_scorer: make this scorer the champion; "selected" takes the one that the comparison
     chose, and keeps the scorecard where no learned scorer was detectably better.
 
-    Raises TrackingError when nothing is trained, UsageError when a leakage check failed or the
+    Raises InstallError without the extra `models`, TrackingError when nothing is trained, UsageError when a leakage check failed or the
     scorer cannot explain itself: then the champion stays what it is.
     """
+    require("models", "`whyrank compare`")
     found, raw = read_comparison(store, spec.name, run)
     comparison = from_dict(raw["comparison"])
     if promote_scorer is None:
