@@ -59,8 +59,9 @@ def compare(
     promote_scorer: make this scorer the champion; "selected" takes the one that the comparison
     chose, and keeps the scorecard where no learned scorer was detectably better.
 
-    Raises InstallError without the extra `models`, TrackingError when nothing is trained, UsageError when a leakage check failed or the
-    scorer cannot explain itself: then the champion stays what it is.
+    Raises InstallError without the extra `models`, TrackingError when nothing is trained,
+    UsageError when a leakage check failed or the scorer cannot explain itself: then the champion
+    stays what it is.
     """
     require("models", "`whyrank compare`")
     found, raw = read_comparison(store, spec.name, run)
