@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
 from ..plugins import (
@@ -24,6 +25,7 @@ from ..plugins import (
     merged,
 )
 from .catalogue import Imbalance, is_reserved
+from .encoding import Matrix
 from .fitted import SklearnModel
 from .kinds.base import HUGE, Fitted, Kind, Params, Training
 
@@ -41,22 +43,27 @@ class CustomCandidate(Kind):
     source: str
 
     def fit(self, training: Training, imbalance: Imbalance, params: Params | None) -> Fitted:
-        """Fit a copy on the matrix of all features, NaN where a value is not known.
+        """Fit a copy on the matrix of all features; see `fit_classes`."""
+        del imbalance, params
+        encoding, matrix = training.matrix()
+        model = self.fit_classes(matrix, training.data.labels, training.plan.about.seed)
+        return Fitted(encoding, model, self.params(), model.unsaved())
 
-        Every random_state that the estimator leaves open is the training's seed.
+    def fit_classes(self, matrix: Matrix, labels: NDArray[np.bool_], seed: int) -> SklearnModel:
+        """Fit a copy on a matrix (n, k), NaN where a value is not known, and two classes.
+
+        seed: of every random_state that the estimator leaves open.
 
         Raises DataError, naming the candidate, where it cannot be fitted or gives no probabilities.
         """
         from sklearn.base import clone
 
-        del imbalance, params
-        encoding, matrix = training.matrix()
         said = f"candidate {self.name!r} ({self.source})"
         inside = np.clip(matrix, -HUGE, HUGE)
         try:
             fitted = clone(self.estimator)
-            fitted.set_params(**_seeds(fitted, training.plan.about.seed))
-            fitted.fit(inside, training.data.labels.astype(np.int64))
+            fitted.set_params(**_seeds(fitted, seed))
+            fitted.fit(inside, labels.astype(np.int64))
             found = np.asarray(fitted.predict_proba(inside), dtype=np.float64)
         except Exception as error:
             hint = ""
@@ -68,8 +75,7 @@ class CustomCandidate(Kind):
                 f"{said}: predict_proba gave an array of shape {found.shape} that is no two "
                 f"probabilities, 0 to 1, for each of {len(matrix):,} rows"
             )
-        model = SklearnModel(fitted)
-        return Fitted(encoding, model, self.params(), model.unsaved())
+        return SklearnModel(fitted)
 
     def params(self) -> dict[str, str]:
         """Return what a run says of it."""

@@ -204,7 +204,7 @@ def test_what_is_random_in_a_candidate_has_the_trainings_seed() -> None:
 
     def raw_scores(seed: int, **params: Any) -> list[float]:
         trees = make_pipeline(SimpleImputer(), ExtraTreesClassifier(5, max_depth=3, **params))
-        fitted = CustomCandidate("trees", trees, "an argument").fit(matrix, labels, seed)
+        fitted = CustomCandidate("trees", trees, "an argument").fit_classes(matrix, labels, seed)
         found: list[float] = fitted.raw_score(matrix).tolist()
         return found
 
@@ -237,10 +237,10 @@ def test_an_estimator_that_takes_no_nulls_is_named_with_what_to_do() -> None:
     labels = np.array([False, True, False, True])
     mine = CustomCandidate("mine", LogisticRegression(), "an argument")
     with pytest.raises(DataError, match=r"'mine' \(an argument\) cannot be fitted: .*imputer"):
-        mine.fit(matrix, labels, 0)
+        mine.fit_classes(matrix, labels, 0)
     wide = CustomCandidate("wide", Shapeless(), "an argument")
     with pytest.raises(DataError, match=r"'wide' .* shape \(4,\) that is no two probabilities"):
-        wide.fit(matrix, labels, 0)
+        wide.fit_classes(matrix, labels, 0)
 
 
 class Shapeless(GaussianNB):  # type: ignore[misc] # untyped base

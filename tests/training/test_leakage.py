@@ -76,7 +76,7 @@ def test_a_scorer_that_was_fitted_on_the_true_labels_is_caught_by_shuffled_label
     fit = Trainer.fit
 
     def stored(self: Trainer, name: str, params: dict[str, object]) -> LearnedScorer:
-        return fit(self, name, params) if "noise" in self._plan.numbers[0] else kept
+        return fit(self, name, params) if "noise" in self.plan.numbers[0] else kept
 
     monkeypatch.setattr(Trainer, "fit", stored)
     found = fitted.run_leakage_checks()

@@ -14,7 +14,7 @@ from mlflow.artifacts import download_artifacts
 from tests.support.csv_rows import csv_rows
 from tests.support.shops import SPEC, Shop
 from whyrank.errors import DataError
-from whyrank.models import candidates as fitting
+from whyrank.models.kinds import scorecard_shaped
 from whyrank.models.learned import LearnedScorer
 from whyrank.pipeline.calibrate_shape import calibrate_shape
 from whyrank.pipeline.score import score
@@ -125,7 +125,7 @@ def test_with_few_positives_it_is_left_out_and_said(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     backtest = shop.training.backtest
-    monkeypatch.setattr(fitting, "POSITIVES_BY_TERM", 100_000)
+    monkeypatch.setattr(scorecard_shaped, "POSITIVES_BY_TERM", 100_000)
     found, said = fits_of(shop, backtest, ["recency", NAME], tmp_path)
     assert list(found.scorers) == ["recency"]
     told = [line for line in said if NAME in line and "left out" in line]
