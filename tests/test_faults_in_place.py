@@ -1,4 +1,4 @@
-"""What plants faults and mutants names places in the source: each is there, and so are its tests."""
+"""What plants faults and mutants names places in the source: each is there, with its tests."""
 
 from __future__ import annotations
 
