@@ -4,6 +4,7 @@ encoding      a feature table as a matrix; categories by target encoding
 kinds         a module for each kind of model: how it is fitted, what it leaves, its search
 scorecard_classifier  the scorecard as a scikit-learn classifier
 classifier    one scikit-learn classifier over the kinds that learn two classes
+labels        labels of a fit as two classes
 fitted        the contract of a fitted model; model_files its folder on disk
 points        a scorecard as a fitted model
 purchases     the formulas of BG/NBD and Gamma-Gamma; purchase_fits fits them

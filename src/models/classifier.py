@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_is_fitted,
@@ -21,6 +20,7 @@ from .catalogue import Imbalance
 from .encoding import Matrix
 from .fitted import Model
 from .kinds import CLASSIFIERS
+from .labels import two_classes
 
 _INSIDE = "params__"
 
@@ -102,17 +102,7 @@ class RankingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         are weighted and resampled at once.
         """
         matrix, labels = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan")
-        check_classification_targets(labels)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) > 2:  # noqa: PLR2004
-            raise ValueError(
-                "Only binary classification is supported. The type of the target is multiclass."
-            )
-        if len(self.classes_) < 2:  # noqa: PLR2004
-            raise ValueError(
-                f"{type(self).__name__} needs both classes, and all labels are one class: "
-                f"{self.classes_[0]!r}"
-            )
+        self.classes_, codes = two_classes(labels, type(self).__name__)
         given = None
         if sample_weight is not None:
             given = _check_sample_weight(

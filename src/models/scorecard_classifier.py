@@ -11,7 +11,6 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
@@ -28,6 +27,7 @@ from ..spec.references import suggest
 from ..spec.scorecard import FULL_SCORE, HUNDREDTHS, GroupSpec, ScorecardSpec, TermSpec
 from ..stats.platt import fit_calibrator
 from ..types import Floats
+from .labels import two_classes
 
 _BY_TERM: Final = ("points", "cap", "half_life", "other")
 _HIGHEST = 0.95  # quantile of a column from which on the unit-weighted card gives all its points
@@ -106,17 +106,7 @@ class ScorecardClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         table = self._table(X, card, y=y)
         labels = column_or_1d(y, warn=True)
         check_consistent_length(table, labels)
-        check_classification_targets(labels)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) > 2:  # noqa: PLR2004
-            raise ValueError(
-                "Only binary classification is supported. The type of the target is multiclass."
-            )
-        if len(self.classes_) < 2:  # noqa: PLR2004
-            raise ValueError(
-                f"{type(self).__name__} needs both classes, and all labels are one class: "
-                f"{self.classes_[0]!r}"
-            )
+        self.classes_, codes = two_classes(labels, type(self).__name__)
         reached = codes.astype(np.bool_)
         self.card_ = Scorecard(card or unit_weighted(table, self._names(None), reached))
         self.calibrator_ = fit_calibrator(self.card_.score(table), reached)

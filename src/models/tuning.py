@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .kinds import CLASSIFIERS
+from .kinds import SEARCHED
 
 if TYPE_CHECKING:
     import optuna
 
 Params = dict[str, Any]
-TUNED = tuple(name for name, kind in CLASSIFIERS.items() if kind.searched)
+TUNED = tuple(SEARCHED)
 
 
 def tune(
@@ -45,7 +45,7 @@ def tune(
     )
 
     def objective(trial: optuna.Trial) -> float:
-        params = CLASSIFIERS[kind].suggest(trial)
+        params = SEARCHED[kind].suggest(trial)
         scores: list[float] = []
         for step, judge in enumerate(judges):
             scores.append(judge(params))

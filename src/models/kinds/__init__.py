@@ -12,7 +12,7 @@ from typing import Final
 
 from ..fitted import Model
 from .additive import Additive
-from .base import ClassifierKind, Kind
+from .base import ClassifierKind, Kind, Searched
 from .bg_nbd import BgNbdKind
 from .blend import Blend
 from .boosting import Boosting
@@ -40,6 +40,9 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 CLASSIFIERS: Final[Mapping[str, ClassifierKind]] = {
     name: kind for name, kind in KINDS.items() if isinstance(kind, ClassifierKind)
+}
+SEARCHED: Final[Mapping[str, Searched]] = {
+    name: kind for name, kind in KINDS.items() if isinstance(kind, Searched)
 }
 # What fits leave, by the name under which it is kept.
 MODELS: Final[Mapping[str, type[Model]]] = {

@@ -160,8 +160,6 @@ class Kind(ABC):
 class ClassifierKind(Kind):
     """A kind that learns two classes from the matrix of all features, nulls (NaN) included."""
 
-    searched: ClassVar[bool] = False  # whether `suggest` says where to look for better params
-
     def fit(self, training: Training, imbalance: Imbalance, params: Params | None) -> Fitted:
         """Fit on the matrix of all features."""
         encoding, matrix = training.matrix()
@@ -201,9 +199,13 @@ class ClassifierKind(Kind):
         del rows, positives
         return {**self.defaults, **(params or {})}
 
+
+class Searched(ABC):
+    """What a kind of classifier is besides, where `--tune` searches for its params."""
+
+    @abstractmethod
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
         """Return a trial's params: the few that matter, within ranges that make sense."""
-        raise NotImplementedError(f"{self.name} has no search: {trial}")
 
 
 def class_weights(

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import InstallError
 from ...types import Floats
 from ..encoding import Matrix
-from .base import Params
+from .base import Params, Searched
 from .trees import TreeKind
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def load_lightgbm() -> Any:
     return found
 
 
-class Lightgbm(TreeKind):
+class Lightgbm(TreeKind, Searched):
     """Gradient boosting by LightGBM, with monotone constraints."""
 
     name = "lightgbm"
@@ -76,7 +76,6 @@ class Lightgbm(TreeKind):
         "reg_lambda": 10.0,
     }
     least_rows = "min_child_samples"
-    searched = True
     leaves: ClassVar[tuple[int, int]] = (4, 24)  # of a tree, where a search looks
 
     def estimator(self, params: Params, monotone: Sequence[int] | None, seed: int) -> Any:

@@ -16,7 +16,7 @@ from ..catalogue import Imbalance
 from ..encoding import Matrix
 from ..fitted import signed_log
 from ..oversampling import ScaledLogs, oversampled
-from .base import HUGE, ClassifierKind, Params, class_weights
+from .base import HUGE, ClassifierKind, Params, Searched, class_weights
 
 if TYPE_CHECKING:
     import optuna
@@ -62,14 +62,13 @@ class LinearModel:
         return cls(slope, center, null, float(raw["base"]))
 
 
-class Logistic(ClassifierKind):
+class Logistic(ClassifierKind, Searched):
     """Logistic regression (scikit-learn's L-BFGS) with a ridge, nulls told by indicators."""
 
     name = "logistic"
     models = {"linear": LinearModel}
     libraries = (("scikit-learn",),)
     defaults = {"C": 0.003}
-    searched = True
 
     def fit_classes(
         self,

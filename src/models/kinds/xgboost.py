@@ -11,7 +11,7 @@ import numpy as np
 
 from ...types import Floats
 from ..encoding import Matrix
-from .base import Params
+from .base import Params, Searched
 from .trees import TreeKind
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class XgboostModel:
         return cls(Booster(model_file=folder / "booster.ubj"))
 
 
-class Xgboost(TreeKind):
+class Xgboost(TreeKind, Searched):
     """Gradient boosting by XGBoost, with monotone constraints."""
 
     name = "xgboost"
@@ -66,7 +66,6 @@ class Xgboost(TreeKind):
         "min_child_weight": 5.0,
         "reg_lambda": 10.0,
     }
-    searched = True
 
     def estimator(self, params: Params, monotone: Sequence[int] | None, seed: int) -> Any:
         """Return an XGBClassifier."""
