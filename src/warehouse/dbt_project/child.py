@@ -92,6 +92,8 @@ def main(arguments: list[str]) -> int:
     call = ["--quiet", "--no-use-colors", "--no-version-check", "--log-level-file=info"]
     call += [f"--log-path={project}/logs", *command.split()]
     call += [f"--project-dir={project}", f"--profiles-dir={project}"]
+    if command in {"run", "test"}:  # nothing reads the artifacts, and writing them takes a second
+        call.append("--no-write-json")
     fixed = len(call)
     for option in rest:
         flag, _, value = option.partition("=")
