@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import building, processes
+from tests.support import building, processes, store_template
 from tests.support.examples import examples
 from whyrank.pipeline import build
 from whyrank.spec.load import load_spec
 from whyrank.spec.model import Spec
+from whyrank.tracking import local
 from whyrank.warehouse.dbt_project import run as dbt_run
 
 pytest_plugins = ["tests.support.fixtures"]
@@ -59,6 +60,23 @@ def _quick_builds() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "run_dbt", building.run_models)
         patch.setattr(dbt_run, "_run", processes.run_dbt)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """New stores of this process are copies of the first."""
+    with pytest.MonkeyPatch.context() as patch:
+        kept = tmp_path_factory.mktemp("store")
+        patch.setattr(local, "_create", store_template.creator(kept))
+        yield
+
+
+@pytest.fixture(scope="module")
+def mlflows_stores() -> Iterator[None]:
+    """New stores of this module's tests and fixtures are made by MLflow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "_create", store_template.CREATE)
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from datetime import date
 from importlib import metadata
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.support.uninstalled import python
+from tests.support.uninstalled import commands, python
 from whyrank.extras import EXTRAS
 from whyrank.pipeline.build import build
 from whyrank.pipeline.generate import generate
@@ -51,16 +52,20 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with events that were loaded without any extra."""
+def refused(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, subprocess.CompletedProcess[str]]:
+    """What ended how in a folder with events that were loaded without any extra."""
     folder = tmp_path_factory.mktemp("core")
-    for words in ("generate --users 5 --out e.csv", "ingest e.csv", "init e.csv", "doctor"):
-        done = python("-m", "whyrank.cli", *words.split(), folder=folder)
-        assert done.returncode == 0, done.stdout + done.stderr
-    assert "broken" not in done.stdout
+    first = ("generate --users 5 --out e.csv", "ingest e.csv", "init e.csv", "doctor")
+    done = commands([*first, *REFUSED], folder)
+    for one in done[: len(first)]:
+        assert one.returncode == 0, one.stdout + one.stderr
+    doctor = done[len(first) - 1].stdout
+    assert "broken" not in doctor
     for extra in EXTRAS:
-        assert f"`pip install 'whyrank[{extra}]'`" in done.stdout
-    return folder
+        assert f"`pip install 'whyrank[{extra}]'`" in doctor
+    return dict(zip(REFUSED, done[len(first) :], strict=True))
 
 
 def test_a_frame_is_ranked_without_any_extra(tmp_path: Path) -> None:
@@ -75,15 +80,13 @@ def test_a_build_that_is_there_is_ranked_explained_and_measured(tmp_path: Path) 
     made = generate(spec, tmp_path / "e.csv", users=150, seed=3)
     ingest(spec, store, events=made.events, users=made.users)
     build(spec, store, as_of=[date(2026, 2, 15)])
-    commands = (
+    lines = (
         "score --top 3 --out l.csv",
         "explain u0000101",
         "evaluate --horizon 30d --n-boot 50",
     )
-    bare, whole = (
-        [python("-m", "whyrank.cli", *words.split(), folder=tmp_path, **env) for words in commands]
-        for env in ({}, {"UNINSTALLED": "nothing"})
-    )
+    bare = commands(lines, tmp_path)
+    whole = commands(lines, tmp_path, UNINSTALLED="nothing")
     for one, other in zip(bare, whole, strict=True):
         assert one.returncode == 0, one.stderr
         assert one.stdout == other.stdout
@@ -93,9 +96,11 @@ def test_a_build_that_is_there_is_ranked_explained_and_measured(tmp_path: Path) 
 
 @pytest.mark.xdist_group("extras")
 @pytest.mark.parametrize("command", REFUSED)
-def test_a_command_without_its_extra_says_what_to_install(loaded: Path, command: str) -> None:
+def test_a_command_without_its_extra_says_what_to_install(
+    refused: dict[str, subprocess.CompletedProcess[str]], command: str
+) -> None:
     what, libraries, extra = REFUSED[command]
-    done = python("-m", "whyrank.cli", *command.split(), folder=loaded)
+    done = refused[command]
     assert done.returncode == 1, done.stdout + done.stderr
     (line,) = [line for line in done.stderr.splitlines() if not line.endswith("…")]
     said = rf"error: {what} needs {libraries} not installed: run `pip install 'whyrank\[{extra}\]'`"

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.support import processes
@@ -47,11 +46,7 @@ class Reader:
 
     def python(self, _: str, body: str) -> None:
         self.printed = ""
-        ran = subprocess.run(
-            [sys.executable, "-c", body], cwd=self.folder, env=self._environment(),
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        self._check(body, ran)
+        self._check(body, processes.python(body, self.folder, self._environment()))
 
     @staticmethod
     def _environment() -> dict[str, str]:

@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.homes import Home
 
 BAR = re.compile(r"\r|[▏▎▍▌▋▊▉█▕]|\d%")
@@ -49,6 +51,7 @@ COMMANDS = (
 )
 
 
+@pytest.mark.xdist_group("bad-input")  # which has built the same warehouse
 def test_no_progress_bar_is_on_standard_output(home: Home) -> None:
     """Of the commands that need no training."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("WHYRANK_")}

@@ -73,7 +73,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     folder = tmp_path_factory.mktemp("shop")
     spec, warehouse = open_shop(folder)
     store = open_store(home=folder / "mlflow")
-    training, _ = train_shop(spec, warehouse, store)
+    training, _ = train_shop(spec, warehouse, store, drawn=True)
     return Shop(spec, warehouse, store, training, folder)
 
 

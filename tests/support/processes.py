@@ -28,6 +28,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.support.parses import kept_parse
+
 ROOT = Path(__file__).resolve().parents[2]
 # What commands import late; a module that is missing here only makes a run slower.
 PRELOADED = (
@@ -49,9 +51,26 @@ def whyrank(
     return _forked("whyrank", words, folder, env)
 
 
+def python(
+    code: str, folder: Path, env: Mapping[str, str], arguments: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a script to its end."""
+    return _forked("python", [code, *arguments], folder, env)
+
+
+def start_python(
+    code: str, folder: Path, env: Mapping[str, str], arguments: Sequence[str] = ()
+) -> Running:
+    """Start a script, and leave it running."""
+    return Running("python", [code, *arguments], folder, env)
+
+
 def start(words: Sequence[str], folder: Path, env: Mapping[str, str]) -> Running:
-    """Start the command line, and leave it running: to be killed, or waited for by `end`."""
-    return Running("whyrank", words, folder, env)
+    """Start the command line, and leave it running: to be killed, or waited for by `end`.
+
+    A new store is made by MLflow itself, with all the moments at which that can be killed.
+    """
+    return Running("start", words, folder, env)
 
 
 class Running:
@@ -175,7 +194,8 @@ def _serve(path: str, caller: socket.socket) -> None:
         os.environ.update(env)
         tempfile.tempdir = None  # by this environment, and not by the server's
         _streams(place)
-        os._exit(_code(functools.partial(_whyrank, path) if work == "whyrank" else _dbt, words))
+        run = functools.partial(_WORK[work], path)
+        os._exit(_code(run, words))
     with suppress(OSError):  # nobody listens when the caller was killed
         caller.sendall(f"{worker}\n".encode())
         if hasattr(os, "pidfd_open"):
@@ -220,20 +240,49 @@ def _streams(place: str) -> None:
 
 
 def _whyrank(path: str, words: list[str]) -> int:
-    from whyrank.cli import main
-    from whyrank.warehouse.dbt_project import run as dbt_run
+    _copy_stores(path)
+    return _start(path, words)
 
-    dbt_run._run = functools.partial(run_dbt, server=path)
+
+def _start(path: str, words: list[str]) -> int:
+    from whyrank.cli import main
+
+    _fork_dbt(path)
     sys.argv = ["whyrank", *words]
     main()
     return 0
 
 
-def _dbt(words: list[str]) -> int:
+def _python(path: str, words: list[str]) -> int:
+    _fork_dbt(path)
+    code, *arguments = words
+    sys.argv = ["-c", *arguments]
+    exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102 - tests' own
+    return 0
+
+
+def _fork_dbt(path: str) -> None:
+    from whyrank.warehouse.dbt_project import run as dbt_run
+
+    dbt_run._run = functools.partial(run_dbt, server=path)
+
+
+def _copy_stores(path: str) -> None:
+    from tests.support import store_template
+    from whyrank.tracking import local
+
+    local._create = store_template.creator(Path(path).parent)
+
+
+def _dbt(path: str, words: list[str]) -> int:
     from whyrank.warehouse.dbt_project import child as dbt_process
 
     dbt_process._end_with_parent = lambda _: None  # the server is its parent
-    return dbt_process.main(words)
+    with kept_parse(Path(words[1]), Path(path).parent):
+        return dbt_process.main(words)
+
+
+_WORK = {"whyrank": _whyrank, "start": _start, "python": _python, "dbt": _dbt}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.support.pictures import no_pictures
 from whyrank.pipeline.build import build
 from whyrank.pipeline.ingest import ingest
 from whyrank.pipeline.train import Training, train
@@ -167,10 +169,14 @@ def open_shop(folder: Path) -> tuple[Spec, Warehouse]:
 
 
 def train_shop(
-    spec: Spec, warehouse: Warehouse, store: Store, **more: object
+    spec: Spec, warehouse: Warehouse, store: Store, *, drawn: bool = False, **more: object
 ) -> tuple[Training, list[str]]:
-    """Train on the shop; return what was made and what was said."""
+    """Train on the shop; return what was made and what was said.
+
+    drawn: whether its pictures are real ones.
+    """
     said: list[str] = []
     known = {"candidates": CANDIDATES, "n_boot": 60, **more}
-    made = train(spec, warehouse, store, log=said.append, **known)  # type: ignore[arg-type]
+    with nullcontext() if drawn else no_pictures():
+        made = train(spec, warehouse, store, log=said.append, **known)  # type: ignore[arg-type]
     return made, said

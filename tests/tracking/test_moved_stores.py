@@ -15,7 +15,11 @@ from whyrank.tracking import Store, TrackingError, local_store
 from whyrank.tracking.active_scorer import choose_scorer
 from whyrank.tracking.client import experiment_of, using
 
-pytestmark = [pytest.mark.training, pytest.mark.xdist_group("train")]
+pytestmark = [
+    pytest.mark.training,
+    pytest.mark.xdist_group("train"),
+    pytest.mark.usefixtures("mlflows_stores"),
+]
 
 
 def log(store: Store, text: str) -> str:

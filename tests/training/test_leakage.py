@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.support.fixtures import Fitted
+from tests.support.pictures import no_pictures
 from tests.support.tiny_log import tiny_spec
 from whyrank.errors import UsageError
 from whyrank.evaluation.leakage_checks import steady_attributes, suspicious_performance
@@ -255,7 +256,8 @@ def test_a_training_that_leaks_makes_no_champion(
 ) -> None:
     store = open_store(home=fitted.folder / "mlflow")
     encode_with_own_labels(monkeypatch)
-    train(fitted.spec, fitted.warehouse, store, candidates=["logistic"], folds=1, n_boot=40)
+    with no_pictures():
+        train(fitted.spec, fitted.warehouse, store, candidates=["logistic"], folds=1, n_boot=40)
     for name in ("chosen", "logistic", "scorecard"):
         with pytest.raises(
             UsageError, match=r"leakage check 'shuffled labels' failed .*no champion"
