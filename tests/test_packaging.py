@@ -125,6 +125,7 @@ def test_the_installed_wheel_runs_from_anywhere(installed: Path, tmp_path: Path)
     assert (tmp_path / "events.csv").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("wheel")
 def test_doctests_of_the_wheel_load_each_module_once(installed: Path, tmp_path: Path) -> None:
     seen = doctests(installed / "python", tmp_path)

@@ -75,9 +75,14 @@ def counts(home: Home) -> dict[str, int]:
     return {name: home.rows(name) for name in ("events", "quarantine", "loads")}
 
 
-def test_a_kill_during_ingest_leaves_all_or_nothing(home: Home, big: Path) -> None:
+@pytest.mark.parametrize(
+    "shares", [Killer.SHARES[1::2], pytest.param(Killer.SHARES[::2], marks=pytest.mark.slow)]
+)
+def test_a_kill_during_ingest_leaves_all_or_nothing(
+    home: Home, big: Path, shares: tuple[float, ...]
+) -> None:
     killer = Killer(timed(home, "ingest", big, "--warehouse", "duckdb:///other.duckdb"))
-    waiting = list(Killer.SHARES)
+    waiting = list(shares)
     while waiting:
         before = counts(home)
         if killer.kill(start(home, "ingest", big), waiting[0]):
@@ -137,7 +142,12 @@ def test_a_load_that_was_killed_is_told_by_doctor(home: Home, big: Path) -> None
     assert "run `whyrank ingest FILE` again" in told[0]
 
 
-def test_a_kill_during_build_leaves_the_published_copy(home: Home) -> None:
+@pytest.mark.parametrize(
+    "shares", [Killer.SHARES[3:4], pytest.param(Killer.SHARES[1:2], marks=pytest.mark.slow)]
+)
+def test_a_kill_during_build_leaves_the_published_copy(
+    home: Home, shares: tuple[float, ...]
+) -> None:
     top = home.folder / "data" / "top_users.csv"
     old = _scored(home, top)
     home.write("more.csv", f"{HEADER}new,2026-04-01T10:00:00Z,page_view,1\n")
@@ -147,7 +157,7 @@ def test_a_kill_during_build_leaves_the_published_copy(home: Home) -> None:
     assert "new," in new
     assert "new," not in old
     killer = Killer(total)
-    waiting = list(Killer.SHARES[1::2])
+    waiting = list(shares)
     for i in itertools.count():
         if not waiting:
             break
@@ -210,7 +220,7 @@ def test_a_reader_holds_no_build_up(home: Home) -> None:
     ) as reader:
         assert reader.stdout
         reader.stdout.readline()
-        for _ in range(3):
+        for _ in range(2):
             assert home.run("build", "--full").returncode == 0
         reader.communicate(b"go\n")
     assert reader.returncode == 0

@@ -91,8 +91,8 @@ def check_recovery(home: Home, undisturbed: Tables, model: str, words: str, *mod
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("sessions", "START"),
         ("user_days", "OK created"),
+        pytest.param("sessions", "START", marks=pytest.mark.slow),
         pytest.param("outcomes", "START", marks=pytest.mark.slow),
     ],
 )

@@ -271,7 +271,7 @@ def check_publishing(world: World, home: Home, moments: Sequence[Moment]) -> int
 
 def test_a_killed_training_leaves_a_sound_store_and_no_scorer(world: World, tmp_path: Path) -> None:
     home = copy_of(world.fitted, tmp_path / "home")
-    moments = [CREATION[-1], REGISTRATION[-1], REGISTRATION[-2]]
+    moments = [CREATION[-1], REGISTRATION[-1]]
     assert check_training(world, home, moments) == len(moments)
     assert "KILLED" in statuses(home)
 
@@ -303,13 +303,13 @@ def test_a_killed_promotion_is_done_or_not(world: World, tmp_path: Path) -> None
     with closing(sqlite3.connect(home.folder / "mlflow" / "mlflow.db")) as con:
         con.execute("delete from registered_model_aliases")
         con.commit()
-    moments = [Elapsed(share * seconds) for share in (0.2, 0.4, 0.6, 0.75, 0.9)]
+    moments = [Elapsed(share * seconds) for share in (0.4, 0.6, 0.75)]
     assert check_promotion(world, home, moments) >= 1
 
 
 def test_a_killed_scoring_leaves_no_list_of_two_scorers(world: World, tmp_path: Path) -> None:
     home = copy_of(world.trained, tmp_path / "home")
-    assert check_list(world, home, [*WRITING, *WRITING]) >= len(WRITING)
+    assert check_list(world, home, WRITING) >= 1
 
 
 def test_a_killed_scoring_leaves_no_list_among_temporary_files(

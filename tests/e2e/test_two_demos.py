@@ -60,6 +60,7 @@ def test_of_two_demos_one_is_refused(tmp_path: Path) -> None:
     assert {Path(file).parent.name for (file,) in found} == {"two"}
 
 
+@pytest.mark.slow
 def test_of_two_trainings_one_makes_the_world(tmp_path: Path) -> None:
     spec, url = load_spec("saas"), f"duckdb:///{tmp_path}/w.duckdb"
     store = open_warehouse(url)

@@ -26,7 +26,14 @@ def place(copy: tuple[str, Home], postgres: Server) -> tuple[str, Home, int]:
 
 
 @pytest.mark.parametrize(
-    "way", ["PGPASSWORD", "PGPASSFILE", "home", "PGHOST", "PGSERVICE", "socket", "hosts"]
+    "way",
+    [
+        "PGPASSFILE",
+        "PGSERVICE",
+        "socket",
+        *(pytest.param(way, marks=pytest.mark.slow) for way in ("PGPASSWORD", "home", "PGHOST")),
+        pytest.param("hosts", marks=pytest.mark.slow),
+    ],
 )
 def test_each_way_to_say_where(
     place: tuple[str, Home, int], postgres: Server, tmp_path: Path,

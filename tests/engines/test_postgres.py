@@ -84,7 +84,13 @@ def test_the_same_files_give_the_same_published_tables(
             assert all(same(a, b) for a, b in pairs), (name, column)
 
 
-@pytest.mark.parametrize(("model", "words"), [("sessions", "START"), ("user_days", "OK created")])
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("sessions", "START"),
+        pytest.param("user_days", "OK created", marks=pytest.mark.slow),
+    ],
+)
 def test_a_build_that_is_killed_is_taken_up(
     copy: tuple[str, Home],
     undisturbed: dict[str, list[tuple[object, ...]]],
@@ -120,7 +126,7 @@ def test_a_kill_during_and_after_each_model(
     assert hits >= 2 * len(models) - 2, "the kills came too late to mean anything"
 
 
-@pytest.mark.parametrize("how", ["restart", "dropped"])
+@pytest.mark.parametrize("how", ["restart", pytest.param("dropped", marks=pytest.mark.slow)])
 def test_a_server_that_goes_away_during_a_build(
     postgres: Server,
     copy: tuple[str, Home],
