@@ -19,18 +19,18 @@ Scale = Literal["points", "log-odds", "percentile"]
 
 
 class FeatureTable(Protocol):
-    """Features of n users, by name; features.matrix.Snapshot is one."""
+    """Features of n users, by name; `published.snapshot.Snapshot` is one."""
 
     def __len__(self) -> int:
         """Return how many users there are."""
         ...
 
-    def numbers(self, name: str) -> Floats:
-        """Return a number or boolean feature, shape (n,), null as NaN."""
+    def numeric(self, name: str) -> Floats:
+        """Return a numeric or boolean feature, shape (n,), null as NaN."""
         ...
 
-    def texts(self, name: str) -> tuple[Integers, list[str]]:
-        """Return a text feature as codes, shape (n,), -1 for null, into a list of texts."""
+    def categorical(self, name: str) -> tuple[Integers, list[str]]:
+        """Return a categorical feature: codes, shape (n,), -1 for null, and the categories."""
         ...
 
 

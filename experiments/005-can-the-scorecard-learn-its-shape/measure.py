@@ -30,7 +30,7 @@ def main(spec_name: str, url: str, folds: int, folder: Path, as_of: date | None)
     for fold in backtest.folds:
         parts = [read_labelled(spec, backtest, day) for day in fold.train]
         test = read_labelled(spec, backtest, fold.cutoff)
-        made = shape_card(spec, backtest.plan.numbers, parts, Limits(), seed=0)
+        made = shape_card(spec, backtest.plan.numeric, parts, Limits(), seed=0)
         found = raw_scores_beside(spec, backtest, stack(parts), made, test.table)
         found["optbinning"] = pd.read_parquet(folder / f"{fold.cutoff}-optbinning.parquet")[
             "score"

@@ -93,7 +93,7 @@ def explain_rows(
     whole = np.abs(values).sum(axis=1, keepdims=True)
     stable = np.abs(values) >= MOVED * np.maximum(whole, 1e-12)
     matrix = scorer.encoding.matrix(table)
-    for copy in perturbed(matrix, len(scorer.encoding.numbers)):
+    for copy in perturbed(matrix, len(scorer.encoding.numeric)):
         again = scorer.model.contributions(copy)
         if again is not None:
             stable &= np.sign(by_part(again[0], found.names, parts)) == np.sign(values)

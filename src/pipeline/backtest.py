@@ -147,8 +147,8 @@ def _plan(spec: Spec, last: date, days: int, fold: Fold, seed: int) -> FitSpec:
         params={},
     )
     return FitSpec(
-        numbers=tuple(f.name for f in read if f.type in {"number", "boolean"}),
-        texts=tuple(f.name for f in read if f.type == "text"),
+        numeric=tuple(f.name for f in read if f.type in {"number", "boolean"}),
+        categorical=tuple(f.name for f in read if f.type == "text"),
         monotone_increasing=frozenset(training.monotone_increasing),
         monotone_decreasing=frozenset(training.monotone_decreasing),
         recency=training.recency,

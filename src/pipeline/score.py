@@ -176,7 +176,7 @@ def explain(
     found = pc.index(features.user_ids, user_id).as_py()
     if found < 0:
         return _of_person(spec, warehouse, published, user_id, day, features.user_ids, again)
-    inside = scored.snapshot.numbers("in_population") > 0
+    inside = scored.snapshot.numeric("in_population") > 0
     key = scored.raw
     better = inside & (key > key[found])
     tied_before = inside[:found] & (key[:found] == key[found])

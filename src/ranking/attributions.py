@@ -118,7 +118,7 @@ def average_points(
     list and in an explanation. A thousand say what is usual well enough, and cost the same in any
     population.
     """
-    people = np.flatnonzero(table.numbers("in_population") > 0)
+    people = np.flatnonzero(table.numeric("in_population") > 0)
     if not len(people):
         people = np.arange(len(table))
     spread = np.linspace(0, len(people) - 1, min(len(people), _USUAL)).astype(np.int64)

@@ -38,12 +38,12 @@ class Spread:
     def of(cls, table: Snapshot, feature: str, *, text: bool) -> Spread:
         """Return a feature's spread: tenths of users, or the commonest categories."""
         if text:
-            codes, texts = table.texts(feature)
+            codes, texts = table.categorical(feature)
             sizes = np.bincount(codes[codes >= 0], minlength=len(texts))
             words = tuple(texts[place] for place in np.argsort(-sizes, kind="stable")[:_MOST])
             found = cls(feature, (), words, (), None)
         else:
-            values = table.numbers(feature)
+            values = table.numeric(feature)
             known = values[~np.isnan(values)]
             tenths = np.arange(1, _PARTS) / _PARTS
             cuts = np.quantile(known, tenths) if len(known) else np.empty(0)
@@ -55,14 +55,14 @@ class Spread:
     def now(self, table: Snapshot) -> tuple[Floats, float | None]:
         """Return the shares of the same parts in another table, and its mean."""
         if self.edges or not self.words:
-            values = table.numbers(self.feature)
+            values = table.numeric(self.feature)
             known = ~np.isnan(values)
             place = np.searchsorted(np.array(self.edges), values)
             place = np.where(known, place, len(self.edges) + 1)
             parts = len(self.edges) + 2
             mean = float(values[known].mean()) if known.any() else None
         else:
-            codes, texts = table.texts(self.feature)
+            codes, texts = table.categorical(self.feature)
             at = {word: place for place, word in enumerate(self.words)}
             lookup = [at.get(text, len(at)) for text in texts]
             place, parts, mean = np.array([*lookup, len(at) + 1])[codes], len(at) + 2, None

@@ -34,7 +34,7 @@ def run_key(backtest: Backtest, candidates: Sequence[str], params: Mapping[str, 
     """
     plan = backtest.plan
     told = {
-        "plan": [plan.monotone(), plan.numbers, plan.texts, plan.recency, plan.purchases],
+        "plan": [plan.monotone(), plan.numeric, plan.categorical, plan.recency, plan.purchases],
         "about": asdict(plan.about),
         "folds": [
             [str(day) for day in (fold.cutoff, *fold.train)] for fold in backtest.all_folds()

@@ -62,8 +62,8 @@ def read_labelled(spec: Spec, backtest: Backtest, as_of: date) -> Labelled:
     """Read the population as of a date, with all that scorers read, and what came after."""
     training = spec.training
     names = (
-        *backtest.plan.numbers,
-        *backtest.plan.texts,
+        *backtest.plan.numeric,
+        *backtest.plan.categorical,
         *(term.feature for term in spec.scorecard.terms),
         *(training.purchases.names() if training.purchases else ()),
         *((training.recency,) if training.recency else ()),

@@ -255,7 +255,7 @@ def _refit(
     trainer = Trainer(plan, data)
     raw_scores = trainer.fit(_CANDIDATE, _QUICK).raw_score(test.table)
     encoding, matrix = trainer.matrix()
-    places = {name: encoding.names.index(name) for name in plan.texts}
+    places = {name: encoding.names.index(name) for name in plan.categorical}
     return RefitResult(
         raw_scores, {name: matrix[:, place].astype(np.float64) for name, place in places.items()}
     )
@@ -281,8 +281,8 @@ def _alone(backtest: Backtest, fits: Fits) -> list[SingleFeatureScores]:
     found = []
     tested = fits.by_fold[-len(fits.parts) :]
     for part, scores, scorers in zip(fits.parts, fits.scores, tested, strict=True):
-        features = {name: part.table.numbers(name) for name in backtest.plan.numbers}
-        texts = {text.name: text for s in scorers.values() for text in s.encoding.texts}
+        features = {name: part.table.numeric(name) for name in backtest.plan.numeric}
+        texts = {text.name: text for s in scorers.values() for text in s.encoding.target_encoded}
         features |= {n: text.column(part.table).astype(np.float64) for n, text in texts.items()}
         found.append(SingleFeatureScores(scores.name, part.labels, features, scores.raw_scores))
     return found

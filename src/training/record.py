@@ -104,7 +104,7 @@ def log_training(
             "judged_on": ", ".join(comparison.evaluation_folds),
             "horizon_days": backtest.horizon_days,
             "snapshots": len(backtest.folds[-1].train),
-            "features": len(backtest.plan.numbers) + len(backtest.plan.texts),
+            "features": len(backtest.plan.numeric) + len(backtest.plan.categorical),
             "seed": backtest.plan.about.seed,
             **settings.params(spec, backtest),
             **_costs(comparison),

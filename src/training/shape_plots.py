@@ -105,7 +105,7 @@ def _categories(
 
     Of those that it names, the ones of most users; then all other texts, and what is not known.
     """
-    codes, texts = users.texts(term.feature)
+    codes, texts = users.categorical(term.feature)
     known = term.map or {}
     sizes = {text: float(np.mean(codes == place)) for place, text in enumerate(texts)}
     named = sorted(known, key=lambda text: -sizes.get(text, 0.0))[:_CATEGORIES]
@@ -129,7 +129,7 @@ def _points(term: TermSpec | None, users: FeatureTable) -> Floats | None:
 
 def _known(users: FeatureTable, feature: str) -> Floats:
     """Return the values as a term counts them, none below zero, those that are known."""
-    values = users.numbers(feature)
+    values = users.numeric(feature)
     return np.maximum(values[np.isfinite(values)], 0.0)
 
 

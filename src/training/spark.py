@@ -144,19 +144,19 @@ class _ClusterTrainer:
         """
         plan = self.backtest.plan
         rows = self._rows()
-        counts, tallies = _tallies(rows, plan.texts)
+        counts, tallies = _tallies(rows, plan.categorical)
         if counts[1] in {0, counts[0]}:
             raise DataError(
                 f"{counts[1]:,} of {counts[0]:,} rows of the training snapshots reached the "
                 "target: a scorer learns from both kinds; load more history, lengthen the "
                 "horizon, or choose a later --as-of"
             )
-        texts = tuple(_worth(name, tallies[name]) for name in plan.texts)
+        texts = tuple(_worth(name, tallies[name]) for name in plan.categorical)
         by_part = [
             [_worth_of_others(name, tallies[name], part) for part in range(PARTS)]
-            for name in plan.texts
+            for name in plan.categorical
         ]
-        return rows, Encoding(plan.numbers, texts), by_part, counts
+        return rows, Encoding(plan.numeric, texts), by_part, counts
 
     def _rows(self) -> DataFrame:
         """Return a row for each user of the population and training date: features and label.
@@ -168,7 +168,7 @@ class _ClusterTrainer:
         plan, published = self.backtest.plan, self.backtest.published
         snapshots = self.session.read.parquet(str(published.everyone("user_features")))
         outcomes = self.session.read.parquet(str(published.everyone("outcomes")))
-        names = [in_backticks(name) for name in (*plan.numbers, *plan.texts)]
+        names = [in_backticks(name) for name in (*plan.numeric, *plan.categorical)]
         parts = []
         for day in self.fold.train:
             people = snapshots.where((col("as_of") == lit(day)) & col("in_population"))
@@ -294,7 +294,7 @@ def training_matrix(
     """Return the matrix to train on: as `Encoding.matrix`, texts by the worth outside of a part."""
     matrix = np.clip(encoding.matrix(snapshot), -HUGE, HUGE)
     where = parts.to_numpy()
-    for place, codes in enumerate(by_part, start=len(encoding.numbers)):
+    for place, codes in enumerate(by_part, start=len(encoding.numeric)):
         for part, others in enumerate(codes):
             inside = where == part
             if inside.any():

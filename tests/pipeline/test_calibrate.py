@@ -105,17 +105,17 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
 def reference_shares(term: TermSpec, table: Snapshot) -> np.ndarray:
     """Shares as docs/spec.md defines them, 0 to 1."""
     if term.transform == "map":
-        codes, texts = table.texts(term.feature)
+        codes, texts = table.categorical(term.feature)
         known = term.map or {}
         return np.array([known.get(texts[c], term.other) if c >= 0 else 0.0 for c in codes])
-    x = np.nan_to_num(np.maximum(table.numbers(term.feature), 0.0))
+    x = np.nan_to_num(np.maximum(table.numeric(term.feature), 0.0))
     shares = {
         "flag": lambda: (x > 0).astype(float),
         "half_life": lambda: 2 ** (-x / term.half_life),
         "linear": lambda: np.minimum(x, term.cap) / term.cap,
         "log": lambda: np.log1p(np.minimum(x, term.cap)) / np.log1p(term.cap),
     }[term.transform]()
-    return np.where(np.isnan(table.numbers(term.feature)), 0.0, shares)
+    return np.where(np.isnan(table.numeric(term.feature)), 0.0, shares)
 
 
 def test_effects_are_scikit_learns_coefficients_of_the_terms(fitted: Fitted) -> None:

@@ -171,7 +171,7 @@ def test_each_has_a_run_with_pictures_and_only_what_is_safe_to_load_is_registere
     plots = Path(client.download_artifacts(runs["first"].info.run_id, "", str(tmp_path)))
     assert {p.name for p in plots.iterdir()} >= {"ranking.png", "shap.png", "importance.png"}
     lost = {r["feature"]: float(r["roc_auc_lost"]) for r in csv_rows(plots / "importance.csv")}
-    first = trained.training.backtest.plan.numbers[0]  # all that it reads
+    first = trained.training.backtest.plan.numeric[0]  # all that it reads
     assert {name for name, auc in lost.items() if auc} == {first}
     # What skops loads without foreign code is registered, and ranks a list.
     made = score(

@@ -347,7 +347,7 @@ def test_every_scorer_has_the_same_pictures_and_its_importance(
             assert set(rows) == READS[name]
         if name == "recency":  # without its only feature it knows nothing
             (row,) = rows.values()
-            auc = roc_auc_score(part.labels, -part.table.numbers("days_since_last"))
+            auc = roc_auc_score(part.labels, -part.table.numeric("days_since_last"))
             assert float(row["roc_auc_lost"]) == pytest.approx(auc - 0.5, abs=0.1)
 
 

@@ -81,8 +81,8 @@ class FitSpec:
     None where none is.
     """
 
-    numbers: tuple[str, ...]
-    texts: tuple[str, ...]
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
     monotone_increasing: frozenset[str]
     monotone_decreasing: frozenset[str]
     recency: str | None
@@ -94,9 +94,9 @@ class FitSpec:
     def monotone(self) -> tuple[int, ...]:
         """Return 1, -1 or 0 for each column; categories are free."""
         signs = [
-            (n in self.monotone_increasing) - (n in self.monotone_decreasing) for n in self.numbers
+            (n in self.monotone_increasing) - (n in self.monotone_decreasing) for n in self.numeric
         ]
-        return (*signs, *(0 for _ in self.texts))
+        return (*signs, *(0 for _ in self.categorical))
 
 
 @dataclass(frozen=True)
