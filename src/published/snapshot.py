@@ -114,5 +114,5 @@ class Snapshot:
         return codes, [str(text) for text in encoded.dictionary.to_pylist()]
 
     def rows(self) -> list[dict[str, object]]:
-        """Return each user's features as a dictionary; meant for the few users that are exported."""
+        """Return each user's features as a dictionary; meant for few users."""
         return list(self._table.to_pylist())

@@ -56,8 +56,8 @@ def verdict_lines(comparison: Comparison) -> tuple[str, str]:
 
 def scorer_note(name: str, comparison: Comparison, what: str) -> str:
     """Return how one scorer ranked, in a line or two of Markdown."""
-    last = comparison.tests[-1]
-    auc = comparison.tested[name]["roc_auc"]
+    last = comparison.fold_names[-1]
+    auc = comparison.last_fold[name]["roc_auc"]
     lines = [f"{cell(sentence(what))}. ROC AUC {auc} on the test as of {last}."]
     if name != comparison.reference:
         found = comparison.difference("pooled", "roc_auc", name, comparison.reference)
@@ -111,7 +111,7 @@ def _scorers(
 
 
 def _how(comparison: Comparison) -> Iterator[str]:
-    last = comparison.tests[-1]
+    last = comparison.fold_names[-1]
     n, positives = comparison.sizes[last]
     family = len(comparison.pooled) - 1
     yield (

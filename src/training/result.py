@@ -27,7 +27,7 @@ def custom_metrics_key(comparison: Comparison) -> str:
     if not comparison.custom:
         return ""
     found = {
-        name: [comparison.folds[test][scorer][name] for test in comparison.tests
+        name: [comparison.fold_values[test][scorer][name] for test in comparison.fold_names
                for scorer in comparison.pooled]
         for name in comparison.custom
     }  # fmt: skip

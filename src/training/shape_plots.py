@@ -35,7 +35,7 @@ def draw_shape(path: Path, proposal: ShapeProposal) -> None:
     """
     title = (
         f"{proposal.before.name}: what each changed term gives before and after, and the "
-        f"{len(proposal.users):,} users of {proposal.comparison.tests[-1]}"
+        f"{len(proposal.users):,} users of {proposal.comparison.fold_names[-1]}"
     )
     shape_figure(path, title, [_panel(proposal, *pair) for pair in changed_terms(proposal)])
 

@@ -36,7 +36,7 @@ def test_all_candidates_named_are_compared(trained: Home) -> None:
     table = text.split("minus scorecard")[1].split("\n\n")[0]
     rows = {line.split()[0] for line in table.splitlines() if line.strip()}
     assert rows == {"scorecard", "recency", "logistic", "xgboost", "rank_average"}
-    assert "the only test" in text
+    assert "the only fold" in text
     assert text.count("passed  ") == 6
 
 

@@ -246,7 +246,9 @@ def test_few_metrics_have_plain_names_and_tests_are_steps(
         for metric in ("roc_auc", "average_precision", "lift", "brier"):
             kept = client.get_metric_history(run.info.run_id, f"by_test/{metric}")
             by_step = [found.value for found in sorted(kept, key=lambda m: m.step)]
-            assert by_step == [comparison.folds[test][name][metric] for test in comparison.tests]
+            assert by_step == [
+                comparison.fold_values[fold][name][metric] for fold in comparison.fold_names
+            ]
             assert len(by_step) == 2
 
 
@@ -258,7 +260,9 @@ def test_acting_from_a_threshold_on_is_logged_by_test_with_its_interval(
         for rule in ("at_capacity", "at_cost"):
             for what in ("share", "precision", "recall", "profit"):
                 metric = f"{rule}/{what}"
-                estimates = [comparison.by_test[test][name][metric] for test in comparison.tests]
+                estimates = [
+                    comparison.by_fold[fold][name][metric] for fold in comparison.fold_names
+                ]
                 for part, key in (("value", ""), ("low", "_lower"), ("high", "_upper")):
                     kept = client.get_metric_history(run.info.run_id, f"{metric}{key}")
                     by_step = [found.value for found in sorted(kept, key=lambda m: m.step)]
@@ -392,7 +396,8 @@ def test_a_training_tells_its_verdict_in_two_lines_and_tables_that_fit(
     from importlib.metadata import version
 
     assert params["version/numpy"] == version("numpy")
-    assert parent.info.run_name.startswith(f"training {shop.training.comparison.tests[-1]} · 30 d")
+    last = shop.training.comparison.fold_names[-1]
+    assert parent.info.run_name.startswith(f"training {last} · 30 d")
     for name in CANDIDATES:
         assert children[name].data.metrics["fit/seconds"] > 0
 
