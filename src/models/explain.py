@@ -25,43 +25,48 @@ NUDGE = 0.01  # of a value that is no whole number; those are counts or days, an
 
 @dataclass(frozen=True)
 class Explained:
-    """Some users' contributions to the log-odds of their probability, and what of them is told.
+    """Some users' contributions to the log-odds of their probability.
 
-    parts: what is explained, a group of features or one in none, and its features. names: all
-    features. moved: contributions to the raw score, by feature (n, features); by what they raise or
-    lower, users are ranked. stable: bool (n, k) in the order of `parts`: it moved the score, and
-    kept its sign under every perturbation. calibrator: from the raw score to the probability.
+    Attributes:
+        parts: The k parts that are explained, each with its features: a group of features, or a
+            feature in no group.
+        raw_contributions: Contributions to the raw score, by feature, (n, features).
+        stable: Whether a contribution may be given as a reason, bool (n, k): it is large enough and
+            keeps its sign under every perturbation.
+        calibrator: The map from raw scores to probabilities.
     """
 
     parts: Mapping[str, tuple[str, ...]]
-    moved: Contributions
+    raw_contributions: Contributions
     stable: NDArray[np.bool_]
     calibrator: Calibrator
 
     @property
     def names(self) -> tuple[str, ...]:
         """The features, in the order of `by_feature`."""
-        return self.moved.names
+        return self.raw_contributions.names
 
     @cached_property
-    def raw_scores(self) -> Floats:
-        """What each part added to the raw score, (n, k)."""
-        return by_part(np.asarray(self.moved.values, dtype=np.float64), self.names, self.parts)
+    def raw_values(self) -> Floats:
+        """Each part's contribution to the raw score, (n, k)."""
+        values = np.asarray(self.raw_contributions.values, dtype=np.float64)
+        return by_part(values, self.names, self.parts)
 
     @cached_property
     def by_feature(self) -> Floats:
-        """What each feature added to the log-odds of the probability, (n, features)."""
-        return np.asarray(self.calibrator.calibrated(self.moved).values, dtype=np.float64)
+        """Each feature's contribution to the log-odds of the probability, (n, features)."""
+        calibrated = self.calibrator.calibrated(self.raw_contributions)
+        return np.asarray(calibrated.values, dtype=np.float64)
 
     @cached_property
     def values(self) -> Floats:
-        """What each part added to the log-odds of the probability, (n, k)."""
+        """Each part's contribution to the log-odds of the probability, (n, k)."""
         return by_part(self.by_feature, self.names, self.parts)
 
     @property
     def base(self) -> float:
         """The log-odds to which contributions are added."""
-        return self.calibrator.calibrated(self.moved).base
+        return self.calibrator.calibrated(self.raw_contributions).base
 
     @cached_property
     def log_odds(self) -> Floats:
@@ -146,7 +151,8 @@ def words_of(
     by_name = {feature.name: feature for feature in features}
     counts = {name: counted(by_name[name]) for name in explained.names}
     found = []
-    for values, row, said in zip(explained.moved.values.tolist(), rows, sentences, strict=True):
+    by_user = explained.raw_contributions.values.tolist()
+    for values, row, said in zip(by_user, rows, sentences, strict=True):
         moved = dict(zip(explained.names, values, strict=True))
         found.append(
             {
@@ -165,14 +171,14 @@ def model_reasons(
     Order and direction are those of the raw score, by which users are ranked.
     """
     parts = list(explained.parts)
-    order = np.argsort(-np.abs(explained.raw_scores), axis=1, kind="stable")
+    order = np.argsort(-np.abs(explained.raw_values), axis=1, kind="stable")
     return [
         [
             ModelReason(
                 parts[k],
                 words[place][parts[k]],
                 float(explained.values[place, k]),
-                raises=bool(explained.raw_scores[place, k] > 0),
+                raises=bool(explained.raw_values[place, k] > 0),
             )
             for k in ordered
             if explained.stable[place, k]
@@ -182,23 +188,30 @@ def model_reasons(
 
 
 def agreement(
-    points: Mapping[str, float], moved: Mapping[str, float], usual: Mapping[str, float]
+    points: Mapping[str, float], log_odds: Mapping[str, float], mean_points: Mapping[str, float]
 ) -> float | None:
     """Return the rank correlation of one user's points and log-odds, by feature; -1 to 1.
 
-    points: a feature's points on the scorecard. moved: its log-odds in the model. usual: the
-    points that users have on average. Log-odds tell a user from the average one, and points, which
-    seldom fall below zero, from nobody: so it is the points beyond the usual that are compared. A
-    feature that only one of them knows counts as zero in the other. None when either says nothing.
+    Log-odds measure a user's distance from the average user. Points, which seldom fall below zero,
+    do not, so the mean is subtracted from them first. A feature that only one of the two reads
+    counts as zero in the other.
+
+    Args:
+        points: The user's points on the scorecard, by feature.
+        log_odds: The user's log-odds in the model, by feature.
+        mean_points: Users' points on average, by feature.
+
+    Returns:
+        The correlation, or None when points or log-odds are constant, or features too few.
 
     >>> agreement({"a": 30.0, "b": 5.0, "c": 0.0}, {"a": 1.2, "b": 0.1, "c": -0.3}, {"c": 2.0})
     1.0
     """
     from scipy.stats import rankdata
 
-    names = sorted({*points, *moved, *usual})
-    left = np.array([points.get(name, 0.0) - usual.get(name, 0.0) for name in names])
-    right = np.array([moved.get(name, 0.0) for name in names])
+    names = sorted({*points, *log_odds, *mean_points})
+    left = np.array([points.get(name, 0.0) - mean_points.get(name, 0.0) for name in names])
+    right = np.array([log_odds.get(name, 0.0) for name in names])
     if len(names) < 3 or np.ptp(left) == 0 or np.ptp(right) == 0:  # noqa: PLR2004 - no ranks in two
         return None
     return float(np.round(np.corrcoef(rankdata(left), rankdata(right))[0, 1], 6))

@@ -17,17 +17,17 @@ from ..errors import WarehouseError
 from ..files import atomic_write_set
 from ..published.build import Published
 from ..ranking.active_scorer import MODEL_PLOTS
-from ..ranking.rank import explain_users, read_features, score_users
+from ..ranking.rank import explain_users, read_snapshot, score_users
 from ..ranking.results import Explanation, Ranking
 from ..ranking.spark import explain_on_spark, rank_on_spark
 from ..ranking.write import (
     ALL_SCORES,
-    BESIDE_THE_LIST,
     DISAGREEMENTS,
     PROPENSITIES,
     REASONS,
+    SIBLING_FILES,
     list_users,
-    named_after,
+    sibling_path,
     write_attributions,
 )
 from ..scoring.lists import refuse_foreign
@@ -75,18 +75,18 @@ def score(
     `user_propensity_scores.csv` (every user's probability, expected spend, decile and band),
     `reasons.csv` (the exported users, points and attributions by feature), `disagreements.csv` (who
     changes sides between scorecard and learned scorer, and both sets of reasons) and
-    `model_plots.png` (how it ranked on its last test).
+    `model_plots.png` (how it ranked on the last backtest fold).
 
     Raises WarehouseError when that date is not built, or the spec's features changed since;
     UsageError for a scorer that is not registered, was trained on other features, or measured with
     other points, and when a file that is not whyrank's would be replaced.
     """
-    others = [named_after(out, name) for name in BESIDE_THE_LIST]
+    others = [sibling_path(out, name) for name in SIBLING_FILES]
     refuse_foreign([out, *others])
     published = read_built(spec, warehouse, warn=warn)
     active = choose_scorer(spec, scorer, store, tracking=tracking, warn=warn)
     day = as_of or published.as_of_dates[-1]
-    beside = active.explainer.name if active.explainer else ""
+    explainer = active.explainer.name if active.explainer else ""
     stamps = {
         "as_of": day.isoformat(),
         "run_id": published.info.build_id,
@@ -102,19 +102,19 @@ def score(
                 everyone=everyone, top=top, stamps=stamps, log=log,
             )  # fmt: skip
         else:
-            features = read_features(spec, published, active, as_of, everyone=everyone)
+            features = read_snapshot(spec, published, active, as_of, everyone=everyone)
             found = list_users(
                 spec, published, score_users(spec, features, active), top, here, stamps
             )
         if active.model is not None:
-            write_attributions(spec, here, found, stamps, beside)
+            write_attributions(spec, here, found, stamps, explainer)
         if active.plots is not None:
-            named_after(here, MODEL_PLOTS).write_bytes(active.plots)
+            sibling_path(here, MODEL_PLOTS).write_bytes(active.plots)
         write_top_users(
             here, found.users, stamps=stamps, details=found.details,
             pass_through=spec.users.pass_through,
         )  # fmt: skip
-    written = {name: path for name in BESIDE_THE_LIST if (path := named_after(out, name)).exists()}
+    written = {name: path for name in SIBLING_FILES if (path := sibling_path(out, name)).exists()}
     both = (written[REASONS], written[DISAGREEMENTS]) if REASONS in written else None
     return Ranking(
         users=found.users,
@@ -127,10 +127,10 @@ def score(
         top_users=out,
         all_scores=written.get(ALL_SCORES, found.all_scores),
         propensities=written.get(PROPENSITIES),
-        beside=beside,
-        both_accounts=both,
+        explainer=explainer,
+        attribution_files=both,
         capacity=spec.training.capacity,
-        changed=found.changed,
+        side_changes=found.side_changes,
         plots=written.get(MODEL_PLOTS),
         active=active,
     )
@@ -147,12 +147,12 @@ def explain(
     tracking: str | None = None,
     warn: Log = lambda _: None,
 ) -> Explanation:
-    """Say where one user stands as of a date and what every part of the score was worth.
+    """Explain one user's rank as of a date, and what each part of the score contributes.
 
-    A user outside the population is explained too, with the rank they would have; an id that a link
-    made another person's is explained as that person. A learned
-    scorer's log-odds stand beside the scorecard's points; with the scorecard as champion, those of
-    the learned scorer that its training chose.
+    A user outside the population is explained too, with the rank they would have. An id that a link
+    gave to another person is explained as that person. Log-odds of a learned scorer are given
+    besides the scorecard's points: of the scorer that ranks or, with the scorecard as champion, of
+    the one that its training selected.
 
     Raises WarehouseError when the date is not built, the spec's features changed since, or there is
     no such user in it.
@@ -160,17 +160,17 @@ def explain(
     published = read_built(spec, warehouse, warn=warn)
     active = choose_scorer(spec, scorer, store, tracking=tracking, warn=warn)
     day = as_of or published.as_of_dates[-1]
-    beside = active.explainer.name if active.explainer else ""
+    explainer = active.explainer.name if active.explainer else ""
     again = partial(
         explain, spec, warehouse, as_of=as_of, scorer=scorer, store=store, tracking=tracking
     )
-    features = read_features(spec, published, active, as_of, everyone=True)
+    features = read_snapshot(spec, published, active, as_of, everyone=True)
     if warehouse.distributed:
         one = explain_on_spark(spec, warehouse, published, active, as_of, user_id)
         if one is None:
             return _of_person(spec, warehouse, published, user_id, day, features.user_ids, again)
         return Explanation(
-            one.user, one.population, one.in_population, day, active.stamp, one.features, beside
+            one.user, one.population, one.in_population, day, active.stamp, one.features, explainer
         )
     scored = score_users(spec, features, active)
     found = pc.index(features.user_ids, user_id).as_py()
@@ -189,7 +189,7 @@ def explain(
         day,
         active.stamp,
         _all_features(spec, published, as_of, user_id),
-        beside,
+        explainer,
     )
 
 
@@ -202,9 +202,10 @@ def _of_person(
     ids: pa.ChunkedArray,
     again: Callable[[str], Explanation],
 ) -> Explanation:
-    """Explain the person whose an id is by a link that the snapshot knows.
+    """Explain the person to whom a link in the snapshot gives an id.
 
-    Raises WarehouseError when there is no such link, or several people.
+    Raises:
+        WarehouseError: There is no such link, or it leads to several people.
     """
     link = link_of(spec, warehouse, published.info, user_id, day)
     if link is None:
@@ -216,7 +217,7 @@ def _of_person(
 
 
 def _nobody(user_id: str, day: date, ids: pa.ChunkedArray) -> WarehouseError:
-    """Return the error of a user who is not there, naming one whose id looks like it."""
+    """Return the error for an unknown user id, which suggests a similar one."""
     known = ids.filter(pc.starts_with(ids, user_id[:3])).slice(0, 2000).to_pylist()
     hint = suggest(user_id, known).replace("none are declared", "")
     return WarehouseError(

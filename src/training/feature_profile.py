@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..ranking.active_scorer import PROFILE
-from ..ranking.drift import Spread
+from ..ranking.drift import FeatureDistribution
 from ..spec.model import Spec
 from .datasets import Backtest, read_labelled
 
@@ -18,8 +18,8 @@ def write_profile(folders: Sequence[Path], spec: Spec, backtest: Backtest) -> No
     day = backtest.folds[-1].train[-1]
     table = read_labelled(spec, backtest, day).table
     plan = backtest.plan
-    spreads = [Spread.of(table, name, text=False) for name in plan.numeric]
-    spreads += [Spread.of(table, name, text=True) for name in plan.categorical]
+    spreads = [FeatureDistribution.of(table, name, text=False) for name in plan.numeric]
+    spreads += [FeatureDistribution.of(table, name, text=True) for name in plan.categorical]
     raw = {"as_of": day.isoformat(), "users": len(table), "spreads": [asdict(s) for s in spreads]}
     for folder in folders:
         (folder / PROFILE).write_text(json.dumps(raw), encoding="utf-8")

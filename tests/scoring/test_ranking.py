@@ -45,7 +45,8 @@ def test_all_scores_hold_everyone_once_best_first(tmp_path: Path) -> None:
     ids = pa.chunked_array([["a", "b"], ["c", "d", "e"]])
     write_all_scores(
         tmp_path / "all.parquet", ids, order_by_score(scores),
-        score=scores / 100, codes=band_codes(scores, BANDS), beside={"probability": scores / 1e5},
+        score=scores / 100, codes=band_codes(scores, BANDS),
+        extra_columns={"probability": scores / 1e5},
     )  # fmt: skip
     rows = pq.read_table(tmp_path / "all.parquet").to_pylist()
     assert [(r["rank"], r["user_id"], r["score"], r["label"]) for r in rows] == [

@@ -29,7 +29,7 @@ from whyrank.models.tuning import tune
 from whyrank.pipeline.compare import _refuse_unfit
 from whyrank.pipeline.compare import compare as compare_run
 from whyrank.pipeline.score import score
-from whyrank.ranking.mean_attributions import Accounts, both_accounts
+from whyrank.ranking.mean_attributions import PartAttributions, part_attributions
 from whyrank.ranking.saved import load_scorer
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.serving import Served
@@ -452,11 +452,11 @@ def test_both_accounts_by_part_are_the_scorers_own(shop: Shop, tmp_path: Path) -
     table = read_labelled(shop.spec, backtest, backtest.folds[-1].cutoff).table
     scorer = choose_scorer(shop.spec, "xgboost", shop.store).model
     assert isinstance(scorer, LearnedScorer)
-    found = both_accounts(shop.spec, scorer, table)
+    found = part_attributions(shop.spec, scorer, table)
     assert found.parts[0] == "how_often"
     assert np.allclose(found.points.sum(axis=1), Scorecard(shop.spec.scorecard).score(table))
     base = scorer.contributions(table).base
-    assert np.allclose(found.moved.sum(axis=1) + base, scorer.raw_score(table), atol=1e-4)
+    assert np.allclose(found.log_odds.sum(axis=1) + base, scorer.raw_score(table), atol=1e-4)
     for shares in found.shares():
         assert shares.sum() == pytest.approx(1)
         assert (shares >= 0).all()
@@ -472,7 +472,7 @@ def test_both_accounts_by_part_are_the_scorers_own(shop: Shop, tmp_path: Path) -
 def test_correlation_by_part_knows_agreement_from_contradiction() -> None:
     monotone_increasing = np.arange(20.0)
     points = np.column_stack([monotone_increasing, monotone_increasing, np.ones(20)])
-    accounts = Accounts(
+    accounts = PartAttributions(
         ("same", "against", "flat"),
         points,
         np.column_stack([monotone_increasing**3, -monotone_increasing, monotone_increasing]),
