@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .kinds import SEARCHED
+from .kinds import TUNABLE
 
 if TYPE_CHECKING:
     import optuna
 
 Params = dict[str, Any]
-TUNED = tuple(SEARCHED)
+TUNED = tuple(TUNABLE)
 
 
 def tune(
@@ -45,7 +45,7 @@ def tune(
     )
 
     def objective(trial: optuna.Trial) -> float:
-        params = SEARCHED[kind].suggest(trial)
+        params = TUNABLE[kind].suggest(trial)
         scores: list[float] = []
         for step, judge in enumerate(judges):
             scores.append(judge(params))

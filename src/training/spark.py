@@ -148,7 +148,7 @@ class _ClusterTrainer:
         if counts[1] in {0, counts[0]}:
             raise DataError(
                 f"{counts[1]:,} of {counts[0]:,} rows of the training snapshots reached the "
-                "target: a scorer learns from both kinds; load more history, lengthen the "
+                "target: a scorer learns from both classes; load more history, lengthen the "
                 "horizon, or choose a later --as-of"
             )
         texts = tuple(_worth(name, tallies[name]) for name in plan.categorical)
