@@ -171,10 +171,10 @@ def _train(
 ) -> Training:
     """Fit, compare and log what is planned, as the only process that does."""
     chosen = settings.candidates
-    with hinting_at_demo(spec, warehouse), _place(warehouse, backtest) as place:
+    with hinting_at_demo(spec, warehouse), _backend(warehouse, backtest) as backend:
         fits = fit_folds(
             spec, backtest, chosen,
-            params=params, folder=folder, log=log, place=place, progress=progress,
+            params=params, folder=folder, log=log, backend=backend, progress=progress,
         )  # fmt: skip
     for name, scorer in fits.scorers.items():
         if scorer.unsaved:
@@ -237,7 +237,7 @@ def _chosen(
     return chosen
 
 
-def _place(warehouse: Warehouse, backtest: Backtest) -> AbstractContextManager[TrainingBackend]:
+def _backend(warehouse: Warehouse, backtest: Backtest) -> AbstractContextManager[TrainingBackend]:
     if warehouse.distributed:
         return SparkBackend(warehouse, backtest)
     return nullcontext(LocalBackend(backtest.plan))

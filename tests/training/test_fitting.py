@@ -134,7 +134,7 @@ def test_a_test_without_one_before_it_has_chances_of_its_own(
 ) -> None:
     alone = replace(backtest, folds=backtest.folds[-1:], calibration_fold=None)
     found, said = fitted(buyers, alone, tmp_path / "fits")
-    assert sum("no test before it; calibrating on halves of the users" in s for s in said) == 1
+    assert sum("no fold before it; calibrating on halves of the users" in s for s in said) == 1
     (scores,) = found.scores
     rate = scores.labels.mean()
     band = 4 * np.sqrt(2 * rate * (1 - rate) / len(scores.labels))  # of two samples

@@ -161,7 +161,7 @@ def test_a_killed_training_resumes_with_what_it_had_and_ends_the_same(
     shutil.rmtree(fits / "result" / "registered" / "xgboost" / "model")
     (fits / "result" / "comparison.json").unlink()
     made, said = train_here(world.spec, warehouse, store)
-    assert [line for line in said if "fitting" in line] == [f"test {last}: fitting xgboost"]
+    assert [line for line in said if "fitting" in line] == [f"fold {last}: fitting xgboost"]
     assert made.comparison == world.training.comparison
     again, said = train_here(world.spec, warehouse, store)
     assert [line for line in said if "fitting" in line or "logging " in line] == []
