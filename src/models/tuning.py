@@ -1,4 +1,4 @@
-"""Search for better parameters of a candidate, on folds before the last test only."""
+"""Search for better parameters of a candidate, on the folds before the last one only."""
 
 from __future__ import annotations
 

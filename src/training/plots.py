@@ -71,7 +71,7 @@ def draw_training(
     """
     test = fits.scores[-1]
     shown = [name for name in kinds_shown(comparison, champion) if name in test.raw_scores]
-    title = f"{spec.name}, test as of {test.name}: {len(test.labels):,} users"
+    title = f"{spec.name}, fold as of {test.name}: {len(test.labels):,} users"
     ranking_figure(
         folder / MODEL_PLOTS,
         title,

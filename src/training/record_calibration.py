@@ -116,7 +116,7 @@ def _note(result: Calibration) -> str:
     change = result.comparison.difference("last_fold", "roc_auc", CALIBRATED, SCORECARD)
     lines = [
         f"**{cell(sentence(change.words()))}**  ",
-        f"on the test as of {result.comparison.fold_names[-1]}.",
+        f"on the fold as of {result.comparison.fold_names[-1]}.",
         "",
     ]
     lines += [

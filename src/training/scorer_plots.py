@@ -63,7 +63,7 @@ def draw_scorer(
     scorer.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    title = f"{name}, test as of {part.as_of}: {len(part.labels):,} users"
+    title = f"{name}, fold as of {part.as_of}: {len(part.labels):,} users"
     shown = dict.fromkeys([SCORECARD, name])
     ranking_figure(
         folder / RANKING,

@@ -19,11 +19,11 @@ def shape_lines(proposal: ShapeProposal) -> Iterator[str]:
     yield ""
     yield from _term_lines(proposal)
     yield ""
-    tests = comparison.fold_names
-    pooled = len(tests) > 1
+    folds = comparison.fold_names
+    pooled = len(folds) > 1
     found = comparison.pooled if pooled else comparison.last_fold
     if pooled:
-        yield f"mean over {len(tests)} tests ({', '.join(tests)}), each with a card of its own:"
+        yield f"mean over {len(folds)} folds ({', '.join(folds)}), each with a card of its own:"
     for name in (SCORECARD, CALIBRATED, SHAPED, LOGISTIC):
         yield f"{name:<10} ROC AUC {found[name]['roc_auc']}, lift {found[name]['lift']}"
     yield intervals_line(comparison)
@@ -39,7 +39,7 @@ def shape_lines(proposal: ShapeProposal) -> Iterator[str]:
 
 
 def change_of(proposal: ShapeProposal, name: str) -> Difference:
-    """Return a scorer's ROC AUC minus the current card's, over all tests."""
+    """Return a scorer's ROC AUC minus the current card's, over all folds."""
     where = "pooled" if len(proposal.comparison.fold_names) > 1 else "last_fold"
     return proposal.comparison.difference(where, "roc_auc", name, SCORECARD)
 

@@ -1,4 +1,4 @@
-"""Tune candidates on the folds before the last test; never on the test itself."""
+"""Tune candidates on the folds before the last one, never on the last one itself."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tuned_params(
     earlier = backtest.all_folds()[:-1]
     if not earlier:
         raise DataError(
-            "tuning needs a fold before the last test, and the log reaches back for one only: "
+            "tuning needs a fold before the last one, and the log reaches back for one only: "
             "leave --tune out, or load older events"
         )
     studies = search_names(backtest, candidates)

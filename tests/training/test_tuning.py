@@ -79,7 +79,7 @@ def test_a_search_that_was_killed_goes_on_and_ends_the_same(
 
 def test_one_fold_leaves_nothing_to_tune_on(fitted: Fitted, tmp_path: Path) -> None:
     alone = replace(fitted, backtest=replace(fitted.backtest, calibration_fold=None))
-    with pytest.raises(DataError, match="tuning needs a fold before the last test"):
+    with pytest.raises(DataError, match="tuning needs a fold before the last one"):
         search(alone, tmp_path)
 
 
