@@ -1,4 +1,4 @@
-"""How features were spread where a scorer learnt, kept with it; and how far they have moved."""
+"""The distributions of features in training, saved with a scorer to measure drift later."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .datasets import Backtest, read_labelled
 
 
 def write_profile(folders: Sequence[Path], spec: Spec, backtest: Backtest) -> None:
-    """Write how the features were spread in the latest training snapshot, beside saved scorers."""
+    """Write the features' distributions in the latest training snapshot to scorers' folders."""
     day = backtest.folds[-1].train[-1]
     table = read_labelled(spec, backtest, day).table
     plan = backtest.plan

@@ -20,7 +20,7 @@ from whyrank.published.sample import in_sample
 from whyrank.published.snapshot import Snapshot
 from whyrank.tracking import promote
 from whyrank.training.datasets import read_labelled, stack
-from whyrank.training.spark import _worth, half_of
+from whyrank.training.spark import _target_encoding, half_of
 from whyrank.warehouse.base import Warehouse
 from whyrank.warehouse.engines.spark.warehouse import SparkWarehouse
 
@@ -73,7 +73,7 @@ def test_what_texts_are_worth_is_what_the_encoder_of_one_machine_says() -> None:
         for part in range(5)
         if (inside := (texts == text) & (np.arange(n) % 5 == part)).any()
     ]
-    found = _worth("device", tally)
+    found = _target_encoding("device", tally)
     assert found.worth == pytest.approx(encoding.target_encoded[0].worth)
     assert found.other == pytest.approx(encoding.target_encoded[0].other)
 
