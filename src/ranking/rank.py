@@ -14,7 +14,7 @@ from ..models.explain import Explained, agreement, explain_rows, model_reasons, 
 from ..models.learned import LearnedScorer
 from ..published.build import Published
 from ..published.snapshot import Snapshot
-from ..scorer import Account, ModelReason
+from ..scorer import LogOddsTotal, ModelReason
 from ..scoring.ranking import LABELS, RankedUser, order_by_score
 from ..scoring.reasons import places, scorecard_reasons, sentences
 from ..scoring.scorecard import Scorecard
@@ -157,7 +157,7 @@ def explain_users(
             user,
             model_reasons=tuple(found.reasons[place]),
             agreement=agreement(by_part, raw_values, mean_points),
-            model=Account(explained.base, float(explained.log_odds[place])),
+            model=LogOddsTotal(explained.base, float(explained.log_odds[place])),
             attributions=attributions(
                 spec,
                 contributions,
@@ -210,8 +210,8 @@ def _by_points(calibrator: Calibrator | None, points: float) -> dict[str, Any]:
     """Return the parts of a calibrated scorecard's probability: its base and a point's log-odds."""
     if calibrator is None:
         return {}
-    account = Account(calibrator.intercept, calibrator.slope * points + calibrator.intercept)
-    return {"card": account, "point_log_odds": calibrator.slope}
+    total = LogOddsTotal(calibrator.intercept, calibrator.slope * points + calibrator.intercept)
+    return {"card": total, "point_log_odds": calibrator.slope}
 
 
 def _at(values: Floats | None, row: np.int64) -> float | None:

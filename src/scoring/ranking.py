@@ -1,4 +1,4 @@
-"""Order users by score and write the ranking: the top as CSV with reasons, everyone as Parquet."""
+"""Order users by score; write the top as CSV with reasons, and all users as Parquet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ..escapes import HARMLESS, INERT, KEY, Ids, csv_writer, escape_formula
 from ..files import atomic_write
-from ..scorer import Account, Attribution, ModelReason, Reason, grouped
+from ..scorer import Attribution, LogOddsTotal, ModelReason, Reason, grouped
 from ..spec.scorecard import HUNDREDTHS, BandsSpec
 from ..types import Floats, Integers, RawScores
 
@@ -69,12 +69,12 @@ class RankedUser:
     model_reasons: tuple[ModelReason, ...] = ()
     agreement: float | None = None
     attributions: tuple[Attribution, ...] = ()
-    model: Account | None = None
-    card: Account | None = None
+    model: LogOddsTotal | None = None
+    card: LogOddsTotal | None = None
     point_log_odds: float | None = None
 
     @property
-    def account(self) -> Account | None:
+    def log_odds_total(self) -> LogOddsTotal | None:
         """The log-odds of the scorer that ranks: base and sum; None if they are not known."""
         return self.card or self.model
 
@@ -217,7 +217,7 @@ def write_top_users(
 
 
 def _leading(user: RankedUser, ids: Ids, stamps: Mapping[str, str]) -> dict[str, str]:
-    account = user.account
+    total = user.log_odds_total
     return {
         "rank": str(user.rank),
         **dict(zip(("user_id", KEY), ids.cells(user.user_id), strict=False)),
@@ -225,8 +225,8 @@ def _leading(user: RankedUser, ids: Ids, stamps: Mapping[str, str]) -> dict[str,
         "label": user.label,
         "scorecard_score": f"{user.scorecard_score:.2f}",
         "probability": "" if user.probability is None else f"{user.probability:.6f}",
-        "base_log_odds": "" if account is None else f"{account.base:.9f}",
-        "log_odds": "" if account is None else f"{account.log_odds:.9f}",
+        "base_log_odds": "" if total is None else f"{total.base:.9f}",
+        "log_odds": "" if total is None else f"{total.log_odds:.9f}",
         "scorecard_reasons": escape_formula("; ".join(str(reason) for reason in user.reasons)),
         "model_reasons": escape_formula(grouped(user.model_reasons)),
         "agreement": "" if user.agreement is None else f"{user.agreement:.3f}",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.csv_rows import csv_rows
 from whyrank.errors import WarehouseError
 from whyrank.files import atomic_write
-from whyrank.scorer import Account, Attribution, FeatureValue, ModelReason, Reason
+from whyrank.scorer import Attribution, FeatureValue, LogOddsTotal, ModelReason, Reason
 from whyrank.scoring.ranking import (
     LEADING,
     RankedUser,
@@ -74,7 +74,7 @@ def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> No
                 ModelReason("c", "came twice", 1.5, raises=True),
             ),
             agreement=-0.25,
-            model=Account(base=-5.25, log_odds=-4.25),
+            model=LogOddsTotal(base=-5.25, log_odds=-4.25),
         ),
         RankedUser(2, "ünï", 10.0, "low", (), 10.0),
     ]
@@ -118,8 +118,8 @@ def test_reasons_are_data_with_a_column_for_everything(tmp_path: Path) -> None:
         Attribution("cap", "capped", -1.5, "capped", None, stable=False),
     )  # fmt: skip
     user = RankedUser(
-        1, "ana", 99.0, "high", (), 3.5, attributions=lines, model=Account(1.0, 0.5),
-        card=Account(-2.0, -1.3), point_log_odds=0.2,
+        1, "ana", 99.0, "high", (), 3.5, attributions=lines, model=LogOddsTotal(1.0, 0.5),
+        card=LogOddsTotal(-2.0, -1.3), point_log_odds=0.2,
     )  # fmt: skip
     write_reasons(tmp_path / "reasons.csv", [user], stamps={"as_of": "2026-04-01"}, model="xgb")
     rows = csv_rows(tmp_path / "reasons.csv")
