@@ -61,25 +61,41 @@ def score(
 ) -> Ranking:
     """Rank the spec's population as of a date; write the top as CSV and all scores as Parquet.
 
-    as_of: a date that was built; the latest one when None. everyone: rank all users, not only the
-    spec's population. scorer: champion (the scorecard while there is none), scorecard, a learned
-    scorer's name or models:/…; store: where learned ones are found, the one of `tracking` (a
-    tracking URI, or the default) when None; "scorecard" needs none. log: called with what goes on,
-    where that is more than scoring. warn: called with what a reader of the list has to know: loads
-    after the build, other points than the champion's training had. What is written beside `out`
-    bears its name, as `vip_reasons.csv` beside `vip.csv` (beside `top_users.csv` the names are as
-    they stand here); all of it is replaced as one set, and what an earlier list left and this one
-    has not is removed. `all_scores.parquet` is everybody (on Spark everybody's scores and
-    probabilities stay as a folder of Parquet in the shared folder, and there is no CSV of them),
-    and for a scorer that a training stands behind (a learned one, or the scorecard as champion)
-    `user_propensity_scores.csv` (every user's probability, expected spend, decile and band),
-    `reasons.csv` (the exported users, points and attributions by feature), `disagreements.csv` (who
-    changes sides between scorecard and learned scorer, and both sets of reasons) and
-    `model_plots.png` (how it ranked on the last backtest fold).
+    Files next to `out`:
 
-    Raises WarehouseError when that date is not built, or the spec's features changed since;
-    UsageError for a scorer that is not registered, was trained on other features, or measured with
-    other points, and when a file that is not whyrank's would be replaced.
+    - `all_scores.parquet`: every user's score.
+    - `user_propensity_scores.csv`: every user's probability, expected spend, decile and band.
+    - `reasons.csv`: the exported users' points and log-odds by feature.
+    - `disagreements.csv`: users whom scorecard and learned scorer rank apart, with both sets of
+      reasons.
+    - `model_plots.png`: how the scorer ranked on the last backtest fold.
+
+    All but the first need a trained scorer: a learned one, or the scorecard as champion. Names
+    start with that of `out`, such as `vip_reasons.csv` next to `vip.csv`; next to `top_users.csv`
+    they are as listed. All files are replaced as one set, and files of an earlier list that this
+    one lacks are removed. On Spark, every user's scores and probabilities stay as a folder of
+    Parquet in the shared folder, and are not written as CSV.
+
+    Args:
+        spec: The spec.
+        warehouse: The warehouse.
+        as_of: A date that was built; the latest one when None.
+        top: Users to export.
+        out: The CSV file to write.
+        everyone: Rank all users, not only the spec's population.
+        scorer: champion (the scorecard if there is none), scorecard, a learned scorer's name, or
+            models:/NAME/VERSION.
+        store: Where learned scorers are found; the store of `tracking` when None. "scorecard" needs
+            none.
+        tracking: A tracking URI; the default one when None.
+        log: Called with steps other than scoring.
+        warn: Called with what a reader of the list has to know: loads after the build, or points
+            that differ from those of the champion's training.
+
+    Raises:
+        WarehouseError: The date is not built, or the spec's features changed since.
+        UsageError: The scorer is not registered, was trained on other features or compared with
+            other points, or a file that is not whyrank's would be replaced.
     """
     others = [sibling_path(out, name) for name in SIBLING_FILES]
     refuse_foreign([out, *others])
