@@ -20,7 +20,7 @@ from .ranking.saved import load_scorer
 from .scorer import ModelReason, Reason, Scorer, grouped
 from .scoring.points_scorer import PointsScorer
 from .scoring.ranking import LABELS
-from .scoring.reasons import places, scorecard_reasons
+from .scoring.reasons import placeholders, scorecard_reasons
 from .spec.model import Spec
 from .types import Floats
 
@@ -68,7 +68,7 @@ class Served:
     @property
     def _of_the_scorecard(self) -> tuple[str, ...]:
         terms = self.spec.scorecard.terms
-        said = sorted(set().union(*(places(term.reason) for term in terms)))
+        said = sorted(set().union(*(placeholders(term.reason) for term in terms)))
         return tuple(dict.fromkeys([*(term.feature for term in terms), *said]))
 
     def predict(

@@ -1,4 +1,4 @@
-"""A learned scorer's contributions: shown are those that moved the score and are stable."""
+"""A learned scorer's contributions; those that are large and stable become reasons."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .encoding import Matrix
 from .learned import LearnedScorer
 from .words import counted, part_words
 
-MOVED = 0.02  # of all that moved a score, in absolute log-odds: less is no reason
+MOVED = 0.02  # the least share of all absolute contributions for a reason
 PERTURBATIONS = 8
 _SEED = 20_180_601
-NUDGE = 0.01  # of a value that is no whole number; those are counts or days, and move by one
+NUDGE = 0.01  # the relative perturbation of a value that is not a whole number
 
 
 @dataclass(frozen=True)
@@ -78,19 +78,27 @@ class Explained:
 def explain_rows(
     scorer: LearnedScorer, table: FeatureTable, groups: Mapping[str, Sequence[str]]
 ) -> Explained:
-    """Return contributions of a few users, and which of them are fit to be said.
+    """Return the contributions of a few users, and which of them may be given as reasons.
 
-    groups: features whose contributions are added up, since correlated features share one effect
-    and their sum says more than each by itself; features in none stand for themselves. Values are
-    perturbed PERTURBATIONS times, always the same way, so that a user's reasons do not depend on
-    which other users are explained: whole numbers, which are counts or days, by one, others by a
-    hundredth of themselves. Zero stays zero and one does not become it: between never and once lies
-    no small step but all that such a reason says. Categories have no near neighbours either. A
-    contribution whose sign turns at one perturbation in q is shown with probability
-    (1 - 1/q)^PERTURBATIONS: 0.4% at every second, 34% at every eighth; `stability` measures what
-    remains.
+    A contribution may be given as a reason if it is large enough and keeps its sign when values are
+    perturbed PERTURBATIONS times. Whole numbers, which are counts or days, are perturbed by one,
+    others by a hundredth of themselves. Zero stays zero, and one does not become zero: the step
+    between never and once is not small, but all that such a reason says. Categories are not
+    perturbed. Perturbations are always the same, so that a user's reasons do not depend on which
+    other users are explained.
 
-    Raises DataError for a scorer without contributions.
+    A contribution whose sign changes at one perturbation in q is given with probability
+    (1 - 1/q)^PERTURBATIONS: 0.4% at every second, 34% at every eighth. `stability` measures how
+    many such reasons remain.
+
+    Args:
+        scorer: The learned scorer.
+        table: The users' features.
+        groups: Groups of features whose contributions are summed, because correlated features share
+            an effect. A feature in no group is explained by itself.
+
+    Raises:
+        DataError: The scorer has no contributions.
     """
     found = scorer.contributions(table)
     parts = parts_of(found.names, groups)
@@ -108,10 +116,9 @@ def explain_rows(
 def parts_of(
     names: Sequence[str], groups: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[str, ...]]:
-    """Return what a scorer's features are explained as: groups, and features in none.
+    """Return the parts that a scorer's features are explained as: groups, and features in none.
 
-    A group takes the place of its first feature; features that the scorer does not read are left
-    out of it.
+    A group has the position of its first feature, and only the features that the scorer reads.
 
     >>> parts_of(["a", "b", "c"], {"outer": ["c", "a", "z"]})
     {'outer': ('a', 'c'), 'b': ('b',)}
@@ -125,7 +132,7 @@ def parts_of(
 
 
 def by_part(values: Floats, names: Sequence[str], parts: Mapping[str, Sequence[str]]) -> Floats:
-    """Return contributions (n, features) added up by part, shape (n, parts).
+    """Sum contributions, (n, features), by part: shape (n, parts).
 
     >>> by_part(np.array([[1.0, 2.0, 4.0]]), ["a", "b", "c"], {"ab": ["a", "b"], "c": ["c"]})
     array([[3., 4.]])
@@ -143,10 +150,13 @@ def words_of(
     features: Sequence[FeatureSpec],
     sentences: Sequence[Mapping[str, str]],
 ) -> list[dict[str, str]]:
-    """Return in words what was seen of each user, by part.
+    """Return, in words, what was observed of each user, by part.
 
-    rows, sentences: the same users' features, and what the scorecard says of them by feature, in
-    the same order.
+    Args:
+        explained: The users' contributions.
+        rows: The same users' features, in the same order.
+        features: The features of the spec.
+        sentences: The same users' scorecard reasons, by feature.
     """
     by_name = {feature.name: feature for feature in features}
     counts = {name: counted(by_name[name]) for name in explained.names}
@@ -166,9 +176,13 @@ def words_of(
 def model_reasons(
     explained: Explained, words: Sequence[Mapping[str, str]]
 ) -> list[list[ModelReason]]:
-    """Return each user's reasons, what moved the score most first; words: by part, as `words_of`.
+    """Return each user's reasons, the largest contribution first.
 
     Order and direction are those of the raw score, by which users are ranked.
+
+    Args:
+        explained: The users' contributions.
+        words: What was observed of each user, by part, from `words_of`.
     """
     parts = list(explained.parts)
     order = np.argsort(-np.abs(explained.raw_values), axis=1, kind="stable")
@@ -218,22 +232,25 @@ def agreement(
 
 
 def perturbed(
-    matrix: Matrix, numbers: int, rng: np.random.Generator | None = None
+    matrix: Matrix, numeric: int, rng: np.random.Generator | None = None
 ) -> Sequence[Matrix]:
-    """Return PERTURBATIONS copies of a matrix whose first columns, the numbers, are moved a little.
+    """Return PERTURBATIONS copies of a matrix with its numeric columns perturbed.
 
-    rng: of the directions; always the same ones when None, by which reasons are chosen.
+    Args:
+        matrix: The features, numeric columns first.
+        numeric: The number of numeric columns.
+        rng: Draws the directions. When None they are always the same, as for reasons.
     """
     rng = np.random.default_rng(_SEED) if rng is None else rng
-    values = np.nan_to_num(matrix[:, :numbers])
+    values = np.nan_to_num(matrix[:, :numeric])
     whole = values == np.round(values)
     step = np.where(whole, np.where(values == 0, 0.0, 1.0), NUDGE * values)
     copies = []
     for _ in range(PERTURBATIONS):
-        signs = rng.choice([-1.0, 1.0], size=numbers)  # of a column, the same for every user
+        signs = rng.choice([-1.0, 1.0], size=numeric)  # of a column, the same for every user
         moved = values + step * signs
         moved = np.where(whole & (np.abs(moved) < 1), values, moved)
         copy = matrix.copy()
-        copy[:, :numbers] += (moved - values).astype(np.float32)
+        copy[:, :numeric] += (moved - values).astype(np.float32)
         copies.append(copy)
     return copies

@@ -16,7 +16,7 @@ from ..published.build import Published
 from ..published.snapshot import Snapshot
 from ..scorer import LogOddsTotal, ModelReason
 from ..scoring.ranking import LABELS, RankedUser, order_by_score
-from ..scoring.reasons import places, scorecard_reasons, sentences
+from ..scoring.reasons import placeholders, scorecard_reasons, sentences
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
@@ -79,7 +79,7 @@ def read_snapshot(
 
 def required_features(spec: Spec, active: ActiveScorer) -> tuple[str, ...]:
     """Return the features that the scorecard, its reasons and the active scorer read."""
-    in_reasons = sorted(set().union(*(places(term.reason) for term in spec.scorecard.terms)))
+    in_reasons = sorted(set().union(*(placeholders(term.reason) for term in spec.scorecard.terms)))
     by_models = (
         *(active.model.features if active.model else ()),
         *(active.spend.features if active.spend else ()),
