@@ -36,7 +36,7 @@ class Settings:
         """
         parts = [f"training {backtest.folds[-1].cutoff}", f"{backtest.horizon_days} days"]
         if len(backtest.folds) != spec.training.folds:
-            parts.append(f"{len(backtest.folds)} test{'s' * (len(backtest.folds) > 1)}")
+            parts.append(f"{len(backtest.folds)} fold{'s' * (len(backtest.folds) > 1)}")
         if self.given:
             few = len(self.candidates) <= _FEW
             parts.append(
