@@ -1,6 +1,6 @@
-"""What every scorer is: named features in; a score, contributions and reasons out.
+"""The interface of scorers: named features in; a score, contributions and reasons out.
 
-The scorecard and the learned models share this module and nothing else.
+This module is all that the scorecard and the learned models share.
 """
 
 from __future__ import annotations
@@ -19,27 +19,31 @@ Scale = Literal["points", "log-odds", "percentile"]
 
 
 class FeatureTable(Protocol):
-    """Features of n users, by name; features.matrix.Snapshot is one."""
+    """Features of n users, by name; `published.snapshot.Snapshot` is one."""
 
     def __len__(self) -> int:
         """Return how many users there are."""
         ...
 
-    def numbers(self, name: str) -> Floats:
-        """Return a number or boolean feature, shape (n,), null as NaN."""
+    def numeric(self, name: str) -> Floats:
+        """Return a numeric or boolean feature, shape (n,), null as NaN."""
         ...
 
-    def texts(self, name: str) -> tuple[Integers, list[str]]:
-        """Return a text feature as codes, shape (n,), -1 for null, into a list of texts."""
+    def categorical(self, name: str) -> tuple[Integers, list[str]]:
+        """Return a categorical feature: codes, shape (n,), -1 for null, and the categories."""
         ...
 
 
 @dataclass(frozen=True)
 class Contributions:
-    """How much each part moved each score: base + the row's sum = the score, on `scale`.
+    """Additive contributions: the base plus a row's sum is the user's score, on `scale`.
 
-    names: k parts, in the order of the columns. values: shape (n, k); on the points scale whole
-    hundredths of a point (int64), so that sums are exact. base: the score of an empty row.
+    Attributes:
+        names: The k parts, in the order of the columns.
+        values: The contributions, (n, k). On the points scale they are whole hundredths of a point
+            (int64), so that sums are exact.
+        base: The score without any contribution.
+        scale: The scale of the score.
     """
 
     names: tuple[str, ...]
@@ -50,7 +54,7 @@ class Contributions:
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """Where a scorer comes from: enough to say whether it fits a spec, and how it was made."""
+    """The origin of a scorer: whether it fits a spec, and how it was trained."""
 
     candidate: str
     spec: str
@@ -66,20 +70,20 @@ class ModelMetadata:
 
 
 class Scorer(Protocol):
-    """Whatever ranks users: the scorecard, a learned scorer, the average of several.
+    """The interface of what ranks users: the scorecard, a learned scorer, the rank average.
 
-    A raw score is what users are ordered by, the highest first: hundredths of points (int64), or a
-    learned scorer's log-odds. All that is shown of a user follows from it.
+    Users are ordered by the raw score, highest first: hundredths of points (int64), or a learned
+    scorer's log-odds. Score, label and probability follow from it.
     """
 
     @property
     def name(self) -> str:
-        """The name that stands in outputs, such as "scorecard"."""
+        """The name shown in outputs, such as "scorecard"."""
         ...
 
     @property
     def scale(self) -> Scale:
-        """The scale on which contributions add up."""
+        """The scale of contributions."""
         ...
 
     @property
@@ -89,7 +93,7 @@ class Scorer(Protocol):
 
     @property
     def explains(self) -> bool:
-        """Whether contributions are known; only then may it be champion."""
+        """Whether it has contributions. Only such a scorer can be champion."""
         ...
 
     @property
@@ -98,7 +102,7 @@ class Scorer(Protocol):
         ...
 
     def raw_score(self, table: FeatureTable) -> RawScores:
-        """Return what users are ordered by, shape (n,)."""
+        """Return the raw scores that users are ordered by, shape (n,)."""
         ...
 
     def score_of(self, raw: RawScores) -> Floats:
@@ -114,17 +118,17 @@ class Scorer(Protocol):
         ...
 
     def contributions(self, table: FeatureTable) -> Contributions:
-        """Return what made each score, on `scale`; raises DataError where that is not known."""
+        """Return the contributions to each score; raises DataError for a scorer without them."""
         ...
 
     def save(self, folder: Path) -> None:
-        """Write it to a new folder; raises DataError for one that cannot be saved."""
+        """Save it to a new folder; raises DataError for a scorer that cannot be saved."""
         ...
 
 
 @dataclass(frozen=True)
 class Reason:
-    """A contribution said in words."""
+    """A contribution in words."""
 
     part: str
     text: str
@@ -141,9 +145,13 @@ class Reason:
 
 @dataclass(frozen=True)
 class ModelReason:
-    """A learned scorer's contribution said in words: what was seen of the user, and its direction.
+    """A learned scorer's contribution in words: what was observed of the user, and its direction.
 
-    log_odds: of the probability shown. raises: whether it raised the score.
+    Attributes:
+        part: The feature, or the group of features.
+        text: What was observed.
+        log_odds: The contribution to the log-odds of the probability shown.
+        raises: Whether it raised the score.
     """
 
     part: str
@@ -153,7 +161,7 @@ class ModelReason:
 
     @property
     def amount(self) -> float:
-        """The log-odds, by the name that points have in a `Reason`."""
+        """The log-odds; named like the points of a `Reason`."""
         return self.log_odds
 
     def __str__(self) -> str:
@@ -169,8 +177,12 @@ class ModelReason:
 class FeatureValue:
     """One feature of one user as data.
 
-    value: as it was built, None where it is not known. points: of the terms on it; log_odds: its
-    contribution to the probability. Both are None where that account does not read it.
+    Attributes:
+        name: The feature.
+        value: The value in the snapshot; None if unknown.
+        unit: The unit of the value.
+        points: The points of the terms on it; None if the scorecard does not read it.
+        log_odds: Its contribution in log-odds; None if the model does not read it.
     """
 
     name: str
@@ -182,13 +194,18 @@ class FeatureValue:
 
 @dataclass(frozen=True)
 class Attribution:
-    """What one feature, or a group of correlated ones, did to one user's points and log-odds.
+    """The points and log-odds of one part: a feature, or a group of correlated features.
 
-    observed: what was seen of the user, in words. points, log_odds: None where that account does
-    not read it. reason: the scorecard's words, empty where it gave no points. stable: whether the
-    model's part is large and stable enough to be given as a reason. raises: its direction, None
-    where the model does not read it. features: the same feature by feature, whose points and
-    log-odds add up to those of the part; none for what belongs to no feature, as a cap.
+    Attributes:
+        part: The feature or the group.
+        observed: What was observed of the user, in words.
+        points: The points; None if the scorecard does not read it.
+        reason: The scorecard's reason in words; empty if it gave no points.
+        log_odds: The contribution in log-odds; None if the model does not read it.
+        stable: Whether the contribution is large and stable enough to be given as a reason.
+        raises: Whether the contribution raises the score; None if the model does not read it.
+        features: The same by feature, adding up to the part. Empty for a part that belongs to no
+            feature, such as a cap.
     """
 
     part: str
@@ -202,8 +219,8 @@ class Attribution:
 
 
 @dataclass(frozen=True)
-class Account:
-    """What a probability is made of: base plus all contributions = log_odds = its logit."""
+class LogOddsTotal:
+    """The log-odds of a probability: the base, and the total with all contributions."""
 
     base: float
     log_odds: float
@@ -212,14 +229,14 @@ class Account:
     def probability(self) -> float:
         """The probability, 0 to 1.
 
-        >>> Account(base=-1.0, log_odds=0.0).probability
+        >>> LogOddsTotal(base=-1.0, log_odds=0.0).probability
         0.5
         """
         return float(1 / (1 + np.exp(-self.log_odds)))
 
 
 def grouped(reasons: Sequence[ModelReason]) -> str:
-    """Say reasons as one text, first what raised the score, then what lowered it.
+    """Join reasons to one text, first those that raise the score, then those that lower it.
 
     >>> up, down = ModelReason("a", "signed up", 1.0, True), ModelReason("b", "no demo", -1, False)
     >>> grouped([down, up])
@@ -231,7 +248,7 @@ def grouped(reasons: Sequence[ModelReason]) -> str:
 
 
 def signed(amount: float) -> str:
-    """Write points with a sign and no needless decimals.
+    """Format points with a sign and without trailing zeros.
 
     >>> signed(14.0), signed(-2.5), signed(0.07)
     ('+14', '-2.5', '+0.07')

@@ -1,4 +1,4 @@
-"""A saved scorer over data frames: what a model server or a notebook calls."""
+"""A saved scorer applied to data frames, for model servers and notebooks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .ranking.saved import load_scorer
 from .scorer import ModelReason, Reason, Scorer, grouped
 from .scoring.points_scorer import PointsScorer
 from .scoring.ranking import LABELS
-from .scoring.reasons import places, scorecard_reasons
+from .scoring.reasons import placeholders, scorecard_reasons
 from .spec.model import Spec
 from .types import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# MLflow runs this text where a model is loaded; so nothing of a model is ever pickled.
+# MLflow runs this code to load a model, so that no model is ever pickled.
 MODEL_CODE = """\
 from mlflow.models import set_model
 
@@ -39,7 +39,7 @@ set_model(ranking_model())
 
 @dataclass(frozen=True)
 class Served:
-    """A scorer and its spec: features in, score, label, probability and reasons out."""
+    """A scorer and its spec: features in; score, label, probability and reasons out."""
 
     spec: Spec
     scorer: Scorer
@@ -62,33 +62,43 @@ class Served:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The features that a frame may have: those, and the ones that its points are made of."""
+        """All features that are read: the required ones, and those that only points need."""
         return tuple(dict.fromkeys([*self.features, *self._of_the_scorecard]))
 
     @property
     def _of_the_scorecard(self) -> tuple[str, ...]:
         terms = self.spec.scorecard.terms
-        said = sorted(set().union(*(places(term.reason) for term in terms)))
+        said = sorted(set().union(*(placeholders(term.reason) for term in terms)))
         return tuple(dict.fromkeys([*(term.feature for term in terms), *said]))
 
     def predict(
         self, frame: pd.DataFrame, *, reasons: bool = True, user_id: bool = False
     ) -> pd.DataFrame:
-        """Return what is known of each user, a row for each in the order of the frame.
+        """Score users; return one row per user, in the order of the frame.
 
-        score: 0 to 100. label. probability: of the target within the horizon. points: of the
-        scorecard; null where the frame lacks a feature that only the scorecard reads. reasons: the
-        scorer's as one text, empty where it cannot say why. reasons_json: the scorer's and the
-        scorecard's, as a JSON array of objects. base_log_odds and the values of contributions
-        (JSON: log-odds by part of a learned scorer, by term of the scorecard) add up to log_odds,
-        the logit of the probability; null and empty where the scorer cannot say why. flags: values
-        that cannot be (a count below 0, a share above 1, a user of whom nothing is known), joined
-        by "; "; such a user is scored all the same. Columns that are not read do no harm.
+        The columns returned:
 
-        reasons: whether to give reasons, which take most of the time. user_id: whether to return
-        that column of the frame as the first one.
+        - score: The score, 0 to 100.
+        - label: The band of the score.
+        - probability: The probability of the target within the horizon.
+        - points: The scorecard's points. Null if the frame lacks a feature that only the scorecard
+          reads.
+        - reasons: The scorer's reasons as one text. Empty for a scorer without contributions.
+        - reasons_json: The reasons of scorer and scorecard, as a JSON array of objects.
+        - base_log_odds, log_odds, contributions: The base and the contributions (a JSON object, by
+          part of a learned scorer or by term of the scorecard) add up to log_odds, the logit of the
+          probability. Null and empty for a scorer without contributions.
+        - flags: Impossible values (a count below 0, a share above 1, a user without any known
+          value), joined by "; ". Such a user is still scored.
 
-        Raises DataError naming a feature that the frame lacks, or a value that is no number.
+        Args:
+            frame: The users' features. Columns that are not read are ignored.
+            reasons: Whether to give reasons, which take most of the time.
+            user_id: Whether to return that column of the frame as the first one.
+
+        Raises:
+            DataError: The frame lacks a feature, or has a value that is not a number. The message
+                names it.
         """
         import pandas as pd
 
@@ -102,16 +112,18 @@ class Served:
         raw = hundredths if self.by_points else self.scorer.raw_score(table)
         by_points: list[list[Reason]] = [[] for _ in range(len(frame))]
         by_model: list[list[ModelReason]] = [[] for _ in range(len(frame))]
-        account = _no_account(len(frame))
+        contributions = _no_contributions(len(frame))
         if reasons:
             rows = table.rows()
-            by_model, account = self._why(table, rows)
+            by_model, contributions = self._why(table, rows)
             if has_points:
                 parts = card.contributions(table)
                 by_points = scorecard_reasons(self.spec.scorecard, parts, rows)
                 if isinstance(self.scorer, PointsScorer):
                     exact = self.scorer.log_odds(parts)
-                    account = _account(exact.names, np.asarray(exact.values, float), exact.base)
+                    contributions = _contributions(
+                        exact.names, np.asarray(exact.values, float), exact.base
+                    )
         why = (
             ["; ".join(str(reason) for reason in own) for own in by_points]
             if self.by_points
@@ -126,7 +138,7 @@ class Served:
                 "points": hundredths / 100 if has_points else np.nan,
                 "reasons": why,
                 "reasons_json": list(map(_as_json, by_model, by_points)),
-                **account,
+                **contributions,
                 "flags": ["; ".join(each) for each in flags],
             }
         )
@@ -142,22 +154,22 @@ class Served:
     def _why(
         self, table: Snapshot, rows: Sequence[Mapping[str, object]]
     ) -> tuple[list[list[ModelReason]], dict[str, object]]:
-        """Return a learned scorer's reasons and account, none where it cannot say why."""
+        """Return a learned scorer's reasons and contributions; both empty for other scorers."""
         if not isinstance(self.scorer, LearnedScorer) or not self.scorer.explains:
-            return [[] for _ in rows], _no_account(len(rows))
+            return [[] for _ in rows], _no_contributions(len(rows))
         found = explain_by_model(self.spec, self.scorer, table, rows)
         explained = found.explained
-        account = _account(tuple(explained.parts), explained.values, explained.base)
-        return found.reasons, account
+        contributions = _contributions(tuple(explained.parts), explained.values, explained.base)
+        return found.reasons, contributions
 
 
-def _no_account(rows: int) -> dict[str, object]:
+def _no_contributions(rows: int) -> dict[str, object]:
     nothing = np.full(rows, np.nan)
     return {"base_log_odds": nothing, "log_odds": nothing, "contributions": [""] * rows}
 
 
-def _account(names: Sequence[str], values: Floats, base: float) -> dict[str, object]:
-    """Return base, sum and contributions as columns."""
+def _contributions(names: Sequence[str], values: Floats, base: float) -> dict[str, object]:
+    """Return base, total and contributions as columns."""
     return {
         "base_log_odds": np.full(len(values), base),
         "log_odds": base + values.sum(axis=1),
@@ -168,7 +180,7 @@ def _account(names: Sequence[str], values: Floats, base: float) -> dict[str, obj
 
 
 def _as_json(by_model: Sequence[ModelReason], by_points: Sequence[Reason]) -> str:
-    """Return reasons as a JSON array: by whom, of which part, how much in which unit, in words."""
+    """Return reasons as a JSON array of by, part, amount, unit and text."""
     both: tuple[tuple[str, str, Sequence[Reason | ModelReason]], ...] = (
         ("model", "log_odds", by_model),
         ("scorecard", "points", by_points),
@@ -182,9 +194,10 @@ def _as_json(by_model: Sequence[ModelReason], by_points: Sequence[Reason]) -> st
 
 
 def _as_table(frame: pd.DataFrame, spec: Spec) -> pa.Table:
-    """Return a frame's columns as numbers and texts, whatever types they came in.
+    """Return a frame's columns as floats and strings, converted from whatever types they have.
 
-    Raises DataError for a value that is no number where a number is needed.
+    Raises:
+        DataError: A numeric column has a value that is not a number.
     """
     columns = {}
     for name in frame.columns:

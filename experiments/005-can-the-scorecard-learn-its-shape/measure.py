@@ -30,7 +30,7 @@ def main(spec_name: str, url: str, folds: int, folder: Path, as_of: date | None)
     for fold in backtest.folds:
         parts = [read_labelled(spec, backtest, day) for day in fold.train]
         test = read_labelled(spec, backtest, fold.cutoff)
-        made = shape_card(spec, backtest.plan.numbers, parts, Limits(), seed=0)
+        made = shape_card(spec, backtest.plan.numeric, parts, Limits(), seed=0)
         found = raw_scores_beside(spec, backtest, stack(parts), made, test.table)
         found["optbinning"] = pd.read_parquet(folder / f"{fold.cutoff}-optbinning.parquet")[
             "score"
@@ -47,13 +47,15 @@ def main(spec_name: str, url: str, folds: int, folder: Path, as_of: date | None)
     for reference in ("scorecard", "optbinning"):
         result = compare(scores, reference=reference, rng=np.random.default_rng(0))
         for name in raw_scores[0]:
-            by_test = " ".join(f"{result.folds[t][name]['roc_auc']:.4f}" for t in result.tests)
+            by_fold = " ".join(
+                f"{result.fold_values[t][name]['roc_auc']:.4f}" for t in result.fold_names
+            )
             change = (
                 ""
                 if name == reference
                 else result.difference("pooled", "roc_auc", name, reference).numbers()
             )
-            print(f"{name:<11} {by_test}  mean {result.pooled[name]['roc_auc']}  {change}")
+            print(f"{name:<11} {by_fold}  mean {result.pooled[name]['roc_auc']}  {change}")
         if reference == "scorecard":
             gap, gained = (
                 result.difference("pooled", "roc_auc", name, "scorecard").value

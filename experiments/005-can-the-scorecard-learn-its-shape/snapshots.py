@@ -24,9 +24,9 @@ def main(spec_name: str, url: str, folds: int, folder: Path, as_of: date | None)
     folder.mkdir(parents=True, exist_ok=True)
 
     def table(part: Labelled) -> pa.Table:
-        columns = {name: part.table.numbers(name) for name in backtest.plan.numbers}
-        for name in backtest.plan.texts:
-            codes, texts = part.table.texts(name)
+        columns = {name: part.table.numeric(name) for name in backtest.plan.numeric}
+        for name in backtest.plan.categorical:
+            codes, texts = part.table.categorical(name)
             columns[name] = pa.array([texts[code] if code >= 0 else None for code in codes])
         return pa.table({**columns, "converted": part.labels})
 

@@ -22,7 +22,7 @@ _NAMED = ("WHYRANK_SPEC", "WHYRANK_WAREHOUSE", "WHYRANK_TRACKING")  # environmen
 
 app = typer.Typer(
     name="whyrank",
-    help="From a product's event log to a ranked list of users, with reasons that add up.",
+    help="Rank a product's users from its event log, with reasons that add up to the score.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
@@ -46,7 +46,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """From a product's event log to a ranked list of users, with reasons that add up."""
+    """Rank a product's users from its event log, with reasons that add up to the score."""
     COMMAND.set(f"whyrank {context.invoked_subcommand}")
 
 

@@ -46,7 +46,10 @@ def train(
     as_of: Annotated[
         Optional[date],
         typer.Option(
-            "--as-of", parser=read_date, metavar="DATE", help="Cutoff of the last backtest fold."
+            "--as-of",
+            parser=read_date,
+            metavar="DATE",
+            help="Cutoff of the last backtest fold (default: the latest with known outcomes).",
         ),
     ] = None,
     horizon: HorizonOption = None,
@@ -113,7 +116,9 @@ def compare(
     ] = None,
     promote: Annotated[
         Optional[str],
-        typer.Option(metavar="NAME", help="Scorer to make champion, or selected."),
+        typer.Option(
+            metavar="NAME", help="Scorer to make champion; selected for the recommended one."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all figures as one JSON document.")
@@ -124,7 +129,7 @@ def compare(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Report whether any model beats the scorecard, and how certain."""
+    """Report whether any model beats the scorecard, with intervals."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..pipeline.compare import compare as compare_run
         from ..pipeline.compare import comparison_document, promotion_lines
@@ -149,14 +154,19 @@ def compare(
 @commands.command(epilog="Example: whyrank calibrate --against outcome --apply my_saas.toml")
 def calibrate(
     against: Annotated[
-        str, typer.Option("--against", help="outcome (labels) or importance (SHAP).")
+        str,
+        typer.Option(
+            "--against", help="What to fit points to: outcome (labels) or importance (SHAP)."
+        ),
     ] = "outcome",
     shape: Annotated[
-        bool, typer.Option("--shape", help="Propose other terms, shapes and bands as well.")
+        bool, typer.Option("--shape", help="Also propose terms, shapes and bands.")
     ] = False,
     max_terms: Annotated[
         Optional[int],
-        typer.Option("--max-terms", min=1, help="With --shape: most terms (default: 15)."),
+        typer.Option(
+            "--max-terms", min=1, help="With --shape: maximum number of terms (default: 15)."
+        ),
     ] = None,
     pin: Annotated[
         Optional[list[str]],
@@ -182,7 +192,7 @@ def calibrate(
             "--as-of",
             parser=read_date,
             metavar="DATE",
-            help="Cutoff of the backtest (default: latest).",
+            help="Cutoff of the last backtest fold (default: the latest with known outcomes).",
         ),
     ] = None,
     horizon: HorizonOption = None,

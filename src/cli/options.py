@@ -1,4 +1,4 @@
-"""The options that several commands have, and what most of them open first."""
+"""The options that several commands share, and how they open the spec and the warehouse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def read_date(text: str) -> date:
-    """Return the date that an option says."""
+    """Parse the date that is given as an option."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -56,7 +56,7 @@ HorizonOption = Annotated[
 BootOption = Annotated[int, typer.Option("--n-boot", help="Bootstrap replicates over users.")]
 LevelOption = Annotated[float, typer.Option("--level", help="Confidence level of intervals.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Overwrite files of the same names.")]
-# Whether a file can be read or written is found out, and said, by the verb that opens it.
+# The command that opens a file reports that it cannot be read or written.
 OutOption = Annotated[Path, typer.Option("--out", help="The CSV file to write.", readable=False)]
 TrackingOption = Annotated[
     Optional[str],

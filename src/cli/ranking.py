@@ -1,4 +1,4 @@
-"""The commands that rank users, and say why and how well: score, explain, evaluate."""
+"""The commands that rank users, explain ranks and evaluate them: score, explain, evaluate."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def score(
     top: Annotated[int, typer.Option(min=1, help="Number of users to export.")] = 20,
     out: OutOption = Path("data/top_users.csv"),
     population: Annotated[
-        str, typer.Option("--population", help="Users to rank: spec or all.")
+        str,
+        typer.Option("--population", help="Users to rank: spec (the spec's population) or all."),
     ] = "spec",
     scorer: ScorerOption = "champion",
     tracking: TrackingOption = None,
@@ -80,7 +81,7 @@ class IdCommand(TyperCommand):
     """A command about one user, whose id may look like an option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse as any command does, and say how an id that begins with a dash is written."""
+        """Parse as any command does; explain how to write an id that begins with a dash."""
         known = {name: param for param in self.params for name in param.opts}
         before = ""
         for word in args:
@@ -89,7 +90,7 @@ class IdCommand(TyperCommand):
                 break
             if re.match("-[^-]", word) and word[:2] not in known and not takes_it:
                 raise typer.BadParameter(
-                    f"there is no option {shown(word[:2])}; an id that begins with a dash stands "
+                    f"there is no option {shown(word[:2])}; write an id that begins with a dash "
                     f"after --: whyrank {ctx.info_name} -- {shown(word)}",
                     ctx=ctx,
                 )
@@ -99,7 +100,7 @@ class IdCommand(TyperCommand):
 
 @commands.command(cls=IdCommand, epilog="Example: whyrank explain u0000066")
 def explain(
-    user_id: Annotated[str, typer.Argument(help="The user.")],
+    user_id: Annotated[str, typer.Argument(help="Id of the user.")],
     as_of: AsOfOption = None,
     plot: Annotated[
         Optional[Path],

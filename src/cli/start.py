@@ -104,7 +104,7 @@ def doctor(
     json_logs: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Check the installation, warehouse and build (exit 1: broken)."""
+    """Check the installation, warehouse and build; exit 1 if broken."""
     with reporting(Terminal(quiet=quiet, json_logs=json_logs), debug=debug) as terminal:
         from ..pipeline.doctor import doctor as run
 

@@ -8,7 +8,7 @@ from ..escapes import shown
 from ..pipeline.demo import Demo
 from ..pipeline.evaluate import Evaluation
 from ..ranking.active_scorer import SCORECARD
-from ..ranking.disagreements import Changed
+from ..ranking.disagreements import SideChanges
 from ..ranking.results import Explanation, Ranking
 from ..scorer import grouped, signed
 from .attributions_text import points_to_probability, side_by_side
@@ -46,15 +46,15 @@ def ranking_lines(ranking: Ranking, *, most: int) -> Iterator[str]:
     yield f"every score: {ranking.all_scores}"
     if ranking.propensities is not None:
         yield f"all probabilities and expected spend: {ranking.propensities}"
-    if ranking.both_accounts is not None:
-        by_feature, apart = ranking.both_accounts
-        model = ranking.beside or "model"
+    if ranking.attribution_files is not None:
+        by_feature, disagreements = ranking.attribution_files
+        model = ranking.explainer or "model"
         yield f"the top users feature by feature, {model} beside points: {by_feature}"
-        if ranking.changed is not None:
-            yield from _changed_lines(ranking.changed, model, ranking.capacity)
-        yield f"on whom {model} and points disagree most, and why: {apart}"
+        if ranking.side_changes is not None:
+            yield from _side_change_lines(ranking.side_changes, model, ranking.capacity)
+        yield f"on whom {model} and points disagree most, and why: {disagreements}"
     if ranking.plots is not None:
-        yield f"how it ranked on its last test: {ranking.plots}"
+        yield f"how it ranked on the last backtest fold: {ranking.plots}"
 
 
 def explanation_lines(explanation: Explanation) -> Iterator[str]:
@@ -77,7 +77,7 @@ def explanation_lines(explanation: Explanation) -> Iterator[str]:
     yield f"as of {explanation.as_of}"
     yield ""
     if user.attributions:
-        yield from side_by_side(user, explanation.beside)
+        yield from side_by_side(user, explanation.explainer)
     else:
         for reason in user.reasons:
             yield f"{signed(reason.amount):>8}  {shown(reason.text)}"
@@ -96,11 +96,11 @@ def _by_points(stamp: str) -> bool:
     return stamp.split(" ", maxsplit=1)[0] == SCORECARD
 
 
-def _changed_lines(changed: Changed, model: str, capacity: float) -> Iterator[str]:
-    """Yield how many users change sides between model and scorecard."""
-    acted, high = changed.capacity, changed.high
+def _side_change_lines(changes: SideChanges, model: str, capacity: float) -> Iterator[str]:
+    """Yield how many users one of model and scorecard alone selects."""
+    best, high = changes.capacity, changes.high
     yield (
-        f"in the best {capacity:.0%}: {acted[0]:,} by {model} alone, {acted[1]:,} by points alone; "
+        f"in the best {capacity:.0%}: {best[0]:,} by {model} alone, {best[1]:,} by points alone; "
         f"high: {high[0]:,} by {model} alone, {high[1]:,} by points alone"
     )
 

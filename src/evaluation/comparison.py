@@ -1,8 +1,8 @@
 """Which scorer ranks better, by how much, and whether the difference is more than chance.
 
-Scorers are compared on the same users of the same tests; differences get their intervals from a
-bootstrap over users that is shared by all scorers (paired) and by all tests (a user who stands in
-several tests is drawn once for all of them).
+Scorers are compared on the same users of the same backtest folds. Intervals come from one bootstrap
+over users. All scorers share its draws, so that differences are paired, and so do all folds: a user
+who is in several folds is drawn once for all of them.
 """
 
 from __future__ import annotations
@@ -23,32 +23,48 @@ from .thresholds import Costs
 
 Estimates = Mapping[str, Mapping[str, Estimate]]
 PAIRED_BY = ("roc_auc", "calibration_error")
-# Fields of comparisons that earlier versions logged.
+# The names of fields in the comparison.json of earlier versions, and their names now.
 _EARLIER_NAMES = {
+    "tests": "fold_names",
+    "folds": "fold_values",
+    "by_test": "by_fold",
     "floors": "baselines",
     "judged": "evaluation_folds",
     "twins": "matched_pairs",
     "chosen": "selected",
     "counted": "valid_replicates",
 }
-_ONE_TEST = ("selected on the only test: the selection flatters itself",)
+_EARLIER_WHERE = {"tested": "last_fold"}  # the same for the keys of `differences`
+_ONE_FOLD = ("selected on the only fold: the selected scorer's estimates are optimistic",)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every scorer's metrics, by test and pooled, and the differences.
+    """Every scorer's metrics, by backtest fold and pooled, and the differences between scorers.
 
-    baselines: simple scorers that, as the reference, all others are set against in a family of
-    their own. evaluation_folds: the tests that nothing was tuned on, which alone are pooled: all,
-    unless parameters were searched. folds: test -> scorer -> metric -> value. by_test: test ->
-    scorer -> metric -> estimate. pooled: scorer -> metric -> estimate of the mean over those tests.
-    differences: on the last test ("tested") and of those means ("pooled"); the first name of a pair
-    is the one that comes first among the scorers. matched_pairs: each pair asked for, one family.
-    best: of the scorers that explain themselves the best by the tests before the last. selected:
-    the simplest of them that cannot be told from the best there. valid_replicates: bootstrap
-    replicates that drew both classes, on each test and pooled; the others are left out. costs: of
-    acting, where they are stated; then profit per user is a metric like any other. custom: the
-    metrics from outside, and whether higher is better; they are compared like any other.
+    Attributes:
+        reference: The scorer that all others are compared with.
+        baselines: Simple scorers that all others are compared with as well, each in a family of
+            its own.
+        level: Confidence level of the intervals.
+        n_boot: Bootstrap replicates.
+        capacity: The share of users at which lift, precision and NDCG are measured.
+        fold_names: The folds, oldest first.
+        evaluation_folds: The folds that nothing was tuned on. Only they are pooled.
+        sizes: Users and positives by fold.
+        fold_values: Values as fold -> scorer -> metric -> value.
+        by_fold: Estimates as fold -> scorer -> metric -> estimate.
+        pooled: Estimates of the mean over the evaluation folds, as scorer -> metric -> estimate.
+        differences: Differences on the last fold ("last_fold") and of the means over the evaluation
+            folds ("pooled"). The first scorer of a pair is the one listed first.
+        matched_pairs: Differences between the pairs asked for, as one family.
+        selected: The simplest selectable scorer that is not detectably worse than `best`.
+        valid_replicates: Replicates that drew both classes, by fold and pooled. The others are left
+            out.
+        costs: Costs of an action, if stated. Profit per user is then a metric like any other.
+        notes: Caveats of the comparison, in words.
+        best: The selectable scorer with the highest mean ROC AUC over the folds before the last.
+        custom: Custom metrics, and whether higher is better. They are compared like any other.
     """
 
     reference: str
@@ -56,11 +72,11 @@ class Comparison:
     level: float
     n_boot: int
     capacity: float
-    tests: tuple[str, ...]
+    fold_names: tuple[str, ...]
     evaluation_folds: tuple[str, ...]
     sizes: Mapping[str, tuple[int, int]]
-    folds: Mapping[str, Mapping[str, Mapping[str, float]]]
-    by_test: Mapping[str, Estimates]
+    fold_values: Mapping[str, Mapping[str, Mapping[str, float]]]
+    by_fold: Mapping[str, Estimates]
     pooled: Estimates
     differences: Mapping[str, tuple[Difference, ...]]
     matched_pairs: tuple[Difference, ...]
@@ -72,27 +88,37 @@ class Comparison:
     custom: Mapping[str, bool] = field(default_factory=dict)
 
     @property
-    def tested(self) -> Estimates:
-        """Estimates on the last test."""
-        return self.by_test[self.tests[-1]]
+    def last_fold(self) -> Estimates:
+        """Estimates on the last fold."""
+        return self.by_fold[self.fold_names[-1]]
 
     def difference(self, where: str, metric: str, first: str, second: str) -> Difference:
-        """Return one difference; where: "tested" or "pooled". Raises KeyError without it."""
+        """Return the difference between two scorers, first minus second.
+
+        Args:
+            where: "last_fold" or "pooled".
+            metric: The metric.
+            first: The scorer subtracted from.
+            second: The scorer subtracted.
+
+        Raises:
+            KeyError: The two scorers were not compared by this metric.
+        """
         for found in self.differences[where]:
             if found.metric == metric and {found.first, found.second} == {first, second}:
                 return found if found.first == first else found.reversed()
         raise KeyError((where, metric, first, second))
 
     def verdict(self) -> str:
-        """Say in words whether the selected scorer ranks better than the reference."""
+        """Return, in words, whether the selected scorer ranks better than the reference."""
         if self.selected is None:
             return f"no scorer was selected: no learned scorer can say why; {self.reference} stays"
         pooled = self.difference("pooled", "roc_auc", self.selected, self.reference)
         lift = self.difference("pooled", "lift", self.selected, self.reference)
         how = (
-            "the best on the tests before the last"
-            if len(self.tests) > 1
-            else "the best of them on this very test"
+            "the best on the folds before the last"
+            if len(self.fold_names) > 1
+            else "the best of them on this same fold"
         )
         if self.best not in {None, self.selected}:
             how = f"the simplest of those that cannot be told from {self.best}, {how}"
@@ -102,10 +128,11 @@ class Comparison:
         )
 
     def where(self) -> str:
-        """Say on which tests differences are measured, in a few words."""
-        if len(self.evaluation_folds) < len(self.tests):
-            return f"on the tests that nothing was tuned on ({', '.join(self.evaluation_folds)})"
-        return f"over {len(self.tests)} tests" if len(self.tests) > 1 else "on one test"
+        """Return, in words, the folds on which pooled differences are measured."""
+        folds = len(self.fold_names)
+        if len(self.evaluation_folds) < folds:
+            return f"on the folds that nothing was tuned on ({', '.join(self.evaluation_folds)})"
+        return f"over {folds} folds" if folds > 1 else "on one fold"
 
 
 def compare(
@@ -125,37 +152,47 @@ def compare(
     progress: Progress = lambda *_: None,
     metrics: Sequence[CustomMetric] = (),
 ) -> Comparison:
-    """Compare scorers on one or more tests, oldest first; a single one is evaluated.
+    """Compare scorers on one or more backtest folds, or evaluate a single scorer.
 
-    reference: the scorer that all others are set against. selectable: those that may be selected,
-    the simplest first; the choice is made on the tests before the last (on the only one, when there
-    is one, which the notes then say): the simplest that the best does not rank detectably better
-    than, by ROC AUC, all such comparisons one family. baselines: simple scorers that all others are
-    set against as well. matched_pairs: pairs of scorers set against each other by PAIRED_BY.
-    tuned_on: tests that parameters were searched on; they are told, and judge nothing. capacity:
-    the share of users at which lift, precision and NDCG are told. ks: shares or counts of users
-    at which lift and precision are compared besides. costs: of acting; where it pays is told as
-    well, by profit per user. progress: called with how many replicates are done, of how
-    many. metrics: custom ones; one that gives no number is left out, which the notes then say.
+    The selected scorer is the simplest one that the best does not beat detectably by ROC AUC, all
+    these comparisons being one family. It is selected on the folds before the last. With a single
+    fold it is selected on that one, and the notes say so.
 
-    Raises DataError when a test has one class only, when scorers differ between tests, when most
-    bootstrap replicates have one class only, or when costs are stated without probabilities.
+    Args:
+        folds: What the scorers gave on each fold, oldest fold first.
+        reference: The scorer that all others are compared with.
+        selectable: The scorers that may be selected, simplest first.
+        baselines: Simple scorers that all others are compared with as well.
+        matched_pairs: Pairs of scorers to compare by the metrics of PAIRED_BY.
+        tuned_on: Folds that parameters were searched on. They are reported but not pooled.
+        capacity: The share of users at which lift, precision and NDCG are measured.
+        ks: Further shares or counts of users at which lift and precision are compared.
+        costs: Costs of an action. Profit per user is then compared as well.
+        n_boot: Bootstrap replicates.
+        level: Confidence level of the intervals.
+        rng: Draws the replicates.
+        progress: Called with the number of replicates done and their total.
+        metrics: Custom metrics. One that gives no number is left out, and the notes say so.
+
+    Raises:
+        DataError: A fold has one class only, scorers differ between folds, most replicates have
+            one class only, every fold was tuned on, or costs are stated without probabilities.
     """
     names = list(folds[0].raw_scores)
     for fold in folds:
         if set(fold.raw_scores) != set(names):
-            raise DataError(f"test {fold.name}: its scorers are not those of {folds[0].name}")
+            raise DataError(f"fold {fold.name}: its scorers are not those of {folds[0].name}")
     evaluated = [fold.name for fold in folds if fold.name not in tuned_on]
     if not evaluated:
-        raise DataError("every test was tuned on: none is left to judge by")
+        raise DataError("every fold was tuned on: none is left for the evaluation")
     custom = CustomMetrics(metrics)
     measured = BootstrapMetrics.of(
         folds,
         capacity=capacity, ks=ks, costs=costs,
         n_boot=n_boot, level=level, rng=rng, progress=progress, custom=custom,
     )  # fmt: skip
-    tests = {fold.name: measured.over([fold.name]) for fold in folds}
-    last, pooled = tests[folds[-1].name], measured.over(evaluated)
+    samples = {fold.name: measured.over([fold.name]) for fold in folds}
+    last, pooled = samples[folds[-1].name], measured.over(evaluated)
     bases = [reference, *(name for name in baselines if name in names)]
     best, selected = _select(measured, [f.name for f in folds[:-1] or folds], selectable)
     return Comparison(
@@ -164,32 +201,32 @@ def compare(
         level=level,
         n_boot=n_boot,
         capacity=capacity,
-        tests=tuple(fold.name for fold in folds),
+        fold_names=tuple(fold.name for fold in folds),
         evaluation_folds=tuple(evaluated),
         sizes={fold.name: (len(fold.labels), int(fold.labels.sum())) for fold in folds},
-        folds=measured.points,
-        by_test={test: measured.estimates([test]) for test in tests},
+        fold_values=measured.points,
+        by_fold={name: measured.estimates([name]) for name in samples},
         pooled=measured.estimates(evaluated),
-        differences={"tested": last.differences(bases), "pooled": pooled.differences(bases)},
+        differences={"last_fold": last.differences(bases), "pooled": pooled.differences(bases)},
         matched_pairs=pooled.family(matched_pairs, PAIRED_BY)
         if set(PAIRED_BY) <= set(pooled.metrics)
         else (),
         selected=selected,
-        valid_replicates={n: len(d.values) for n, d in (*tests.items(), ("pooled", pooled))},
+        valid_replicates={n: len(d.values) for n, d in (*samples.items(), ("pooled", pooled))},
         costs=costs,
-        notes=(*(_ONE_TEST if len(folds) == 1 < len(names) else ()), *custom.failed.values()),
+        notes=(*(_ONE_FOLD if len(folds) == 1 < len(names) else ()), *custom.failed.values()),
         best=best,
         custom={m.name: m.higher_is_better for m in metrics if m.name not in custom.failed},
     )
 
 
 def _select(
-    measured: BootstrapMetrics, tests: Sequence[str], selectable: Sequence[str]
+    measured: BootstrapMetrics, folds: Sequence[str], selectable: Sequence[str]
 ) -> tuple[str | None, str | None]:
-    """Return the best by mean ROC AUC, and the simplest that cannot be told from it."""
+    """Return the best scorer by mean ROC AUC, and the simplest one not detectably worse."""
     if not selectable:
         return None, None
-    drawn = measured.over(tests)
+    drawn = measured.over(folds)
     best = max(selectable, key=lambda name: drawn.points[name]["roc_auc"])
     others = [(best, name) for name in selectable if name != best]
     worse = {d.second for d in drawn.family(others, ["roc_auc"]) if d.detected}
@@ -197,12 +234,16 @@ def _select(
 
 
 def to_dict(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison as JSON can hold it."""
+    """Return a comparison as values that JSON can hold."""
     return asdict(comparison)
 
 
 def from_dict(raw: Mapping[str, Any]) -> Comparison:
-    """Return the comparison that `to_dict` wrote; raises DataError for another version's."""
+    """Return the comparison that `to_dict` wrote, in this version or an earlier one.
+
+    Raises:
+        DataError: Another version wrote it, whose fields this one cannot read.
+    """
 
     def estimates(part: Mapping[str, Any]) -> dict[str, dict[str, Estimate]]:
         return {n: {m: Estimate(**e) for m, e in found.items()} for n, found in part.items()}
@@ -225,14 +266,17 @@ def from_dict(raw: Mapping[str, Any]) -> Comparison:
             **{
                 **raw,
                 "baselines": tuple(raw["baselines"]),
-                "tests": tuple(raw["tests"]),
+                "fold_names": tuple(raw["fold_names"]),
                 "evaluation_folds": tuple(raw["evaluation_folds"]),
                 "notes": tuple(raw["notes"]),
                 "costs": Costs(**raw["costs"]) if raw["costs"] else None,
-                "sizes": {test: (int(s[0]), int(s[1])) for test, s in raw["sizes"].items()},
-                "by_test": {test: estimates(found) for test, found in raw["by_test"].items()},
+                "sizes": {fold: (int(s[0]), int(s[1])) for fold, s in raw["sizes"].items()},
+                "by_fold": {fold: estimates(found) for fold, found in raw["by_fold"].items()},
                 "pooled": estimates(raw["pooled"]),
-                "differences": {w: differences(d) for w, d in raw["differences"].items()},
+                "differences": {
+                    _EARLIER_WHERE.get(where, where): differences(found)
+                    for where, found in raw["differences"].items()
+                },
                 "matched_pairs": differences(raw["matched_pairs"]),
             }
         )

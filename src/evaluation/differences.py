@@ -41,12 +41,20 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """One scorer against another, on one metric: first minus second.
+    """The difference of two scorers by one metric: first minus second.
 
-    interval: percentile bootstrap, of the level asked for. family: the interval widened so that
-    all `family_size` comparisons of its family are covered together at that level (single-step
-    max-t of the same replicates, Romano & Wolf 2005); the same interval where the size is 1.
-    lower_is_better: of a custom metric; that of the others is known by their names.
+    Attributes:
+        metric: The metric.
+        first: The scorer subtracted from.
+        second: The scorer subtracted.
+        value: The difference.
+        interval: The percentile bootstrap interval.
+        family: The simultaneous interval, which covers all `family_size` comparisons of the family
+            jointly (single-step max-t of the same replicates, Romano & Wolf 2005). It equals
+            `interval` if the size is 1.
+        family_size: The number of comparisons in the family.
+        lower_is_better: Whether lower is better, for a custom metric. For the others their names
+            say it.
     """
 
     metric: str
@@ -60,17 +68,17 @@ class Difference:
 
     @property
     def detected(self) -> bool:
-        """Whether the widened interval leaves zero out."""
+        """Whether the simultaneous interval excludes zero."""
         return self.family[0] > 0 or self.family[1] < 0
 
     @property
     def better(self) -> bool:
-        """Whether the first is better, so far as its value says: some metrics should be low."""
+        """Whether the value favours the first scorer. For some metrics lower is better."""
         lower = self.lower_is_better or self.metric in LOWER_IS_BETTER
         return (self.value < 0) if lower else (self.value > 0)
 
     def reversed(self) -> Difference:
-        """Return the same difference the other way round: second minus first."""
+        """Return the reversed difference: second minus first."""
         return Difference(
             self.metric,
             self.second,
@@ -83,13 +91,13 @@ class Difference:
         )
 
     def numbers(self) -> str:
-        """Return the value and the widened interval."""
+        """Return the value and the simultaneous interval, as text."""
         # Money has no scale of its own.
         n = "4g" if self.metric == PROFIT else f"{_FIGURES.get(self.metric, 3)}f"
         return f"{self.value:+.{n}} [{self.family[0]:+.{n}}, {self.family[1]:+.{n}}]"
 
     def words(self) -> str:
-        """Say the difference in words."""
+        """Return the difference in words."""
         tail = f"({self.numbers()})"
         if not self.detected:
             return f"no detectable difference between {self.first} and {self.second} {tail}"
@@ -106,11 +114,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class BootstrapSample:
-    """Replicates of every scorer's metrics on one test, or of their means over tests.
+    """Replicates of every scorer's metrics on one fold, or of their means over folds.
 
-    points: scorer -> metric -> value. values: (replicates, scorers, metrics), no NaN. n_boot: how
-    many were drawn; those of one class only are not among the values. lower: custom metrics that
-    should be low.
+    Attributes:
+        names: The scorers.
+        metrics: The metrics.
+        points: Values as scorer -> metric -> value.
+        values: Replicates, (replicates, scorers, metrics), without NaN.
+        n_boot: Replicates drawn. Those of one class only are not in `values`.
+        level: The confidence level of intervals.
+        lower: The custom metrics for which lower is better.
     """
 
     names: Sequence[str]
@@ -136,10 +149,11 @@ class BootstrapSample:
         }
 
     def differences(self, bases: Sequence[str]) -> tuple[Difference, ...]:
-        """Return the difference of every two scorers, by every metric.
+        """Return the differences of all pairs of scorers by all metrics.
 
-        bases: scorers that all others are set against: their differences, by one metric, are one
-        family. A pair of two bases is in the first one's family.
+        Args:
+            bases: Scorers that all others are compared with. The differences to a base by one
+                metric are one family. A pair of two bases is in the first one's family.
         """
         found = []
         places = {name: place for place, name in enumerate(self.names)}
@@ -172,7 +186,7 @@ class BootstrapSample:
     def family(
         self, pairs: Sequence[tuple[str, str]], metrics: Sequence[str]
     ) -> tuple[Difference, ...]:
-        """Return the differences of some pairs by some metrics, all of them one family."""
+        """Return the differences of some pairs by some metrics, all as one family."""
         asked = [(pair, metric) for pair in pairs for metric in metrics]
         if not asked:
             return ()

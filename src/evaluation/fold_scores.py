@@ -1,4 +1,4 @@
-"""What is measured: the scores of several scorers on one backtest fold, and its outcomes."""
+"""The scores of several scorers on one backtest fold, and the outcomes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from ..types import Floats
 
 @dataclass(frozen=True)
 class FoldScores:
-    """One backtest fold: its users, their outcomes, and each scorer's scores of them.
+    """One backtest fold: its n users, their outcomes, and each scorer's scores of them.
 
-    name: of the fold, its as_of. users: integers that name users across folds, (n,). labels: bool
-    (n,). raw_scores: what each scorer ranks by, (n,) each. probabilities: calibrated probabilities,
-    (n,) each, for those that have them. thresholds: the raw score of each scorer at which the
-    capacity was reached in the fold before; those without one, or with None, have no threshold.
+    Attributes:
+        name: The fold's name, which is its cutoff.
+        users: Integer codes of the users, the same in all folds, (n,).
+        labels: Whether a user reached the target, (n,).
+        raw_scores: The raw scores by scorer, (n,) each.
+        probabilities: The calibrated probabilities by scorer, (n,) each, for scorers that have
+            them.
+        thresholds: By scorer, the raw score at which the capacity was reached on the fold before.
+            A scorer that is missing or None has no threshold.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Rolling-origin folds: what a fold's scorers may have learnt from, by date alone."""
+"""Rolling-origin backtest folds, and the training snapshots of each."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ..errors import DataError
 class Fold:
     """A backtest fold: its cutoff, and the dates of its training snapshots, oldest first.
 
-    Scorers are tested on the users as of the cutoff. `rolling_folds` makes them so that every
-    training outcome is known at the cutoff: train + horizon <= cutoff (the embargo); a leakage
-    check counts that again in every training.
+    Scorers are evaluated on the users as of the cutoff. `rolling_folds` keeps an embargo, so that
+    every training outcome is known at the cutoff: train + horizon <= cutoff. A leakage check
+    verifies this in every training.
     """
 
     cutoff: date
@@ -22,7 +22,9 @@ class Fold:
 
     def __post_init__(self) -> None:
         if not self.train or max(self.train) >= self.cutoff:
-            raise DataError(f"fold of {self.cutoff}: it needs training dates, all before the test")
+            raise DataError(
+                f"fold of {self.cutoff}: it needs training dates, all before the cutoff"
+            )
 
 
 def rolling_folds(
@@ -34,14 +36,23 @@ def rolling_folds(
     folds: int,
     first_event: date,
 ) -> tuple[Fold, ...]:
-    """Return folds, oldest first; the last one tests as of `last`, the others a horizon apart.
+    """Return folds, oldest first, one horizon apart; the last one has the cutoff `last`.
 
-    A fold's latest training snapshot lies one horizon before its test, and the others `every_days`
-    apart before that, as far back as there are events. So the outcomes of no two tests overlap,
-    and each test's own outcomes are all that the next one adds. Fewer folds come back when the log
-    does not reach far enough.
+    A fold's latest training snapshot is one horizon before its cutoff. The others are `every_days`
+    apart before that, as far back as there are events. So no two folds' outcomes overlap, and the
+    outcomes of a fold are known at the cutoff of the next one. Fewer folds are returned if the log
+    does not reach back far enough.
 
-    Raises DataError when it does not reach far enough for a single one.
+    Args:
+        last: The cutoff of the last fold.
+        horizon_days: The horizon of outcomes.
+        every_days: Days between training snapshots.
+        snapshots: Training snapshots of a fold, at most.
+        folds: Folds, at most.
+        first_event: The date of the first event.
+
+    Raises:
+        DataError: The log does not reach back far enough for a single fold.
 
     >>> found = rolling_folds(date(2018, 6, 1), horizon_days=60, every_days=30, snapshots=2,
     ...                       folds=2, first_event=date(2017, 1, 1))
@@ -61,7 +72,7 @@ def rolling_folds(
         found.append(Fold(cutoff, known))
     if not found:
         raise DataError(
-            f"a test as of {last} over {horizon_days} days needs a training snapshot as of "
+            f"a fold as of {last} over {horizon_days} days needs a training snapshot as of "
             f"{last - horizon}, and the first event is of {first_event}: load older events, or "
             "shorten the horizon"
         )

@@ -1,9 +1,9 @@
 """Every metric of every scorer on every fold: its value, and its bootstrap replicates.
 
-Users are drawn with replacement from all who are in any fold, and one draw counts in every fold
-and for every scorer. What a metric needs of a draw are sums over users: counts at each score for
-those of the ranking, terms for those of the probabilities. So a batch of draws is a matrix, and
-the sums are matrix products.
+Users are drawn with replacement from all who are in any fold. All folds and all scorers share each
+draw. Metrics of a draw need only sums over users: ranking metrics need counts at each score, and
+probability metrics need sums of terms. So a batch of draws is a matrix, and the sums are matrix
+products.
 """
 
 from __future__ import annotations
@@ -34,19 +34,24 @@ if TYPE_CHECKING:
 
 RANKING = ("roc_auc", "average_precision", "lift", "precision", "ndcg")
 PROBABILITY_METRICS = ("brier", "log_loss", "calibration_error")
-Matrix = Any  # SciPy's sparse one, or what stands in for it: `@` is all that is asked of it
+Matrix = Any  # a SciPy sparse matrix or a substitute; only `@` is used
 Points = Mapping[str, Mapping[str, Mapping[str, float]]]
-_BATCH = 50  # draws
+_BATCH = 50  # replicates
 
 
 @dataclass(frozen=True)
 class BootstrapMetrics:
-    """What one or several scorers' metrics came to on one or several folds.
+    """The metrics of one or more scorers on one or more folds, with bootstrap replicates.
 
-    compared: metrics by which scorers are compared. targeting: those of targeting users above a
-    threshold, profit at the stated costs among the compared as well. points: fold -> scorer ->
-    metric -> value. draws: replicates, (n_boot, folds, scorers, compared and targeting). lower:
-    custom metrics that should be low.
+    Attributes:
+        names: The scorers.
+        folds: The folds, oldest first.
+        compared: The metrics by which scorers are compared, including profit at stated costs.
+        targeting: The metrics of targeting users above a threshold.
+        points: Values as fold -> scorer -> metric -> value.
+        draws: Replicates, (n_boot, folds, scorers, compared and targeting metrics).
+        level: The confidence level of intervals.
+        lower: The custom metrics for which lower is better.
     """
 
     names: Sequence[str]
@@ -72,11 +77,19 @@ class BootstrapMetrics:
         progress: Progress = lambda *_: None,
         custom: CustomMetrics | None = None,
     ) -> Self:
-        """Measure all scorers, by their probabilities only where every one of them has some.
+        """Measure all scorers; probability metrics only if every scorer has probabilities.
 
-        ks: shares or counts of users at which lift and precision are measured besides. custom:
-        metrics from outside; one that gives no number on a fold, or on a replicate with both
-        classes, is left out, and says so in `failed`.
+        Args:
+            folds: What the scorers gave on each fold, oldest fold first.
+            capacity: The share of users at which lift, precision and NDCG are measured.
+            ks: Further shares or counts of users at which lift and precision are measured.
+            costs: Costs of an action, for the profit per user.
+            n_boot: Bootstrap replicates.
+            level: The confidence level of intervals.
+            rng: Draws the replicates.
+            progress: Called with the number of replicates done and their total.
+            custom: Custom metrics. One that gives no number on a fold, or on a replicate with both
+                classes, is left out, and its `failed` says why.
         """
         own = custom or CustomMetrics()
         names = list(folds[0].raw_scores)
@@ -84,7 +97,9 @@ class BootstrapMetrics:
         by_probability = PROBABILITY_METRICS if with_probabilities else ()
         compared: tuple[str, ...] = (*RANKING, *by_probability, *metrics_at(ks))
         targeting = [TargetingDecision.on(fold, costs) for fold in folds]
-        told = tuple(m for m in targeting[0].names() if all(m in one.names() for one in targeting))
+        shared = tuple(
+            m for m in targeting[0].names() if all(m in one.names() for one in targeting)
+        )
         points = {
             fold.name: {
                 name: _points(fold, name, capacity, ks)
@@ -95,24 +110,24 @@ class BootstrapMetrics:
             for fold, one in zip(folds, targeting, strict=True)
         }
         tried = own.names()
-        columns = (*compared, *tried, *(metric for metric in told if metric == PROFIT), *told)
+        columns = (*compared, *tried, *(metric for metric in shared if metric == PROFIT), *shared)
         draws = replicate(folds, columns, capacity, n_boot, rng, costs, progress, custom=own, ks=ks)
         kept = [place for place, name in enumerate(columns) if name not in own.failed]
-        compared = tuple(columns[place] for place in kept[: len(kept) - len(told)])
+        compared = tuple(columns[place] for place in kept[: len(kept) - len(shared)])
         points = {
-            test: {
-                name: {metric: v for metric, v in one.items() if metric not in own.failed}
-                for name, one in by.items()
+            fold: {
+                name: {metric: v for metric, v in values.items() if metric not in own.failed}
+                for name, values in by_scorer.items()
             }
-            for test, by in points.items()
+            for fold, by_scorer in points.items()
         }
         draws = draws if len(kept) == len(columns) else draws[..., kept]
-        found = cls(names, tuple(points), compared, told, points, draws, level, own.lower())
+        found = cls(names, tuple(points), compared, shared, points, draws, level, own.lower())
         found._recentre()
         return found
 
     def over(self, folds: Sequence[str]) -> BootstrapSample:
-        """Return the means over some folds of what scorers are compared by."""
+        """Return the compared metrics, averaged over some folds."""
         points = {name: self._means(name, self.compared, folds) for name in self.names}
         values = self._drawn(folds)[..., : len(self.compared)]
         known = values[~np.isnan(values).any(axis=(1, 2))]
@@ -121,7 +136,7 @@ class BootstrapMetrics:
         )
 
     def estimates(self, folds: Sequence[str]) -> dict[str, dict[str, Estimate]]:
-        """Return scorer -> metric -> estimate of its mean over folds, targeting included."""
+        """Return estimates of means over folds, with targeting: scorer -> metric -> estimate."""
         found = self.over(folds).estimates()
         drawn = self._drawn(folds)[..., len(self.compared) :]
         for place, name in enumerate(self.names):
@@ -131,30 +146,30 @@ class BootstrapMetrics:
         return found
 
     def _means(self, name: str, metrics: Sequence[str], folds: Sequence[str]) -> dict[str, float]:
-        """Return one scorer's means over folds, of those metrics that have a value on each."""
+        """Return one scorer's means over folds, for metrics that have a value on every fold."""
         values = [self.points[fold][name] for fold in folds]
         known = [metric for metric in metrics if all(metric in one for one in values)]
         return {metric: float(np.mean([one[metric] for one in values])) for metric in known}
 
     def _drawn(self, folds: Sequence[str]) -> Floats:
-        """Return replicates of the means over folds: (n_boot, scorers, compared and targeting)."""
+        """Return replicates of means over folds: (n_boot, scorers, compared and targeting)."""
         found: Floats = self.draws[:, [self.folds.index(fold) for fold in folds]].mean(axis=1)
         return found
 
     def _recentre(self) -> None:
-        """Move the calibration error's replicates to lie around its value.
+        """Center the calibration error's replicates on its value.
 
-        It is a mean of distances, which resampling only adds noise to: as they come, its replicates
-        would all lie above what was measured.
+        The calibration error is a mean of absolute values, which resampling noise only increases.
+        Uncentered, nearly all its replicates would lie above the value.
         """
         if "calibration_error" not in self.compared:
             return
         metric = self.compared.index("calibration_error")
-        for place, test in enumerate(self.folds):
+        for place, fold in enumerate(self.folds):
             for column, name in enumerate(self.names):
                 values = self.draws[:, place, column, metric]
                 if not np.isnan(values).all():
-                    excess = np.nanmean(values) - self.points[test][name]["calibration_error"]
+                    excess = np.nanmean(values) - self.points[fold][name]["calibration_error"]
                     self.draws[:, place, column, metric] = np.maximum(values - excess, 0.0)
 
 
@@ -192,11 +207,21 @@ def replicate(
 ) -> Floats:
     """Return metrics of bootstrap replicates: (n_boot, folds, scorers, metrics).
 
-    metrics: all of RANKING, then all of PROBABILITY_METRICS or none, then any that are custom, of
-    `metrics_at(ks)` or of targeting. A replicate in which a fold has one class only is NaN there,
-    for all scorers; where it draws nobody who is targeted, a precision alone is. progress: called
-    with how many are done, of how many. custom: metrics that know no sums: each is computed on
-    every replicate's users one by one.
+    If a replicate has one class only on a fold, all values there are NaN. If it draws nobody who is
+    targeted, only the precision of targeting is.
+
+    Args:
+        folds: What the scorers gave on each fold.
+        metrics: All of RANKING, then all of PROBABILITY_METRICS or none, then any of
+            `metrics_at(ks)`, of targeting or custom ones.
+        capacity: The share of users at which lift, precision and NDCG are measured.
+        n_boot: Replicates.
+        rng: Draws them.
+        costs: Costs of an action, for the profit per user.
+        progress: Called with the number of replicates done and their total.
+        custom: Custom metrics. They are no functions of sums, so each is computed on the users of
+            every replicate.
+        ks: Further shares or counts of users at which lift and precision are measured.
     """
     own = custom if custom is not None and custom.metrics else None
     units, sizes = _units(folds, own)
@@ -229,11 +254,11 @@ def replicate(
 def _units(
     folds: Sequence[FoldScores], custom: CustomMetrics | None
 ) -> tuple[list[FoldScores], Counts | int]:
-    """Return the folds with what is drawn as their users, and how many users each of these is.
+    """Return the folds with the units to draw as their users, and the users in each unit.
 
-    Users are drawn one by one, in all folds at once. But where a single ranking is all that is
-    measured, on a single fold, users of one score and label are drawn as one cell: no metric can
-    tell them apart, and there are far fewer cells than users.
+    A unit is a user, drawn for all folds at once. Only if a single ranking is measured on a single
+    fold, a unit is a cell: all users of one score and label. No metric distinguishes them, and
+    there are far fewer cells than users.
     """
     first, names = folds[0], list(folds[0].raw_scores)
     if len(folds) == 1 and len(names) == 1 and not first.probabilities and custom is None:
@@ -255,9 +280,15 @@ def _units(
 def _custom(
     custom: CustomMetrics, fold: FoldScores, names: Sequence[str], drawn: Floats
 ) -> dict[str, dict[str, Floats]]:
-    """Return scorer -> custom metric -> (draws,); drawn: how often each user is drawn, (n, draws).
+    """Return custom metrics of draws: scorer -> metric -> (draws,).
 
-    NaN where one class only was drawn, and for a metric that failed.
+    Values are NaN where only one class was drawn, and for a metric that failed.
+
+    Args:
+        custom: The metrics.
+        fold: The users and scores.
+        names: The scorers.
+        drawn: How often each user is drawn, (n, draws).
     """
     draws = drawn.shape[1]
     tried = [metric.name for metric in custom.metrics]
@@ -277,10 +308,10 @@ def _custom(
 
 
 class _SumsOfRows:
-    """A matrix of ones, (cells, n), as indices: `@` adds up rows by cell.
+    """A sparse matrix of ones, (cells, n), as indices; `@` sums rows by cell.
 
-    SciPy's sparse matrices are several times faster, and are not installed where rankings are
-    evaluated alone.
+    SciPy's sparse matrices are several times faster, but SciPy is not installed where only rankings
+    are evaluated.
     """
 
     def __init__(self, cell: NDArray[np.intp], rows: NDArray[np.intp], size: int) -> None:
@@ -296,11 +327,15 @@ class _SumsOfRows:
 
 @dataclass(frozen=True)
 class _Sums:
-    """The sums that one fold's metrics need, as matrices over its users.
+    """The matrices that sum what one fold's metrics need over its n users.
 
-    cells: per scorer, users and positives by cell, (cells, n). groups: per scorer, probability
-    minus label by calibration group, (groups, n). terms: Brier and log loss terms, (n, 2 ·
-    scorers).
+    Attributes:
+        capacity: The share of users at which lift, precision and NDCG are measured.
+        ks: Further shares or counts of users.
+        cells: By scorer, the matrices of users and of positives by cell, (cells, n).
+        groups: By scorer, probability minus label by calibration group, (groups, n).
+        terms: Terms of the Brier score and the log loss, (n, 2 · scorers).
+        targeting: The same for metrics of targeting.
     """
 
     capacity: float
@@ -311,21 +346,25 @@ class _Sums:
     targeting: TargetingDecision
 
     def measured(self, drawn: Floats) -> dict[str, dict[str, Floats]]:
-        """Return scorer -> metric -> (draws,); drawn: how often each user is drawn, (n, draws)."""
+        """Return metrics of draws: scorer -> metric -> (draws,).
+
+        Args:
+            drawn: How often each user is drawn, (n, draws).
+        """
         found = {}
         targeting = self.targeting.measured(drawn)
         total = drawn.sum(axis=0)
         means = (self.terms.T @ drawn) / total if self.groups else np.empty((0, 0))
         for place, (name, (users, positives)) in enumerate(self.cells.items()):
-            won = np.ascontiguousarray((positives @ drawn).T)
-            lost = np.ascontiguousarray((users @ drawn).T) - won
-            groups = Groups(won, lost)
+            converted = np.ascontiguousarray((positives @ drawn).T)
+            others = np.ascontiguousarray((users @ drawn).T) - converted
+            groups = Groups(converted, others)
             found[name] = metrics_of_groups(groups, self.capacity)
             found[name] |= {at: measure(groups) for at, measure in metrics_at(self.ks).items()}
             if self.groups:
-                off = np.abs(self.groups[name] @ drawn).sum(axis=0) / total
+                error = np.abs(self.groups[name] @ drawn).sum(axis=0) / total
                 brier, loss = means[2 * place : 2 * place + 2]
-                found[name] |= {"brier": brier, "log_loss": loss, "calibration_error": off}
+                found[name] |= {"brier": brier, "log_loss": loss, "calibration_error": error}
             found[name] |= targeting.get(name, {})
         return found
 
@@ -339,37 +378,38 @@ def _sums(
     *,
     with_probabilities: bool,
 ) -> _Sums:
-    came = fold.labels.nonzero()[0]
+    positives = fold.labels.nonzero()[0]
     cells, groups, terms = {}, {}, []
     for name in names:
         cell, size = cells_of(fold.raw_scores[name], fold.labels)
         everyone = np.arange(len(cell))
         if len(names) == 1 and not with_probabilities:
-            cells[name] = (_SumsOfRows(cell, everyone, size), _SumsOfRows(cell, came, size))
+            cells[name] = (_SumsOfRows(cell, everyone, size), _SumsOfRows(cell, positives, size))
             continue
         from scipy.sparse import csr_array
 
         shape = (size, len(cell))
         cells[name] = (
             csr_array((np.ones(len(cell)), (cell, everyone)), shape=shape),
-            csr_array((np.ones(len(came)), (cell[came], came)), shape=shape),
+            csr_array((np.ones(len(positives)), (cell[positives], positives)), shape=shape),
         )
         if with_probabilities:
             probability = fold.probabilities[name]
             group = calibration_groups(probability)
-            away = probability - fold.labels
+            residual = probability - fold.labels
             shape = (int(group.max()) + 1, len(cell))
-            groups[name] = csr_array((away, (group, everyone)), shape=shape)
-            terms += [away**2, log_loss_terms(probability, fold.labels)]
+            groups[name] = csr_array((residual, (group, everyone)), shape=shape)
+            terms += [residual**2, log_loss_terms(probability, fold.labels)]
     by_user = np.column_stack(terms) if terms else np.empty((0, 0))
     return _Sums(capacity, ks, cells, groups, by_user, TargetingDecision.on(fold, costs))
 
 
 def cells_of(raw_score: Floats, labels: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
-    """Return each user's cell, from the highest raw score down, and how many cells there are.
+    """Return each user's cell, numbered from the highest raw score down, and the number of cells.
 
-    Neighbouring raw scores without positives are one cell: no metric here can tell them apart, as
-    each counts negatives between positives. So a cell count of twice the positives is the most.
+    Neighbouring raw scores without positives share a cell. No metric here distinguishes them, since
+    each counts negatives between positives. So there is at most one cell more than twice the
+    number of positives.
     """
     _, place = np.unique(-raw_score, return_inverse=True)
     holds = np.bincount(place, weights=labels) > 0

@@ -29,9 +29,9 @@ def impossible_values(
     unknown = np.ones(users, dtype=np.bool_)
     for feature in features:
         if feature.type == "text":
-            unknown &= table.texts(feature.name)[0] < 0
+            unknown &= table.categorical(feature.name)[0] < 0
             continue
-        values = table.numbers(feature.name)
+        values = table.numeric(feature.name)
         unknown &= np.isnan(values)
         share = feature.op in _SHARES or feature.type == "boolean"
         if not share and feature.op not in _AT_LEAST_ZERO:

@@ -53,8 +53,8 @@ class Trainer:
                 self.data.table,
                 self.data.labels,
                 self.data.users,
-                numbers=self.plan.numbers,
-                texts=self.plan.texts,
+                numeric=self.plan.numeric,
+                categorical=self.plan.categorical,
             )
         return self._shared
 

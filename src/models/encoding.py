@@ -1,4 +1,4 @@
-"""A feature table as a matrix of numbers, one column a feature; categories by target encoding."""
+"""Encode a feature table as a numeric matrix, one column per feature, for models to read."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _LARGEST = np.float32(1e38)
 
 @dataclass(frozen=True)
 class TargetEncoding:
-    """What each category of a text feature is worth: the smoothed share of positives in it.
+    """The target encoding of a categorical feature: each category's smoothed share of positives.
 
-    A null has a worth of its own (the key ""); a category not seen in training is worth `other`,
-    the share of positives overall.
+    worth: the encoded value by category; nulls have one of their own (the key ""). other: the
+    value of a category not seen in training, which is the share of positives overall.
     """
 
     name: str
@@ -33,8 +33,8 @@ class TargetEncoding:
     other: float
 
     def column(self, table: FeatureTable) -> Matrix:
-        """Return each user's worth, shape (n,)."""
-        codes, texts = table.texts(self.name)
+        """Return each user's encoded value, shape (n,)."""
+        codes, texts = table.categorical(self.name)
         worth = [self.worth.get(text, self.other) for text in texts]
         worth.append(self.worth.get("", self.other))  # code -1, a null, takes the last one
         return np.array(worth, dtype=np.float32)[codes]
@@ -42,17 +42,17 @@ class TargetEncoding:
 
 @dataclass(frozen=True)
 class Categories:
-    """The known texts of a text feature: its column holds a text's place among them.
+    """The ordinal encoding of a categorical feature: a text's position among the known texts.
 
-    A null is -1, another text the place after the last one.
+    A null is -1. An unknown text is the position after the last one.
     """
 
     name: str
     texts: tuple[str, ...]
 
     def column(self, table: FeatureTable) -> Integers:
-        """Return each user's place, shape (n,)."""
-        codes, texts = table.texts(self.name)
+        """Return each user's position, shape (n,)."""
+        codes, texts = table.categorical(self.name)
         places = {text: place for place, text in enumerate(self.texts)}
         known = [places.get(text, len(places)) for text in texts]
         return np.array([*known, -1], dtype=np.int64)[codes]
@@ -69,31 +69,35 @@ class Categories:
 
 @dataclass(frozen=True)
 class Encoding:
-    """Which features stand in which column: numbers first (null as NaN), then texts.
+    """The matrix columns: numeric features first (null as NaN), then categorical ones.
 
-    texts: by what they are worth. categories: by their place among known texts. dtype: of the
-    matrix; float64 keeps every number as it is.
+    target_encoded: categorical features encoded by their share of positives. categories: those
+    encoded by their position among the known texts. dtype: of the matrix; float64 keeps every
+    number as it is.
     """
 
-    numbers: tuple[str, ...]
-    texts: tuple[TargetEncoding, ...] = ()
+    numeric: tuple[str, ...]
+    target_encoded: tuple[TargetEncoding, ...] = ()
     categories: tuple[Categories, ...] = ()
     dtype: Literal["float32", "float64"] = "float32"
 
     @property
     def names(self) -> tuple[str, ...]:
         """The features, in the order of the columns."""
-        known = [*(text.name for text in self.texts), *(one.name for one in self.categories)]
-        return (*self.numbers, *known)
+        encoded = [one.name for one in self.target_encoded]
+        return (*self.numeric, *encoded, *(one.name for one in self.categories))
 
     def matrix(self, table: FeatureTable) -> Matrix:
         """Return the features, shape (n, k), every value finite or NaN.
 
-        A number past ±1e38 counts as that. Raises DataError naming a feature that the table does
-        not have, that is no number, or that is infinite for somebody.
+        Values beyond ±1e38 are clipped to it.
+
+        Raises:
+            DataError: The table lacks a feature, or a numeric feature holds something else than
+                numbers or is infinite for a user. The message names the feature.
         """
-        columns: list[NDArray[Any]] = [_numbers(table, name) for name in self.numbers]
-        columns += [text.column(table) for text in self.texts]
+        columns: list[NDArray[Any]] = [_numbers(table, name) for name in self.numeric]
+        columns += [text.column(table) for text in self.target_encoded]
         columns += [one.column(table) for one in self.categories]
         found: Matrix = np.empty((len(table), len(columns)), dtype=self.dtype)
         # A block is cast column by column and turned round while it is in the cache.
@@ -111,10 +115,12 @@ class Encoding:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the encoding as JSON can hold it."""
-        texts = [{"name": t.name, "worth": dict(t.worth), "other": t.other} for t in self.texts]
         return {
-            "numbers": list(self.numbers),
-            "texts": texts,
+            "numbers": list(self.numeric),
+            "texts": [
+                {"name": one.name, "worth": dict(one.worth), "other": one.other}
+                for one in self.target_encoded
+            ],
             "categories": [one.to_dict() for one in self.categories],
             "dtype": self.dtype,
         }
@@ -135,20 +141,28 @@ def fit_encoding(
     labels: NDArray[np.bool_],
     users: NDArray[np.int64],
     *,
-    numbers: Sequence[str],
-    texts: Sequence[str],
+    numeric: Sequence[str],
+    categorical: Sequence[str],
     smoothing: float = SMOOTHING,
 ) -> tuple[Encoding, Matrix]:
-    """Learn what categories are worth; return the encoding, and the matrix to train on.
+    """Fit the target encoding; return the encoding and the matrix to train on.
 
-    users: who each row is, shape (n,): somebody is in several snapshots. In the matrix returned a
-    row's categories are worth what the *other* users' outcomes say (five parts, cut between
-    users), so that no row has seen its own label; `Encoding.matrix` uses everybody's.
+    The matrix is cross-fitted: a row's categories are encoded from the outcomes of *other* users
+    (five parts, split by user), so that no row has seen its own label. `Encoding.matrix` uses
+    everybody's outcomes.
+
+    Args:
+        table: The features, one row per user and snapshot.
+        labels: The outcomes, shape (n,).
+        users: The user of each row, shape (n,); a user is in several snapshots.
+        numeric: The numeric features.
+        categorical: The categorical features.
+        smoothing: Users of a category that count as much as the rest of the population.
     """
-    codes = tuple(_fitted(table, name, labels, smoothing) for name in texts)
-    encoding = Encoding(tuple(numbers), codes)
+    encodings = tuple(_fitted(table, name, labels, smoothing) for name in categorical)
+    encoding = Encoding(tuple(numeric), encodings)
     matrix = encoding.matrix(table)
-    for place, name in enumerate(texts, start=len(numbers)):
+    for place, name in enumerate(categorical, start=len(numeric)):
         matrix[:, place] = _from_others(table, name, labels, users, smoothing)
     return encoding, matrix
 
@@ -201,13 +215,13 @@ def _refuse_infinite(names: Sequence[str], columns: Sequence[NDArray[Any]]) -> N
 
 
 def _words(table: FeatureTable, name: str) -> NDArray[np.object_]:
-    codes, texts = table.texts(name)
+    codes, texts = table.categorical(name)
     return np.array([*texts, ""], dtype=object)[codes][:, None]
 
 
 def _numbers(table: FeatureTable, name: str) -> NDArray[np.float64]:
     try:
-        values = table.numbers(name)
+        values = table.numeric(name)
     except KeyError:
         raise DataError(f"the table has no feature {name!r}, which the scorer reads") from None
     except (TypeError, ValueError):

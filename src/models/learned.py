@@ -24,12 +24,18 @@ _ROUNDING = 1e-4  # of all that is added up: what 32 bits may leave out over hun
 
 @dataclass(frozen=True)
 class LearnedScorer:
-    """A learned scorer: its score is the percentile of its raw score in a frozen population.
+    """A learned scorer. The score is the percentile of the raw score in a reference population.
 
-    reference: sorted raw scores of that population (at most REFERENCE_SIZE of them). band_edges:
-    the percentiles from which a user counts as medium and as high: as many of the reference
-    population as the scorecard makes so. unsaved: why it cannot be saved, and so not be registered;
-    empty where it can.
+    Attributes:
+        encoding: The encoding of features as columns.
+        model: The fitted model.
+        reference: The sorted raw scores of the reference population, at most REFERENCE_SIZE.
+        about: Its metadata.
+        calibrator: The map from raw scores to probabilities.
+        band_edges: The percentiles from which a user is labelled medium and high. They label as
+            many users of the reference population as the scorecard does.
+        scale: The scale of contributions.
+        unsaved: Why it cannot be saved and registered; empty if it can.
     """
 
     encoding: Encoding
@@ -52,7 +58,7 @@ class LearnedScorer:
         return self.encoding.names
 
     def raw_score(self, table: FeatureTable) -> Floats:
-        """Return uncalibrated log-odds, shape (n,): what users are ranked by."""
+        """Return the uncalibrated log-odds that users are ranked by, shape (n,)."""
         return self.model.raw_score(self.encoding.matrix(table))
 
     def score_of(self, raw: RawScores) -> Floats:
@@ -76,10 +82,12 @@ class LearnedScorer:
         return self.probability_of(self.raw_score(table))
 
     def contributions(self, table: FeatureTable) -> Contributions:
-        """Return what each feature added to the raw score, in log-odds; with the base its sum.
+        """Return each feature's contribution to the raw score, in log-odds.
 
-        Raises DataError for a candidate whose library gives none (it cannot say why), and for
-        contributions that do not add up to the raw score.
+        The base and a user's contributions add up to the raw score.
+
+        Raises:
+            DataError: The model has no contributions, or they do not add up to the raw score.
         """
         matrix = self.encoding.matrix(table)
         found = self.model.contributions(matrix)
@@ -91,7 +99,7 @@ class LearnedScorer:
 
     @property
     def explains(self) -> bool:
-        """Whether contributions are known; only then may it be champion."""
+        """Whether it has contributions. Only such a scorer can be champion."""
         return self.model.contributions(np.zeros((1, len(self.features)), np.float32)) is not None
 
     def save(self, folder: Path) -> None:
@@ -134,10 +142,12 @@ class LearnedScorer:
 
 
 def _adding_up(name: str, values: Floats, base: float, raw_score: Floats) -> Floats:
-    """Return contributions (n, k) whose sums with the base are the raw scores, to the last digits.
+    """Return contributions, (n, k), that add up to the raw scores exactly, with the base.
 
-    XGBoost adds in 32 bits: what its rounding left out goes to each row's largest contribution.
-    Raises DataError where more than rounding is missing.
+    XGBoost sums in 32 bits. Its rounding error is added to each row's largest contribution.
+
+    Raises:
+        DataError: The difference is larger than a rounding error.
     """
     exact = np.array(values, dtype=np.float64)
     missing = raw_score - base - exact.sum(axis=1)
@@ -155,7 +165,7 @@ def _adding_up(name: str, values: Floats, base: float, raw_score: Floats) -> Flo
 
 
 def percentiles(reference: Floats, raw_score: RawScores) -> Floats:
-    """Return percentiles, 0 to 100, in sorted raw scores; a tie takes the middle of its range.
+    """Return percentiles, 0 to 100, in sorted raw scores; ties get the middle of their range.
 
     >>> percentiles(np.array([1.0, 2.0, 2.0, 3.0]), np.array([2.0, 9.0])).tolist()
     [50.0, 100.0]
@@ -169,7 +179,7 @@ def percentiles(reference: Floats, raw_score: RawScores) -> Floats:
 
 
 def reference_of(raw_score: Floats) -> Floats:
-    """Return sorted raw scores that stand for a population: all of them, or evenly spaced ones."""
+    """Return a population's sorted raw scores: all of them, or evenly spaced ones."""
     ordered = np.sort(raw_score)
     if len(ordered) <= REFERENCE_SIZE:
         return ordered

@@ -159,12 +159,12 @@ class _Columns:
     def __len__(self) -> int:
         return len(self.matrix)
 
-    def numbers(self, name: str) -> Floats:
-        """Return a number or boolean feature, shape (n,), null as NaN."""
+    def numeric(self, name: str) -> Floats:
+        """Return a numeric or boolean feature, shape (n,), null as NaN."""
         return self.matrix[:, self.names.index(name)].astype(np.float64)
 
-    def texts(self, name: str) -> tuple[Integers, list[str]]:
-        """Return a text feature as codes, shape (n,), -1 for null, into a list of texts."""
+    def categorical(self, name: str) -> tuple[Integers, list[str]]:
+        """Return a categorical feature: codes, shape (n,), -1 for null, and the categories."""
         known = next(one.texts for one in self.categories if one.name == name)
         codes = self.matrix[:, self.names.index(name)].astype(np.int64)
         return codes, [*known, _OTHER]

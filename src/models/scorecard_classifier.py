@@ -204,7 +204,7 @@ def unit_weighted(
         raise ValueError(f"X has {len(names):,} columns, and a card 10,000 hundredths of a point")
     terms = []
     for place, name in enumerate(names):
-        values = table.numbers(name)
+        values = table.numeric(name)
         amounts = values[values > 0]
         known = np.isfinite(values)
         with_target = np.cov(values[known], reached[known])[0, 1] >= 0 if known.sum() > 1 else True

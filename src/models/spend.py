@@ -25,7 +25,7 @@ from .learned import LearnedScorer
 from .model_files import read_whole
 from .purchases import expected_purchases, expected_value, purchase_histories
 
-SPENDERS = ("tweedie", "hurdle", "bg_nbd")
+SPEND_METHODS = ("tweedie", "hurdle", "bg_nbd")
 
 
 @dataclass(frozen=True)

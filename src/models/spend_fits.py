@@ -15,7 +15,7 @@ from .kinds.trees import threads_for
 from .kinds.xgboost import XgboostModel
 from .learned import LearnedScorer
 from .purchases import purchase_histories
-from .spend import SPENDERS, SpendScorer
+from .spend import SPEND_METHODS, SpendScorer
 
 _POWER = 1.2  # between Poisson (1) and gamma (2): compound sums of few amounts
 _CLIP = 0.95  # quantile of amounts beyond which a few orders would tell the tale
@@ -32,7 +32,7 @@ def fit_spend(
     probabilities: tuple[LearnedScorer, ...],
     value: str,
 ) -> SpendScorer:
-    """Fit one of SPENDERS; spend: what each row of the training data came to, shape (n,).
+    """Fit one of SPEND_METHODS; spend: what each row of the training data came to, shape (n,).
 
     probabilities: calibrated scorers, for the hurdle. value: the feature of a purchase's mean
     worth.
@@ -51,9 +51,9 @@ def fit_spend(
     return _purchases(plan, data, value, horizon)
 
 
-def spenders_of(plan: FitSpec) -> list[str]:
+def spend_methods_of(plan: FitSpec) -> list[str]:
     """Return the ways that a plan has the features for."""
-    return [name for name in SPENDERS if name != "bg_nbd" or plan.purchases is not None]
+    return [name for name in SPEND_METHODS if name != "bg_nbd" or plan.purchases is not None]
 
 
 def _tweedie(
@@ -130,6 +130,6 @@ def _purchases(plan: FitSpec, data: TrainingData, value: str, horizon: float) ->
     )
 
 
-def choose_spender(ginis: Sequence[tuple[str, float]]) -> str:
+def select_spend_method(ginis: Sequence[tuple[str, float]]) -> str:
     """Return the name with the highest Gini; the first of equals."""
     return max(ginis, key=lambda pair: pair[1])[0]

@@ -45,7 +45,7 @@ def stability(scorer: LearnedScorer, table: FeatureTable, most: int = 3) -> Stab
         raise DataError(f"{n} users: the stability of reasons is measured on two at least")
     first = _largest(np.asarray(scorer.contributions(table).values), most).astype(np.float64)
     kept, by_chance = np.zeros(n), np.zeros(n)
-    copies = perturbed(matrix, len(scorer.encoding.numbers))
+    copies = perturbed(matrix, len(scorer.encoding.numeric))
     for copy in copies:
         again = _largest(_contributions(scorer, copy), most)
         own = (first * again).sum(axis=1)
@@ -70,7 +70,7 @@ def sign_flip_rates(
     found = scorer.contributions(table)
     parts = parts_of(found.names, groups)
     signs = np.sign(by_part(np.asarray(found.values, dtype=np.float64), found.names, parts))
-    copies = perturbed(scorer.encoding.matrix(table), len(scorer.encoding.numbers), rng)
+    copies = perturbed(scorer.encoding.matrix(table), len(scorer.encoding.numeric), rng)
     turns = np.zeros(signs.shape)
     for copy in copies:
         turns += np.sign(by_part(_contributions(scorer, copy), found.names, parts)) != signs

@@ -1,4 +1,4 @@
-"""Search for better parameters of a candidate, on folds before the last test only."""
+"""Search for better parameters of a candidate, on the folds before the last one only."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .kinds import SEARCHED
+from .kinds import TUNABLE
 
 if TYPE_CHECKING:
     import optuna
 
 Params = dict[str, Any]
-TUNED = tuple(SEARCHED)
+TUNED = tuple(TUNABLE)
 
 
 def tune(
     kind: str,
-    judges: Sequence[Callable[[Params], float]],
+    objectives: Sequence[Callable[[Params], float]],
     *,
     trials: int,
     seed: int,
@@ -25,12 +25,21 @@ def tune(
     study: str,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Params:
-    """Return the best parameters of `trials`, by the mean over folds (higher is better).
+    """Return the parameters with the highest mean score over folds.
 
-    judges: one function a fold, oldest first, from parameters to a score. A trial that falls
-    behind the median of the others on the first folds is given up (pruned). Every trial is kept in
-    `store` (SQLite): a search that was killed goes on where it stopped, and comes to the same
-    result, since each trial draws from a seed of its own.
+    A trial that falls below the median of the others on the first folds is pruned. Every trial is
+    saved in `store`, and draws from a seed of its own. So a killed search resumes, and ends with
+    the same result.
+
+    Args:
+        kind: The kind of model.
+        objectives: One function per fold, oldest fold first, from parameters to a score (higher is
+            better).
+        trials: Trials of the search.
+        seed: The random seed.
+        store: The SQLite file of the trials.
+        study: The name of the search in it.
+        progress: Called with the number of trials done and their total.
     """
     import optuna
 
@@ -45,12 +54,12 @@ def tune(
     )
 
     def objective(trial: optuna.Trial) -> float:
-        params = SEARCHED[kind].suggest(trial)
+        params = TUNABLE[kind].suggest(trial)
         scores: list[float] = []
-        for step, judge in enumerate(judges):
-            scores.append(judge(params))
+        for step, objective_of_fold in enumerate(objectives):
+            scores.append(objective_of_fold(params))
             trial.report(sum(scores) / len(scores), step)
-            if step + 1 < len(judges) and trial.should_prune():
+            if step + 1 < len(objectives) and trial.should_prune():
                 raise optuna.TrialPruned
         return sum(scores) / len(scores)
 

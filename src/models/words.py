@@ -1,4 +1,4 @@
-"""A learned scorer's contributions in words: what was seen of a user, never a feature's name."""
+"""A learned scorer's contributions in words: what was observed of a user, without feature names."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..spec.model import FeatureSpec
 
 _COUNTS = ("count", "sessions", "active_days", "entity_count", "distinct")
 _SINCE = {"days_since_first": "first", "days_since_last": "last"}
-_MOST = 2  # features of a group that are said
+_MOST = 2  # features of a group that are named
 _NEAR = 1 / 3  # of the group's largest contribution: less is left out
 _APART = {"name", "window", "description", "unit", "null"}  # what windows of one count differ in
 
 
 def feature_words(feature: FeatureSpec, value: object) -> str:
-    """Say a user's value of a feature by its description and unit.
+    """Return a user's value of a feature in words, by the feature's description and unit.
 
     >>> rate = FeatureSpec(
     ...     name="r", op="session_share", unit="share", description="Share of short sessions; x."
@@ -38,7 +38,7 @@ def feature_words(feature: FeatureSpec, value: object) -> str:
 
 
 def counted(feature: FeatureSpec) -> str:
-    """Return what a feature counts or measures: the same text whatever its window."""
+    """Return what a feature counts or measures; the text is the same for all its windows."""
     return feature.model_dump_json(exclude=_APART)
 
 
@@ -49,12 +49,19 @@ def part_words(
     row: Mapping[str, object],
     sentences: Mapping[str, str],
 ) -> str:
-    """Say what of a part, one feature or a group, moved a user's score.
+    """Return, in words, what was observed in a part, a feature or a group, for one user.
 
-    moved: the contributions of its features. Said are those that pushed the way of their sum, the
-    largest first, so that a group is named by what it was about; of counts that differ in their
-    window alone (the same `counts`, from `counted`), one. sentences: the scorecard's, by feature,
-    where it gave points; another feature is said by its description, value and unit.
+    Only features whose contribution has the sign of the part's sum are named, the largest first. Of
+    features that differ only in their window, one is named.
+
+    Args:
+        moved: The contributions of the part's features.
+        features: The features of the spec, by name.
+        counts: What each feature counts, from `counted`; equal for those that differ only in their
+            window.
+        row: The user's features.
+        sentences: The scorecard's reasons by feature. Other features are described by description,
+            value and unit.
     """
     said = _told(moved, counts, sentences)
     return " and ".join(

@@ -41,14 +41,23 @@ def plan_backtest(
     seed: int = 0,
     log: Log = lambda _: None,
 ) -> Backtest:
-    """Choose tests and training snapshots, and build those that are not published yet.
+    """Choose folds and training snapshots, and build the snapshots that are not published yet.
 
-    as_of: of the last test; the latest date whose outcomes are known when None. horizon: such as
-    "60d"; the spec's when None. Dates that were published stay published; when something was
-    loaded since they were built, they are built again.
+    Published dates stay published. If anything was loaded since they were built, they are rebuilt.
 
-    Raises UsageError for what is no horizon, DataError when the log is too short, WarehouseError
-    when outcomes are not known yet.
+    Args:
+        spec: The spec.
+        warehouse: The warehouse.
+        as_of: The cutoff of the last fold; the latest date whose outcomes are known when None.
+        horizon: The horizon of outcomes, such as "60d"; the spec's when None.
+        folds: Backtest folds; the spec's number when None.
+        seed: The random seed of fits.
+        log: Called with each step.
+
+    Raises:
+        UsageError: The horizon is not valid.
+        DataError: The log is too short.
+        WarehouseError: Outcomes are not known yet.
     """
     published = read_published(warehouse, spec.name)
     days = horizon_days(spec, horizon)
@@ -74,20 +83,22 @@ def plan_backtest(
         published = build(spec, warehouse, as_of=[*kept, *dates]).published
     found = _teaching(found, published, days, log)
     _check_positives(found[-1], published, days)  # before anything is fitted
-    calibration_fold, tests = (found[0], found[1:]) if len(found) > wanted else (None, found)
-    if len(tests) < wanted:
-        log(f"the log reaches back far enough for {len(tests)} of {wanted} tests")
-    plan = _plan(spec, last, days, tests[-1], seed)
-    return Backtest(tests, calibration_fold, days, published, plan)
+    calibration_fold, backtest_folds = (
+        (found[0], found[1:]) if len(found) > wanted else (None, found)
+    )
+    if len(backtest_folds) < wanted:
+        log(f"the log reaches back far enough for {len(backtest_folds)} of {wanted} folds")
+    plan = _plan(spec, last, days, backtest_folds[-1], seed)
+    return Backtest(backtest_folds, calibration_fold, days, published, plan)
 
 
 def _check_positives(fold: Fold, published: Published, days: int) -> None:
-    """Raise DataError when a test has too few of either class to measure a ranking on."""
+    """Raise DataError if a fold has too few users of a class to evaluate a ranking on."""
     reached, missed = _positives(published, [fold.cutoff], days)
     sample = published.info.sample
     if min(reached, missed) < MIN_POSITIVES:
         raise DataError(
-            f"the test as of {fold.cutoff} has {reached:,} positives among {reached + missed:,} "
+            f"the fold as of {fold.cutoff} has {reached:,} positives among {reached + missed:,} "
             f"users: at least {MIN_POSITIVES} of each class are needed; choose a later --as-of, a "
             "longer --horizon or fewer --folds"
             + (f", or a larger ?sample= of the warehouse ({sample})" if sample else "")
@@ -95,9 +106,9 @@ def _check_positives(fold: Fold, published: Published, days: int) -> None:
 
 
 def _teaching(folds: Sequence[Fold], published: Published, days: int, log: Log) -> tuple[Fold, ...]:
-    """Leave out early folds with too few of a class to learn from or to measure on, and say so.
+    """Leave out early folds with too few users of a class to fit or to evaluate on, and log it.
 
-    The last fold stays in any case: without it there is nothing to do, and its own errors say why.
+    The last fold always stays. If it is unfit, its own error says why.
     """
     found = [folds[-1]]
     for fold in reversed(folds[:-1]):
@@ -107,7 +118,8 @@ def _teaching(folds: Sequence[Fold], published: Published, days: int, log: Log) 
             log(
                 f"left out the fold of {fold.cutoff} and what lies before it: {train[0]:,} of "
                 f"{sum(train):,} reached the target in its training snapshots, {test[0]:,} of "
-                f"{sum(test):,} in its test; {MIN_POSITIVES} who did and who did not are needed"
+                f"{sum(test):,} after its cutoff; {MIN_POSITIVES} who did and who did not are "
+                "needed"
             )
             break
         found.insert(0, fold)
@@ -147,8 +159,8 @@ def _plan(spec: Spec, last: date, days: int, fold: Fold, seed: int) -> FitSpec:
         params={},
     )
     return FitSpec(
-        numbers=tuple(f.name for f in read if f.type in {"number", "boolean"}),
-        texts=tuple(f.name for f in read if f.type == "text"),
+        numeric=tuple(f.name for f in read if f.type in {"number", "boolean"}),
+        categorical=tuple(f.name for f in read if f.type == "text"),
         monotone_increasing=frozenset(training.monotone_increasing),
         monotone_decreasing=frozenset(training.monotone_decreasing),
         recency=training.recency,

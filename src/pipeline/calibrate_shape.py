@@ -60,7 +60,7 @@ def calibrate_shape(
         test = read_labelled(spec, backtest, fold.cutoff)
         log(f"test {fold.cutoff}: shaping the scorecard")
         data = stack([read_labelled(spec, backtest, day) for day in fold.train])
-        made = shape_card(spec, backtest.plan.numbers, data.rows(), limits, seed=seed, level=level)
+        made = shape_card(spec, backtest.plan.numeric, data.rows(), limits, seed=seed, level=level)
         raw_scores.append(raw_scores_beside(spec, backtest, data, made, test.table))
         tests.append(test)
     assert made is not None  # noqa: S101 - there is a fold, or plan_backtest has raised

@@ -140,8 +140,8 @@ def _refuse_unfit(raw: Mapping[str, Any], comparison: Comparison, scorer: str) -
             f"leakage check {failed[0].name!r} failed ({failed[0].detail}): no champion comes from "
             "a training that may leak; find the leak and train again"
         )
-    if scorer not in comparison.tested:
-        known = ", ".join(comparison.tested)
+    if scorer not in comparison.last_fold:
+        known = ", ".join(comparison.last_fold)
         raise UsageError(f"scorer {scorer!r} is not in this training: it has {known}")
     if scorer != SCORECARD and scorer not in raw["explains"]:
         raise UsageError(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..ranking.results import Ranking
-from ..ranking.write import BESIDE_THE_LIST
+from ..ranking.write import SIBLING_FILES
 from ..scoring.lists import refuse_foreign
 from ..spec.model import Spec
 from ..types import BuildProgress, Log
@@ -136,4 +136,4 @@ class _Way:
 
 def _lists(folder: Path) -> list[Path]:
     """Return the files that a demo's scoring may write."""
-    return [folder / name for name in (_FEATURES, _LIST, *BESIDE_THE_LIST)]
+    return [folder / name for name in (_FEATURES, _LIST, *SIBLING_FILES)]

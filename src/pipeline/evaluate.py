@@ -59,7 +59,7 @@ class Evaluation(Result):
     @property
     def metrics(self) -> dict[str, Estimate]:
         """ROC AUC, average precision, and lift and precision at KS, each with its interval."""
-        estimates = self.comparison.tested[self.comparison.reference]
+        estimates = self.comparison.last_fold[self.comparison.reference]
         names = ("roc_auc", "average_precision", *metrics_at(KS))
         return {name: estimates[name] for name in names}
 

@@ -17,17 +17,17 @@ from ..errors import WarehouseError
 from ..files import atomic_write_set
 from ..published.build import Published
 from ..ranking.active_scorer import MODEL_PLOTS
-from ..ranking.rank import explain_users, read_features, score_users
+from ..ranking.rank import explain_users, read_snapshot, score_users
 from ..ranking.results import Explanation, Ranking
 from ..ranking.spark import explain_on_spark, rank_on_spark
 from ..ranking.write import (
     ALL_SCORES,
-    BESIDE_THE_LIST,
     DISAGREEMENTS,
     PROPENSITIES,
     REASONS,
+    SIBLING_FILES,
     list_users,
-    named_after,
+    sibling_path,
     write_attributions,
 )
 from ..scoring.lists import refuse_foreign
@@ -61,32 +61,48 @@ def score(
 ) -> Ranking:
     """Rank the spec's population as of a date; write the top as CSV and all scores as Parquet.
 
-    as_of: a date that was built; the latest one when None. everyone: rank all users, not only the
-    spec's population. scorer: champion (the scorecard while there is none), scorecard, a learned
-    scorer's name or models:/…; store: where learned ones are found, the one of `tracking` (a
-    tracking URI, or the default) when None; "scorecard" needs none. log: called with what goes on,
-    where that is more than scoring. warn: called with what a reader of the list has to know: loads
-    after the build, other points than the champion's training had. What is written beside `out`
-    bears its name, as `vip_reasons.csv` beside `vip.csv` (beside `top_users.csv` the names are as
-    they stand here); all of it is replaced as one set, and what an earlier list left and this one
-    has not is removed. `all_scores.parquet` is everybody (on Spark everybody's scores and
-    probabilities stay as a folder of Parquet in the shared folder, and there is no CSV of them),
-    and for a scorer that a training stands behind (a learned one, or the scorecard as champion)
-    `user_propensity_scores.csv` (every user's probability, expected spend, decile and band),
-    `reasons.csv` (the exported users, points and attributions by feature), `disagreements.csv` (who
-    changes sides between scorecard and learned scorer, and both sets of reasons) and
-    `model_plots.png` (how it ranked on its last test).
+    Files next to `out`:
 
-    Raises WarehouseError when that date is not built, or the spec's features changed since;
-    UsageError for a scorer that is not registered, was trained on other features, or measured with
-    other points, and when a file that is not whyrank's would be replaced.
+    - `all_scores.parquet`: every user's score.
+    - `user_propensity_scores.csv`: every user's probability, expected spend, decile and band.
+    - `reasons.csv`: the exported users' points and log-odds by feature.
+    - `disagreements.csv`: users whom scorecard and learned scorer rank apart, with both sets of
+      reasons.
+    - `model_plots.png`: how the scorer ranked on the last backtest fold.
+
+    All but the first need a trained scorer: a learned one, or the scorecard as champion. Names
+    start with that of `out`, such as `vip_reasons.csv` next to `vip.csv`; next to `top_users.csv`
+    they are as listed. All files are replaced as one set, and files of an earlier list that this
+    one lacks are removed. On Spark, every user's scores and probabilities stay as a folder of
+    Parquet in the shared folder, and are not written as CSV.
+
+    Args:
+        spec: The spec.
+        warehouse: The warehouse.
+        as_of: A date that was built; the latest one when None.
+        top: Users to export.
+        out: The CSV file to write.
+        everyone: Rank all users, not only the spec's population.
+        scorer: champion (the scorecard if there is none), scorecard, a learned scorer's name, or
+            models:/NAME/VERSION.
+        store: Where learned scorers are found; the store of `tracking` when None. "scorecard" needs
+            none.
+        tracking: A tracking URI; the default one when None.
+        log: Called with steps other than scoring.
+        warn: Called with what a reader of the list has to know: loads after the build, or points
+            that differ from those of the champion's training.
+
+    Raises:
+        WarehouseError: The date is not built, or the spec's features changed since.
+        UsageError: The scorer is not registered, was trained on other features or compared with
+            other points, or a file that is not whyrank's would be replaced.
     """
-    others = [named_after(out, name) for name in BESIDE_THE_LIST]
+    others = [sibling_path(out, name) for name in SIBLING_FILES]
     refuse_foreign([out, *others])
     published = read_built(spec, warehouse, warn=warn)
     active = choose_scorer(spec, scorer, store, tracking=tracking, warn=warn)
     day = as_of or published.as_of_dates[-1]
-    beside = active.explainer.name if active.explainer else ""
+    explainer = active.explainer.name if active.explainer else ""
     stamps = {
         "as_of": day.isoformat(),
         "run_id": published.info.build_id,
@@ -102,19 +118,19 @@ def score(
                 everyone=everyone, top=top, stamps=stamps, log=log,
             )  # fmt: skip
         else:
-            features = read_features(spec, published, active, as_of, everyone=everyone)
+            features = read_snapshot(spec, published, active, as_of, everyone=everyone)
             found = list_users(
                 spec, published, score_users(spec, features, active), top, here, stamps
             )
         if active.model is not None:
-            write_attributions(spec, here, found, stamps, beside)
+            write_attributions(spec, here, found, stamps, explainer)
         if active.plots is not None:
-            named_after(here, MODEL_PLOTS).write_bytes(active.plots)
+            sibling_path(here, MODEL_PLOTS).write_bytes(active.plots)
         write_top_users(
             here, found.users, stamps=stamps, details=found.details,
             pass_through=spec.users.pass_through,
         )  # fmt: skip
-    written = {name: path for name in BESIDE_THE_LIST if (path := named_after(out, name)).exists()}
+    written = {name: path for name in SIBLING_FILES if (path := sibling_path(out, name)).exists()}
     both = (written[REASONS], written[DISAGREEMENTS]) if REASONS in written else None
     return Ranking(
         users=found.users,
@@ -127,10 +143,10 @@ def score(
         top_users=out,
         all_scores=written.get(ALL_SCORES, found.all_scores),
         propensities=written.get(PROPENSITIES),
-        beside=beside,
-        both_accounts=both,
+        explainer=explainer,
+        attribution_files=both,
         capacity=spec.training.capacity,
-        changed=found.changed,
+        side_changes=found.side_changes,
         plots=written.get(MODEL_PLOTS),
         active=active,
     )
@@ -147,12 +163,12 @@ def explain(
     tracking: str | None = None,
     warn: Log = lambda _: None,
 ) -> Explanation:
-    """Say where one user stands as of a date and what every part of the score was worth.
+    """Explain one user's rank as of a date, and what each part of the score contributes.
 
-    A user outside the population is explained too, with the rank they would have; an id that a link
-    made another person's is explained as that person. A learned
-    scorer's log-odds stand beside the scorecard's points; with the scorecard as champion, those of
-    the learned scorer that its training chose.
+    A user outside the population is explained too, with the rank they would have. An id that a link
+    gave to another person is explained as that person. Log-odds of a learned scorer are given
+    besides the scorecard's points: of the scorer that ranks or, with the scorecard as champion, of
+    the one that its training selected.
 
     Raises WarehouseError when the date is not built, the spec's features changed since, or there is
     no such user in it.
@@ -160,23 +176,23 @@ def explain(
     published = read_built(spec, warehouse, warn=warn)
     active = choose_scorer(spec, scorer, store, tracking=tracking, warn=warn)
     day = as_of or published.as_of_dates[-1]
-    beside = active.explainer.name if active.explainer else ""
+    explainer = active.explainer.name if active.explainer else ""
     again = partial(
         explain, spec, warehouse, as_of=as_of, scorer=scorer, store=store, tracking=tracking
     )
-    features = read_features(spec, published, active, as_of, everyone=True)
+    features = read_snapshot(spec, published, active, as_of, everyone=True)
     if warehouse.distributed:
         one = explain_on_spark(spec, warehouse, published, active, as_of, user_id)
         if one is None:
             return _of_person(spec, warehouse, published, user_id, day, features.user_ids, again)
         return Explanation(
-            one.user, one.population, one.in_population, day, active.stamp, one.features, beside
+            one.user, one.population, one.in_population, day, active.stamp, one.features, explainer
         )
     scored = score_users(spec, features, active)
     found = pc.index(features.user_ids, user_id).as_py()
     if found < 0:
         return _of_person(spec, warehouse, published, user_id, day, features.user_ids, again)
-    inside = scored.snapshot.numbers("in_population") > 0
+    inside = scored.snapshot.numeric("in_population") > 0
     key = scored.raw
     better = inside & (key > key[found])
     tied_before = inside[:found] & (key[:found] == key[found])
@@ -189,7 +205,7 @@ def explain(
         day,
         active.stamp,
         _all_features(spec, published, as_of, user_id),
-        beside,
+        explainer,
     )
 
 
@@ -202,9 +218,10 @@ def _of_person(
     ids: pa.ChunkedArray,
     again: Callable[[str], Explanation],
 ) -> Explanation:
-    """Explain the person whose an id is by a link that the snapshot knows.
+    """Explain the person to whom a link in the snapshot gives an id.
 
-    Raises WarehouseError when there is no such link, or several people.
+    Raises:
+        WarehouseError: There is no such link, or it leads to several people.
     """
     link = link_of(spec, warehouse, published.info, user_id, day)
     if link is None:
@@ -216,7 +233,7 @@ def _of_person(
 
 
 def _nobody(user_id: str, day: date, ids: pa.ChunkedArray) -> WarehouseError:
-    """Return the error of a user who is not there, naming one whose id looks like it."""
+    """Return the error for an unknown user id, which suggests a similar one."""
     known = ids.filter(pc.starts_with(ids, user_id[:3])).slice(0, 2000).to_pylist()
     hint = suggest(user_id, known).replace("none are declared", "")
     return WarehouseError(

@@ -52,10 +52,15 @@ BASELINES = ("bg_nbd", "recency")
 
 @dataclass(frozen=True, repr=False)
 class Training(Result):
-    """What a training found, and where it is kept.
+    """The result of a training, and where it is saved.
 
-    run: the id of its parent run in the tracking store. store: the one that took it, the local one
-    where another failed. folder: its fits and results on disk.
+    Attributes:
+        run: The id of its parent run in the tracking store.
+        store: The store that holds the run; the local one if another failed.
+        folder: The folder of its fits and results.
+        backtest: The folds and the data.
+        comparison: The comparison of its scorers.
+        leakage_checks: The results of the leakage checks.
     """
 
     run: str
@@ -95,27 +100,38 @@ def train(
     warn: Log = lambda _: None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Training:
-    """Fit candidates on temporal folds, compare them on tests they have not seen, log everything.
+    """Fit candidates on rolling-origin folds, compare them on later outcomes, and log everything.
 
-    as_of: of the last test; the latest date whose outcomes are known when None. horizon: the
-    spec's when None. candidates: names, and mappings of names to scikit-learn classifiers of your
-    own; all that the spec can feed, the warehouse can fit and packages have installed (see
-    `plugins`) when None. metrics: custom ones, beside those that packages have installed.
-    tune: trials of a search for better parameters on the folds before the last test; the
-    last test alone then judges.
-    folds: tests; the spec's when None. seed: of all that is random. warn: called with what a person
-    should know, such as a tracking server that failed, in whose stead the local store keeps the
-    run.
+    If the same training already runs, the second one waits for it and uses its result.
 
-    n_boot: bootstrap replicates over users. level: of all intervals.
-    demo: first generate a dataset of 20,000 users, in place of nothing or of an earlier demo's.
+    Args:
+        spec: The spec.
+        warehouse: The warehouse.
+        store: The tracking store.
+        as_of: The cutoff of the last fold; the latest date whose outcomes are known when None.
+        horizon: The horizon of outcomes; the spec's when None.
+        candidates: Names, and mappings of names to your own scikit-learn classifiers. When None,
+            all candidates that the spec has the features for and the warehouse can fit, and those
+            that packages install (see `plugins`).
+        metrics: Custom metrics, in addition to those that packages install.
+        tune: Trials of a parameter search on the folds before the last one. With a search, only the
+            last fold is an evaluation fold.
+        folds: Backtest folds; the spec's number when None.
+        seed: The random seed.
+        demo: First generate a dataset of 20,000 users, if there are no events or an earlier demo's.
+        n_boot: Bootstrap replicates over users.
+        level: The confidence level of intervals.
+        log: Called with each step.
+        warn: Called with warnings, such as a tracking server that failed, so that the local store
+            holds the run.
+        progress: Called with the number of steps done and their total.
 
-    The same training twice at once is one: the second waits for the first, and finds it done.
-
-    Raises WarehouseError when nothing is loaded, DataError when the log is too short or one class
-    is missing, UsageError for a candidate that is not known, or when a demo would take the place of
-    events that were not generated here, or a candidate or metric of your own cannot be used,
-    SpecError for an attribute that may know the future.
+    Raises:
+        WarehouseError: Nothing is loaded.
+        DataError: The log is too short, or there is only one class.
+        UsageError: A candidate is unknown, one of your own candidates or metrics cannot be used, or
+            a demo would replace events that were not generated.
+        SpecError: An attribute may contain information from the future.
     """
     check_training(
         spec,
@@ -171,10 +187,10 @@ def _train(
 ) -> Training:
     """Fit, compare and log what is planned, as the only process that does."""
     chosen = settings.candidates
-    with hinting_at_demo(spec, warehouse), _place(warehouse, backtest) as place:
+    with hinting_at_demo(spec, warehouse), _backend(warehouse, backtest) as backend:
         fits = fit_folds(
             spec, backtest, chosen,
-            params=params, folder=folder, log=log, place=place, progress=progress,
+            params=params, folder=folder, log=log, backend=backend, progress=progress,
         )  # fmt: skip
     for name, scorer in fits.scorers.items():
         if scorer.unsaved:
@@ -237,7 +253,7 @@ def _chosen(
     return chosen
 
 
-def _place(warehouse: Warehouse, backtest: Backtest) -> AbstractContextManager[TrainingBackend]:
+def _backend(warehouse: Warehouse, backtest: Backtest) -> AbstractContextManager[TrainingBackend]:
     if warehouse.distributed:
         return SparkBackend(warehouse, backtest)
     return nullcontext(LocalBackend(backtest.plan))

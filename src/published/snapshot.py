@@ -1,4 +1,4 @@
-"""A published snapshot as named feature columns in memory."""
+"""A published snapshot in memory, as named feature columns."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ KEYS = ("user_id", "in_population")
 
 
 class Snapshot:
-    """The features of users as of one date, in the order of user_id.
+    """Users' features as of one date, ordered by user_id.
 
     >>> table = pa.table({"user_id": ["a", "b"], "views": [3, None], "device": ["web", None]})
     >>> snapshot = Snapshot(table)
-    >>> snapshot.numbers("views").tolist()
+    >>> snapshot.numeric("views").tolist()
     [3.0, nan]
-    >>> snapshot.texts("device")[0].tolist()
+    >>> snapshot.categorical("device")[0].tolist()
     [0, -1]
     """
 
@@ -35,9 +35,10 @@ class Snapshot:
     def read(
         cls, path: Path, features: tuple[str, ...], *, population_only: bool = True
     ) -> Snapshot:
-        """Read some features of a snapshot file; by default only of those in the population.
+        """Read some features from a snapshot file; by default only of users in the population.
 
-        Raises WarehouseError when a feature is not in the file.
+        Raises:
+            WarehouseError: A feature is not in the file.
         """
         with pq.ParquetFile(path) as file:
             missing = [name for name in features if name not in file.schema_arrow.names]
@@ -55,8 +56,8 @@ class Snapshot:
 
     @classmethod
     def stack(cls, snapshots: Sequence[Snapshot]) -> Snapshot:
-        """Return snapshots of the same features one under the other."""
-        tables = [snapshot._table for snapshot in snapshots]  # noqa: SLF001 - our own kind
+        """Concatenate snapshots that have the same features."""
+        tables = [snapshot._table for snapshot in snapshots]  # noqa: SLF001 - the same class
         return cls(pa.concat_tables(tables))
 
     def __len__(self) -> int:
@@ -73,20 +74,22 @@ class Snapshot:
         return Snapshot(self._table.take(pa.array(rows)))
 
     def replaced(self, name: str, other: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
-        """Return the same users with one feature's values of others, who stand at rows of a table.
+        """Return the same users, with one feature taken from the given rows of another snapshot.
 
         >>> snapshot = Snapshot(pa.table({"user_id": ["a", "b"], "views": [3, 4]}))
-        >>> snapshot.replaced("views", snapshot, np.array([1, 1])).numbers("views").tolist()
+        >>> snapshot.replaced("views", snapshot, np.array([1, 1])).numeric("views").tolist()
         [4.0, 4.0]
         """
         column = other._table.column(name).take(pa.array(rows))
         place = self._table.column_names.index(name)
         return Snapshot(self._table.set_column(place, name, column))
 
-    def numbers(self, name: str) -> Floats:
-        """Return a number or boolean feature, shape (n,), null as NaN.
+    def numeric(self, name: str) -> Floats:
+        """Return a numeric or boolean feature, shape (n,), null as NaN.
 
-        Raises KeyError when there is none of that name, TypeError or ValueError for no numbers.
+        Raises:
+            KeyError: There is no feature of that name.
+            TypeError, ValueError: The feature is not numeric.
         """
         column = self._table.column(name)
         if pa.types.is_temporal(column.type):
@@ -96,8 +99,8 @@ class Snapshot:
         values: Floats = column.to_numpy().astype(np.float64, copy=False)
         return values
 
-    def texts(self, name: str) -> tuple[Integers, list[str]]:
-        """Return a text feature as codes, shape (n,), -1 for null, into a list of texts."""
+    def categorical(self, name: str) -> tuple[Integers, list[str]]:
+        """Return a categorical feature: codes, shape (n,), -1 for null, and the categories."""
         encoded = pc.dictionary_encode(self._table.column(name)).combine_chunks()
         if isinstance(encoded, pa.ChunkedArray):
             encoded = (
@@ -111,5 +114,5 @@ class Snapshot:
         return codes, [str(text) for text in encoded.dictionary.to_pylist()]
 
     def rows(self) -> list[dict[str, object]]:
-        """Return every user as a dictionary of features; meant for the few that are exported."""
+        """Return each user's features as a dictionary; meant for few users."""
         return list(self._table.to_pylist())

@@ -19,12 +19,16 @@ PROFILE = "profile.json"
 
 @dataclass(frozen=True)
 class ActiveScorer:
-    """A scorer to rank by.
+    """The scorer that ranks users, and what was trained with it.
 
-    version: in the registry, else 0. spend: what expects spend beside it, where that was trained.
-    plots: how it ranked on its last test, as a PNG. companion: the learned scorer of the same
-    training whose reasons stand beside the points when the scorecard ranks. profile: how features
-    were spread where it learnt, as JSON.
+    Attributes:
+        scorer: The scorer.
+        version: Its version in the registry, or 0.
+        spend: The spend model of the same training, if there is one.
+        plots: How the scorer ranked on the last backtest fold, as a PNG.
+        companion: When the scorecard ranks, the learned scorer of the same training, which
+            explains users as well.
+        profile: The distributions of features in training, as JSON.
     """
 
     scorer: Scorer
@@ -35,8 +39,8 @@ class ActiveScorer:
     profile: str | None = None
 
     @classmethod
-    def by_points_of(cls, spec: Spec) -> ActiveScorer:
-        """Return the scorecard of a spec as it is, which no training stands behind."""
+    def untrained(cls, spec: Spec) -> ActiveScorer:
+        """Return the spec's scorecard, without calibration or learned scorers."""
         return cls(PointsScorer.of(spec))
 
     @property
@@ -46,32 +50,32 @@ class ActiveScorer:
 
     @property
     def by_points(self) -> bool:
-        """Whether the scorecard ranks."""
+        """Whether the scorecard ranks, by points."""
         return self.scorer.scale == "points"
 
     @property
     def model(self) -> Scorer | None:
-        """The learned scorer: the one that ranks, or the companion; None where there is none."""
+        """The learned scorer: the one that ranks, or the companion; None without either."""
         return self.companion if self.by_points else self.scorer
 
     @property
     def explainer(self) -> LearnedScorer | None:
-        """The learned scorer whose reasons stand beside the points; None where none can say why."""
+        """The learned scorer that explains users besides the scorecard; None if there is none."""
         model = self.model
         return model if isinstance(model, LearnedScorer) and model.explains else None
 
     @property
     def point_calibrator(self) -> Calibrator | None:
-        """From the scorecard's points to log-odds, where it ranks and was trained."""
+        """The map from points to log-odds; None unless a calibrated scorecard ranks."""
         return self.scorer.calibrator if isinstance(self.scorer, PointsScorer) else None
 
     @property
     def trained(self) -> bool:
-        """Whether a training stands behind it."""
+        """Whether any part of it was trained."""
         parts = (self.model, self.spend, self.point_calibrator)
         return any(part is not None for part in parts)
 
     @property
     def stamp(self) -> str:
-        """What stands in outputs, such as "xgboost v3"."""
+        """The name and version shown in outputs, such as "xgboost v3"."""
         return f"{self.name} v{self.version}" if self.version else self.name

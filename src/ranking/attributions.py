@@ -1,4 +1,4 @@
-"""One table for a user: every feature, what it was worth on the scorecard and in the model."""
+"""One user's attributions: the points and log-odds of every feature."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
 
-_USUAL = 1_000  # users by whom the usual points are told
+_BACKGROUND_USERS = 1_000  # over whom points are averaged
 
 
 def attributions(
@@ -26,22 +26,29 @@ def attributions(
     row: Mapping[str, object],
     place: int,
 ) -> tuple[Attribution, ...]:
-    """Return one user's points and attributions by part, what moved the model most first.
+    """Return one user's points and log-odds by part, the largest in the model first.
 
-    contributions, explained: of several users, of whom this one is at `place`. reasons: this
-    user's on the scorecard. words: what was seen of this user, by part of the model. row: this
-    user's features. Points add up to the score: a cap on a group of terms, which belongs to no
-    feature, has a line of its own.
+    Points add up to the score. A cap on a group of terms, which belongs to no feature, is a part of
+    its own.
+
+    Args:
+        spec: The spec.
+        contributions: Several users' points.
+        reasons: The user's scorecard reasons.
+        explained: The same users' log-odds.
+        words: What was observed of the user, in words, by part.
+        row: The user's features.
+        place: The user's position among the users of `contributions` and `explained`.
     """
     points = points_by_part(spec, contributions, explained.parts, place)
     texts = _texts_by_part(spec, reasons, explained.parts)
-    moved = dict(zip(explained.parts, explained.values[place].tolist(), strict=True))
-    raw_scores = dict(zip(explained.parts, explained.raw_scores[place].tolist(), strict=True))
+    log_odds = dict(zip(explained.parts, explained.values[place].tolist(), strict=True))
+    raw_values = dict(zip(explained.parts, explained.raw_values[place].tolist(), strict=True))
     stable = dict(zip(explained.parts, explained.stable[place].tolist(), strict=True))
     features = _features_by_part(spec, contributions, explained, row, place)
     by_name = {feature.name: feature for feature in spec.features}
     found = []
-    for part in dict.fromkeys([*moved, *points]):
+    for part in dict.fromkeys([*log_odds, *points]):
         reason = "; ".join(texts.get(part, ()))
         observed = words.get(part) or reason
         if not observed and part in by_name:
@@ -52,13 +59,13 @@ def attributions(
                 observed=observed,
                 points=points.get(part),
                 reason=reason,
-                log_odds=moved.get(part),
+                log_odds=log_odds.get(part),
                 stable=bool(stable.get(part, False)),
-                raises=raw_scores[part] > 0 if part in raw_scores else None,
+                raises=raw_values[part] > 0 if part in raw_values else None,
                 features=tuple(features.get(part, ())),
             )
         )
-    size = {part: abs(value) for part, value in raw_scores.items()}
+    size = {part: abs(value) for part, value in raw_values.items()}
     return tuple(sorted(found, key=lambda i: (-size.get(i.part, 0), -abs(i.points or 0))))
 
 
@@ -69,20 +76,20 @@ def _features_by_part(
     row: Mapping[str, object],
     place: int,
 ) -> dict[str, list[FeatureValue]]:
-    """Return one user's features with what each was worth, by part."""
+    """Return one user's features with their points and log-odds, by part."""
     terms = {term.name: term.feature for term in spec.scorecard.terms}
     points: dict[str, float] = {}
     for name, value in zip(contributions.names, contributions.values[place], strict=True):
         if name in terms:
             feature = terms[name]
             points[feature] = points.get(feature, 0.0) + float(value) / HUNDREDTHS
-    moved = dict(zip(explained.names, explained.by_feature[place].tolist(), strict=True))
-    home = homes(spec, explained.parts)
+    log_odds = dict(zip(explained.names, explained.by_feature[place].tolist(), strict=True))
+    part_of = part_by_feature(spec, explained.parts)
     units = {feature.name: feature.unit for feature in spec.features}
     found: dict[str, list[FeatureValue]] = {}
-    for name in dict.fromkeys([*moved, *points]):
-        one = FeatureValue(name, row.get(name), units[name], points.get(name), moved.get(name))
-        found.setdefault(home.get(name, name), []).append(one)
+    for name in dict.fromkeys([*log_odds, *points]):
+        one = FeatureValue(name, row.get(name), units[name], points.get(name), log_odds.get(name))
+        found.setdefault(part_of.get(name, name), []).append(one)
     return found
 
 
@@ -92,19 +99,19 @@ def points_by_part(
     parts: Mapping[str, Sequence[str]],
     place: int,
 ) -> dict[str, float]:
-    """Return one user's points by part: all terms on its features together.
+    """Return one user's points by part, summed over all terms on the part's features.
 
-    A feature that the model does not read, and that is in no group, stands for itself, and so does
-    what is no term (the cap of a group of terms, the limits 0 and 100) if it took anything.
+    A feature that the model does not read and that is in no group is a part of its own. So is each
+    adjustment that is no term (the cap of a group of terms, the limits 0 and 100), unless it is 0.
     """
-    home = homes(spec, parts)
+    part_of = part_by_feature(spec, parts)
     terms = {term.name: term.feature for term in spec.scorecard.terms}
     found: dict[str, float] = {}
     for name, value in zip(contributions.names, contributions.values[place], strict=True):
         if name not in terms and value == 0:
             continue
         feature = terms.get(name, name)
-        part = home.get(feature, feature)
+        part = part_of.get(feature, feature)
         found[part] = found.get(part, 0.0) + float(value) / HUNDREDTHS
     return {part: float(np.round(value, 2)) for part, value in found.items()}
 
@@ -112,16 +119,15 @@ def points_by_part(
 def average_points(
     spec: Spec, table: Snapshot, parts: Mapping[str, Sequence[str]]
 ) -> dict[str, float]:
-    """Return the mean points by part of at most a thousand users, spread evenly over a table.
+    """Return the mean points by part over at most a thousand users, spread evenly over a table.
 
-    Of those in the population, not of others in the table: a user's agreement is the same in a
-    list and in an explanation. A thousand say what is usual well enough, and cost the same in any
-    population.
+    Only users in the population count, so that a user's agreement is the same in a list and in an
+    explanation. A thousand users give a good enough mean, at the same cost for any population.
     """
-    people = np.flatnonzero(table.numbers("in_population") > 0)
+    people = np.flatnonzero(table.numeric("in_population") > 0)
     if not len(people):
         people = np.arange(len(table))
-    spread = np.linspace(0, len(people) - 1, min(len(people), _USUAL)).astype(np.int64)
+    spread = np.linspace(0, len(people) - 1, min(len(people), _BACKGROUND_USERS)).astype(np.int64)
     places = people[np.unique(spread)]
     found = Scorecard(spec.scorecard).contributions(table.take(places))
     total: dict[str, float] = {}
@@ -134,17 +140,17 @@ def average_points(
 def _texts_by_part(
     spec: Spec, reasons: Sequence[Reason], parts: Mapping[str, Sequence[str]]
 ) -> dict[str, list[str]]:
-    home = homes(spec, parts)
+    part_of = part_by_feature(spec, parts)
     terms = {term.name: term.feature for term in spec.scorecard.terms}
     found: dict[str, list[str]] = {}
     for reason in reasons:
         feature = terms.get(reason.part, reason.part)
-        found.setdefault(home.get(feature, feature), []).append(reason.text)
+        found.setdefault(part_of.get(feature, feature), []).append(reason.text)
     return found
 
 
-def homes(spec: Spec, parts: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Return the part of every feature: a group's also where only the scorecard reads them."""
+def part_by_feature(spec: Spec, parts: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the part of every feature, including grouped ones that only the scorecard reads."""
     grouped = {
         name: group
         for group, members in spec.training.groups.items()

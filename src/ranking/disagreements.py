@@ -1,4 +1,4 @@
-"""On whom scorecard and model disagree in a way that matters: who changes sides, both ways."""
+"""Users whom scorecard and model rank apart, those with the largest consequence first."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ HIGH = len(LABELS) - 1
 
 
 @dataclass(frozen=True)
-class Changed:
-    """How many users are on one side by the model alone, and by the scorecard alone.
+class SideChanges:
+    """How many users are selected by one scorer alone: by the model, and by the scorecard.
 
-    capacity: among the share of users that can be targeted. high: labelled high.
+    Attributes:
+        capacity: Users among the share that can be targeted.
+        high: Users labelled high.
     """
 
     capacity: tuple[int, int]
@@ -28,11 +30,15 @@ class Changed:
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Where both scorers put n users: each array (n,).
+class Disagreements:
+    """Where the model and the scorecard rank n users; each array has shape (n,).
 
-    model, card: the share of users ranked below, ties in the middle. model_codes, card_codes:
-    labels as positions in LABELS. capacity: the share of users that can be targeted.
+    Attributes:
+        model: The share of users that the model ranks below, ties in the middle.
+        card: The same by the scorecard.
+        model_codes: The model's labels, as positions in LABELS.
+        card_codes: The scorecard's labels.
+        capacity: The share of users that can be targeted.
     """
 
     model: Floats
@@ -42,47 +48,46 @@ class Sides:
     capacity: float
 
     @property
-    def acted_on(self) -> tuple[Bools, Bools]:
+    def targeted(self) -> tuple[Bools, Bools]:
         """Whether a user is within the capacity, by the model and by the scorecard."""
         edge = 1 - self.capacity
         return self.model > edge, self.card > edge
 
     def changes(self) -> tuple[Bools, Bools, Bools]:
-        """Return whether a user changes sides of the capacity, of the label high, of any label."""
-        by_model, by_card = self.acted_on
+        """Return whether the scorers differ on the capacity, on the label high, on any label."""
+        by_model, by_card = self.targeted
         high, high_by_card = self.model_codes == HIGH, self.card_codes == HIGH
         return by_model != by_card, high != high_by_card, self.model_codes != self.card_codes
 
     def order(self, most: int) -> NDArray[np.int64]:
-        """Return positions of at most so many users, those on whom it matters most first.
+        """Return positions of at most `most` users, the most severe disagreements first.
 
-        First who changes sides of the capacity and of the label high; then of one of them, and of
-        these who has another label at all; then who has another label; then the rest. Among those
-        on whom it matters alike, what changes and its two directions take turns, the widest gap
-        first in each, so that none of them hides another.
+        Users are ordered by `severity`. Among equally severe ones, the kinds of disagreement and
+        their two directions take turns, the widest gap first in each, so that no kind hides
+        another. Users whom both scorers rank alike are left out.
         """
         gap = self.model - self.card
-        acted, high, label = self.changes()
-        weight = weight_of(acted, high, label)
-        stream = 4 * acted + 2 * high + (gap > 0)
+        targeted, high, label = self.changes()
+        weight = severity(targeted, high, label)
+        stream = 4 * targeted + 2 * high + (gap > 0)
         by_stream = np.lexsort((-np.abs(gap), stream, weight))
         key = (8 * weight + stream)[by_stream]
         starts = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
         turn = np.empty(len(gap), dtype=np.int64)
         turn[by_stream] = np.arange(len(gap)) - np.repeat(starts, np.diff([*starts, len(gap)]))
         found = np.lexsort((-np.abs(gap), turn, -weight))
-        apart: NDArray[np.int64] = found[gap[found] != 0][:most]
-        return apart
+        disagreeing: NDArray[np.int64] = found[gap[found] != 0][:most]
+        return disagreeing
 
-    def changed(self) -> Changed:
-        """Count who changes sides."""
-        by_model, by_card = self.acted_on
+    def side_changes(self) -> SideChanges:
+        """Count the users who are selected by one scorer alone."""
+        by_model, by_card = self.targeted
         high, high_by_card = self.model_codes == HIGH, self.card_codes == HIGH
-        return Changed(_alone(by_model, by_card), _alone(high, high_by_card))
+        return SideChanges(_one_sided(by_model, by_card), _one_sided(high, high_by_card))
 
-    def take(self, rows: Integers) -> Sides:
-        """Return some users, in the order of `rows`."""
-        return Sides(
+    def take(self, rows: Integers) -> Disagreements:
+        """Return the users at these positions, in this order."""
+        return Disagreements(
             self.model[rows],
             self.card[rows],
             self.model_codes[rows],
@@ -91,9 +96,8 @@ class Sides:
         )
 
     def columns(self) -> dict[str, Sequence[str]]:
-        """Return what disagreements.csv says of each user beyond a list's own columns."""
-        acted, high, label = self.changes()
-        kinds = list(zip(acted, high, label, strict=True))
+        """Return the columns that disagreements.csv has besides those of a list."""
+        kinds = list(zip(*self.changes(), strict=True))
         labels = {name: [LABELS[int(code)] for code in codes] for name, codes in self._labels()}
         return {
             "changes": [_in_words(*each) for each in kinds],
@@ -107,12 +111,12 @@ class Sides:
         return ("scorecard_label", self.card_codes), ("model_label", self.model_codes)
 
 
-def sides_of(spec: Spec, scored: ScoredUsers) -> Sides | None:
-    """Return where scorecard and model put everybody; None without a learned scorer."""
+def find_disagreements(spec: Spec, scored: ScoredUsers) -> Disagreements | None:
+    """Return where scorecard and model rank every user; None without a learned scorer."""
     if scored.model_raw_score is None:
         return None
-    model_codes, card_codes = both_codes(spec, scored)
-    return Sides(
+    model_codes, card_codes = label_codes(spec, scored)
+    return Disagreements(
         _share_below(scored.model_raw_score),
         _share_below(scored.hundredths),
         model_codes,
@@ -121,8 +125,8 @@ def sides_of(spec: Spec, scored: ScoredUsers) -> Sides | None:
     )
 
 
-def both_codes(spec: Spec, scored: ScoredUsers) -> tuple[Integers, Integers]:
-    """Return everybody's label by the model and by the scorecard, as positions in LABELS."""
+def label_codes(spec: Spec, scored: ScoredUsers) -> tuple[Integers, Integers]:
+    """Return every user's label by the model and by the scorecard, as positions in LABELS."""
     by_card = band_codes(scored.hundredths, spec.bands)
     model = scored.active.model
     if model is None or scored.model_raw_score is None:
@@ -130,25 +134,33 @@ def both_codes(spec: Spec, scored: ScoredUsers) -> tuple[Integers, Integers]:
     return model.bands_of(scored.model_raw_score), by_card
 
 
-def weight_of(acted: Bools, high: Bools, label: Bools) -> Integers:
-    """Return how much changes of sides matter, 0 to 5: by the order that `Sides.order` tells."""
-    found: Integers = 2 * acted.astype(np.int64) + 2 * high + label
+def severity(targeted: Bools, high: Bools, label: Bools) -> Integers:
+    """Return how severe disagreements are, 0 to 5.
+
+    The capacity and the label high count 2 each, any label counts 1.
+
+    Args:
+        targeted: Whether the scorers differ on who is within the capacity, (n,).
+        high: Whether they differ on who is labelled high, (n,).
+        label: Whether they give different labels, (n,).
+    """
+    found: Integers = 2 * targeted.astype(np.int64) + 2 * high + label
     return found
 
 
-def _in_words(acted: bool, high: bool, label: bool) -> str:
-    """Say what a user changes sides of.
+def _in_words(targeted: bool, high: bool, label: bool) -> str:
+    """Return, in words, what the scorers differ on.
 
     >>> _in_words(True, True, True), _in_words(False, False, True), _in_words(False, False, False)
     ('capacity and high', 'label', '')
     """
-    said = [name for name, changes in (("capacity", acted), ("high", high)) if changes]
+    differing = [name for name, differs in (("capacity", targeted), ("high", high)) if differs]
     if label and not high:
-        said.append("label")
-    return " and ".join(said)
+        differing.append("label")
+    return " and ".join(differing)
 
 
-def _alone(by_model: Bools, by_card: Bools) -> tuple[int, int]:
+def _one_sided(by_model: Bools, by_card: Bools) -> tuple[int, int]:
     return int((by_model & ~by_card).sum()), int((by_card & ~by_model).sum())
 
 

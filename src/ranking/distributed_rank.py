@@ -1,4 +1,4 @@
-"""Places in a ranking that is spread over the parts of a cluster: the same as in one sort."""
+"""Ranks computed over the partitions of a Spark DataFrame, equal to those of a single sort."""
 
 from __future__ import annotations
 
@@ -17,38 +17,39 @@ from ..warehouse.engines.spark.session import slots
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ROWS_OF_A_PART: Final = 250_000  # a part is sorted in memory, by a Python of its own
-PLACED: Final = {"place": "long", "below": "double", "decile": "int"}
+ROWS_PER_PARTITION: Final = 250_000  # a Python worker sorts a partition in memory
+RANK_COLUMNS: Final = {"place": "long", "below": "double", "decile": "int"}
 
 
-def placed(scored: DataFrame, key: str) -> DataFrame:
-    """Return users with their place by a key, ties in the order of user_id, and their decile.
+def with_ranks(scored: DataFrame, key: str) -> DataFrame:
+    """Return users with their rank by a key (`place`), their percentile and their decile.
 
-    `below` is the share of users with a lower key, ties in the middle. However many users have one
-    key, they are dealt to as many parts as they need.
+    Ties are ordered by user_id. `below`, the percentile, is the share of users with a lower key,
+    ties in the middle. Users who share a key may lie in several partitions.
     """
     from pyspark import StorageLevel
     from pyspark.sql.functions import col
 
-    # Kept: where the parts are cut is found by a look at the keys, and scores are made once.
+    # Persisted: partitioning by range samples the keys, and scores are to be computed once.
     kept = scored.persist(StorageLevel.DISK_ONLY)
-    number = max(slots(scored.sparkSession), -(-kept.count() // ROWS_OF_A_PART))
+    number = max(slots(scored.sparkSession), -(-kept.count() // ROWS_PER_PARTITION))
     cut = kept.repartitionByRange(number, col(key).desc(), col("user_id"))
-    # Kept, so that all looks at it see the same parts.
+    # Persisted, so that every pass sees the same partitions.
     parts = cut.persist(StorageLevel.DISK_ONLY)
     names = list(scored.columns)
     kinds = {field.name: field.dataType.simpleString() for field in scored.schema.fields}
-    return parts.mapInArrow(
-        partial(_place_batches, key, names, _cuts(parts, key)), columns_of({**kinds, **PLACED})
-    )
+    schema = schema_ddl({**kinds, **RANK_COLUMNS})
+    return parts.mapInArrow(partial(_place_batches, key, names, _cuts(parts, key)), schema)
 
 
 @dataclass(frozen=True)
 class _Cuts:
-    """How a ranking is cut into parts.
+    """How a ranking is split into partitions.
 
-    starts: users before each part. total: of all. shared: of a key that several parts share, the
-    places of its first and its last user.
+    Attributes:
+        starts: Users before each partition.
+        total: All users.
+        shared: The ranks of the first and the last user of each key that spans partitions.
     """
 
     starts: Mapping[int, int]
@@ -57,7 +58,7 @@ class _Cuts:
 
 
 def _cuts(parts: DataFrame, key: str) -> _Cuts:
-    """Look how users, ordered by a key from the highest on, are dealt to parts."""
+    """Return how users, ordered by a key, the highest first, are split into partitions."""
     from pyspark.sql.functions import col, count, lit, spark_partition_id
     from pyspark.sql.functions import max as highest
     from pyspark.sql.functions import min as lowest
@@ -80,7 +81,7 @@ def _cuts(parts: DataFrame, key: str) -> _Cuts:
     shared = {}
     for value, of_parts in with_key.items():
         if len(of_parts) > 1:
-            first = min(of_parts)  # which it ends
+            first = min(of_parts)  # whose last users have it
             begins = starts[first] + sizes[first] - of_parts[first] + 1
             shared[value] = (begins, begins + sum(of_parts.values()) - 1)
     return _Cuts(starts, total, shared)
@@ -89,7 +90,7 @@ def _cuts(parts: DataFrame, key: str) -> _Cuts:
 def _place_batches(
     key: str, names: Sequence[str], cuts: _Cuts, batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Number one part's users, the parts before it being counted."""
+    """Rank the users of one partition."""
     from pyspark import TaskContext
 
     found = [batch for batch in batches if len(batch)]
@@ -124,10 +125,10 @@ def shares_below(scored: DataFrame) -> list[float]:
     return shares
 
 
-def columns_of(kinds: Mapping[str, str]) -> str:
-    """Return names and kinds of columns as Spark's schemas say them.
+def schema_ddl(kinds: Mapping[str, str]) -> str:
+    """Return a schema as a DDL string for Spark; kinds: column types by name.
 
-    >>> columns_of({"user_id": "string", "place": "long"})
+    >>> schema_ddl({"user_id": "string", "place": "long"})
     '"user_id" string, "place" long'
     """
     return ", ".join(f"{quote_name(name)} {kind}" for name, kind in kinds.items())

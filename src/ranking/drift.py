@@ -1,4 +1,4 @@
-"""Feature drift: how far a list's features have moved from those that a scorer was trained on."""
+"""Feature drift: how far users' features have moved since a scorer was trained."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from ..published.snapshot import Snapshot
 from ..reports.figures import PSI_FAR, PSI_MOVED
 from ..types import Floats
 
-_PARTS = 10
-_MOST = 20  # categories told one by one
-_LEAST = 1e-4  # a share that counts for none, so that logarithms are finite
+_BINS = 10
+_MAX_CATEGORIES = 20  # that have a bin of their own
+_MIN_SHARE = 1e-4  # taken for empty bins, so that logarithms are finite
 
 
 @dataclass(frozen=True)
-class Spread:
-    """How one feature was spread over users: shares by part, the last of them of unknown values.
+class FeatureDistribution:
+    """The distribution of one feature over users, as the shares of users by bin.
 
-    edges: upper ends of all parts of numbers but the last. words: the categories told one by one;
-    others share a part. mean: of known numbers, None for categories or where none is known.
+    Attributes:
+        feature: The feature's name.
+        edges: The upper edges of a numeric feature's bins, except the last bin.
+        words: The categories with a bin of their own; all others share one.
+        shares: The share of users in each bin. The last bin holds unknown values.
+        mean: The mean of the known values; None for categories or if none is known.
     """
 
     feature: str
@@ -35,17 +39,18 @@ class Spread:
     mean: float | None
 
     @classmethod
-    def of(cls, table: Snapshot, feature: str, *, text: bool) -> Spread:
-        """Return a feature's spread: tenths of users, or the commonest categories."""
+    def of(cls, table: Snapshot, feature: str, *, text: bool) -> FeatureDistribution:
+        """Return a feature's distribution, by deciles or by its most frequent categories."""
         if text:
-            codes, texts = table.texts(feature)
+            codes, texts = table.categorical(feature)
             sizes = np.bincount(codes[codes >= 0], minlength=len(texts))
-            words = tuple(texts[place] for place in np.argsort(-sizes, kind="stable")[:_MOST])
+            commonest = np.argsort(-sizes, kind="stable")[:_MAX_CATEGORIES]
+            words = tuple(texts[place] for place in commonest)
             found = cls(feature, (), words, (), None)
         else:
-            values = table.numbers(feature)
+            values = table.numeric(feature)
             known = values[~np.isnan(values)]
-            tenths = np.arange(1, _PARTS) / _PARTS
+            tenths = np.arange(1, _BINS) / _BINS
             cuts = np.quantile(known, tenths) if len(known) else np.empty(0)
             edges = tuple(float(edge) for edge in np.unique(cuts))
             found = cls(feature, edges, (), (), None)
@@ -53,16 +58,16 @@ class Spread:
         return cls(feature, found.edges, found.words, tuple(shares.tolist()), mean)
 
     def now(self, table: Snapshot) -> tuple[Floats, float | None]:
-        """Return the shares of the same parts in another table, and its mean."""
+        """Return the shares in the same bins in another table, and its mean."""
         if self.edges or not self.words:
-            values = table.numbers(self.feature)
+            values = table.numeric(self.feature)
             known = ~np.isnan(values)
             place = np.searchsorted(np.array(self.edges), values)
             place = np.where(known, place, len(self.edges) + 1)
             parts = len(self.edges) + 2
             mean = float(values[known].mean()) if known.any() else None
         else:
-            codes, texts = table.texts(self.feature)
+            codes, texts = table.categorical(self.feature)
             at = {word: place for place, word in enumerate(self.words)}
             lookup = [at.get(text, len(at)) for text in texts]
             place, parts, mean = np.array([*lookup, len(at) + 1])[codes], len(at) + 2, None
@@ -72,7 +77,9 @@ class Spread:
 
 @dataclass(frozen=True)
 class Drift:
-    """How far a feature has moved: its population stability index, means, shares of unknown."""
+    """How far a feature has moved: its population stability index (PSI), and then and now its mean
+    and its share of unknown values.
+    """
 
     feature: str
     psi: float
@@ -80,17 +87,18 @@ class Drift:
     unknown: tuple[float, float]
 
 
-def read_profile(kept: str | None) -> tuple[str, list[Spread]] | None:
-    """Return the training snapshot's date and its spreads; None where none were kept.
+def read_profile(kept: str | None) -> tuple[str, list[FeatureDistribution]] | None:
+    """Return the training snapshot's date and its distributions; None if none were saved.
 
-    Raises DataError when what was kept is damaged.
+    Raises:
+        DataError: The saved profile is damaged.
     """
     if kept is None:
         return None
     try:
         raw = json.loads(kept)
         spreads = [
-            Spread(
+            FeatureDistribution(
                 one["feature"], tuple(one["edges"]), tuple(one["words"]), tuple(one["shares"]),
                 one["mean"],
             )
@@ -99,19 +107,20 @@ def read_profile(kept: str | None) -> tuple[str, list[Spread]] | None:
         return raw["as_of"], spreads
     except (ValueError, KeyError, TypeError, RecursionError):
         raise DataError(
-            "the scorer's profile.json, how features stood in training, is damaged: train again"
+            "the scorer's profile.json, with the features' distributions in training, is damaged: "
+            "train again"
         ) from None
 
 
-def drifts(spreads: Sequence[Spread], table: Snapshot) -> list[Drift]:
+def drifts(spreads: Sequence[FeatureDistribution], table: Snapshot) -> list[Drift]:
     """Return how far each feature has moved, the furthest first.
 
-    The population stability index: the sum over parts of (now - then) · ln(now / then).
+    The population stability index is the sum over bins of (now - then) · ln(now / then).
     """
     found = []
     for spread in spreads:
         shares, mean = spread.now(table)
-        then, now = np.maximum(spread.shares, _LEAST), np.maximum(shares, _LEAST)
+        then, now = np.maximum(spread.shares, _MIN_SHARE), np.maximum(shares, _MIN_SHARE)
         psi = float(((now - then) * np.log(now / then)).sum())
         unknown = (spread.shares[-1], float(shares[-1]))
         found.append(Drift(spread.feature, psi, (spread.mean, mean), unknown))
@@ -119,7 +128,7 @@ def drifts(spreads: Sequence[Spread], table: Snapshot) -> list[Drift]:
 
 
 def write_drifts(path: Path, found: Sequence[Drift]) -> None:
-    """Write a line a feature."""
+    """Write one row per feature as CSV."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv_writer(file)
         writer.writerow(

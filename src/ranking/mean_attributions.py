@@ -1,4 +1,4 @@
-"""The scorecard's points and a model's contributions over many users, part by part."""
+"""Points and log-odds by part over many users, and how far they agree."""
 
 from __future__ import annotations
 
@@ -15,58 +15,63 @@ from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
 from ..types import Floats
-from .attributions import homes
+from .attributions import part_by_feature
 
 
 @dataclass(frozen=True)
-class Accounts:
-    """Points and attributions of n users by part: a feature, or a group that is explained together.
+class PartAttributions:
+    """The points and log-odds of n users by part.
 
-    points: shape (n, k), of the terms on a part's features. moved: log-odds, shape (n, k). What
-    belongs to no feature, such as a cap on a group of terms, is left out.
+    Adjustments that belong to no feature, such as a cap on a group of terms, are left out.
+
+    Attributes:
+        parts: The k parts: features, and groups of features that are explained together.
+        points: The points of the terms on a part's features, shape (n, k).
+        log_odds: The model's contributions in log-odds, shape (n, k).
     """
 
     parts: tuple[str, ...]
     points: Floats
-    moved: Floats
+    log_odds: Floats
 
     def shares(self) -> tuple[Floats, Floats]:
-        """Return each part's share of what moves users apart, (k,) each: by points, by the model.
+        """Return each part's share of the scorecard's and of the model's effect, (k,) each.
 
-        Mean distance from the average in points, mean |contribution| in log-odds: both say how far
-        a part moves users from an average one.
+        The effect is the mean absolute deviation from the average in points, and the mean absolute
+        contribution in log-odds. Both measure how far a part moves users from an average user.
         """
         away = np.abs(self.points - self.points.mean(axis=0)).mean(axis=0)
-        size = np.abs(self.moved).mean(axis=0)
+        size = np.abs(self.log_odds).mean(axis=0)
         return away / (away.sum() or 1.0), size / (size.sum() or 1.0)
 
     def correlations(self) -> list[float | None]:
-        """Return how points and attributions rank users by part; None where one is constant.
+        """Return the rank correlation of points and log-odds over users, by part.
 
-        Near 1 a part's points grow where the model sees the probability grow; below 0 they
-        contradict.
+        Near 1, a part's points rise where the model's probability rises. Below 0, scorecard and
+        model contradict each other. None where either is constant.
         """
         from scipy.stats import rankdata
 
         found: list[float | None] = []
-        for points, moved in zip(self.points.T, self.moved.T, strict=True):
-            if np.ptp(points) == 0 or np.ptp(moved) == 0:
+        for points, log_odds in zip(self.points.T, self.log_odds.T, strict=True):
+            if np.ptp(points) == 0 or np.ptp(log_odds) == 0:
                 found.append(None)
             else:
-                found.append(float(np.corrcoef(rankdata(points), rankdata(moved))[0, 1]))
+                found.append(float(np.corrcoef(rankdata(points), rankdata(log_odds))[0, 1]))
         return found
 
     def agreements(self) -> Floats:
-        """Return each user's rank correlation of points and attributions, where it is known."""
+        """Return each user's rank correlation of points and log-odds, for users who have one."""
         found = []
-        usual = dict(zip(self.parts, self.points.mean(axis=0).tolist(), strict=True))
-        for points, moved in zip(self.points.tolist(), self.moved.tolist(), strict=True):
+        mean_points = dict(zip(self.parts, self.points.mean(axis=0).tolist(), strict=True))
+        for points, log_odds in zip(self.points.tolist(), self.log_odds.tolist(), strict=True):
             by_points = dict(zip(self.parts, points, strict=True))
-            found.append(agreement(by_points, dict(zip(self.parts, moved, strict=True)), usual))
+            by_model = dict(zip(self.parts, log_odds, strict=True))
+            found.append(agreement(by_points, by_model, mean_points))
         return np.array([value for value in found if value is not None], dtype=np.float64)
 
     def write(self, path: Path) -> None:
-        """Write a line a part, the model's largest first: both shares and their correlation."""
+        """Write each part's shares and correlation as CSV, the model's largest share first."""
         by_points, by_model = self.shares()
         correlations = self.correlations()
         with path.open("w", encoding="utf-8", newline="") as file:
@@ -79,22 +84,23 @@ class Accounts:
                 writer.writerow([self.parts[place], *shares, last])
 
 
-def both_accounts(spec: Spec, scorer: LearnedScorer, table: Snapshot) -> Accounts:
-    """Return the points and the contributions of the users in a table.
+def part_attributions(spec: Spec, scorer: LearnedScorer, table: Snapshot) -> PartAttributions:
+    """Return the points and log-odds of a table's users.
 
-    Raises DataError for a scorer without contributions.
+    Raises:
+        DataError: The scorer has no contributions.
     """
     found = scorer.contributions(table)
     parts = parts_of(found.names, spec.training.groups)
-    moved = by_part(np.asarray(found.values, dtype=np.float64), found.names, parts)
-    home = homes(spec, parts)
+    log_odds = by_part(np.asarray(found.values, dtype=np.float64), found.names, parts)
+    part_of = part_by_feature(spec, parts)
     card = Scorecard(spec.scorecard).contributions(table)
     points: dict[str, Floats] = {part: np.zeros(len(table)) for part in parts}
     for column, term in enumerate(spec.scorecard.terms):  # the terms' columns come first
-        part = home.get(term.feature, term.feature)
+        part = part_of.get(term.feature, term.feature)
         before = points.get(part, np.zeros(len(table)))
         points[part] = before + card.values[:, column] / HUNDREDTHS
     beyond = np.zeros((len(table), len(points) - len(parts)))  # what the model does not read
-    return Accounts(
-        tuple(points), np.column_stack(list(points.values())), np.hstack([moved, beyond])
+    return PartAttributions(
+        tuple(points), np.column_stack(list(points.values())), np.hstack([log_odds, beyond])
     )

@@ -1,4 +1,4 @@
-"""The rank of every user by a scorer, and explanations of a few users by all that is known."""
+"""Score and rank all users, and explain the ranks of a few."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ..models.explain import Explained, agreement, explain_rows, model_reasons, 
 from ..models.learned import LearnedScorer
 from ..published.build import Published
 from ..published.snapshot import Snapshot
-from ..scorer import Account, ModelReason
+from ..scorer import LogOddsTotal, ModelReason
 from ..scoring.ranking import LABELS, RankedUser, order_by_score
-from ..scoring.reasons import places, scorecard_reasons, sentences
+from ..scoring.reasons import placeholders, scorecard_reasons, sentences
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..spec.scorecard import HUNDREDTHS
@@ -28,13 +28,19 @@ from .attributions import attributions, average_points, points_by_part
 
 @dataclass(frozen=True)
 class ScoredUsers:
-    """Everybody's score by the active scorer, in the order of the snapshot.
+    """Every user's score by the active scorer, in the order of the snapshot.
 
-    raw: what users are ordered by, the highest first. score: 0 to 100. codes: labels as positions
-    in LABELS. hundredths: the scorecard's points. model_raw_score: that of the learned scorer
-    that ranks, or is the companion of the scorecard; None without one. probability: of the target,
-    None for points that no training stands behind. expected_spend: within the horizon, None where
-    that was not trained.
+    Attributes:
+        active: The scorer that ranks.
+        snapshot: The users' features.
+        raw: The raw score that users are ordered by, highest first.
+        score: The score shown, 0 to 100.
+        codes: Labels as positions in LABELS.
+        hundredths: The scorecard's points, in hundredths.
+        model_raw_score: The raw score of the learned scorer that ranks, or of the scorecard's
+            companion. None without a learned scorer.
+        probability: The probability of the target. None for a scorecard that was not trained.
+        expected_spend: The expected spend within the horizon. None if no spend model was trained.
     """
 
     active: ActiveScorer
@@ -48,33 +54,41 @@ class ScoredUsers:
     expected_spend: Floats | None = None
 
     def order(self) -> NDArray[np.int64]:
-        """Return positions from first to last; ties keep the order of user_id."""
+        """Return users' positions in the snapshot by rank; ties keep the order of user_id."""
         return order_by_score(self.raw)
 
 
-def read_features(
+def read_snapshot(
     spec: Spec, published: Published, active: ActiveScorer, as_of: date | None, *, everyone: bool
 ) -> Snapshot:
-    """Read what scorecard and scorer need of a snapshot.
+    """Read the features that the scorecard and the active scorer need from a snapshot.
 
-    Raises WarehouseError when the date or a feature is not built.
+    Args:
+        spec: The spec.
+        published: The build to read.
+        active: The scorer that ranks.
+        as_of: The date of the snapshot; the latest when None.
+        everyone: Read all users, not only the population.
+
+    Raises:
+        WarehouseError: The date or a feature is not built.
     """
-    read = features_read(spec, active)
-    return Snapshot.read(published.snapshot(as_of), read, population_only=not everyone)
+    features = required_features(spec, active)
+    return Snapshot.read(published.snapshot(as_of), features, population_only=not everyone)
 
 
-def features_read(spec: Spec, active: ActiveScorer) -> tuple[str, ...]:
-    """Return the features that scorecard, its reasons and a scorer read."""
-    said = sorted(set().union(*(places(term.reason) for term in spec.scorecard.terms)))
-    also = (
+def required_features(spec: Spec, active: ActiveScorer) -> tuple[str, ...]:
+    """Return the features that the scorecard, its reasons and the active scorer read."""
+    in_reasons = sorted(set().union(*(placeholders(term.reason) for term in spec.scorecard.terms)))
+    by_models = (
         *(active.model.features if active.model else ()),
         *(active.spend.features if active.spend else ()),
     )
-    return tuple(dict.fromkeys((*Scorecard(spec.scorecard).features, *said, *also)))
+    return tuple(dict.fromkeys((*Scorecard(spec.scorecard).features, *in_reasons, *by_models)))
 
 
 def score_users(spec: Spec, snapshot: Snapshot, active: ActiveScorer) -> ScoredUsers:
-    """Score everybody in a snapshot."""
+    """Score every user of a snapshot."""
     scorer, model = active.scorer, active.model
     raw = scorer.raw_score(snapshot)
     hundredths = raw if active.by_points else Scorecard(spec.scorecard).score_hundredths(snapshot)
@@ -98,11 +112,17 @@ def explain_users(
     rows: Integers,
     ranks: Sequence[int] | range,
     *,
-    usual: Snapshot | None = None,
+    background: Snapshot | None = None,
 ) -> list[RankedUser]:
-    """Explain the users at these rows, and only those, by the scorecard and by the scorer.
+    """Explain some users by the scorecard and, if there is one, by the learned scorer.
 
-    usual: whom they are compared with; all that stand when None.
+    Args:
+        spec: The spec.
+        scored: All users, scored.
+        rows: Positions of the users to explain.
+        ranks: The ranks of these users.
+        background: The users whose average points explanations are compared with; all users of
+            `scored` when None.
     """
     part = scored.snapshot.take(rows)
     features = part.rows()
@@ -127,17 +147,17 @@ def explain_users(
         return users
     found = explain_by_model(spec, learned, part, features)
     explained = found.explained
-    points_usual = average_points(
-        spec, scored.snapshot if usual is None else usual, explained.parts
+    mean_points = average_points(
+        spec, scored.snapshot if background is None else background, explained.parts
     )
     for place, user in enumerate(users):
         by_part = points_by_part(spec, contributions, explained.parts, place)
-        log_odds = dict(zip(explained.parts, explained.raw_scores[place].tolist(), strict=True))
+        raw_values = dict(zip(explained.parts, explained.raw_values[place].tolist(), strict=True))
         users[place] = replace(
             user,
             model_reasons=tuple(found.reasons[place]),
-            agreement=agreement(by_part, log_odds, points_usual),
-            model=Account(explained.base, float(explained.log_odds[place])),
+            agreement=agreement(by_part, raw_values, mean_points),
+            model=LogOddsTotal(explained.base, float(explained.log_odds[place])),
             attributions=attributions(
                 spec,
                 contributions,
@@ -153,9 +173,12 @@ def explain_users(
 
 @dataclass(frozen=True)
 class ModelExplanation:
-    """What a learned scorer gives for some users' probabilities.
+    """A learned scorer's explanation of some users' probabilities.
 
-    words: by user and part, what was seen. reasons: the parts that are large and stable, by user.
+    Attributes:
+        explained: The contributions.
+        words: What was observed, in words, by user and part.
+        reasons: The parts whose contributions are large and stable, by user.
     """
 
     explained: Explained
@@ -166,22 +189,29 @@ class ModelExplanation:
 def explain_by_model(
     spec: Spec, scorer: LearnedScorer, table: Snapshot, rows: Sequence[Mapping[str, object]]
 ) -> ModelExplanation:
-    """Explain users by a learned scorer; rows: the same users as dictionaries of features.
+    """Explain users by a learned scorer.
 
-    Raises DataError for a scorer that cannot say why.
+    Args:
+        spec: The spec.
+        scorer: The learned scorer.
+        table: The users to explain.
+        rows: The same users as dictionaries of features.
+
+    Raises:
+        DataError: The scorer has no contributions.
     """
     explained = explain_rows(scorer, table, spec.training.groups)
-    said = sentences(spec.scorecard, table, rows)
-    words = words_of(explained, rows, spec.features, said)
+    term_sentences = sentences(spec.scorecard, table, rows)
+    words = words_of(explained, rows, spec.features, term_sentences)
     return ModelExplanation(explained, words, model_reasons(explained, words))
 
 
 def _by_points(calibrator: Calibrator | None, points: float) -> dict[str, Any]:
-    """Return what a calibrated scorecard's probability is made of: its base, and every point."""
+    """Return the parts of a calibrated scorecard's probability: its base and a point's log-odds."""
     if calibrator is None:
         return {}
-    explain_users = Account(calibrator.intercept, calibrator.slope * points + calibrator.intercept)
-    return {"card": explain_users, "point_log_odds": calibrator.slope}
+    total = LogOddsTotal(calibrator.intercept, calibrator.slope * points + calibrator.intercept)
+    return {"card": total, "point_log_odds": calibrator.slope}
 
 
 def _at(values: Floats | None, row: np.int64) -> float | None:

@@ -13,7 +13,7 @@ from ..reports.frames import Result, account_frame, users_frame
 from ..scoring.ranking import RankedUser
 from ..warehouse.landing.links import Link
 from .active_scorer import ActiveScorer
-from .disagreements import Changed, Sides
+from .disagreements import Disagreements, SideChanges
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,12 +21,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Ranking(Result):
-    """What score made: the exported users, and where everything was written.
+    """What `score` returns: the exported users, and where the files are.
 
-    beside: the learned scorer whose reasons stand beside the points, empty without one. A file is
-    None where the scorer has nothing for it. changed: how many users change sides between the two,
-    of the capacity (a share of users) and of the label high; None without a learned scorer.
-    active: what ranked.
+    Attributes:
+        users: The exported users, best first.
+        population: Users ranked.
+        labels: Users by label.
+        as_of: The date of the snapshot.
+        last_event: The time of the last event in the build.
+        run_id: The build.
+        scorer: The scorer that ranked, with its version.
+        top_users: The file of the exported users.
+        all_scores: The file of every user's score.
+        propensities: The file of every user's probability, if the scorer was trained.
+        explainer: The learned scorer that explains users besides the scorecard; empty without one.
+        attribution_files: reasons.csv and disagreements.csv, if there is a learned scorer.
+        plots: How the scorer ranked on the last backtest fold, if it was trained.
+        capacity: The share of users that can be targeted.
+        side_changes: Users selected by one scorer alone; None without a learned scorer.
+        active: The scorer that ranked.
     """
 
     users: tuple[RankedUser, ...]
@@ -39,22 +52,22 @@ class Ranking(Result):
     top_users: Path
     all_scores: Path
     propensities: Path | None
-    beside: str = ""
-    both_accounts: tuple[Path, Path] | None = None
+    explainer: str = ""
+    attribution_files: tuple[Path, Path] | None = None
     plots: Path | None = None
     capacity: float = 0.0
-    changed: Changed | None = None
+    side_changes: SideChanges | None = None
     active: ActiveScorer | None = None
 
     def summary(self) -> str:
-        """Return how many are listed of how many, as of when and by which scorer."""
+        """Return the number of users listed and ranked, the date and the scorer."""
         return (
             f"{len(self.users):,} of {self.population:,} users as of {self.as_of}, by "
             f"{self.scorer}: {self.top_users}"
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row for each listed user; reasons are lists of part, text, amount and unit."""
+        """Return one row per listed user; reasons are lists of part, text, amount and unit."""
         return users_frame(self.users)
 
 
@@ -62,8 +75,15 @@ class Ranking(Result):
 class Explanation(Result):
     """One user's score and rank, fully explained.
 
-    beside: the learned scorer whose log-odds stand beside the points, empty without one. link: how
-    the id that was asked for became this user's; None where it is theirs.
+    Attributes:
+        user: The user, with reasons and attributions.
+        population: Users ranked.
+        in_population: Whether the user is one of them.
+        as_of: The date of the snapshot.
+        scorer: The scorer that ranked, with its version.
+        features: The user's features.
+        explainer: The learned scorer that explains users besides the scorecard; empty without one.
+        link: The link from the id that was asked for to this user; None if it is the user's own.
     """
 
     user: RankedUser
@@ -72,11 +92,11 @@ class Explanation(Result):
     as_of: date
     scorer: str
     features: Mapping[str, object]
-    beside: str = ""
+    explainer: str = ""
     link: Link | None = None
 
     def summary(self) -> str:
-        """Return who it is about, how they stand, as of when and by which scorer."""
+        """Return the user's score, label, probability and rank, the date and the scorer."""
         user = self.user
         probability = "" if user.probability is None else f", probability {user.probability:.2%}"
         outside = "" if self.in_population else " (not in the ranked population)"
@@ -87,23 +107,29 @@ class Explanation(Result):
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """Return what made the score, a row each; see `reports.frames.account_frame`."""
+        """Return one row per part of the score; see `reports.frames.account_frame`."""
         return account_frame(self.user)
 
 
 @dataclass(frozen=True)
 class RankingResult:
-    """What a ranking gave: the listed users, those on whom two scorers disagree, counts.
+    """A ranked list before its files are written: users, disagreements and counts.
 
-    sides: where both scorers put those of `apart`, in their order, and changed how many users
-    change sides; None without a learned scorer. labels: users by label. details: what is passed
-    through, by user_id, for both. all_scores: where everybody's scores are.
+    Attributes:
+        users: The listed users, best first.
+        disagreeing: Users whom scorecard and model rank apart, most severe first.
+        labels: Users by label.
+        details: Columns that are passed through, by user_id, for `users` and `disagreeing`.
+        all_scores: Where every user's score is written.
+        disagreements: Where both scorers rank the users of `disagreeing`, in the same order; None
+            without a learned scorer.
+        side_changes: Users selected by one scorer alone; None without a learned scorer.
     """
 
     users: tuple[RankedUser, ...]
-    apart: tuple[RankedUser, ...]
+    disagreeing: tuple[RankedUser, ...]
     labels: Mapping[str, int]
     details: Mapping[str, Mapping[str, str | None]]
     all_scores: Path
-    sides: Sides | None = None
-    changed: Changed | None = None
+    disagreements: Disagreements | None = None
+    side_changes: SideChanges | None = None

@@ -1,4 +1,4 @@
-"""Scorers as they are saved: each kind knows its own files."""
+"""Load saved scorers; each kind reads its own files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from ..spec.model import Spec
 
 
 def load_scorer(folder: Path, spec: Spec) -> Scorer:
-    """Read a saved scorer of any kind; spec: whose points a scorecard ranks by.
+    """Load a saved scorer of any kind.
 
-    Raises DataError when the folder holds none, or a damaged one.
+    Args:
+        folder: Where the scorer was saved.
+        spec: The spec whose points a scorecard ranks by.
+
+    Raises:
+        DataError: The folder holds no scorer, or a damaged one.
     """
     if PointsScorer.is_in(folder):
         with read_whole(folder):

@@ -1,8 +1,7 @@
-"""score and explain on Spark: everybody is ranked where the data are.
+"""score and explain on Spark: executors score and rank all users.
 
-Only the users who are listed come to the driver, and only they are explained. The scorecard alone
-is said in SQL; what a learned scorer makes of users, workers find by the code that finds it
-anywhere.
+Only listed users are collected to the driver and explained there. An uncalibrated scorecard is
+computed in SQL. Trained scorers run on the executors, with the same code as on one machine.
 """
 
 from __future__ import annotations
@@ -36,15 +35,15 @@ from ..warehouse.engines.spark.dialect import SPARK
 from ..warehouse.engines.spark.session import in_backticks
 from ..warehouse.engines.spark.warehouse import session_of
 from .active_scorer import ActiveScorer
-from .disagreements import HIGH, Changed, Sides, both_codes
-from .distributed_rank import PLACED, columns_of, placed, shares_below
-from .rank import ScoredUsers, explain_users, features_read, read_features, score_users
+from .disagreements import HIGH, Disagreements, SideChanges, label_codes
+from .distributed_rank import RANK_COLUMNS, schema_ddl, shares_below, with_ranks
+from .rank import ScoredUsers, explain_users, read_snapshot, required_features, score_users
 from .results import RankingResult
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-WRITTEN: Final = "written"  # the folder of folders to which the links of dates lead
+WRITTEN: Final = "written"  # the folder that holds the targets of the dates' links
 _SCORED: Final = {
     "user_id": "string",
     "in_population": "boolean",
@@ -61,7 +60,7 @@ _SCORED: Final = {
 
 @dataclass(frozen=True)
 class ExplainedUser:
-    """Where one user stands: by what, at which rank among how many, and all their features."""
+    """One user's explained rank, the number of users ranked, and all the user's features."""
 
     user: RankedUser
     population: int
@@ -81,22 +80,32 @@ def rank_on_spark(
     stamps: Mapping[str, str],
     log: Log,
 ) -> RankingResult:
-    """Rank everybody as of a date, write their scores to the shared folder, list the top.
+    """Rank all users as of a date, write their scores to the shared folder, list the top.
 
-    stamps: what every row of the scores says of its making. log: called when another scoring has to
-    end first.
+    Ranks, scores, ties and probabilities equal those of the same scorer on one machine.
 
-    Ranks, scores, ties and probabilities are those that the same scorer gives anywhere else.
-    Raises WarehouseError when the date or a feature is not built, or Spark fails.
+    Args:
+        spec: The spec.
+        warehouse: The Spark warehouse.
+        published: The build to read.
+        active: The scorer that ranks.
+        as_of: The date of the snapshot; the latest when None.
+        everyone: Rank all users, not only the population.
+        top: Users to list.
+        stamps: Constant columns of every row, which say how it was made.
+        log: Called when another scoring has to end first.
+
+    Raises:
+        WarehouseError: The date or a feature is not built, or Spark fails.
     """
     from pyspark.sql.functions import lit
 
     day = as_of or published.as_of_dates[-1]
-    # Of the sample: whom the usual points are told by; it also says what is not built.
-    usual = read_features(spec, published, active, day, everyone=everyone)
+    # From the sample: points are averaged over it. Reading it also reports what is not built.
+    background = read_snapshot(spec, published, active, day, everyone=everyone)
     target = warehouse.files / spec.name / "scores" / f"{day.isoformat()}.parquet"
-    # One that waits for another holds no cores.
-    with _taking_the_place_of(target, log) as written, session_of(warehouse) as session:
+    # The lock comes first: a scoring that waits holds no cores.
+    with _atomic_replacement(target, log) as written, session_of(warehouse) as session:
         people = _people(session, spec, published, active, day)
         if not everyone:
             people = people.where("in_population")
@@ -107,19 +116,21 @@ def rank_on_spark(
         scores = session.read.parquet(str(written)).drop(*stamps)
         counts = {row["label"]: row["count"] for row in scores.groupBy("label").count().collect()}
         listed = _listed(people, scores.where(scores["rank"] <= top).orderBy("rank"))
-        apart = sides = changed = None
+        disagreeing = disagreements = side_changes = None
         if "disagreement" in scores.columns:
-            apart, sides = _apart(spec, people, scores, top)
-            changed = _changed(spec, scores)
-        details = _details(session, published, spec.users.pass_through, listed, apart)
+            disagreeing, disagreements = _disagreeing(spec, people, scores, top)
+            side_changes = _side_changes(spec, scores)
+        details = _details(session, published, spec.users.pass_through, listed, disagreeing)
     return RankingResult(
-        users=tuple(_explained(spec, active, listed, usual)),
-        apart=tuple(_explained(spec, active, apart, usual)) if apart else (),
+        users=tuple(_explained(spec, active, listed, background)),
+        disagreeing=(
+            tuple(_explained(spec, active, disagreeing, background)) if disagreeing else ()
+        ),
         labels={label: int(counts.get(label, 0)) for label in LABELS},
         details=details,
         all_scores=target,
-        sides=sides,
-        changed=changed,
+        disagreements=disagreements,
+        side_changes=side_changes,
     )
 
 
@@ -131,11 +142,11 @@ def explain_on_spark(
     as_of: date | None,
     user_id: str,
 ) -> ExplainedUser | None:
-    """Say where one user stands among the population as of a date; None where there is no such."""
+    """Explain one user's rank in the population as of a date; None if there is no such user."""
     from pyspark.sql.functions import col, lit
 
     day = as_of or published.as_of_dates[-1]
-    usual = read_features(spec, published, active, day, everyone=True)
+    background = read_snapshot(spec, published, active, day, everyone=True)
     with session_of(warehouse) as session:
         everyone = _everyone(session, published, day)
         features = everyone.where(col("user_id") == lit(user_id)).toArrow().to_pylist()
@@ -153,7 +164,7 @@ def explain_on_spark(
         population, rank = inside.count(), 1 + inside.where(better).count()
         row = people.where(col("user_id") == lit(user_id)).toArrow()
     told = {name: [found[name]] for name in ("score", "hundredths", "code", "probability")}
-    (user,) = _explained(spec, active, _Listed(row, pa.table({**told, "rank": [rank]})), usual)
+    (user,) = _explained(spec, active, _Listed(row, pa.table({**told, "rank": [rank]})), background)
     known = {feature.name: features[0][feature.name] for feature in spec.features}
     return ExplainedUser(user, population, bool(found["in_population"]), known)
 
@@ -168,17 +179,17 @@ def _everyone(session: SparkSession, published: Published, day: date) -> DataFra
 def _people(
     session: SparkSession, spec: Spec, published: Published, active: ActiveScorer, day: date
 ) -> DataFrame:
-    """Return everybody as of a date, with what scorers read."""
-    names = dict.fromkeys((*KEYS, *features_read(spec, active)))
+    """Return all users as of a date, with the features that scorers read."""
+    names = dict.fromkeys((*KEYS, *required_features(spec, active)))
     return _everyone(session, published, day).select(*map(in_backticks, names))
 
 
 def _scored(
     session: SparkSession, spec: Spec, active: ActiveScorer, people: DataFrame
 ) -> DataFrame:
-    """Return everybody's score by a scorer, with the columns of _SCORED."""
+    """Return every user's score, with the columns of _SCORED."""
     if active.trained:
-        return people.mapInArrow(partial(_stand_batches, spec, active), columns_of(_SCORED))
+        return people.mapInArrow(partial(_score_batches, spec, active), schema_ddl(_SCORED))
     people.createOrReplaceTempView("people")
     points = Scorecard(spec.scorecard).sql_hundredths()
     medium, high = (round(edge * HUNDREDTHS) for edge in (spec.bands.medium, spec.bands.high))
@@ -193,16 +204,16 @@ def _scored(
     return session.sql(translate(sql, SPARK))
 
 
-def _stand_batches(
+def _score_batches(
     spec: Spec, active: ActiveScorer, batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Score batches of users where they are."""
+    """Score batches of users on an executor."""
     for batch in batches:
         if not len(batch):
             continue
         table = pa.Table.from_batches([batch])
         found = score_users(spec, Snapshot(table), active)
-        model_codes, card_codes = both_codes(spec, found)
+        model_codes, card_codes = label_codes(spec, found)
         yield pa.RecordBatch.from_pydict(
             {
                 "user_id": table.column("user_id").combine_chunks(),
@@ -222,20 +233,20 @@ def _stand_batches(
 def _ranked(
     session: SparkSession, spec: Spec, active: ActiveScorer, people: DataFrame
 ) -> DataFrame:
-    """Return everybody's rank and score, and how far apart two scorers put them."""
+    """Return every user's rank and score, and how far apart two scorers rank the user."""
     from pyspark.sql.functions import abs as apart_from
     from pyspark.sql.functions import col, element_at, expr, lit
 
     scored = _scored(session, spec, active, people)
     two = active.model is not None
     if two:
-        scored = placed(scored, "raw_score")
+        scored = with_ranks(scored, "raw_score")
         shares = shares_below(scored)
         points = element_at(expr(_doubles(shares)), col("hundredths") + 1)
         scored = scored.withColumn("disagreement", apart_from(col("below") - points))
         scored = scored.withColumns({"model_share_below": col("below"), "card_share_below": points})
     if _key(active) == "hundredths":
-        scored = placed(scored.drop(*PLACED), "hundredths")
+        scored = with_ranks(scored.drop(*RANK_COLUMNS), "hundredths")
     label = element_at(lit(list(LABELS)), col("code") + 1)
     columns: list[Column] = [
         col("place").cast("int").alias("rank"), col("user_id"), col("score"), label.alias("label"),
@@ -253,21 +264,23 @@ def _ranked(
     return scored.select(*columns, *(beyond if two else []))
 
 
-def _apart(spec: Spec, people: DataFrame, scores: DataFrame, most: int) -> tuple[_Listed, Sides]:
-    """Return those on whom both scorers disagree, in order, and where each puts them.
+def _disagreeing(
+    spec: Spec, people: DataFrame, scores: DataFrame, most: int
+) -> tuple[_Listed, Disagreements]:
+    """Return the users whom both scorers rank apart, in order, and where each ranks them.
 
-    Only the first of each kind and direction come to the driver, which puts them in order as
-    everywhere.
+    Only the first users of each kind and direction are collected to the driver, which orders them
+    by `Disagreements.order`.
     """
     from pyspark.sql import Window
     from pyspark.sql.functions import col, lit, row_number
 
     edge, high = lit(1 - spec.training.capacity), lit(LABELS[HIGH])
-    acted = (col("model_share_below") > edge) != (col("card_share_below") > edge)
+    targeted = (col("model_share_below") > edge) != (col("card_share_below") > edge)
     to_high = (col("model_label") == high) != (col("card_label") == high)
     label = col("model_label") != col("card_label")
     higher = col("model_share_below") > col("card_share_below")
-    alike = Window.partitionBy(acted, to_high, label, higher)
+    alike = Window.partitionBy(targeted, to_high, label, higher)
     place = row_number().over(alike.orderBy(col("disagreement").desc(), col("user_id")))
     first = scores.where("disagreement > 0").withColumn("turn", place).where(col("turn") <= most)
     found = _listed(people, first.drop("turn").orderBy("user_id"))
@@ -278,16 +291,17 @@ def _apart(spec: Spec, people: DataFrame, scores: DataFrame, most: int) -> tuple
     by_model, by_card = (
         found.scores.column(f"{name}_share_below").to_numpy() for name in ("model", "card")
     )
-    sides = Sides(
+    disagreements = Disagreements(
         by_model, by_card, codes["model_label"], codes["card_label"], spec.training.capacity
     )
-    rows = sides.order(most)
+    rows = disagreements.order(most)
     places = pa.array(rows)
-    return _Listed(found.features.take(places), found.scores.take(places)), sides.take(rows)
+    listed = _Listed(found.features.take(places), found.scores.take(places))
+    return listed, disagreements.take(rows)
 
 
-def _changed(spec: Spec, scores: DataFrame) -> Changed:
-    """Count who changes sides."""
+def _side_changes(spec: Spec, scores: DataFrame) -> SideChanges:
+    """Count the users who are selected by one scorer alone."""
     from pyspark.sql.functions import col, count_if, lit
 
     edge, high = lit(1 - spec.training.capacity), lit(LABELS[HIGH])
@@ -298,11 +312,11 @@ def _changed(spec: Spec, scores: DataFrame) -> Changed:
         count_if(high_by_model & ~high_by_card), count_if(high_by_card & ~high_by_model),
     ).collect()  # fmt: skip
     one, two, three, four = (int(number) for number in found)
-    return Changed((one, two), (three, four))
+    return SideChanges((one, two), (three, four))
 
 
 def _doubles(values: Sequence[float]) -> str:
-    """Return Spark's SQL for an array; ten thousand calls of `lit` would take seconds.
+    """Return an array in Spark SQL; ten thousand calls of `lit` would take seconds.
 
     >>> _doubles([0.5, 1e-05])
     'array(0.5D, 1e-05D)'
@@ -311,16 +325,16 @@ def _doubles(values: Sequence[float]) -> str:
 
 
 def _key(active: ActiveScorer) -> str:
-    """Return what users are ordered by, the highest first."""
+    """Return the column that users are ordered by, highest first."""
     return "hundredths" if active.by_points else "raw_score"
 
 
 @contextmanager
-def _taking_the_place_of(target: Path, log: Log) -> Iterator[Path]:
-    """Give a folder to be written, to which the link `target` leads at the end, and not before.
+def _atomic_replacement(target: Path, log: Log) -> Iterator[Path]:
+    """Yield a folder to write to, and replace the link `target` by one to it at the end.
 
-    One scoring at a time may write beside `target`; another says so and waits. So what a killed one
-    left is known by that no link leads to it, and is removed.
+    One scoring at a time may write next to `target`; another one logs that it waits. Folders that
+    no link leads to were left by killed scorings, and are removed.
     """
     scores = target.parent
     with ExitStack() as held, translated(f"scores in {scores}"):
@@ -339,11 +353,11 @@ def _taking_the_place_of(target: Path, log: Log) -> Iterator[Path]:
         yield written
         link = scores / WRITTEN / "link"
         link.symlink_to(written.relative_to(scores))
-        link.replace(target)  # at once: there is no moment without scores
+        link.replace(target)  # atomic: scores are there at all times
 
 
 def _forget_unlinked(scores: Path) -> None:
-    """Remove what was written and no date's link leads to."""
+    """Remove the written folders that no date's link leads to."""
     linked = {link.readlink().name for link in scores.glob("*.parquet") if link.is_symlink()}
     for each in (scores / WRITTEN).glob("*"):
         if each.is_symlink():
@@ -354,7 +368,7 @@ def _forget_unlinked(scores: Path) -> None:
 
 @dataclass(frozen=True)
 class _Listed:
-    """A few users: their features, and in the same order their scores, whose names may be alike."""
+    """A few users' features and scores, in the same order; column names may occur in both."""
 
     features: pa.Table
     scores: pa.Table
@@ -375,9 +389,9 @@ def _listed(people: DataFrame, scores: DataFrame) -> _Listed:
 
 
 def _explained(
-    spec: Spec, active: ActiveScorer, listed: _Listed, usual: Snapshot
+    spec: Spec, active: ActiveScorer, listed: _Listed, background: Snapshot
 ) -> list[RankedUser]:
-    """Explain the users who are listed, by the usual points of the sample."""
+    """Explain the listed users; points are averaged over the background users."""
     scores = listed.scores
     if not scores.num_rows:
         return []
@@ -393,13 +407,13 @@ def _explained(
         probability=_known(scores, "probability"),
     )
     ranks = [int(rank) for rank in scores.column("rank").to_pylist()]
-    return explain_users(spec, scored, np.arange(scores.num_rows), ranks, usual=usual)
+    return explain_users(spec, scored, np.arange(scores.num_rows), ranks, background=background)
 
 
 def _details(
     session: SparkSession, published: Published, names: Sequence[str], *listed: _Listed | None
 ) -> dict[str, dict[str, str | None]]:
-    """Return what is passed through for the users who are listed, by user_id."""
+    """Return the columns that are passed through for listed users, by user_id."""
     ids = [user for few in listed if few for user in few.scores.column("user_id").to_pylist()]
     if not names or not ids:
         return {}

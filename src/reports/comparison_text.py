@@ -18,17 +18,17 @@ _SHORT = {"average_precision": "avg precision", "calibration_error": "calib. err
 
 
 def comparison_table(comparison: Comparison) -> Iterator[str]:
-    """Yield every scorer on the last test, best ROC AUC over all tests first, and what follows."""
-    last = comparison.tests[-1]
+    """Yield every scorer on the last fold, highest pooled ROC AUC first, and the notes to it."""
+    last = comparison.fold_names[-1]
     n, positives = comparison.sizes[last]
-    tests = f"over {len(comparison.tests)} tests: {', '.join(comparison.tests)}"
-    whole = tests if len(comparison.tests) > 1 else "the only test"
-    yield f"test as of {last}: {n:,} users, {positives:,} positive; {whole}"
+    folds = f"over {len(comparison.fold_names)} folds: {', '.join(comparison.fold_names)}"
+    whole = folds if len(comparison.fold_names) > 1 else "the only fold"
+    yield f"fold as of {last}: {n:,} users, {positives:,} positive; {whole}"
     yield ""
     order = sorted(comparison.pooled, key=lambda s: -comparison.pooled[s]["roc_auc"].value)
     rows = [["scorer", *(_SHORT.get(m, WORDS[m]) for m in _FIRST), "AUC minus scorecard"]]
     for name in order:
-        cells = [_cell(m, comparison.tested[name][m]) for m in _FIRST]
+        cells = [_cell(m, comparison.last_fold[name][m]) for m in _FIRST]
         rows.append([name, *cells, _against(comparison, name)])
     yield from _aligned(rows)
     yield ""
@@ -48,7 +48,7 @@ def comparison_table(comparison: Comparison) -> Iterator[str]:
 
 def evaluation_table(comparison: Comparison, metrics: Mapping[str, Estimate]) -> Iterator[str]:
     """Yield how many users the reference was measured on, and its metrics with their intervals."""
-    last = comparison.tests[-1]
+    last = comparison.fold_names[-1]
     n, positives = comparison.sizes[last]
     yield (
         f"{n:,} users, {positives:,} positive ({positives / n:.2%}); {100 * comparison.level:g}% "
@@ -135,17 +135,17 @@ def _left_out(comparison: Comparison) -> Iterator[str]:
 
 
 def _chances(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
-    """Yield the metrics that the first table has no room for, on the last test."""
-    shown = [m for m in _SECOND if all(m in comparison.tested[name] for name in order)]
+    """Yield the metrics that the first table has no room for, on the last fold."""
+    shown = [m for m in _SECOND if all(m in comparison.last_fold[name] for name in order)]
     rows = [["scorer", *(_SHORT.get(m, WORDS[m]) for m in shown)]]
-    rows += [[name, *(_cell(m, comparison.tested[name][m]) for m in shown)] for name in order]
+    rows += [[name, *(_cell(m, comparison.last_fold[name][m]) for m in shown)] for name in order]
     yield ""
     yield f"precision and NDCG at {comparison.capacity:.0%}, and how good the probabilities are"
     yield from _aligned(rows)
 
 
 def _custom(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
-    """Yield the custom metrics on the last test, and their differences over all tests."""
+    """Yield the custom metrics on the last fold, and their pooled differences."""
     if not comparison.custom:
         return
     rows = [["scorer"]]
@@ -153,7 +153,7 @@ def _custom(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
     for scorer in order:
         row = [scorer]
         for metric in comparison.custom:
-            row.append(_cell(metric, comparison.tested[scorer][metric]))
+            row.append(_cell(metric, comparison.last_fold[scorer][metric]))
             row.append(_against(comparison, scorer, metric))
         rows.append(row)
     yield ""
@@ -167,7 +167,7 @@ def _custom(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
 
 def _acting_lines(comparison: Comparison, order: Sequence[str]) -> Iterator[str]:
     """Yield what targeting above a threshold would have caught on the last fold, by each rule."""
-    tested = comparison.tested[order[0]]
+    tested = comparison.last_fold[order[0]]
     if f"{AT_CAPACITY}/share" in tested:
         yield ""
         yield (
@@ -178,7 +178,7 @@ def _acting_lines(comparison: Comparison, order: Sequence[str]) -> Iterator[str]
     costs = comparison.costs
     if costs is None:
         return
-    n, positives = comparison.sizes[comparison.tests[-1]]
+    n, positives = comparison.sizes[comparison.fold_names[-1]]
     everybody = positives / n * costs.conversion - costs.action
     yield ""
     yield (
@@ -200,7 +200,7 @@ def _acting_rows(
     yield (*head, *(["profit per user"] * with_profit), *(["profit minus scorecard"] * paired))
     cents = _cents(comparison)
     for name in order:
-        found = comparison.tested[name]
+        found = comparison.last_fold[name]
         shares = ("share", ".1%"), ("precision", ".2%"), ("recall", ".1%")
         cells = [_as(found.get(f"{rule}/{what}"), digits) for what, digits in shares]
         if with_profit:
@@ -253,7 +253,7 @@ def _spend_lines(spend: Any) -> Iterator[str]:
     level = spend.get("level", 0.95)
     used = spend["selected"] if "selected" in spend else spend["chosen"]  # as earlier versions did
     yield (
-        f"expected spend ({used} is used, selected on the tests before the last), "
+        f"expected spend ({used} is used, selected on the folds before the last), "
         f"intervals {100 * level:g}%"
     )
     head = f"{'test':<10}  {'way':<8}  {'Gini':>6}"

@@ -53,10 +53,10 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
     """
     import pandas as pd
 
-    where = {**comparison.by_test, "pooled": comparison.pooled}
+    where = {**comparison.by_fold, "pooled": comparison.pooled}
     against = {
         (place, found.metric, found.first): found
-        for kind, place in (("tested", comparison.tests[-1]), ("pooled", "pooled"))
+        for kind, place in (("last_fold", comparison.fold_names[-1]), ("pooled", "pooled"))
         for one in comparison.differences[kind]
         if comparison.reference in {one.first, one.second}
         for found in [one if one.second == comparison.reference else one.reversed()]

@@ -1,4 +1,4 @@
-"""The scorecard as a scorer: users are ranked by points, which a training may calibrate."""
+"""The scorecard as a scorer, which ranks by points; a training calibrates it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ _FILE = "scorecard.json"
 
 @dataclass(frozen=True)
 class PointsScorer:
-    """A spec's scorecard and bands; the raw score is in whole hundredths of a point.
+    """A spec's scorecard and bands. The raw score is in whole hundredths of a point.
 
-    calibrator: from points to the log-odds of the target; None where no training stands behind
-    them.
+    Attributes:
+        card: The scorecard.
+        bands: The points from which users are labelled medium and high.
+        calibrator: The map from points to the log-odds of the target; None if it was not trained.
     """
 
     card: Scorecard
@@ -38,7 +40,7 @@ class PointsScorer:
 
     @classmethod
     def of(cls, spec: Spec, calibrator: Calibrator | None = None) -> PointsScorer:
-        """Return the scorer of a spec's points as they are."""
+        """Return the scorer of a spec's scorecard."""
         return cls(Scorecard(spec.scorecard), spec.bands, calibrator)
 
     @property
@@ -67,10 +69,12 @@ class PointsScorer:
         return self.card.contributions(table)
 
     def log_odds(self, points: Contributions) -> Contributions:
-        """Return its contributions, in hundredths of points, as log-odds of the probability.
+        """Convert contributions in hundredths of points to log-odds of the probability.
 
-        With the base they add up to the logit of the probability. Raises DataError without a
-        calibrator.
+        With the base they add up to the logit of the probability.
+
+        Raises:
+            DataError: There is no calibrator.
         """
         if self.calibrator is None:
             raise DataError("the scorecard is not calibrated: run `whyrank train`")
@@ -78,9 +82,10 @@ class PointsScorer:
         return self.calibrator.calibrated(replace(points, values=values))
 
     def save(self, folder: Path) -> None:
-        """Write scorecard.json to a new folder; the points themselves are in the spec.
+        """Write scorecard.json with the calibrator to a new folder; the points are in the spec.
 
-        Raises DataError without a calibrator, as there is nothing to keep then.
+        Raises:
+            DataError: There is no calibrator, so there is nothing to save.
         """
         if self.calibrator is None:
             raise DataError("the scorecard is not calibrated: run `whyrank train`")

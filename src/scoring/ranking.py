@@ -1,4 +1,4 @@
-"""Order users by score and write the ranking: the top as CSV with reasons, everyone as Parquet."""
+"""Order users by score; write the top as CSV with reasons, and all users as Parquet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ..escapes import HARMLESS, INERT, KEY, Ids, csv_writer, escape_formula
 from ..files import atomic_write
-from ..scorer import Account, Attribution, ModelReason, Reason, grouped
+from ..scorer import Attribution, LogOddsTotal, ModelReason, Reason, grouped
 from ..spec.scorecard import HUNDREDTHS, BandsSpec
 from ..types import Floats, Integers, RawScores
 
@@ -41,13 +41,22 @@ LEADING = (
 
 @dataclass(frozen=True)
 class RankedUser:
-    """One exported row: a user, where they stand and why.
+    """One exported row: a user's rank, score and explanation.
 
-    score: of the scorer that ranks. reasons: the scorecard's, in points. card: what its probability
-    is made of, where the scorecard ranks and a training stands behind it; each point is worth
-    point_log_odds. What follows is for a learned scorer beside it: model_reasons, agreement the
-    rank correlation of points and attributions, `influences` both of them, part by part, model what
-    its own probability is made of.
+    Attributes:
+        rank: The rank, from 1.
+        user_id: The user.
+        score: The score by the scorer that ranks, 0 to 100.
+        label: The score's band.
+        reasons: The scorecard's reasons, in points.
+        scorecard_score: The scorecard's points.
+        probability: The probability by the scorer that ranks, if it was trained.
+        model_reasons: The learned scorer's reasons.
+        agreement: The rank correlation of the scorecard's points and the learned scorer's log-odds.
+        attributions: Points and log-odds, part by part, if there is a learned scorer.
+        model: The base and sum of the learned scorer's log-odds.
+        card: The same of the scorecard, if it ranks and is calibrated.
+        point_log_odds: The log-odds of one point of that scorecard.
     """
 
     rank: int
@@ -60,13 +69,13 @@ class RankedUser:
     model_reasons: tuple[ModelReason, ...] = ()
     agreement: float | None = None
     attributions: tuple[Attribution, ...] = ()
-    model: Account | None = None
-    card: Account | None = None
+    model: LogOddsTotal | None = None
+    card: LogOddsTotal | None = None
     point_log_odds: float | None = None
 
     @property
-    def account(self) -> Account | None:
-        """What the probability of the scorer that ranks is made of; None where it is not known."""
+    def log_odds_total(self) -> LogOddsTotal | None:
+        """The log-odds of the scorer that ranks: base and sum; None if they are not known."""
         return self.card or self.model
 
 
@@ -100,12 +109,19 @@ def write_all_scores(
     *,
     score: Floats,
     codes: Integers,
-    beside: Mapping[str, Floats],
+    extra_columns: Mapping[str, Floats],
 ) -> None:
     """Write rank, user_id, score and label of every user, best first, as Parquet.
 
-    score, codes (bands, as positions in LABELS) and what stands beside them are in the order of
-    user_ids; `order` says who comes first.
+    Arrays are in the order of user_ids.
+
+    Args:
+        path: The file to write.
+        user_ids: The users.
+        order: Positions of the users, best first.
+        score: The scores.
+        codes: The bands, as positions in LABELS.
+        extra_columns: Further columns, by name.
     """
     labels = pa.DictionaryArray.from_arrays(pa.array(codes[order].astype(np.int8)), LABELS)
     table = pa.table(
@@ -114,7 +130,7 @@ def write_all_scores(
             "user_id": user_ids.take(pa.array(order)),
             "score": score[order],
             "label": labels,
-            **{name: values[order] for name, values in beside.items()},
+            **{name: values[order] for name, values in extra_columns.items()},
         }
     )
     with atomic_write(path) as temporary:
@@ -201,7 +217,7 @@ def write_top_users(
 
 
 def _leading(user: RankedUser, ids: Ids, stamps: Mapping[str, str]) -> dict[str, str]:
-    account = user.account
+    total = user.log_odds_total
     return {
         "rank": str(user.rank),
         **dict(zip(("user_id", KEY), ids.cells(user.user_id), strict=False)),
@@ -209,8 +225,8 @@ def _leading(user: RankedUser, ids: Ids, stamps: Mapping[str, str]) -> dict[str,
         "label": user.label,
         "scorecard_score": f"{user.scorecard_score:.2f}",
         "probability": "" if user.probability is None else f"{user.probability:.6f}",
-        "base_log_odds": "" if account is None else f"{account.base:.9f}",
-        "log_odds": "" if account is None else f"{account.log_odds:.9f}",
+        "base_log_odds": "" if total is None else f"{total.base:.9f}",
+        "log_odds": "" if total is None else f"{total.log_odds:.9f}",
         "scorecard_reasons": escape_formula("; ".join(str(reason) for reason in user.reasons)),
         "model_reasons": escape_formula(grouped(user.model_reasons)),
         "agreement": "" if user.agreement is None else f"{user.agreement:.3f}",

@@ -1,4 +1,4 @@
-"""Contributions in words, with the user's own numbers."""
+"""The scorecard's reasons in words, with the user's own values."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def fill_reason(template: str, feature: str, row: Mapping[str, object]) -> str:
     return _PLACE.sub(filled, chosen)
 
 
-def places(template: str) -> set[str]:
+def placeholders(template: str) -> set[str]:
     """Return the names of other features that a template uses.
 
-    >>> sorted(places("{value} of {sessions} sessions"))
+    >>> sorted(placeholders("{value} of {sessions} sessions"))
     ['sessions']
     """
     return {match[1] for match in _PLACE.finditer(template)} - {"value"}
@@ -67,7 +67,12 @@ def scorecard_reasons(
 ) -> list[list[Reason]]:
     """Return each user's reasons, largest first; their points add up to the score.
 
-    rows: the same users' features, in the same order. Parts that moved nothing are left out.
+    Parts that contribute nothing are left out.
+
+    Args:
+        spec: The scorecard.
+        contributions: The users' points by part.
+        rows: The same users' features, in the same order.
     """
     templates = {term.name: (term.reason, term.feature) for term in spec.terms}
     templates |= {name: (group.reason, "") for name, group in spec.groups.items()}
@@ -91,16 +96,21 @@ def scorecard_reasons(
 def sentences(
     spec: ScorecardSpec, table: FeatureTable, rows: Sequence[Mapping[str, object]]
 ) -> list[dict[str, str]]:
-    """Return what the terms say of each user, by feature: the words of reasons, without points.
+    """Return each user's reasons by feature, in words without points.
 
-    Said is a term that gives points, the one with most of them where a feature has several. rows:
-    the same users' features; a term that reads one which is not among them says nothing.
+    A feature's reason is that of its term with the most points. A term without points gives none.
+
+    Args:
+        spec: The scorecard.
+        table: The users' features.
+        rows: The same users' features, in the same order. Terms whose features are missing here
+            give no reason.
     """
     found: list[dict[str, str]] = [{} for _ in rows]
     most: list[dict[str, int]] = [{} for _ in rows]
     known = set(rows[0]) if rows else set()
     for term in spec.terms:
-        if not {term.feature, *places(term.reason)} <= known:
+        if not {term.feature, *placeholders(term.reason)} <= known:
             continue
         for place, points in enumerate(np.abs(points_of(term, shares(term, table))).tolist()):
             if points > most[place].get(term.feature, 0):

@@ -56,10 +56,10 @@ def write_reasons(
 
 
 def _lines(user: RankedUser, ids: Ids, model: str) -> Iterator[list[str]]:
-    account = user.model
+    total = user.model
     whole = ["", "", "", ""]
-    if account is not None:
-        sums = (account.base, account.log_odds, account.probability)
+    if total is not None:
+        sums = (total.base, total.log_odds, total.probability)
         whole = [escape_formula(model), *map(_number, sums)]
     for part in user.attributions:
         flags = [

@@ -82,13 +82,13 @@ class _Taken:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def numbers(self, name: str) -> Floats:
-        """Return a number or boolean feature, shape (n,), null as NaN."""
-        return self.table.numbers(name)[self.rows]
+    def numeric(self, name: str) -> Floats:
+        """Return a numeric or boolean feature, shape (n,), null as NaN."""
+        return self.table.numeric(name)[self.rows]
 
-    def texts(self, name: str) -> tuple[Integers, list[str]]:
-        """Return a text feature as codes, shape (n,), -1 for null, into a list of texts."""
-        codes, texts = self.table.texts(name)
+    def categorical(self, name: str) -> tuple[Integers, list[str]]:
+        """Return a categorical feature: codes, shape (n,), -1 for null, and the categories."""
+        codes, texts = self.table.categorical(name)
         return codes[self.rows], texts
 
 

@@ -36,7 +36,7 @@ def shapes_of(
     most users have none of the feature: what costs most users points would leave their scores at
     zero. costs: have these in any case. A feature that takes a single value has none.
     """
-    values = table.numbers(feature.name)
+    values = table.numeric(feature.name)
     known = np.maximum(values[np.isfinite(values)], 0.0)
     above = known[known > 0]
     if not len(above) or known.min() == known.max():

@@ -25,12 +25,12 @@ def shares(term: TermSpec, table: FeatureTable) -> Integers:
     A null and what is not finite give 0; values below zero count as zero.
     """
     if term.transform == "map":
-        codes, texts = table.texts(term.feature)
+        codes, texts = table.categorical(term.feature)
         known = term.map or {}
         by_code = [known.get(text, term.other) for text in texts]
         ladder = np.array([*by_code, 0.0], dtype=np.float64)
         return _millionths(ladder[codes])
-    values = table.numbers(term.feature)
+    values = table.numeric(term.feature)
     missing = ~np.isfinite(values)
     clean = (
         np.maximum(np.where(missing, 0.0, values), 0.0)

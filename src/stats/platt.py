@@ -14,26 +14,29 @@ from ..types import Floats
 
 @dataclass(frozen=True)
 class Calibrator:
-    """From raw scores to probabilities: 1 / (1 + exp(-(slope · raw score + intercept))).
+    """A map from raw scores to probabilities: 1 / (1 + exp(-(slope · raw score + intercept))).
 
-    Platt's scaling (1999), fitted on raw scores of users whose outcomes the fit behind those raw
-    scores has not seen: an earlier fit's on its own test. The fit in use is trained on those very
-    outcomes by then, so its own raw scores there would be too sure; hence `moved`.
+    This is Platt's scaling (1999). It is fitted on raw scores of users whose outcomes the scorer
+    has not seen: those of an earlier fit on its own fold. The fit in use was trained on these
+    outcomes, so its own raw scores of the same users would be overconfident. `transferred` carries
+    the calibration over to it.
     """
 
     slope: float = 1.0
     intercept: float = 0.0
 
-    def moved(self, past: Floats, now: Floats) -> Calibrator:
+    def transferred(self, past: Floats, now: Floats) -> Calibrator:
         """Return the calibrator for a later fit of the same candidate.
 
-        past, now: raw scores of the earlier and the later fit on the same users, (n,), whose
-        outcomes need not be known. The later fit has its own scale, and has learnt of the drift of
-        the base rate, for which the earlier one is corrected: that must not happen twice. So its
-        raw scores are first given the mean and the deviation that the earlier one's have on those
-        users.
+        The later fit has its own scale. It has also learnt the drift of the base rate, which the
+        earlier fit's calibrator corrects for, and which must not be corrected twice. So the later
+        raw scores are first given the mean and the standard deviation of the earlier ones.
 
-        >>> Calibrator(2.0, 1.0).moved(np.array([0.0, 1.0]), np.array([3.0, 5.0]))
+        Args:
+            past: The earlier fit's raw scores of some users, (n,); outcomes are not needed.
+            now: The later fit's raw scores of the same users, (n,).
+
+        >>> Calibrator(2.0, 1.0).transferred(np.array([0.0, 1.0]), np.array([3.0, 5.0]))
         Calibrator(slope=1.0, intercept=-2.0)
         """
         spread = float(now.std())

@@ -42,7 +42,7 @@ def choose_scorer(
     another scorer would rank without a word.
     """
     if name == SCORECARD:
-        return ActiveScorer.by_points_of(spec)
+        return ActiveScorer.untrained(spec)
     with temporary_folder("scorer") as place:
         opened = store or open_store(tracking, warn=warn)
         return _read_scorer(spec, name, fetch_scorer(opened, spec.name, name, place), warn)
@@ -54,7 +54,7 @@ def _read_scorer(
     """Read what was fetched into memory, as its copy goes, and check that it fits the spec."""
     if found is None:
         if name == CHAMPION:
-            return ActiveScorer.by_points_of(spec)
+            return ActiveScorer.untrained(spec)
         raise UsageError(
             f"no scorer {name!r} is registered for spec {spec.name!r}: run `whyrank train`, and "
             "see `whyrank compare` for the names"

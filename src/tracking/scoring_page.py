@@ -39,7 +39,7 @@ def _page(ranking: Ranking) -> Iterator[str]:
     title += f"as of {ranking.as_of}"
     yield f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_text(title)}'
     yield f"</title><style>{_STYLE}</style></head><body><h2>{_text(title)}</h2>"
-    model = _text(ranking.beside or "no model")
+    model = _text(ranking.explainer or "no model")
     yield (
         f"<p>Open a user to see the points of all that was seen beside its log-odds by {model} "
         "(SHAP values). Blue raises the score, orange lowers it.</p>"

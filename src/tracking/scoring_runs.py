@@ -78,7 +78,7 @@ def _log(spec: Spec, warehouse: Warehouse, made: Ranking, store: Store, *, every
                 "as_of": made.as_of,
                 "scorer": made.scorer,
                 "model_version": version or "none: the spec's points",
-                "beside": made.beside or "none",
+                "beside": made.explainer or "none",
                 "top": len(made.users),
                 "population": "all" if everyone else spec.population.description,
                 "build": made.run_id,
@@ -115,9 +115,9 @@ def _drifts(
 
 def _write_files(folder: Path, made: Ranking, found: Sequence[Drift] | None) -> None:
     shutil.copyfile(made.top_users, folder / "top_users.csv")
-    if made.both_accounts is not None:
+    if made.attribution_files is not None:
         for path, name in zip(
-            made.both_accounts, ("reasons.csv", "disagreements.csv"), strict=True
+            made.attribution_files, ("reasons.csv", "disagreements.csv"), strict=True
         ):
             shutil.copyfile(path, folder / name)
     write_users_page(folder / USERS_PAGE, made)

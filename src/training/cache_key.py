@@ -1,4 +1,4 @@
-"""The name of a training's folder: everything its fits depend on, as twelve hex digits."""
+"""The cache key of a training's fits, which is the name of their folder."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ..models.catalogue import kind_of
 from ..models.kinds import KINDS
 from .datasets import Backtest
 
-# Whatever makes numbers that are fitted, beside the libraries of the kinds of model. whyrank is not
-# there: its version differs between commits, and its sources are hashed.
+# Libraries that fits depend on, besides those of the kinds of model. whyrank is not among them,
+# because its sources are hashed.
 _LIBRARIES = (("scikit-learn",), ("imbalanced-learn",), ("numpy",), ("scipy",))
-# Whatever decides a fit; a package stands for all of its modules.
+# The modules that fits depend on; a package includes all of its modules.
 DECIDING = (
     "whyrank.scorer", "whyrank.stats", "whyrank.models", "whyrank.scoring",
     "whyrank.published.snapshot", "whyrank.published.labels", "whyrank.training.fitting",
@@ -27,14 +27,14 @@ DECIDING = (
 
 
 def run_key(backtest: Backtest, candidates: Sequence[str], params: Mapping[str, Any]) -> str:
-    """Return twelve hex digits of everything that fits depend on.
+    """Return a digest, twelve hex digits, of everything that fits depend on.
 
-    Data count by the bytes of their snapshots and outcomes, libraries by their versions, whyrank's
-    own fitting by its source and the parameters of each candidate as they are used.
+    It covers the bytes of snapshots and outcomes, the versions of libraries, whyrank's own fitting
+    code, and the parameters of each candidate.
     """
     plan = backtest.plan
     told = {
-        "plan": [plan.monotone(), plan.numbers, plan.texts, plan.recency, plan.purchases],
+        "plan": [plan.monotone(), plan.numeric, plan.categorical, plan.recency, plan.purchases],
         "about": asdict(plan.about),
         "folds": [
             [str(day) for day in (fold.cutoff, *fold.train)] for fold in backtest.all_folds()
@@ -56,9 +56,10 @@ def run_key(backtest: Backtest, candidates: Sequence[str], params: Mapping[str, 
 
 
 def deciding_sources() -> list[Path]:
-    """Return the files of the modules that decide a fit, by name and not by place.
+    """Return the source files of the modules that fits depend on.
 
-    Raises ModuleNotFoundError for one that was renamed: it must not be left out in silence.
+    Raises:
+        ModuleNotFoundError: A module was renamed. It must not be silently left out.
     """
     found: list[Path] = []
     for name in DECIDING:
@@ -74,7 +75,7 @@ def _defaults(name: str) -> Mapping[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what fits, by the name it is installed under."""
+    """Return the versions of the fitting libraries, by distribution."""
     found: dict[str, str] = {}
     of_kinds = [names for kind in KINDS.values() for names in kind.libraries]
     for names in (*_LIBRARIES, *of_kinds):

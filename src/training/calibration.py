@@ -1,8 +1,8 @@
-"""Probabilities and thresholds, from outcomes that a scorer was not fitted on.
+"""Probabilities and targeting thresholds, from outcomes that a scorer was not fitted on.
 
-Two fits of one candidate put users on scales of their own: the later one saw later outcomes, so its
-log-odds lie higher or lower. What the earlier fit's outcomes say is therefore carried over by what
-both fits make of the same users, those of the new test, whose outcomes it does not ask for.
+Two fits of one candidate have different scales: the later one saw later outcomes, so its log-odds
+are higher or lower. The earlier fit's calibration is therefore transferred to the later fit by the
+raw scores that both give to the same users, those of the later fold. Their outcomes are not needed.
 """
 
 from __future__ import annotations
@@ -26,43 +26,46 @@ from ..types import Floats
 
 @dataclass(frozen=True)
 class CalibrationSet:
-    """Raw scores of earlier fits on users they were not fitted on, and what came of those users.
+    """Held-out raw scores and outcomes of earlier fits, to calibrate later fits by.
 
-    raw scores, labels: by scorer (n,), and bool (n,). again: the same fits' raw scores on the users
-    of a later test, (m,) by scorer.
+    Attributes:
+        raw_scores: The earlier fits' raw scores of users they were not fitted on, by scorer, (n,).
+        labels: Whether these users reached the target, (n,).
+        later_raw_scores: The earlier fits' raw scores of the later fold's users, by scorer, (m,).
     """
 
     raw_scores: Mapping[str, Floats]
     labels: NDArray[np.bool_]
-    again: Mapping[str, Floats]
+    later_raw_scores: Mapping[str, Floats]
 
     def calibrators(self, now: Mapping[str, Floats]) -> dict[str, Calibrator]:
-        """Return how raw scores become probabilities.
+        """Return the later fits' calibrators, by scorer.
 
-        now: the new fits' raw scores on the later fold, (m,).
+        Args:
+            now: The later fits' raw scores of the later fold's users, by scorer, (m,).
         """
         return {
-            name: fit_calibrator(self.raw_scores[name], self.labels).moved(
-                self.again[name], raw_score
+            name: fit_calibrator(self.raw_scores[name], self.labels).transferred(
+                self.later_raw_scores[name], raw_score
             )
             for name, raw_score in now.items()
         }
 
     def thresholds(self, now: Mapping[str, Floats], capacity: float) -> dict[str, float | None]:
-        """Return from which raw score on to act, by scorer.
+        """Return the raw score from which users are targeted, by scorer.
 
-        The earlier fit's threshold is the raw score that the best `capacity` of its users reached;
-        the new fit's flags as many of the later test's users as that one does.
+        The earlier fit's threshold is the raw score that the best `capacity` of its users reached.
+        The later fit's threshold targets as many of the later fold's users as the earlier one's.
         """
         found: dict[str, float | None] = {}
         for name, raw_score in now.items():
             before = np.quantile(self.raw_scores[name], 1 - capacity, method="higher")
-            share = float((self.again[name] >= before).mean())
+            share = float((self.later_raw_scores[name] >= before).mean())
             found[name] = float(np.quantile(raw_score, 1 - share, method="higher"))
         return found
 
 
-def margins_of(
+def raw_scores_of(
     spec: Spec, scorers: Mapping[str, LearnedScorer], table: Snapshot
 ) -> dict[str, Floats]:
     """Return raw scores by scorer, (n,): the scorecard, learned scorers, their rank average."""
@@ -74,10 +77,13 @@ def margins_of(
     return raw_scores
 
 
-def together(parts: Sequence[CalibrationSet]) -> CalibrationSet:
-    """Return what several fits of the same candidates, on other users each, say in one."""
+def concatenate(parts: Sequence[CalibrationSet]) -> CalibrationSet:
+    """Concatenate the calibration sets of several fits of the same candidates."""
     return CalibrationSet(
         {name: np.concatenate([p.raw_scores[name] for p in parts]) for name in parts[0].raw_scores},
         np.concatenate([part.labels for part in parts]),
-        {name: np.concatenate([p.again[name] for p in parts]) for name in parts[0].again},
+        {
+            name: np.concatenate([p.later_raw_scores[name] for p in parts])
+            for name in parts[0].later_raw_scores
+        },
     )

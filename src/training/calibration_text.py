@@ -21,7 +21,7 @@ def opening_lines(
 
     sample: what is said of the users it was learnt from; empty where they are all users.
     """
-    test = comparison.tests[-1]
+    test = comparison.fold_names[-1]
     n, positives = comparison.sizes[test]
     yield (
         f"{what}: learnt from {len(trained)} snapshots until {trained[-1]}, tried on {test}: "
@@ -53,10 +53,10 @@ def calibration_lines(result: Calibration) -> Iterator[str]:
     yield from _term_lines(result.calibration)
     yield ""
     for name in (SCORECARD, CALIBRATED, MODEL):
-        tested = comparison.tested[name]
+        tested = comparison.last_fold[name]
         yield f"{name:<17} ROC AUC {tested['roc_auc']}, lift {tested['lift']}"
     yield intervals_line(comparison)
-    yield comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD).words()
+    yield comparison.difference("last_fold", "roc_auc", CALIBRATED, SCORECARD).words()
     yield result.rounding.words()
     yield ""
     yield from result.diff or ["the points stay as they are"]

@@ -1,4 +1,4 @@
-"""What can be refused before any library that learns is imported, and anything is built."""
+"""Check arguments before a fitting library is imported or anything is built."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_training(
     n_boot: int,
     level: float,
 ) -> None:
-    """Raise UsageError for arguments with which no training can be made, whatever the data are."""
+    """Raise UsageError for arguments that no training can use, whatever the data."""
     if tune < 0 or (folds is not None and folds < 1):
         raise UsageError(f"tune = {tune}, folds = {folds}: must be at least 0 and 1")
     asked = [one for one in candidates or () if isinstance(one, str)]
@@ -47,7 +47,7 @@ def check_calibration(
     n_boot: int = N_BOOT,
     level: float = LEVEL,
 ) -> None:
-    """Raise UsageError for arguments with which nothing can be calibrated."""
+    """Raise UsageError for arguments that no calibration can use."""
     if against not in {"outcome", "importance"}:
         raise UsageError(f"against {against!r}: write outcome or importance")
     if apply_to is not None and apply_to.exists():
@@ -59,7 +59,11 @@ def check_calibration(
 def check_shape(spec: Spec, *, against: str, terms: int, pinned: frozenset[str]) -> None:
     """Raise UsageError for limits that a scorecard's shape cannot keep.
 
-    terms: how many there may be. pinned: names of those that keep their shape.
+    Args:
+        spec: The spec.
+        against: What points are fitted to.
+        terms: The maximum number of terms.
+        pinned: The terms that stay as they are.
     """
     if against != "outcome":
         raise UsageError(f"--shape with --against {against!r}: a shape is fitted to outcome only")
@@ -75,7 +79,7 @@ def check_shape(spec: Spec, *, against: str, terms: int, pinned: frozenset[str])
 
 
 def check_intervals(n_boot: int, level: float) -> None:
-    """Raise UsageError unless so many bootstrap replicates have two tails at a level.
+    """Raise UsageError if there are too few bootstrap replicates for intervals at this level.
 
     >>> check_intervals(1000, 0.95)
     """
@@ -90,9 +94,10 @@ def check_intervals(n_boot: int, level: float) -> None:
 
 
 def horizon_days(spec: Spec, horizon: str | None) -> int:
-    """Return the days of a horizon such as "60d"; of the spec's when None.
+    """Return the days of a horizon such as "60d"; the spec's horizon when None.
 
-    Raises UsageError when it is no whole number of days.
+    Raises:
+        UsageError: The horizon is not a whole number of days.
     """
     try:
         return parse_days(horizon or spec.target.horizon)

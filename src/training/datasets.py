@@ -1,4 +1,4 @@
-"""From published snapshots to what scorers learn from and are tested on."""
+"""Training and test data from published snapshots."""
 
 from __future__ import annotations
 
@@ -23,9 +23,13 @@ from ..types import Floats
 
 @dataclass(frozen=True)
 class Labelled:
-    """One snapshot of the population with what came within the horizon after it.
+    """One snapshot of the population, with the outcomes within the horizon after it.
 
-    labels: who reached the target, bool (n,). spend: the value of the outcomes, summed, (n,).
+    Attributes:
+        as_of: The date of the snapshot.
+        table: The features of the n users.
+        labels: Whether a user reached the target, (n,).
+        spend: The summed value of a user's outcomes, (n,).
     """
 
     as_of: date
@@ -34,17 +38,23 @@ class Labelled:
     spend: Floats
 
     def take(self, inside: NDArray[np.bool_]) -> Labelled:
-        """Return the users marked, bool (n,)."""
+        """Return the users for whom `inside`, (n,), is true."""
         table = self.table.take(np.flatnonzero(inside))
         return Labelled(self.as_of, table, self.labels[inside], self.spend[inside])
 
 
 @dataclass(frozen=True)
 class Backtest:
-    """A whole training: its folds (oldest first), their horizon, and the data behind them.
+    """The folds and data of a training.
 
-    warm_up: a fold before the first test, whose outcomes calibrate the first test's probabilities;
-    None when the log does not reach back so far, or has too few of a class there.
+    Attributes:
+        folds: The backtest folds, oldest first.
+        calibration_fold: A fold before them, whose outcomes calibrate the first one's
+            probabilities. None if the log does not reach back so far or has too few users of a
+            class there.
+        horizon_days: The horizon of outcomes.
+        published: The build to read.
+        plan: The features and constraints of candidates.
     """
 
     folds: tuple[Fold, ...]
@@ -59,11 +69,11 @@ class Backtest:
 
 
 def read_labelled(spec: Spec, backtest: Backtest, as_of: date) -> Labelled:
-    """Read the population as of a date, with all that scorers read, and what came after."""
+    """Read the population as of a date, with the features of all scorers and the outcomes."""
     training = spec.training
     names = (
-        *backtest.plan.numbers,
-        *backtest.plan.texts,
+        *backtest.plan.numeric,
+        *backtest.plan.categorical,
         *(term.feature for term in spec.scorecard.terms),
         *(training.purchases.names() if training.purchases else ()),
         *((training.recency,) if training.recency else ()),
@@ -74,7 +84,7 @@ def read_labelled(spec: Spec, backtest: Backtest, as_of: date) -> Labelled:
 
 
 def stack(parts: Sequence[Labelled]) -> TrainingData:
-    """Return snapshots one under the other, the latest last, as scorers learn from them."""
+    """Concatenate snapshots, the latest last, as training data."""
     table = Snapshot.stack([part.table for part in parts])
     latest = np.zeros(len(table), dtype=bool)
     latest[len(table) - len(parts[-1].table) :] = True
@@ -88,9 +98,10 @@ def stack(parts: Sequence[Labelled]) -> TrainingData:
 def split_users(
     parts: Sequence[Labelled], *, seed: int
 ) -> tuple[tuple[Labelled, ...], tuple[Labelled, ...]]:
-    """Return the same snapshots of two halves of the users, converted ones dealt evenly.
+    """Split snapshots into two halves of the users, with as many conversions in each.
 
-    Raises DataError when there are not two users who reached the target, and two who did not.
+    Raises:
+        DataError: Fewer than two users reached the target, or fewer than two did not.
     """
     codes = user_codes([part.table.user_ids for part in parts])
     users = 1 + max(int(found.max()) for found in codes if len(found))
@@ -115,7 +126,7 @@ def split_users(
 
 
 def user_codes(columns: Sequence[pa.ChunkedArray]) -> list[NDArray[np.int64]]:
-    """Return each column's user ids as integers that mean the same user in all of them."""
+    """Return each column's user ids as integer codes that are shared by all columns."""
     together = pa.chunked_array([chunk for column in columns for chunk in column.chunks])
     codes = pc.dictionary_encode(together.combine_chunks()).indices.to_numpy().astype(np.int64)
     return np.split(codes, np.cumsum([len(column) for column in columns])[:-1])

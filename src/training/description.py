@@ -56,9 +56,9 @@ def verdict_lines(comparison: Comparison) -> tuple[str, str]:
 
 def scorer_note(name: str, comparison: Comparison, what: str) -> str:
     """Return how one scorer ranked, in a line or two of Markdown."""
-    last = comparison.tests[-1]
-    auc = comparison.tested[name]["roc_auc"]
-    lines = [f"{cell(sentence(what))}. ROC AUC {auc} on the test as of {last}."]
+    last = comparison.fold_names[-1]
+    auc = comparison.last_fold[name]["roc_auc"]
+    lines = [f"{cell(sentence(what))}. ROC AUC {auc} on the fold as of {last}."]
     if name != comparison.reference:
         found = comparison.difference("pooled", "roc_auc", name, comparison.reference)
         lines.append(f"Against the {comparison.reference}, {comparison.where()}: {_said(found)}.")
@@ -74,9 +74,9 @@ def _said(found: Difference) -> str:
 def _scorers(
     comparison: Comparison, seconds: Mapping[str, float], champion: str | None
 ) -> Iterator[str]:
-    tests = len(comparison.evaluation_folds)
+    folds = len(comparison.evaluation_folds)
     heads = [
-        "scorer", f"ROC AUC, {tests} tests" if tests > 1 else "ROC AUC", "minus scorecard", "",
+        "scorer", f"ROC AUC, {folds} folds" if folds > 1 else "ROC AUC", "minus scorecard", "",
         f"lift at {comparison.capacity:.0%}", "Brier score", "fit, s",
     ]  # fmt: skip
     yield table_row(heads)
@@ -111,11 +111,11 @@ def _scorers(
 
 
 def _how(comparison: Comparison) -> Iterator[str]:
-    last = comparison.tests[-1]
+    last = comparison.fold_names[-1]
     n, positives = comparison.sizes[last]
     family = len(comparison.pooled) - 1
     yield (
-        f"Last test {last}: {n:,} users, {positives:,} reached the target. Intervals: "
+        f"Last fold {last}: {n:,} users, {positives:,} reached the target. Intervals: "
         f"{comparison.level:.0%}, paired bootstrap over users, {comparison.n_boot:,} times, "
         f"widened for {family} comparisons. `comparison.txt` has every table."
     )

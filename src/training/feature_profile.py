@@ -1,4 +1,4 @@
-"""How features were spread where a scorer learnt, kept with it; and how far they have moved."""
+"""The distributions of features in training, saved with a scorer to measure drift later."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..ranking.active_scorer import PROFILE
-from ..ranking.drift import Spread
+from ..ranking.drift import FeatureDistribution
 from ..spec.model import Spec
 from .datasets import Backtest, read_labelled
 
 
 def write_profile(folders: Sequence[Path], spec: Spec, backtest: Backtest) -> None:
-    """Write how the features were spread in the latest training snapshot, beside saved scorers."""
+    """Write the features' distributions in the latest training snapshot to scorers' folders."""
     day = backtest.folds[-1].train[-1]
     table = read_labelled(spec, backtest, day).table
     plan = backtest.plan
-    spreads = [Spread.of(table, name, text=False) for name in plan.numbers]
-    spreads += [Spread.of(table, name, text=True) for name in plan.texts]
+    spreads = [FeatureDistribution.of(table, name, text=False) for name in plan.numeric]
+    spreads += [FeatureDistribution.of(table, name, text=True) for name in plan.categorical]
     raw = {"as_of": day.isoformat(), "users": len(table), "spreads": [asdict(s) for s in spreads]}
     for folder in folders:
         (folder / PROFILE).write_text(json.dumps(raw), encoding="utf-8")

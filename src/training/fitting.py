@@ -1,4 +1,4 @@
-"""Fit every candidate on every fold; what is done stays done, so that a killed run resumes."""
+"""Fit every candidate on every fold. Each fit is saved, so that a killed run resumes."""
 
 from __future__ import annotations
 
@@ -23,62 +23,72 @@ from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
 from ..stats.platt import Calibrator, fit_calibrator
 from ..types import Floats, Log
-from .calibration import CalibrationSet, margins_of, together
+from .calibration import CalibrationSet, concatenate, raw_scores_of
 from .datasets import Backtest, Labelled, read_labelled, split_users, stack, user_codes
 
 _SECONDS = "fit_seconds.txt"
 
 
 class Fitter(Protocol):
-    """Fits candidates on one set of training snapshots, as `models.candidates.Trainer` does."""
+    """Fits candidates on one set of training snapshots, like `models.candidates.Trainer`."""
 
     def fit(self, name: str, params: Mapping[str, Any] | None = None) -> LearnedScorer:
-        """Fit a candidate; its calibrator is still the identity."""
+        """Fit a candidate. Its calibrator is the identity until it is calibrated."""
         ...
 
 
 class TrainingBackend(Protocol):
-    """Where candidates are fitted: here, or on a cluster."""
+    """Where candidates are fitted: in this process or on a cluster."""
 
     def trainer(
         self, fold: Fold, half: int | None, read: Callable[[], Sequence[Labelled]]
     ) -> Fitter:
-        """Return what fits on a fold's training snapshots, of one half of the users or of all.
+        """Return a fitter for a fold's training snapshots.
 
-        read: reads those snapshots here.
+        Args:
+            fold: The fold.
+            half: The half of the users to fit on, 0 or 1; all users when None.
+            read: Reads those snapshots into this process.
         """
         ...
 
     def halves(
         self, parts: Sequence[Labelled]
     ) -> tuple[tuple[Labelled, ...], tuple[Labelled, ...]]:
-        """Return the same snapshots of two halves of the users."""
+        """Split snapshots into two halves of the users."""
         ...
 
 
 @dataclass(frozen=True)
 class LocalBackend:
-    """Candidates are fitted in this process, on what it reads."""
+    """Fits candidates in this process."""
 
     plan: FitSpec
 
     def trainer(
         self, fold: Fold, half: int | None, read: Callable[[], Sequence[Labelled]]
     ) -> Fitter:
-        """Return a trainer on what was read."""
+        """Return a trainer on the snapshots that `read` returns."""
         del fold, half
         return Trainer(self.plan, stack(read()))
 
     def halves(
         self, parts: Sequence[Labelled]
     ) -> tuple[tuple[Labelled, ...], tuple[Labelled, ...]]:
-        """Return halves of the users, converted ones dealt evenly."""
+        """Split snapshots into two halves of the users, with as many conversions in each."""
         return split_users(parts, seed=self.plan.about.seed)
 
 
 @dataclass(frozen=True)
 class FoldFit:
-    """One fold, fitted: the test's users and outcomes, the learned scorers, all raw scores."""
+    """A fitted fold.
+
+    Attributes:
+        fold: The fold.
+        part: Its users as of the cutoff, and their outcomes.
+        scorers: The learned scorers fitted on its training snapshots.
+        raw_scores: All scorers' raw scores of those users.
+    """
 
     fold: Fold
     part: Labelled
@@ -88,10 +98,17 @@ class FoldFit:
 
 @dataclass(frozen=True)
 class Fits:
-    """All folds, fitted: what a comparison needs, and the last fold's calibrated scorers.
+    """All folds, fitted and calibrated.
 
-    by_fold: every fold's scorers, the calibration fold's first; those of tests are calibrated.
-    own: every fold's calibrators by its own outcomes, which are known one horizon after its test.
+    Attributes:
+        scores: What a comparison needs of each backtest fold.
+        parts: The backtest folds' users and outcomes.
+        by_fold: Every fold's scorers, the calibration fold first. Those of backtest folds are
+            calibrated.
+        own: Every fold's calibrators on its own outcomes, which are known one horizon after its
+            cutoff.
+        scorers: The last fold's scorers, calibrated.
+        calibrators: The last fold's calibrators.
     """
 
     scores: tuple[FoldScores, ...]
@@ -110,24 +127,32 @@ def fit_folds(
     params: Mapping[str, Mapping[str, Any]],
     folder: Path,
     log: Log,
-    place: TrainingBackend | None = None,
+    backend: TrainingBackend | None = None,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Fits:
     """Fit candidates on each fold and calibrate them on the outcomes of the fold before.
 
-    place: where they are fitted; here when None. progress: called with how many fits are done, of
-    how many.
+    Without a calibration fold, the first fold is cross-fitted on halves of its users to calibrate
+    it. A candidate that cannot learn from some fold's data is left out of all folds.
 
-    Where there is none before the first test, it is calibrated on halves of its users. Every fit
-    is kept in `folder` as it is done. A candidate that cannot learn from some fold's data is left
-    out of all, and `log` says why. Raises DataError for one class only, or where none is left.
+    Args:
+        spec: The spec.
+        backtest: The folds and the data.
+        candidates: The candidates to fit.
+        params: Parameters by candidate, if they were tuned.
+        folder: Where every fit is saved as soon as it is done.
+        log: Called with each fit, and with why a candidate is left out.
+        backend: Where candidates are fitted; in this process when None.
+        progress: Called with the number of fits done and their total.
+
+    Raises:
+        DataError: There is only one class, or no candidate is left.
     """
-    rounds = len(backtest.all_folds()) + (
-        0 if backtest.calibration_fold else 2
-    )  # two halves of the users
-    work = _Work(
-        spec, backtest, candidates, params, folder, log, place or LocalBackend(backtest.plan),
-        _Count(rounds * len(candidates), progress),
+    halves = 0 if backtest.calibration_fold else 2
+    rounds = len(backtest.all_folds()) + halves
+    work = _FoldFitter(
+        spec, backtest, candidates, params, folder, log, backend or LocalBackend(backtest.plan),
+        _Progress(rounds * len(candidates), progress),
     )  # fmt: skip
     try:
         return _fit_folds(work)
@@ -138,11 +163,11 @@ def fit_folds(
         log(str(error))
         return fit_folds(
             spec, backtest, rest,
-            params=params, folder=folder, log=log, place=place, progress=progress,
+            params=params, folder=folder, log=log, backend=backend, progress=progress,
         )  # fmt: skip
 
 
-def _fit_folds(work: _Work) -> Fits:
+def _fit_folds(work: _FoldFitter) -> Fits:
     spec, backtest = work.spec, work.backtest
     fits = [work.fold(fold) for fold in backtest.all_folds()]
     tests = fits[1:] if backtest.calibration_fold else fits
@@ -153,10 +178,10 @@ def _fit_folds(work: _Work) -> Fits:
     for fit in fits:
         scorers = fit.scorers
         if fit.fold in backtest.folds:
-            seen = work.halves(fit) if before is None else _seen(spec, before, fit)
-            calibrators = seen.calibrators(fit.raw_scores)
+            held_out = work.halves(fit) if before is None else _held_out(spec, before, fit)
+            calibrators = held_out.calibrators(fit.raw_scores)
             scorers = {n: replace(s, calibrator=calibrators[n]) for n, s in scorers.items()}
-            scores.append(_fold_scores(fit, seen, calibrators, next(codes), spec))
+            scores.append(_fold_scores(fit, held_out, calibrators, next(codes), spec))
         by_fold.append(scorers)
         own.append({n: fit_calibrator(m, fit.part.labels) for n, m in fit.raw_scores.items()})
         before = fit
@@ -166,14 +191,15 @@ def _fit_folds(work: _Work) -> Fits:
     return Fits(tuple(scores), parts, tuple(by_fold), tuple(own), scorers, calibrators)
 
 
-def _seen(spec: Spec, before: FoldFit, fit: FoldFit) -> CalibrationSet:
-    again = margins_of(spec, before.scorers, fit.part.table)
-    return CalibrationSet(before.raw_scores, before.part.labels, again)
+def _held_out(spec: Spec, before: FoldFit, fit: FoldFit) -> CalibrationSet:
+    """Return the calibration set of a fold: the outcomes of the fold before."""
+    later = raw_scores_of(spec, before.scorers, fit.part.table)
+    return CalibrationSet(before.raw_scores, before.part.labels, later)
 
 
 def _fold_scores(
     fit: FoldFit,
-    seen: CalibrationSet,
+    held_out: CalibrationSet,
     calibrators: Mapping[str, Calibrator],
     users: NDArray[np.int64],
     spec: Spec,
@@ -186,26 +212,26 @@ def _fold_scores(
         probabilities={
             name: calibrators[name].probability(m) for name, m in fit.raw_scores.items()
         },
-        thresholds=seen.thresholds(fit.raw_scores, spec.training.capacity),
+        thresholds=held_out.thresholds(fit.raw_scores, spec.training.capacity),
     )
 
 
 @dataclass
-class _Count:
-    """How many fits are done, those that were kept by an earlier run as well."""
+class _Progress:
+    """Counts the fits that are done, including those saved by an earlier run."""
 
     total: int
     progress: Callable[[int, int], None]
     done: int = 0
 
     def show(self) -> None:
-        """Tell it."""
+        """Report the count."""
         self.progress(self.done, self.total)
 
 
 @dataclass(frozen=True)
-class _Work:
-    """Fits candidates, and keeps each fit in a folder as it is done."""
+class _FoldFitter:
+    """Fits the candidates of a fold, and saves each fit as soon as it is done."""
 
     spec: Spec
     backtest: Backtest
@@ -213,34 +239,34 @@ class _Work:
     params: Mapping[str, Mapping[str, Any]]
     folder: Path
     log: Log
-    place: TrainingBackend
-    count: _Count
+    backend: TrainingBackend
+    count: _Progress
 
     def fold(self, fold: Fold) -> FoldFit:
-        """Fit a fold's candidates on its training snapshots, and rank its test by them."""
+        """Fit candidates on a fold's training snapshots, and score its users as of the cutoff."""
         part = read_labelled(self.spec, self.backtest, fold.cutoff)
         scorers = self._fitted(fold, lambda: self._read(fold))
-        return FoldFit(fold, part, scorers, margins_of(self.spec, scorers, part.table))
+        return FoldFit(fold, part, scorers, raw_scores_of(self.spec, scorers, part.table))
 
     def halves(self, fit: FoldFit) -> CalibrationSet:
-        """Fit each half of the users, and look at the other half's outcomes.
+        """Return a calibration set by cross-fitting on two halves of the users.
 
-        For a test without one before it: no training outcome is known early enough to be held out
-        by its date, so it is held out by its user.
+        It is for a fold without one before it. No training outcome is known early enough to be held
+        out by date, so outcomes are held out by user.
         """
-        self.log(f"test {fit.fold.cutoff}: no test before it; calibrating on halves of the users")
-        halves = self.place.halves(self._read(fit.fold))
-        seen = []
+        self.log(f"fold {fit.fold.cutoff}: no fold before it; calibrating on halves of the users")
+        halves = self.backend.halves(self._read(fit.fold))
+        held_out = []
         for place, (rest, held) in enumerate((halves, halves[::-1])):
             scorers = self._fitted(fit.fold, partial(tuple, rest), place)
-            seen.append(
+            held_out.append(
                 CalibrationSet(
-                    margins_of(self.spec, scorers, held[-1].table),
+                    raw_scores_of(self.spec, scorers, held[-1].table),
                     held[-1].labels,
-                    margins_of(self.spec, scorers, fit.part.table),
+                    raw_scores_of(self.spec, scorers, fit.part.table),
                 )
             )
-        return together(seen)
+        return concatenate(held_out)
 
     def _read(self, fold: Fold) -> list[Labelled]:
         return [read_labelled(self.spec, self.backtest, day) for day in fold.train]
@@ -248,9 +274,10 @@ class _Work:
     def _fitted(
         self, fold: Fold, read: Callable[[], Sequence[Labelled]], half: int | None = None
     ) -> dict[str, LearnedScorer]:
-        """Fit what is not kept yet, on what `read` returns; the data are read if need be.
+        """Load the fits that are saved, and fit the others.
 
-        What cannot be saved is fitted again by the next run.
+        Data are read only if something is fitted. Fits that cannot be saved are repeated in the
+        next run.
         """
         part = "" if half is None else f"half-{half}"
         home = self.folder / f"test-{fold.cutoff.isoformat()}" / part
@@ -259,8 +286,8 @@ class _Work:
         for name in self.candidates:
             kept = home / name
             if not kept.exists():
-                trainer = trainer or self.place.trainer(fold, half, read)
-                self.log(f"test {fold.cutoff}: fitting {name}{part and f' on {part}'}")
+                trainer = trainer or self.backend.trainer(fold, half, read)
+                self.log(f"fold {fold.cutoff}: fitting {name}{part and f' on {part}'}")
                 self.count.show()
                 started = time.perf_counter()
                 fitted = trainer.fit(name, self.params.get(name))
@@ -274,24 +301,28 @@ class _Work:
 
 
 def _bands(spec: Spec, part: Labelled) -> tuple[float, float]:
-    """Return the percentiles that make as many users medium and high as the scorecard does."""
+    """Return the percentiles that label as many users medium and high as the scorecard does."""
     hundredths = Scorecard(spec.scorecard).score_hundredths(part.table)
     codes = band_codes(hundredths, spec.bands)
     return float(100 * (codes < 1).mean()), float(100 * (codes < len(LABELS) - 1).mean())
 
 
 def fit_seconds(folder: Path, fold: Fold, name: str) -> float | None:
-    """Return how long a candidate's kept fit on a fold took, in seconds; None where none is kept.
+    """Return the duration of a candidate's saved fit on a fold, in seconds; None if none is saved.
 
-    folder: the one that `fit_folds` kept its fits in. What the candidates of a fold share, such as
-    the encoding of categories, counts for the first that needs it.
+    Work that the candidates of a fold share, such as the target encoding, counts for the first one.
+
+    Args:
+        folder: The folder in which `fit_folds` saved its fits.
+        fold: The fold.
+        name: The candidate.
     """
     kept = folder / f"test-{fold.cutoff.isoformat()}" / name / _SECONDS
     return float(kept.read_text(encoding="ascii")) if kept.exists() else None
 
 
 def _keep(scorer: LearnedScorer, folder: Path, seconds: float) -> None:
-    """Write a scorer beside its place and rename it: it is there whole, or not at all."""
+    """Save a scorer atomically: write it under a temporary name, then rename it."""
     temporary = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     scorer.save(temporary)

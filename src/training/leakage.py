@@ -1,4 +1,4 @@
-"""Run the leakage checks on a training: its last test, and the log behind it."""
+"""Run the leakage checks on a training: on its last fold, and on the log behind it."""
 
 from __future__ import annotations
 
@@ -71,11 +71,18 @@ def run_leakage_checks(
     seed: int,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> tuple[LeakageCheck, ...]:
-    """Run every leakage check; each says what it saw.
+    """Run every leakage check.
 
-    progress: called with how many fits of shuffled labels and other checks are done, of how many.
-    Those that fit something do it as candidates do, by a Trainer from training data to a scorer
-    that reads the test's table.
+    Checks that fit something do it as candidates do: a Trainer fits on training data, and the
+    scorer reads the test's table.
+
+    Args:
+        spec: The spec.
+        warehouse: The warehouse, whose log is read again.
+        backtest: The folds and the data.
+        fits: The fitted candidates.
+        seed: The random seed.
+        progress: Called with the number of steps done and their total.
     """
     fold = backtest.folds[-1]
     test = fits.parts[-1]
@@ -139,8 +146,8 @@ def _static_features(spec: Spec) -> dict[str, str]:
 def future_invariance(
     spec: Spec, warehouse: Warehouse, backtest: Backtest, as_of: date
 ) -> LeakageCheck:
-    """Build the test's snapshot again from a log that ends before it, and compare feature by
-    feature with the one that was built from the whole log.
+    """Rebuild the test snapshot from a log that ends before it, and compare the features with the
+    snapshot that was built from the whole log.
     """
     marts, bound = spec.marts_schema, backtest.published.info.sampled_below
     files = render_project(spec, compile_features(spec), [as_of])
@@ -150,7 +157,7 @@ def future_invariance(
         _copy_landing(con, spec, warehouse, as_of, bound)
         run_models(con, files, schema=marts, landing=spec.landing_schema)
         source = f"read_parquet({quote_path(backtest.published.snapshot(as_of))})"
-        # What rests on everybody's events cannot be made again from a sample's.
+        # Features of all users' events cannot be rebuilt from a sample's events.
         left_out = of_entities(spec) if bound else frozenset()
         names = [feature.name for feature in spec.features if feature.name not in left_out]
         kinds = dict(
@@ -200,7 +207,7 @@ def _unlike(name: str, *, near: bool) -> str:
 def _copy_landing(
     con: duckdb.DuckDBPyConnection, spec: Spec, warehouse: Warehouse, as_of: date, bound: str
 ) -> None:
-    """Take over what was loaded, up to a date, from the warehouse: all, or the sample's part."""
+    """Copy the loaded rows up to a date from the warehouse: all of them, or the sample's."""
     landing = quote_name(spec.landing_schema)
     tables = (("events", "event_time"), ("users", None), ("aliases", "linked_at"))
     with temporary_folder("rebuild") as folder:
@@ -240,9 +247,9 @@ def _refit(
     rows: Integers,
     labels: Bools,
 ) -> RefitResult:
-    """Learn from some rows under other labels, as a candidate learns, and rank the test.
+    """Fit a candidate on some rows with other labels, and rank the test by it.
 
-    Free of monotone constraints: they know which way a feature points, and so rank by themselves.
+    There are no monotone constraints, which would rank by themselves, without labels.
     """
     latest = train.latest[rows]
     data = TrainingData(
@@ -255,14 +262,14 @@ def _refit(
     trainer = Trainer(plan, data)
     raw_scores = trainer.fit(_CANDIDATE, _QUICK).raw_score(test.table)
     encoding, matrix = trainer.matrix()
-    places = {name: encoding.names.index(name) for name in plan.texts}
+    places = {name: encoding.names.index(name) for name in plan.categorical}
     return RefitResult(
         raw_scores, {name: matrix[:, place].astype(np.float64) for name, place in places.items()}
     )
 
 
 def _refit_noise(backtest: Backtest, noise: Floats, labels: Bools, tested: Floats) -> Floats:
-    """Memorise noise, as many negatives as positives of it, and rank other noise."""
+    """Fit on noise, with as many negatives as positives, until memorised; rank other noise."""
     positive, negative = np.flatnonzero(labels), np.flatnonzero(~labels)
     rows = np.concatenate([positive, negative[:: max(1, len(negative) // len(positive))]])
     names = tuple(f"noise_{place}" for place in range(noise.shape[1]))
@@ -277,19 +284,19 @@ def _numbers(names: Sequence[str], matrix: Floats) -> Snapshot:
 
 
 def _alone(backtest: Backtest, fits: Fits) -> list[SingleFeatureScores]:
-    """Return every test with its features alone; a text by its worth in the training snapshots."""
+    """Return each fold's scores by single features; categories by their target encoding."""
     found = []
     tested = fits.by_fold[-len(fits.parts) :]
     for part, scores, scorers in zip(fits.parts, fits.scores, tested, strict=True):
-        features = {name: part.table.numbers(name) for name in backtest.plan.numbers}
-        texts = {text.name: text for s in scorers.values() for text in s.encoding.texts}
+        features = {name: part.table.numeric(name) for name in backtest.plan.numeric}
+        texts = {text.name: text for s in scorers.values() for text in s.encoding.target_encoded}
         features |= {n: text.column(part.table).astype(np.float64) for n, text in texts.items()}
         found.append(SingleFeatureScores(scores.name, part.labels, features, scores.raw_scores))
     return found
 
 
 def _row_codes(parts: Sequence[Labelled], test: Labelled) -> tuple[Integers, Integers]:
-    """Return integers that are the same only for the same user on the same day, train and test."""
+    """Return codes of the rows in train and test, one for each user and day."""
     every = [*parts, test]
     days = sorted({part.as_of for part in every})
     users = user_codes([part.table.user_ids for part in every])
@@ -300,7 +307,7 @@ def _row_codes(parts: Sequence[Labelled], test: Labelled) -> tuple[Integers, Int
 
 
 def _shared_outcomes(backtest: Backtest, fold: Fold) -> dict[str, int]:
-    """Return training snapshots whose outcomes reach past the test's day, and how many do."""
+    """Return the training snapshots whose outcomes overlap the test's, and how many do."""
     found = {}
     for day in fold.train:
         apart = (fold.cutoff - day).days

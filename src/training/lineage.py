@@ -1,4 +1,4 @@
-"""What a training rests on, as it is logged: its data sets and the code that ran."""
+"""The data sets of a training, as they are logged."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _DIGITS = 16  # of a digest; MLflow keeps at most 36
 
 
 def data_records(backtest: Backtest, fits: Fits) -> tuple[DataRecord, ...]:
-    """Return the last fold's training snapshots and its test as data sets.
+    """Return the last fold's training snapshots and its test snapshot as data sets.
 
-    Their digest is of the published files' bytes: snapshots and outcomes.
+    Digests are of the published files' bytes: snapshots and outcomes.
     """
     fold, test = backtest.folds[-1], fits.scores[-1]
     about = next(iter(fits.scorers.values())).about
@@ -31,7 +31,7 @@ def data_records(backtest: Backtest, fits: Fits) -> tuple[DataRecord, ...]:
 def calibration_data(
     spec: Spec, table: Published, trained: Sequence[date], test: date
 ) -> tuple[DataRecord, ...]:
-    """Return the snapshots that a calibration learnt from, and the test that it was tried on."""
+    """Return the training snapshots and the test snapshot of a calibration as data sets."""
     days = [*trained, test]
     found = []
     for context, part in (("training", days[:-1]), ("test", days[-1:])):

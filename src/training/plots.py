@@ -12,7 +12,7 @@ from ..models.catalogue import kind_of
 from ..models.rank_average import SavedRankAverage
 from ..models.words import feature_words
 from ..ranking.active_scorer import MODEL_PLOTS, SCORECARD
-from ..ranking.mean_attributions import both_accounts
+from ..ranking.mean_attributions import part_attributions
 from ..ranking.results import Explanation
 from ..reports.account_figures import shares_figure
 from ..reports.figures import (
@@ -71,7 +71,7 @@ def draw_training(
     """
     test = fits.scores[-1]
     shown = [name for name in kinds_shown(comparison, champion) if name in test.raw_scores]
-    title = f"{spec.name}, test as of {test.name}: {len(test.labels):,} users"
+    title = f"{spec.name}, fold as of {test.name}: {len(test.labels):,} users"
     ranking_figure(
         folder / MODEL_PLOTS,
         title,
@@ -100,7 +100,7 @@ def draw_training(
         test.raw_scores[SCORECARD],
         scorer.calibrator.log_odds(test.raw_scores[name]),
     )
-    accounts = both_accounts(spec, scorer, part)
+    accounts = part_attributions(spec, scorer, part)
     accounts.write(folder / f"{ACCOUNTS}.csv")
     by_points, by_model = accounts.shares()
     shares_figure(
@@ -129,7 +129,7 @@ def draw_user(explanation: Explanation, path: Path) -> None:
         )
     waterfall_figure(
         path,
-        f"{user.user_id}: log-odds by {explanation.beside}, probability "
+        f"{user.user_id}: log-odds by {explanation.explainer}, probability "
         f"{user.model.probability:.2%}, {explanation.as_of}",
         [line.observed for line in moved],
         np.array([line.log_odds for line in moved], dtype=np.float64),

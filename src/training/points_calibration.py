@@ -52,9 +52,9 @@ class Rounding:
 
     def words(self) -> str:
         """Say how much of the ranking whole points keep."""
-        whole = self.comparison.tested[CALIBRATED]["roc_auc"].value
-        real = self.comparison.tested[UNROUNDED]["roc_auc"].value
-        change = self.comparison.difference("tested", "roc_auc", CALIBRATED, UNROUNDED)
+        whole = self.comparison.last_fold[CALIBRATED]["roc_auc"].value
+        real = self.comparison.last_fold[UNROUNDED]["roc_auc"].value
+        change = self.comparison.difference("last_fold", "roc_auc", CALIBRATED, UNROUNDED)
         return (
             f"whole points against unrounded ones: rank correlation {self.rank_correlation:.3f}, "
             f"ROC AUC {whole:.3f} against {real:.3f} ({change.numbers()})"
@@ -85,9 +85,9 @@ class Calibration(Result):
 
     def summary(self) -> str:
         """Return how the proposal ranks the later date, against the points as they are."""
-        change = self.comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD)
+        change = self.comparison.difference("last_fold", "roc_auc", CALIBRATED, SCORECARD)
         return (
-            f"against {self.calibration.against}, tried on {self.comparison.tests[-1]}: "
+            f"against {self.calibration.against}, tried on {self.comparison.fold_names[-1]}: "
             f"{change.words()}"
         )
 

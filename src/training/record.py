@@ -100,11 +100,11 @@ def log_training(
         title=settings.title(spec, backtest),
         params={
             "test": last,
-            "tests": ", ".join(comparison.tests),
+            "tests": ", ".join(comparison.fold_names),
             "judged_on": ", ".join(comparison.evaluation_folds),
             "horizon_days": backtest.horizon_days,
             "snapshots": len(backtest.folds[-1].train),
-            "features": len(backtest.plan.numbers) + len(backtest.plan.texts),
+            "features": len(backtest.plan.numeric) + len(backtest.plan.categorical),
             "seed": backtest.plan.about.seed,
             **settings.params(spec, backtest),
             **_costs(comparison),
@@ -201,8 +201,8 @@ def _scorer_record(
     seconds: Sequence[float | None],
     texts: Mapping[str, str],
 ) -> ScorerRecord:
-    tested, pooled = comparison.tested[name], comparison.pooled[name]
-    points = comparison.folds[comparison.tests[-1]][name]
+    tested, pooled = comparison.last_fold[name], comparison.pooled[name]
+    points = comparison.fold_values[comparison.fold_names[-1]][name]
     metrics = {
         "roc_auc": tested["roc_auc"].value,
         _lift_name(comparison): tested["lift"].value,
@@ -214,13 +214,10 @@ def _scorer_record(
         "roc_auc_upper": tested["roc_auc"].high,
         **_minus_scorecard(name, comparison),
     }
-    by_test = {
-        f"by_test/{metric}": [comparison.folds[test][name][metric] for test in comparison.tests]
-        for metric in _STEPS
-    }
+    folds = [comparison.fold_values[fold][name] for fold in comparison.fold_names]
+    by_test = {f"by_test/{metric}": [fold[metric] for fold in folds] for metric in _STEPS}
     for metric in comparison.custom:
-        found = [comparison.folds[test][name][metric] for test in comparison.tests]
-        by_test[f"by_test/{metric}"] = found
+        by_test[f"by_test/{metric}"] = [fold[metric] for fold in folds]
         metrics |= _custom_metric(name, metric, comparison)
     by_test |= _acting_steps(name, comparison)
     known = [took for took in seconds if took is not None]
@@ -241,7 +238,7 @@ def _scorer_record(
 
 def _custom_metric(name: str, metric: str, comparison: Comparison) -> dict[str, float]:
     """Return a scorer's custom metric on the last test and over all, and against the scorecard."""
-    tested = comparison.tested[name][metric]
+    tested = comparison.last_fold[name][metric]
     found = {
         "value": tested.value,
         "lower": tested.low,
@@ -260,7 +257,7 @@ def _acting_steps(name: str, comparison: Comparison) -> dict[str, list[float]]:
 
     What has no value on some test is left out: the precision of targeting nobody.
     """
-    tests = [comparison.by_test[test][name] for test in comparison.tests]
+    tests = [comparison.by_fold[test][name] for test in comparison.fold_names]
     found = {}
     for metric in tests[-1]:
         if metric.startswith((AT_CAPACITY, AT_COST)) and all(metric in test for test in tests):

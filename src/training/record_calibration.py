@@ -41,7 +41,7 @@ def log_calibration(
     apart), calibration.txt (all that is printed), scorecard.diff and calibrated.toml.
     """
     comparison = result.comparison
-    test = comparison.tests[-1]
+    test = comparison.fold_names[-1]
     against = result.calibration.against
     with temporary_folder("calibration") as folder:
         _write_weights(folder / "weights.csv", result.calibration)
@@ -82,8 +82,8 @@ def scorer_metrics(
     comparison: Comparison, proposed: str, *, others: Sequence[str]
 ) -> dict[str, float]:
     """Return a proposed card's metrics on the last test by a scorer's names; others' in folders."""
-    change = comparison.difference("tested", "roc_auc", proposed, SCORECARD)
-    tested = comparison.tested[proposed]
+    change = comparison.difference("last_fold", "roc_auc", proposed, SCORECARD)
+    tested = comparison.last_fold[proposed]
     found = {
         "roc_auc": tested["roc_auc"].value,
         "roc_auc_lower": tested["roc_auc"].low,
@@ -97,7 +97,7 @@ def scorer_metrics(
     for name in others:
         for metric in ("roc_auc", "lift"):
             key = f"{name.replace(' ', '_')}/{metric}"
-            found[key] = comparison.tested[name][metric].value
+            found[key] = comparison.last_fold[name][metric].value
     return found
 
 
@@ -113,10 +113,10 @@ def _note(result: Calibration) -> str:
 
     A term stands among them when its points leave the interval of what the data say.
     """
-    change = result.comparison.difference("tested", "roc_auc", CALIBRATED, SCORECARD)
+    change = result.comparison.difference("last_fold", "roc_auc", CALIBRATED, SCORECARD)
     lines = [
         f"**{cell(sentence(change.words()))}**  ",
-        f"on the test as of {result.comparison.tests[-1]}.",
+        f"on the fold as of {result.comparison.fold_names[-1]}.",
         "",
     ]
     lines += [
@@ -147,7 +147,7 @@ def draw_weights(path: Path, spec: Spec, result: Calibration) -> None:
     weights_figure(
         path,
         f"{spec.name}: points against {result.calibration.against}, tried on "
-        f"{result.comparison.tests[-1]}",
+        f"{result.comparison.fold_names[-1]}",
         [term.name for term in terms],
         points=np.array([[term.old, term.new] for term in terms]),
         effects=np.array([term.effect.points() for term in terms]),

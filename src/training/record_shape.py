@@ -50,7 +50,7 @@ def log_shape(
     is printed), scorecard.diff and shaped.toml.
     """
     comparison = proposal.comparison
-    test = comparison.tests[-1]
+    test = comparison.fold_names[-1]
     change = change_of(proposal, SHAPED)
     # By the names that scorers of a training have: that view and its table compare them.
     against_card = {

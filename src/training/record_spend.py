@@ -39,6 +39,6 @@ def write_spend(spend: SpendFits, artifacts: Path) -> None:
         test, found = list(spend.reports.items())[-1]
         deciles_figure(
             artifacts / "plots" / "spend_by_decile.png",
-            f"Expected spend by {spend.selected.name}, test as of {test}",
+            f"Expected spend by {spend.selected.name}, fold as of {test}",
             found[spend.selected.name].deciles,
         )

@@ -1,4 +1,4 @@
-"""What a training is asked to compare, and what is kept of the answer."""
+"""The inputs of a training's comparison, and the result that is saved."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .datasets import Backtest
 
 
 def custom_metrics_key(comparison: Comparison) -> str:
-    """Return twelve hex digits of what custom metrics came to; empty without any.
+    """Return a digest, twelve hex digits, of the custom metrics' values; empty without any.
 
-    A function may change and keep its name: what it gives tells two trainings apart.
+    A function may change and keep its name, so values distinguish two trainings and names do not.
     """
     if not comparison.custom:
         return ""
     found = {
-        name: [comparison.folds[test][scorer][name] for test in comparison.tests
+        name: [comparison.fold_values[fold][scorer][name] for fold in comparison.fold_names
                for scorer in comparison.pooled]
         for name in comparison.custom
     }  # fmt: skip
@@ -36,13 +36,13 @@ def custom_metrics_key(comparison: Comparison) -> str:
 
 
 def costs_of(spec: Spec) -> Costs | None:
-    """Return what acting costs and wins, or None where the spec does not say."""
+    """Return the cost and value of an action, or None if the spec does not state them."""
     cost, value = spec.training.cost_of_action, spec.training.value_of_conversion
     return None if cost is None or value is None else Costs(cost, value)
 
 
 def matched_pairs_of(candidates: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the candidates that weigh or resample, each with the same one that does not."""
+    """Return pairs of a candidate that weighs or resamples and the same one that does not."""
     known = {name: CANDIDATES[name] for name in candidates if name in CANDIDATES}
     plain = {one.kind: name for name, one in known.items() if one.imbalance == "none"}
     return [
@@ -55,7 +55,7 @@ def matched_pairs_of(candidates: Sequence[str]) -> list[tuple[str, str]]:
 def result_dict(
     backtest: Backtest, comparison: Comparison, leakage_checks: Sequence[LeakageCheck]
 ) -> dict[str, Any]:
-    """Return what `compare` shows later, as JSON can hold it."""
+    """Return what `compare` shows later, as values that JSON can hold."""
     return {
         "comparison": to_dict(comparison),
         "verdict": comparison.verdict(),
@@ -70,6 +70,6 @@ def result_dict(
 
 
 def write_result(path: Path, raw: Mapping[str, Any]) -> None:
-    """Write what `result_dict` returned, whole or not at all."""
+    """Write what `result_dict` returned, atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(raw, indent=1), encoding="utf-8")

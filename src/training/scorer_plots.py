@@ -63,7 +63,7 @@ def draw_scorer(
     scorer.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    title = f"{name}, test as of {part.as_of}: {len(part.labels):,} users"
+    title = f"{name}, fold as of {part.as_of}: {len(part.labels):,} users"
     shown = dict.fromkeys([SCORECARD, name])
     ranking_figure(
         folder / RANKING,
@@ -160,7 +160,7 @@ def _sampled(scorer: Scorer, part: Snapshot, table: Snapshot, seed: int) -> Floa
 
 def _numbers(table: Snapshot, feature: str) -> Floats:
     try:
-        return table.numbers(feature)
+        return table.numeric(feature)
     except (TypeError, ValueError, pa.ArrowInvalid):
-        codes, _ = table.texts(feature)
+        codes, _ = table.categorical(feature)
         return np.where(codes < 0, np.nan, codes.astype(np.float64))

@@ -1,4 +1,4 @@
-"""What a training was asked to do: the parameters of its run, and the name that tells it apart."""
+"""The settings of a training: the parameters and the name of its run."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ _FEW = 3  # candidates that a name lists
 
 @dataclass(frozen=True)
 class Settings:
-    """candidates: those that were fitted. given: whether they were named. tune: trials a kind.
+    """The settings of a training.
 
-    searches: the names of Optuna's studies, by kind of model.
+    Attributes:
+        candidates: The candidates that were fitted.
+        given: Whether they were named by the caller.
+        tune: Trials of the search, per kind of model.
+        searches: The names of Optuna's studies, by kind of model.
     """
 
     candidates: Sequence[str]
@@ -26,13 +30,13 @@ class Settings:
     searches: dict[str, str] = field(default_factory=dict)
 
     def title(self, spec: Spec, backtest: Backtest) -> str:
-        """Return a training's name: its last test, and what is not as the spec has it.
+        """Return a training's name: the cutoff and horizon, and what differs from the defaults.
 
-        That is the horizon, the number of tests, the candidates, the tuning and the seed.
+        That may be the number of folds, the candidates, the tuning and the seed.
         """
         parts = [f"training {backtest.folds[-1].cutoff}", f"{backtest.horizon_days} days"]
         if len(backtest.folds) != spec.training.folds:
-            parts.append(f"{len(backtest.folds)} test{'s' * (len(backtest.folds) > 1)}")
+            parts.append(f"{len(backtest.folds)} fold{'s' * (len(backtest.folds) > 1)}")
         if self.given:
             few = len(self.candidates) <= _FEW
             parts.append(
@@ -45,7 +49,7 @@ class Settings:
         return " · ".join(parts)
 
     def params(self, spec: Spec, backtest: Backtest) -> dict[str, Any]:
-        """Return what was asked for, whom it is about, and the libraries' versions."""
+        """Return the parameters to log: settings, population and the libraries' versions."""
         return {
             "candidates": ", ".join(self.candidates),
             "tune": self.tune,

@@ -35,7 +35,7 @@ def draw_shape(path: Path, proposal: ShapeProposal) -> None:
     """
     title = (
         f"{proposal.before.name}: what each changed term gives before and after, and the "
-        f"{len(proposal.users):,} users of {proposal.comparison.tests[-1]}"
+        f"{len(proposal.users):,} users of {proposal.comparison.fold_names[-1]}"
     )
     shape_figure(path, title, [_panel(proposal, *pair) for pair in changed_terms(proposal)])
 
@@ -105,7 +105,7 @@ def _categories(
 
     Of those that it names, the ones of most users; then all other texts, and what is not known.
     """
-    codes, texts = users.texts(term.feature)
+    codes, texts = users.categorical(term.feature)
     known = term.map or {}
     sizes = {text: float(np.mean(codes == place)) for place, text in enumerate(texts)}
     named = sorted(known, key=lambda text: -sizes.get(text, 0.0))[:_CATEGORIES]
@@ -129,7 +129,7 @@ def _points(term: TermSpec | None, users: FeatureTable) -> Floats | None:
 
 def _known(users: FeatureTable, feature: str) -> Floats:
     """Return the values as a term counts them, none below zero, those that are known."""
-    values = users.numbers(feature)
+    values = users.numeric(feature)
     return np.maximum(values[np.isfinite(values)], 0.0)
 
 

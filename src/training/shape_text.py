@@ -19,11 +19,11 @@ def shape_lines(proposal: ShapeProposal) -> Iterator[str]:
     yield ""
     yield from _term_lines(proposal)
     yield ""
-    tests = comparison.tests
-    pooled = len(tests) > 1
-    found = comparison.pooled if pooled else comparison.tested
+    folds = comparison.fold_names
+    pooled = len(folds) > 1
+    found = comparison.pooled if pooled else comparison.last_fold
     if pooled:
-        yield f"mean over {len(tests)} tests ({', '.join(tests)}), each with a card of its own:"
+        yield f"mean over {len(folds)} folds ({', '.join(folds)}), each with a card of its own:"
     for name in (SCORECARD, CALIBRATED, SHAPED, LOGISTIC):
         yield f"{name:<10} ROC AUC {found[name]['roc_auc']}, lift {found[name]['lift']}"
     yield intervals_line(comparison)
@@ -39,8 +39,8 @@ def shape_lines(proposal: ShapeProposal) -> Iterator[str]:
 
 
 def change_of(proposal: ShapeProposal, name: str) -> Difference:
-    """Return a scorer's ROC AUC minus the current card's, over all tests."""
-    where = "pooled" if len(proposal.comparison.tests) > 1 else "tested"
+    """Return a scorer's ROC AUC minus the current card's, over all folds."""
+    where = "pooled" if len(proposal.comparison.fold_names) > 1 else "last_fold"
     return proposal.comparison.difference(where, "roc_auc", name, SCORECARD)
 
 
@@ -56,15 +56,16 @@ def gap_words(proposal: ShapeProposal) -> str:
 
 
 def band_words(proposal: ShapeProposal) -> str:
-    """Say where the bands lie before and after, and how many of the last test's users are in them.
+    """Return the bands before and after, and the last fold's share of users in each.
 
-    They are drawn on the latest training snapshot, so the shares differ a little on the test.
+    Bands are set on the latest training snapshot, so the shares differ slightly on the fold.
     """
     old, new = proposal.before.bands, proposal.shaped.bands
     (medium, high), (medium_new, high_new) = proposal.in_bands
+    last = proposal.comparison.fold_names[-1]
     return (
         f"bands: medium from {old.medium:g} to {new.medium:g}, high from {old.high:g} to "
-        f"{new.high:g}; on {proposal.comparison.tests[-1]} {medium:.1%} of users were medium and "
+        f"{new.high:g}; on {last} {medium:.1%} of users were medium and "
         f"{high:.1%} high, and are {medium_new:.1%} and {high_new:.1%}"
     )
 

@@ -1,7 +1,7 @@
-"""Fit candidates on a Spark cluster: all users are learned from, none of them visits the driver.
+"""Fit candidates on a Spark cluster, on all users, without collecting them to the driver.
 
-The driver reads the sample that a build published (`published.sample`): by it scorers are compared,
-calibrated, watched for leaks and given their percentiles. What is fitted, is fitted on everybody.
+The driver reads the sample that a build published (`published.sample`). It compares and calibrates
+scorers on the sample, runs leakage checks on it and takes percentiles from it.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 ON_CLUSTER: Final = ("xgboost", "xgboost_weights")
-MOST_TEXTS: Final = 10_000  # values of a text feature that have a worth of their own
-# The half of users that one belongs to, in Spark's SQL; `half_of` says the same in Python.
+MOST_TEXTS: Final = 10_000  # categories of a feature that are encoded one by one
+# The half of the users that a user belongs to, in Spark SQL; `half_of` is the same in Python.
 HALF: Final = "cast(substr(md5(concat('half:', user_id)), 1, 1) >= '8' as int)"
-ON_SAMPLE: Final = ("recency",)  # a floor that learns nothing
+ON_SAMPLE: Final = ("recency",)  # a baseline that learns nothing
 
 
 @dataclass
 class SparkBackend:
-    """Where a course's candidates are fitted: a Spark cluster, in one session for all of them.
+    """Fits candidates on a Spark cluster, in one session for all of them.
 
-    It is opened when the first fit asks for it: those that are kept need none.
+    The session is opened by the first fit. If all fits are saved already, none is opened.
     """
 
     warehouse: Warehouse
@@ -65,13 +65,13 @@ class SparkBackend:
     def trainer(
         self, fold: Fold, half: int | None, read: Callable[[], Sequence[Labelled]]
     ) -> Fitter:
-        """Return what fits candidates on a fold's training snapshots, or on one half of users."""
+        """Return a fitter for a fold's training snapshots, of all users or of one half."""
         return _ClusterTrainer(self._session, self.backtest, fold, half, read)
 
     def halves(
         self, parts: Sequence[Labelled]
     ) -> tuple[tuple[Labelled, ...], tuple[Labelled, ...]]:
-        """Return the sample's halves: a user is in the same one there and on the cluster."""
+        """Split the sample into halves; a user is in the same half as on the cluster."""
         first, other = (
             tuple(part.take(half_of(part.table.user_ids) == half) for part in parts)
             for half in (0, 1)
@@ -84,7 +84,7 @@ class SparkBackend:
 
 
 def half_of(user_ids: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Return the half of users that each belongs to, 0 or 1, by their id alone, shape (n,).
+    """Return the half that each user belongs to, 0 or 1, by the id alone, shape (n,).
 
     >>> half_of(pa.chunked_array([["ana", "bo", "cem"]])).tolist()
     [0, 1, 1]
@@ -106,7 +106,7 @@ def check_on_cluster(names: Sequence[str]) -> None:
 
 @dataclass
 class _ClusterTrainer:
-    """Fits candidates on one set of training snapshots where they lie."""
+    """Fits candidates on one set of training snapshots on the cluster."""
 
     session: SparkSession
     backtest: Backtest
@@ -115,9 +115,10 @@ class _ClusterTrainer:
     read: Callable[[], Sequence[Labelled]]
 
     def fit(self, name: str, params: Mapping[str, Any] | None = None) -> LearnedScorer:
-        """Fit a candidate; its calibrator is still the identity.
+        """Fit a candidate. Its calibrator is the identity until it is calibrated.
 
-        Raises DataError when there are positives or negatives only.
+        Raises:
+            DataError: There is only one class.
         """
         sample = self.read()
         if name in ON_SAMPLE:
@@ -139,36 +140,38 @@ class _ClusterTrainer:
 
     @cached_property
     def _prepared(self) -> tuple[DataFrame, Encoding, list[list[TargetEncoding]], tuple[int, int]]:
-        """Return the training rows, what their texts are worth, and how many there are of each
-        class; texts are worth what all users say, and by part what the users outside of it say.
+        """Return the training rows, the encoding, its cross-fitted parts, and counts.
+
+        The cross-fitted encodings are by categorical feature and part, each from the users outside
+        of the part. The counts are of rows and of positives.
         """
         plan = self.backtest.plan
         rows = self._rows()
-        counts, tallies = _tallies(rows, plan.texts)
+        counts, tallies = _tallies(rows, plan.categorical)
         if counts[1] in {0, counts[0]}:
             raise DataError(
                 f"{counts[1]:,} of {counts[0]:,} rows of the training snapshots reached the "
-                "target: a scorer learns from both kinds; load more history, lengthen the "
+                "target: a scorer learns from both classes; load more history, lengthen the "
                 "horizon, or choose a later --as-of"
             )
-        texts = tuple(_worth(name, tallies[name]) for name in plan.texts)
+        texts = tuple(_target_encoding(name, tallies[name]) for name in plan.categorical)
         by_part = [
-            [_worth_of_others(name, tallies[name], part) for part in range(PARTS)]
-            for name in plan.texts
+            [_target_encoding_without(name, tallies[name], part) for part in range(PARTS)]
+            for name in plan.categorical
         ]
-        return rows, Encoding(plan.numbers, texts), by_part, counts
+        return rows, Encoding(plan.numeric, texts), by_part, counts
 
     def _rows(self) -> DataFrame:
         """Return a row for each user of the population and training date: features and label.
 
-        Names that begin with an underscore are no feature's.
+        Columns whose names begin with an underscore are not features.
         """
         from pyspark.sql.functions import coalesce, col, expr, lit, pmod, xxhash64
 
         plan, published = self.backtest.plan, self.backtest.published
         snapshots = self.session.read.parquet(str(published.everyone("user_features")))
         outcomes = self.session.read.parquet(str(published.everyone("outcomes")))
-        names = [in_backticks(name) for name in (*plan.numbers, *plan.texts)]
+        names = [in_backticks(name) for name in (*plan.numeric, *plan.categorical)]
         parts = []
         for day in self.fold.train:
             people = snapshots.where((col("as_of") == lit(day)) & col("in_population"))
@@ -196,7 +199,7 @@ class _ClusterTrainer:
     def _fit(self, matrix: DataFrame, params: Mapping[str, Any]) -> Any:
         from xgboost.spark import SparkXGBClassifier
 
-        logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)  # of its own it tells all
+        logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)  # it is verbose by default
         plan = self.backtest.plan
         signs = f"({', '.join(map(str, plan.monotone()))})"
         more = {"weight_col": "weight"} if "weight" in matrix.columns else {}
@@ -209,11 +212,11 @@ class _ClusterTrainer:
 
 
 def _tallies(rows: DataFrame, names: Sequence[str]) -> tuple[tuple[int, int], dict[str, Tally]]:
-    """Count rows and positives: of all, and by text and part, of each text feature.
+    """Count rows and positives in total, and by category and part for each categorical feature.
 
-    A feature's most frequent texts are counted by themselves, a null as the text "". The rest count
-    together as None: of a text with few rows little is known, and its worth is nearly the mean.
-    The rows are read once for all features.
+    A feature's most frequent categories are counted one by one, nulls as "". All others are counted
+    as None, since the encoding of a category with few rows is nearly the mean. The rows are read
+    once for all features.
     """
     from pyspark.sql import Window
     from pyspark.sql.functions import array, coalesce, col, count, explode, lit, row_number, struct
@@ -255,7 +258,7 @@ def _matrix(
     by_part: Sequence[Sequence[TargetEncoding]],
     weigh: tuple[int, int] | None,
 ) -> DataFrame:
-    """Return features as one array, label and, where classes weigh the same, weight."""
+    """Return the features as one array, the label and, with class weights, the weight."""
     schema = "features array<float>, label double" + (", weight double" if weigh else "")
     return rows.mapInArrow(partial(_encode_batches, encoding, by_part, weigh), schema)
 
@@ -266,7 +269,7 @@ def _encode_batches(
     weigh: tuple[int, int] | None,
     batches: Iterable[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
-    """Encode batches of training rows where they are; no row's texts have seen its own label."""
+    """Encode batches of training rows on an executor, cross-fitted: without a row's own label."""
     for batch in batches:
         if not len(batch):
             continue
@@ -291,10 +294,10 @@ def training_matrix(
     snapshot: Snapshot,
     parts: pa.ChunkedArray,
 ) -> Matrix:
-    """Return the matrix to train on: as `Encoding.matrix`, texts by the worth outside of a part."""
+    """Return the matrix to train on: `Encoding.matrix` with cross-fitted target encodings."""
     matrix = np.clip(encoding.matrix(snapshot), -HUGE, HUGE)
     where = parts.to_numpy()
-    for place, codes in enumerate(by_part, start=len(encoding.numbers)):
+    for place, codes in enumerate(by_part, start=len(encoding.numeric)):
         for part, others in enumerate(codes):
             inside = where == part
             if inside.any():
@@ -305,8 +308,8 @@ def training_matrix(
 Tally = Sequence[tuple[str | None, int, int, int]]  # text, part, rows, positives
 
 
-def _worth(name: str, tally: Tally) -> TargetEncoding:
-    """Return what texts are worth: (s · mean + positives) / (s + rows), as TargetEncoder has it."""
+def _target_encoding(name: str, tally: Tally) -> TargetEncoding:
+    """Return the target encoding (s · mean + positives) / (s + rows), like TargetEncoder."""
     rows: dict[str | None, int] = {}
     positives: dict[str | None, int] = {}
     for text, _, n, k in tally:
@@ -318,13 +321,14 @@ def _worth(name: str, tally: Tally) -> TargetEncoding:
     return TargetEncoding(name, worth, mean)
 
 
-def _worth_of_others(name: str, tally: Tally, part: int) -> TargetEncoding:
-    """Return what texts are worth by the rows outside of a part; the mean of all where those are
-    of one class.
+def _target_encoding_without(name: str, tally: Tally, part: int) -> TargetEncoding:
+    """Return the target encoding from the rows outside of a part.
+
+    If these rows have only one class, every category is encoded as the mean of all rows.
     """
     others = [line for line in tally if line[1] != part]
     rows, positives = sum(line[2] for line in others), sum(line[3] for line in others)
     if positives in {0, rows}:
         mean = sum(line[3] for line in tally) / sum(line[2] for line in tally)
         return TargetEncoding(name, {}, mean)
-    return _worth(name, others)
+    return _target_encoding(name, others)

@@ -14,7 +14,7 @@ from ..models.candidates import Trainer
 from ..models.catalogue import MEMBERS
 from ..models.learned import LearnedScorer
 from ..models.spend import SpendScorer
-from ..models.spend_fits import choose_spender, fit_spend, spenders_of
+from ..models.spend_fits import fit_spend, select_spend_method, spend_methods_of
 from ..spec.model import Spec
 from ..stats.platt import Calibrator
 from ..types import Log
@@ -24,10 +24,12 @@ from .fitting import Fits
 
 @dataclass(frozen=True)
 class SpendFits:
-    """What was found of spend: reports by test and method, and the selected method, ready to be
-    used.
+    """The fitted spend models.
 
-    level: of the reports' intervals.
+    Attributes:
+        reports: Evaluations by fold and method.
+        selected: The selected spend model, fitted on the last fold.
+        level: The confidence level of the reports' intervals.
     """
 
     reports: Mapping[str, Mapping[str, SpendReport]]
@@ -46,10 +48,10 @@ class SpendFits:
 def fit_spend_folds(
     spec: Spec, backtest: Backtest, fits: Fits, *, n_boot: int, level: float, log: Log
 ) -> SpendFits | None:
-    """Fit every way to expect spend on every fold; None where outcomes carry no value.
+    """Fit every spend model on every fold; return None if outcomes carry no value.
 
-    A fold's totals are set right on the test before it, whose outcomes are all known by then. The
-    way to use is chosen by the Gini on the tests before the last.
+    A fold's expected totals are recalibrated on the fold before, whose outcomes are known by then.
+    The model is selected by its mean Gini on the folds before the last.
     """
     bought = spec.training.purchases
     members = [name for name in MEMBERS if name in fits.scorers]
@@ -61,7 +63,7 @@ def fit_spend_folds(
     before: _Before | None = None
     scorers: dict[str, SpendScorer] = {}
     for fold, fitted, own in zip(backtest.all_folds(), fits.by_fold, fits.own, strict=True):
-        log(f"test {fold.cutoff}: expecting spend")
+        log(f"fold {fold.cutoff}: fitting spend models")
         test = read_labelled(spec, backtest, fold.cutoff)
         probabilities = tuple(fitted[name] for name in members)
         raw = _fit_fold(spec, backtest, fold, probabilities, bought.value)
@@ -78,15 +80,15 @@ def fit_spend_folds(
                 for name, scorer in scorers.items()
             }
         before = _Before(raw, test, own)
-    tests = list(reports)
-    earlier = tests[:-1] or tests
+    folds = list(reports)
+    earlier = folds[:-1] or folds
     ginis = [(n, float(np.mean([reports[t][n].gini for t in earlier]))) for n in scorers]
-    return SpendFits(reports, scorers[choose_spender(ginis)], level)
+    return SpendFits(reports, scorers[select_spend_method(ginis)], level)
 
 
 @dataclass(frozen=True)
 class _Before:
-    """The test before: its fits, what came, and what that makes of its own probabilities."""
+    """The fold before: its spend models, its outcomes and its calibrators on them."""
 
     scorers: Mapping[str, SpendScorer]
     test: Labelled
@@ -94,10 +96,10 @@ class _Before:
 
 
 def _recalibrated(raw: Mapping[str, SpendScorer], before: _Before | None) -> dict[str, SpendScorer]:
-    """Set totals right by what the fits of the test before expected there, and what came.
+    """Rescale totals by the expected and the actual spend on the fold before.
 
-    The hurdle's probabilities are calibrated on that test already, so its expectation there is
-    taken with that test's own calibration: else the drift of the base rate would count twice.
+    The hurdle's probabilities are calibrated on that fold already. So its expectation there uses
+    that fold's own calibrators; otherwise the drift of the base rate would be corrected twice.
     """
     if before is None:
         return dict(raw)
@@ -130,5 +132,5 @@ def _fit_fold(
             probabilities=probabilities,
             value=value,
         )
-        for name in spenders_of(backtest.plan)
+        for name in spend_methods_of(backtest.plan)
     }

@@ -1,4 +1,4 @@
-"""Tune candidates on the folds before the last test; never on the test itself."""
+"""Tune candidates on the folds before the last one, never on the last one itself."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def tuned_params(
     earlier = backtest.all_folds()[:-1]
     if not earlier:
         raise DataError(
-            "tuning needs a fold before the last test, and the log reaches back for one only: "
+            "tuning needs a fold before the last one, and the log reaches back for one only: "
             "leave --tune out, or load older events"
         )
     studies = search_names(backtest, candidates)
-    judged = [_Judge(spec, backtest, fold) for fold in earlier]
+    evaluators = [_FoldEvaluator(spec, backtest, fold) for fold in earlier]
     found: dict[str, dict[str, Any]] = {}
     for kind, study in studies.items():
         log(f"tuning {kind}")
-        judges = [judge.of(kind) for judge in judged]
+        objectives = [evaluator.objective(kind) for evaluator in evaluators]
         best = tune(
-            kind, judges,
+            kind, objectives,
             trials=trials, seed=backtest.plan.about.seed, store=folder / TRIALS,
             study=study, progress=progress,
         )  # fmt: skip
@@ -62,25 +62,25 @@ def tuned_params(
 
 
 def search_names(backtest: Backtest, candidates: Sequence[str]) -> dict[str, str]:
-    """Return the name of the search by kind of model, for the kinds that have one."""
+    """Return the names of the searches by kind of model, for the kinds that are tuned."""
     kinds = [kind for kind in TUNED if any(kind_of(c) == kind for c in candidates)]
     key = run_key(backtest, kinds, {})
     return {kind: f"{key}-{kind}" for kind in kinds}
 
 
-class _Judge:
-    """One fold that parameters are evaluated on: its training data are read once."""
+class _FoldEvaluator:
+    """Evaluates parameters on one fold, whose training data are read once."""
 
     def __init__(self, spec: Spec, backtest: Backtest, fold: Fold) -> None:
         parts = [read_labelled(spec, backtest, day) for day in fold.train]
         self._trainer = Trainer(backtest.plan, stack(parts))
         self._test = read_labelled(spec, backtest, fold.cutoff)
 
-    def of(self, kind: str) -> Callable[[dict[str, Any]], float]:
-        """Return the function from parameters of a kind to the ROC AUC on this fold's test."""
+    def objective(self, kind: str) -> Callable[[dict[str, Any]], float]:
+        """Return the function from parameters of a kind to the ROC AUC on this fold."""
 
-        def judge(params: dict[str, Any]) -> float:
+        def roc_auc_of(params: dict[str, Any]) -> float:
             raw_score = self._trainer.fit(kind, params).raw_score(self._test.table)
             return roc_auc(raw_score, self._test.labels)
 
-        return judge
+        return roc_auc_of

@@ -36,7 +36,7 @@ def test_all_candidates_named_are_compared(trained: Home) -> None:
     table = text.split("minus scorecard")[1].split("\n\n")[0]
     rows = {line.split()[0] for line in table.splitlines() if line.strip()}
     assert rows == {"scorecard", "recency", "logistic", "xgboost", "rank_average"}
-    assert "the only test" in text
+    assert "the only fold" in text
     assert text.count("passed  ") == 6
 
 
@@ -108,7 +108,7 @@ def test_a_killed_training_resumes_and_ends_the_same(trained: Home, tmp_path: Pa
     again = home.run(*words)
     assert again.returncode == 0, again.stderr
     # A slow fit is told again, with how far it is.
-    said = re.findall(r"^test (\S+): fitting (\w+)", again.stderr, flags=re.MULTILINE)
+    said = re.findall(r"^fold (\S+): fitting (\w+)", again.stderr, flags=re.MULTILINE)
     fitted = {f"test-{day} {name}" for day, name in said}
     assert fitted.isdisjoint(done)
     assert len(fitted | done) == 6

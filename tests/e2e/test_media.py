@@ -66,6 +66,6 @@ def test_learned_scorers_train_on_the_media_world(tmp_path: Path) -> None:
     build(spec, warehouse, check=True)
     trained = train(spec, warehouse, open_store(home=tmp_path), folds=2, n_boot=200)
     assert [s.name for s in trained.leakage_checks if not s.passed] == []
-    for test in trained.comparison.tests:
-        found = trained.comparison.folds[test]
+    for test in trained.comparison.fold_names:
+        found = trained.comparison.fold_values[test]
         assert found["blend"]["roc_auc"] > found["recency"]["roc_auc"] > 0.5

@@ -97,14 +97,14 @@ def test_what_is_told_of_a_test_is_counted_by_hand() -> None:
         {"scorecard": None, "flat": None},
     )  # fmt: skip
     found = compare([one], reference="scorecard", n_boot=20, rng=np.random.default_rng(0))
-    told = found.folds["t"]["scorecard"]
+    told = found.fold_values["t"]["scorecard"]
     assert told["base_rate"] == 0.25
     assert told["lift_at_5pct"] == pytest.approx(1.0 / 0.25)
     assert told["lift_at_20pct"] == pytest.approx(0.75 / 0.25)
     assert told["mean_probability"] == pytest.approx(0.3)
     assert told["calibration_error"] == pytest.approx(calibration_error(probability, labels))
-    assert found.folds["t"]["flat"]["lift_at_20pct"] == 0.0
-    assert "brier" not in found.folds["t"]["flat"]
+    assert found.fold_values["t"]["flat"]["lift_at_20pct"] == 0.0
+    assert "brier" not in found.fold_values["t"]["flat"]
 
 
 def test_calibration_error_is_zero_for_true_chances_up_to_sampling() -> None:
@@ -132,16 +132,21 @@ def test_a_planted_difference_is_detected_and_none_is_not() -> None:
     assert not same.detected
     assert "no detectable difference between same and scorecard" in same.words()
     assert found.selected == "better"
-    assert found.where() == "over 2 tests"
+    assert found.where() == "over 2 folds"
     alone = compare(
         folds[:1], reference="scorecard", n_boot=100, rng=np.random.default_rng(0)
     )  # fmt: skip
-    assert alone.where() == "on one test"
+    assert alone.where() == "on one fold"
     assert "ROC AUC better ranks better than scorecard" in found.verdict()
-    worse = found.difference("tested", "roc_auc", "scorecard", "better")
+    worse = found.difference("last_fold", "roc_auc", "scorecard", "better")
     assert worse.words().startswith("scorecard ranks worse than better")
-    again = from_dict(json.loads(json.dumps(to_dict(found))))
-    assert again == found
+    raw = json.loads(json.dumps(to_dict(found)))
+    assert from_dict(raw) == found
+    # As earlier versions named the fields.
+    earlier = {"tests": "fold_names", "folds": "fold_values", "by_test": "by_fold"}
+    raw |= {old: raw.pop(name) for old, name in earlier.items()}
+    raw["differences"]["tested"] = raw["differences"].pop("last_fold")
+    assert from_dict(raw) == found
 
 
 def one_better(base: FoldScores) -> FoldScores:
@@ -173,7 +178,7 @@ def test_the_simplest_of_those_that_cannot_be_told_apart_is_chosen() -> None:
     found = choose("weak", "plain", "rich")
     assert (found.best, found.selected) == ("rich", "plain")
     assert found.verdict().startswith(
-        "plain, the simplest of those that cannot be told from rich, the best on the tests before"
+        "plain, the simplest of those that cannot be told from rich, the best on the folds before"
     )
     assert champion_of(found) == "plain"
     assert choose("rich", "plain", "weak").selected == "rich"
@@ -187,7 +192,7 @@ def test_the_simplest_of_those_that_cannot_be_told_apart_is_chosen() -> None:
     # Whoever promotes against it is told.
     assert list(cautions(found, "plain")) == []
     (line,) = cautions(found, "rich")
-    assert line.startswith("by ROC AUC, over 3 tests, no detectable difference between rich and pl")
+    assert line.startswith("by ROC AUC, over 3 folds, no detectable difference between rich and pl")
     assert line.endswith(": plain, which --promote selected takes, may rank as well")
     same, worse = cautions(found, "weak")
     assert "no detectable difference between weak and scorecard" in same
@@ -208,7 +213,7 @@ def test_intervals_of_equal_scorers_cover_zero_as_often_as_they_say() -> None:
             [fold(100 + seed, {"scorecard": 1.0, "other": 1.0}, n=1500)],
             reference="scorecard", n_boot=120, rng=np.random.default_rng(seed),
         )  # fmt: skip
-        low, high = found.difference("tested", "roc_auc", "other", "scorecard").interval
+        low, high = found.difference("last_fold", "roc_auc", "other", "scorecard").interval
         missed += not low <= 0 <= high
     assert missed <= 8
 
@@ -235,7 +240,7 @@ def test_pooled_replicates_draw_a_user_once_for_all_tests() -> None:
 
 def test_what_cannot_be_compared_is_refused() -> None:
     first, second = fold(1, {"scorecard": 1.0}), fold(2, {"other": 1.0}, name="b")
-    with pytest.raises(DataError, match="test b: its scorers are not those of 2026-01-01"):
+    with pytest.raises(DataError, match="fold b: its scorers are not those of 2026-01-01"):
         compare([first, second], reference="scorecard", rng=np.random.default_rng(0))
     found = compare([first], reference="scorecard", n_boot=20, rng=np.random.default_rng(0))
     raw = json.loads(json.dumps(to_dict(found)))
@@ -253,14 +258,14 @@ def test_tests_that_were_tuned_on_are_told_and_judge_nothing() -> None:
     known = {"reference": "scorecard", "selectable": ["tuned"], "n_boot": 200}
     found = compare(folds, **known, tuned_on=["before"], rng=np.random.default_rng(0))  # type: ignore[arg-type]
     assert found.evaluation_folds == ("after",)
-    assert found.pooled == found.tested
-    assert set(found.folds) == {"before", "after"}
+    assert found.pooled == found.last_fold
+    assert set(found.fold_values) == {"before", "after"}
     difference = found.difference("pooled", "roc_auc", "tuned", "scorecard")
     assert (difference.detected, difference.better) == (True, False)
     assert "tuned on (after): by ROC AUC tuned ranks worse" in found.verdict()
     both = compare(folds, **known, rng=np.random.default_rng(0))  # type: ignore[arg-type]
     assert both.evaluation_folds == ("before", "after")
-    with pytest.raises(DataError, match="every test was tuned on"):
+    with pytest.raises(DataError, match="every fold was tuned on"):
         compare(folds, **known, tuned_on=["before", "after"], rng=np.random.default_rng(0))  # type: ignore[arg-type]
 
 
@@ -277,19 +282,21 @@ def test_the_choice_never_sees_the_last_test() -> None:
     known = {"reference": "scorecard", "selectable": ["late", "early"], "n_boot": 40}
     found = compare(folds, **known, rng=np.random.default_rng(0))  # type: ignore[arg-type]
     ahead = [
-        max(("early", "late"), key=lambda name: found.folds[test][name]["roc_auc"])
+        max(("early", "late"), key=lambda name: found.fold_values[test][name]["roc_auc"])
         for test in "abc"
     ]
     assert ahead == ["late", "early", "late"]
     assert found.difference("pooled", "roc_auc", "late", "early").value > 0
     assert (found.selected, found.best) == ("early", "early")
     assert found.notes == ()
-    assert "early, the best on the tests before the last, against scorecard" in found.verdict()
+    assert "early, the best on the folds before the last, against scorecard" in found.verdict()
     # On one test there is nothing else to choose by, and the notes say so.
     alone = compare(folds[2:], **known, rng=np.random.default_rng(0))  # type: ignore[arg-type]
     assert alone.selected == "late"
-    assert alone.notes == ("selected on the only test: the selection flatters itself",)
-    assert "late, the best of them on this very test, against" in alone.verdict()
+    assert alone.notes == (
+        "selected on the only fold: the selected scorer's estimates are optimistic",
+    )
+    assert "late, the best of them on this same fold, against" in alone.verdict()
 
 
 def test_intervals_of_calibration_errors_lie_around_what_was_measured() -> None:
@@ -310,7 +317,7 @@ def test_intervals_of_calibration_errors_lie_around_what_was_measured() -> None:
             {"scorecard": None},
         )  # fmt: skip
         found = compare([one], reference="scorecard", n_boot=200, rng=rng)
-        error = found.tested["scorecard"]["calibration_error"]
+        error = found.last_fold["scorecard"]["calibration_error"]
         below.append((error.value - error.low) / (error.high - error.low))
     assert np.mean(below) == pytest.approx(0.5, abs=0.1)
 
@@ -377,7 +384,7 @@ def test_resampling_that_does_not_help_is_said(
     text = "\n".join(comparison_table(found))
     assert f"(max-t): {whole}, neither the ranking nor the probabilities" in text
     assert said in text
-    assert "over 2 tests, intervals widened for 2 comparisons" in text
+    assert "over 2 folds, intervals widened for 2 comparisons" in text
     assert from_dict(json.loads(json.dumps(to_dict(found)))).matched_pairs == found.matched_pairs
 
 

@@ -68,13 +68,13 @@ def test_a_custom_metric_has_the_intervals_and_differences_of_the_same_one_built
     found = compared(AUC, BRIER)
     assert found.custom == {"auc_again": True, "brier_again": False}
     for mine, theirs in (("auc_again", "roc_auc"), ("brier_again", "brier")):
-        for estimates in (found.pooled, *found.by_test.values()):
+        for estimates in (found.pooled, *found.by_fold.values()):
             for scorer in estimates.values():
                 one, other = scorer[mine], scorer[theirs]
                 assert [one.value, one.low, one.high] == pytest.approx(
                     [other.value, other.low, other.high], abs=1e-12
                 )
-        for where in ("tested", "pooled"):
+        for where in ("last_fold", "pooled"):
             for pair in (("good", "scorecard"), ("scorecard", "good"), ("good", "same")):
                 one = found.difference(where, mine, *pair)
                 other = found.difference(where, theirs, *pair)

@@ -66,5 +66,5 @@ def test_a_log_that_is_too_short_is_said() -> None:
         )  # fmt: skip
     day = date(2026, 1, 1)
     for train in ((), (day,), (date(2025, 12, 1), day), (day, date(2025, 12, 1))):
-        with pytest.raises(DataError, match="it needs training dates, all before the test"):
+        with pytest.raises(DataError, match="it needs training dates, all before the cutoff"):
             Fold(day, train)

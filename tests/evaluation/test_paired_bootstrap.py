@@ -93,13 +93,13 @@ def test_three_positives_still_give_intervals_and_say_what_was_left_out() -> Non
     lost = 400 - found.valid_replicates["few"]
     said = f"{lost} of 400 replicates drew one class only and were left out, so {400 - lost} count"
     assert said in "\n".join(comparison_table(found))
-    for estimates in (*found.by_test.values(), found.pooled):
+    for estimates in (*found.by_fold.values(), found.pooled):
         for estimate in estimates["fine"].values():
             assert np.isfinite([estimate.value, estimate.low, estimate.high]).all()
         # Moved to lie around the value, as is said of calibration errors, though draws are missing.
         error = estimates["fine"]["calibration_error"]
         assert error.low < error.value < error.high
-    for where in ("tested", "pooled"):
+    for where in ("last_fold", "pooled"):
         difference = found.difference(where, "roc_auc", "fine", "scorecard")
         assert np.isfinite([*difference.interval, *difference.family]).all()
         assert difference.family[0] < difference.value < difference.family[1]
@@ -134,7 +134,7 @@ def test_intervals_from_a_minority_of_replicates_are_refused() -> None:
 def test_every_metric_has_an_interval_around_it_on_every_test_and_pooled() -> None:
     tests = [fold(1, 900, 90, "a"), fold(2, 900, 90, "b")]
     found = compare(tests, reference="scorecard", n_boot=200, rng=np.random.default_rng(0))
-    for estimates in (*found.by_test.values(), found.pooled):
+    for estimates in (*found.by_fold.values(), found.pooled):
         for name in ("scorecard", "fine"):
             assert set(estimates[name]) == set(METRICS)
             for estimate in estimates[name].values():
@@ -144,7 +144,7 @@ def test_every_metric_has_an_interval_around_it_on_every_test_and_pooled() -> No
     for test in tests:
         said, came, size = calibration_bins(test.probabilities["fine"], test.labels)
         expected = np.average(np.abs(said - came), weights=size)
-        estimate = found.by_test[test.name]["fine"]["calibration_error"]
+        estimate = found.by_fold[test.name]["fine"]["calibration_error"]
         assert estimate.value == pytest.approx(expected)
 
 
@@ -163,7 +163,7 @@ def test_intervals_of_the_brier_score_are_those_of_a_mean() -> None:
     test = fold(6, 2000, 300, "a")
     found = compare([test], reference="scorecard", n_boot=2000, rng=np.random.default_rng(0))
     terms = (test.probabilities["fine"] - test.labels) ** 2
-    estimate = found.tested["fine"]["brier"]
+    estimate = found.last_fold["fine"]["brier"]
     # A mean's standard error; 2,000 replicates know the width of an interval to about 3%.
     assert (estimate.high - estimate.low) / (2 * 1.96) == pytest.approx(
         terms.std() / np.sqrt(len(terms)), rel=0.1

@@ -108,7 +108,7 @@ def test_bootstrap_error_of_auc_agrees_with_delong() -> None:
     # DeLong, DeLong & Clarke-Pearson 1988: variance from the placements of each class.
     placed = (x[:, None] > y[None, :]).astype(float)
     se = np.sqrt(placed.mean(1).var(ddof=1) / len(x) + placed.mean(0).var(ddof=1) / len(y))
-    auc = evaluated(score, label, n_boot=2000, rng=rng).tested["card"]["roc_auc"]
+    auc = evaluated(score, label, n_boot=2000, rng=rng).last_fold["card"]["roc_auc"]
     boot = (auc.high - auc.low) / (2 * 1.959964)
     # 2,000 replicates leave about 2.4% error on the width; the class sizes vary besides.
     assert boot == pytest.approx(se, rel=0.10)
@@ -121,7 +121,7 @@ def test_intervals_cover_as_often_as_they_say() -> None:
     for _ in range(trials):
         label = rng.random(250) < 0.3
         score = rng.normal(size=250) + label
-        found = evaluated(score, label, n_boot=200, level=0.9, rng=rng).tested["card"]["roc_auc"]
+        found = evaluated(score, label, n_boot=200, level=0.9, rng=rng).last_fold["card"]["roc_auc"]
         hits += found.low <= truth <= found.high
     # Binomial band: 3 standard errors of 300 trials around 0.9, and a point for the percentiles
     # of 200 replicates.
@@ -148,7 +148,7 @@ def test_an_evaluation_draws_cells_of_users_as_multinomial_counts() -> None:
     kinds = np.repeat([True, False], len(values))
     aucs = [ranking.roc_auc(np.tile(values, 2), kinds, weight=counts) for counts in drawn]
     found = evaluated(score, label, n_boot=120, level=0.8, rng=np.random.default_rng(3))
-    auc = found.tested["card"]["roc_auc"]
+    auc = found.last_fold["card"]["roc_auc"]
     assert (auc.low, auc.high) == pytest.approx(tuple(np.quantile(aucs, [0.1, 0.9])), abs=1e-12)
 
 
@@ -160,10 +160,10 @@ def test_an_evaluation_and_a_comparison_resample_by_the_same_law() -> None:
     alone = evaluated(score, label, n_boot=4000, rng=rng)
     two = FoldScores("a date", np.arange(900), label, {"card": score, "twin": score})
     both = compare([two], reference="card", n_boot=4000, rng=rng)
-    assert alone.folds["a date"]["card"] == both.folds["a date"]["card"]
-    assert alone.differences == {"tested": (), "pooled": ()}
-    for name, one in alone.tested["card"].items():
-        other = both.tested["card"][name]
+    assert alone.fold_values["a date"]["card"] == both.fold_values["a date"]["card"]
+    assert alone.differences == {"last_fold": (), "pooled": ()}
+    for name, one in alone.last_fold["card"].items():
+        other = both.last_fold["card"][name]
         # The 2.5% quantile of 4,000 normal draws is known to sqrt(0.025 * 0.975 / 4000) / 0.0584 =
         # 0.042 standard deviations; a difference of two to 0.06, and 20 ends are compared.
         error = (one.high - one.low) / 3.92
@@ -219,7 +219,7 @@ def test_a_table_has_all_that_was_measured() -> None:
     label = rng.random(1500) < 0.1
     score = rng.normal(size=1500) + label
     found = evaluated(score, label, ks=(0.1,), n_boot=100, level=0.9, rng=rng)
-    metrics = found.tested["card"]
+    metrics = found.last_fold["card"]
     assert found.sizes["a date"] == (1500, label.sum())
     head, *lines = evaluation_table(found, metrics)
     assert head == (
@@ -235,7 +235,7 @@ def test_a_table_has_all_that_was_measured() -> None:
     lost = 200 - few.valid_replicates["a date"]
     # A draw of 6 of 6 misses both positives with a chance of (2/3)^6, 9%.
     assert 2 < lost < 40
-    assert [*evaluation_table(few, few.tested["card"])][-1] == (
+    assert [*evaluation_table(few, few.last_fold["card"])][-1] == (
         f"{lost} replicates of one class left out"
     )
 
@@ -252,7 +252,7 @@ def test_a_share_lies_below_1_and_1_is_one_user() -> None:
     rng = np.random.default_rng(3)
     score = rng.normal(size=400)
     label = score + rng.normal(size=400) > 1
-    estimates = evaluated(score, label, ks=(0.5, 1, 30), n_boot=60, rng=rng).tested["card"]
+    estimates = evaluated(score, label, ks=(0.5, 1, 30), n_boot=60, rng=rng).last_fold["card"]
     values = {name: estimates[name].value for name in metrics_at((0.5, 1, 30))}
     first = np.argsort(-score)
     for name, size in (("50pct", 200), ("1", 1), ("30", 30)):

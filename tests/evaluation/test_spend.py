@@ -17,8 +17,8 @@ from whyrank.evaluation.spend import spend_report
 from whyrank.models.candidates import Trainer
 from whyrank.models.kinds.base import FitSpec, TrainingData
 from whyrank.models.learned import LearnedScorer
-from whyrank.models.spend import SPENDERS, SpendScorer
-from whyrank.models.spend_fits import choose_spender, fit_spend, spenders_of
+from whyrank.models.spend import SPEND_METHODS, SpendScorer
+from whyrank.models.spend_fits import fit_spend, select_spend_method, spend_methods_of
 from whyrank.published.snapshot import Snapshot
 from whyrank.stats.platt import fit_calibrator
 from whyrank.types import Floats
@@ -109,7 +109,7 @@ def customers(n: int, rng: np.random.Generator) -> tuple[Snapshot, np.ndarray]:
     return Snapshot(pa.table({k: v.astype(float) for k, v in columns.items()})), spend
 
 
-@pytest.mark.parametrize("name", SPENDERS)
+@pytest.mark.parametrize("name", SPEND_METHODS)
 def test_planted_spend_is_foreseen_and_what_is_saved_says_the_same(
     name: str, tmp_path: Path
 ) -> None:
@@ -174,8 +174,8 @@ def test_what_cannot_be_expected_is_said(tmp_path: Path) -> None:
         spend_report(spend, 0 * spend, rng=rng)
     with pytest.raises(DataError, match="no saved spend scorer"):
         SpendScorer.load(tmp_path)
-    assert spenders_of(replace(PLAN, purchases=None)) == ["tweedie", "hurdle"]
-    assert choose_spender([("tweedie", 0.2), ("hurdle", 0.3)]) == "hurdle"
+    assert spend_methods_of(replace(PLAN, purchases=None)) == ["tweedie", "hurdle"]
+    assert select_spend_method([("tweedie", 0.2), ("hurdle", 0.3)]) == "hurdle"
 
 
 def test_tenths_are_tenths() -> None:

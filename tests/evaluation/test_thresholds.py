@@ -30,7 +30,7 @@ def measured(test: FoldScores, costs: Costs | None, n_boot: int = 30) -> dict[st
     found = compare(
         [test], reference="scorecard", costs=costs, n_boot=n_boot, rng=np.random.default_rng(0)
     )
-    return dict(found.folds[test.name]["scorecard"])
+    return dict(found.fold_values[test.name]["scorecard"])
 
 
 @pytest.mark.parametrize(("action", "conversion"), [(1.0, 50.0), (20.0, 50.0), (45.0, 50.0)])
@@ -88,12 +88,12 @@ def test_where_acting_pays_for_nobody_nothing_is_won_and_no_precision_is_told() 
         [test, fold({"scorecard": probability}, labels, "u")], reference="scorecard", costs=costs,
         n_boot=50, rng=np.random.default_rng(0),
     )  # fmt: skip
-    told = found.tested["scorecard"]
+    told = found.last_fold["scorecard"]
     for what in ("share", "recall", "profit"):
         estimate = told[f"at_cost/{what}"]
         assert (estimate.value, estimate.low, estimate.high) == (0, 0, 0)
     assert "at_cost/precision" not in told
-    assert "at_cost/precision" not in found.folds["u"]["scorecard"]
+    assert "at_cost/precision" not in found.fold_values["u"]["scorecard"]
     assert from_dict(json.loads(json.dumps(to_dict(found), allow_nan=False))) == found
     table = list(comparison_table(found))
     (row,) = [line for line in table[table.index("") :] if "0.0% [0.0%, 0.0%]" in line]
@@ -113,8 +113,8 @@ def test_a_precision_that_one_fold_lacks_has_no_mean_over_folds() -> None:
         [fold({"scorecard": some}, labels), fold({"scorecard": none}, labels, "u")],
         reference="scorecard", costs=Costs(30.0, 50.0), n_boot=40, rng=np.random.default_rng(0),
     )  # fmt: skip
-    assert found.folds["t"]["scorecard"]["at_cost/precision"] == labels[some >= 0.6].mean()
-    assert "at_cost/precision" not in found.folds["u"]["scorecard"]
+    assert found.fold_values["t"]["scorecard"]["at_cost/precision"] == labels[some >= 0.6].mean()
+    assert "at_cost/precision" not in found.fold_values["u"]["scorecard"]
     assert "at_cost/precision" not in found.pooled["scorecard"]
     assert found.pooled["scorecard"]["at_cost/share"].value == (some >= 0.6).mean() / 2
 
@@ -127,7 +127,7 @@ def test_intervals_are_those_of_a_mean_and_of_shares() -> None:
     found = compare(
         [fold({"scorecard": probability}, labels)], reference="scorecard", costs=costs,
         n_boot=2000, rng=np.random.default_rng(0),
-    ).tested["scorecard"]  # fmt: skip
+    ).last_fold["scorecard"]  # fmt: skip
     acted = probability >= 0.2
     earned = np.where(acted, np.where(labels, 40.0, -10.0), 0.0)
     precision, recall = labels[acted], acted[labels]
@@ -172,7 +172,7 @@ def test_the_threshold_is_the_one_that_earns_most_in_a_world_whose_chances_are_k
     costs = Costs(2.0, 40.0)
     found = compare(
         [test], reference="a", costs=costs, n_boot=200, rng=np.random.default_rng(0)
-    ).tested
+    ).last_fold
 
     def worth(acted: np.ndarray) -> float:  # by true probabilities, so without sampling error
         return float(((40 * probability - 2) * acted).mean())
@@ -246,7 +246,7 @@ def test_a_scorer_that_earns_more_is_told_and_one_of_the_same_worth_is_not() -> 
         "targeting users with probability >= 0.2 (break-even): an action costs 10, a conversion is "
         f"worth 50; targeting everybody would have brought {everybody:.2f} per user" in text
     )
-    value = found.tested["knows"]["at_cost/profit"].value
+    value = found.last_fold["knows"]["at_cost/profit"].value
     (row,) = [line for line in text.splitlines() if line.endswith("] better") and "%" in line]
     assert row.startswith("knows ")
     assert f"{value:.2f} [" in row

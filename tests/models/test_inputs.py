@@ -112,10 +112,10 @@ def served(saas: Spec) -> Served:
     """A scorer of two numbers of the saas spec."""
     rng = np.random.default_rng(0)
     table = Snapshot(pa.table({name: rng.poisson(3, 600) for name in NUMBERS}))
-    views = table.numbers(NUMBERS[0])
+    views = table.numeric(NUMBERS[0])
     labels = rng.random(600) < 1 / (1 + np.exp(2 - 0.5 * views))
     learnt = TrainingData(table, labels, np.arange(600), np.ones(600, dtype=bool))
-    small = replace(plan(), numbers=NUMBERS, texts=())
+    small = replace(plan(), numeric=NUMBERS, categorical=())
     return Served(saas, Trainer(small, learnt).fit("xgboost", {"n_estimators": 5}))
 
 

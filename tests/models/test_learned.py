@@ -121,7 +121,9 @@ def test_a_category_is_worth_what_other_users_did() -> None:
     table = Snapshot(pa.table({"name": [f"n{i // 2}" for i in range(n)]}))
     users = np.arange(n) // 2
     own = np.repeat(np.random.default_rng(0).random(n // 2) < 0.5, 2)
-    encoding, matrix = fit_encoding(table, own, users, numbers=(), texts=("name",), smoothing=1.0)
+    encoding, matrix = fit_encoding(
+        table, own, users, numeric=(), categorical=("name",), smoothing=1.0
+    )
     assert np.corrcoef(encoding.matrix(table)[:, 0], own)[0, 1] > 0.9
     assert abs(np.corrcoef(matrix[:, 0], own)[0, 1]) < 0.5
 
@@ -131,7 +133,7 @@ def test_smoothed_worth_is_the_formula_and_unseen_and_null_have_one() -> None:
     labels = np.array([True] * 15 + [False] * 15 + [True] * 8 + [False] * 2 + [False] * 10)
     table = Snapshot(pa.table({"word": words}))
     encoding, _ = fit_encoding(
-        table, labels, np.arange(50), numbers=(), texts=("word",), smoothing=20.0
+        table, labels, np.arange(50), numeric=(), categorical=("word",), smoothing=20.0
     )
     mean = labels.mean()
     asked = Snapshot(pa.table({"word": pa.array(["a", "b", None, "never seen"])}))
@@ -273,7 +275,7 @@ def test_a_feature_that_turns_with_every_day_is_no_reason() -> None:
     probability = 1 / (1 + np.exp(-(0.5 * views - 4 + np.where(days % 2 == 0, 2.0, -2.0))))
     table = Snapshot(pa.table({"views": views, "days": days}))
     learnt = TrainingData(table, rng.random(n) < probability, np.arange(n), np.ones(n, dtype=bool))
-    small = plan(numbers=("views", "days"), texts=())
+    small = plan(numeric=("views", "days"), categorical=())
     wild = {"n_estimators": 150, "max_depth": 4, "learning_rate": 0.2, "min_child_weight": 1.0,
             "colsample_bytree": 1.0}  # fmt: skip
     scorer = Trainer(small, learnt).fit("xgboost", wild)
@@ -327,9 +329,9 @@ def test_what_cannot_be_learnt_from_is_said() -> None:
         with pytest.raises(DataError, match=words):
             Trainer(plan(), TrainingData(table, one, rows, labels))
     with pytest.raises(DataError, match="no feature 'visits'"):
-        Trainer(plan(numbers=("visits",)), data(200)).fit("logistic")
+        Trainer(plan(numeric=("visits",)), data(200)).fit("logistic")
     with pytest.raises(DataError, match="'device': must hold numbers"):
-        Trainer(plan(numbers=("device",), texts=()), data(200)).fit("logistic")
+        Trainer(plan(numeric=("device",), categorical=()), data(200)).fit("logistic")
     known = available(plan(recency=None))
     assert "recency" not in known
     assert "bg_nbd" not in known

@@ -37,7 +37,7 @@ class Planted:
         self.width = REASONS * max(of, 1)
         self.names = tuple(f"r{place}" for place in range(REASONS))
         numbers = tuple(f"c{place}" for place in range(self.width))
-        self.encoding = SimpleNamespace(matrix=self._matrix, numbers=numbers)
+        self.encoding = SimpleNamespace(matrix=self._matrix, numeric=numbers)
         self.model = SimpleNamespace(contributions=lambda m: (self._values(m), 0.0))
 
     def _matrix(self, table: list[int]) -> np.ndarray:
@@ -115,7 +115,7 @@ def test_contributions_that_say_nothing_of_the_user_stay_by_chance_alone() -> No
     rng = np.random.default_rng(3)
     scorer: Any = SimpleNamespace(
         name="noise",
-        encoding=SimpleNamespace(matrix=lambda t: np.ones((len(t), 4), np.float32), numbers="abcd"),
+        encoding=SimpleNamespace(matrix=lambda t: np.ones((len(t), 4), np.float32), numeric="abcd"),
         model=SimpleNamespace(contributions=lambda m: (rng.normal(size=(len(m), 10)), 0.0)),
         contributions=lambda t: Contributions(
             tuple("abcdefghij"), rng.normal(size=(len(t), 10)), 0.0, "log-odds"

@@ -38,7 +38,7 @@ def made(fitted: Fitted, request: pytest.FixtureRequest) -> Calibration:
 
 def test_what_whole_points_do_to_the_ranking_is_measured(fitted: Fitted, made: Calibration) -> None:
     test = read_labelled(fitted.spec, fitted.backtest, fitted.backtest.folds[-1].cutoff)
-    assert made.rounding.comparison.tests == (str(test.as_of),)
+    assert made.rounding.comparison.fold_names == (str(test.as_of),)
     cards = {"whole": made.calibration.proposed, "real": made.calibration.unrounded}
     scores = pd.DataFrame({n: Scorecard(card).score(test.table) for n, card in cards.items()})
     assert made.rounding.rank_correlation == pytest.approx(
@@ -75,7 +75,7 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
     numbers: dict[str, float] = told["metrics"]  # type: ignore[assignment]
     value, low, high = (numbers[f"vs_card/{part}"] for part in ("auc", "lower", "upper"))
     assert f"({value:+.3f} [{low:+.3f}, {high:+.3f}])" in str(told["description"])
-    change = made.comparison.difference("tested", "roc_auc", CALIBRATED, "scorecard")
+    change = made.comparison.difference("last_fold", "roc_auc", CALIBRATED, "scorecard")
     assert change.family_size == 2
     assert (low, high) == change.family
     drawn: list[str] = told["pictures"]  # type: ignore[assignment]
@@ -105,17 +105,17 @@ def test_a_calibration_logs_the_interval_that_its_note_says(
 def reference_shares(term: TermSpec, table: Snapshot) -> np.ndarray:
     """Shares as docs/spec.md defines them, 0 to 1."""
     if term.transform == "map":
-        codes, texts = table.texts(term.feature)
+        codes, texts = table.categorical(term.feature)
         known = term.map or {}
         return np.array([known.get(texts[c], term.other) if c >= 0 else 0.0 for c in codes])
-    x = np.nan_to_num(np.maximum(table.numbers(term.feature), 0.0))
+    x = np.nan_to_num(np.maximum(table.numeric(term.feature), 0.0))
     shares = {
         "flag": lambda: (x > 0).astype(float),
         "half_life": lambda: 2 ** (-x / term.half_life),
         "linear": lambda: np.minimum(x, term.cap) / term.cap,
         "log": lambda: np.log1p(np.minimum(x, term.cap)) / np.log1p(term.cap),
     }[term.transform]()
-    return np.where(np.isnan(table.numbers(term.feature)), 0.0, shares)
+    return np.where(np.isnan(table.numeric(term.feature)), 0.0, shares)
 
 
 def test_effects_are_scikit_learns_coefficients_of_the_terms(fitted: Fitted) -> None:
@@ -149,8 +149,8 @@ def test_a_calibration_is_short_to_look_at_and_whole_as_a_frame(made: Calibratio
         assert np.isnan(row["effect_high"]) == (not np.isfinite(term.effect.high))
         assert bool(row["contradicted"]) == term.contradicted
     assert set(frame["level"]) == {0.95}
-    change = made.comparison.difference("tested", "roc_auc", CALIBRATED, "scorecard").words()
-    against, (test,) = made.calibration.against, made.comparison.tests
+    change = made.comparison.difference("last_fold", "roc_auc", CALIBRATED, "scorecard").words()
+    against, (test,) = made.calibration.against, made.comparison.fold_names
     assert repr(made) == f"<Calibration: against {against}, tried on {test}: {change}>"
     assert made._repr_html_().count("<tr") == 1 + min(10, len(frame))
 

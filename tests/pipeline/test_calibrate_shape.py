@@ -56,7 +56,7 @@ def test_the_spec_it_would_write_is_the_card_that_was_measured(
     assert after.version == f"{fitted.spec.version}-shaped"
     test = read_labelled(fitted.spec, fitted.backtest, fitted.backtest.folds[-1].cutoff)
     scores = Scorecard(after.scorecard).score(test.table)
-    told = made.comparison.tested[SHAPED]["roc_auc"].value
+    told = made.comparison.last_fold[SHAPED]["roc_auc"].value
     assert told == pytest.approx(roc_auc_score(test.labels, scores))
     medium, high = made.in_bands[1]
     assert high == pytest.approx((scores >= after.bands.high).mean())
@@ -107,7 +107,7 @@ def test_nothing_is_learnt_from_the_test(
     monkeypatch.setattr(shaping, "read_labelled", turned)
     other = shape(fitted)
     assert other.text == made.text
-    before, after = (p.comparison.tested[SHAPED]["roc_auc"].value for p in (made, other))
+    before, after = (p.comparison.last_fold[SHAPED]["roc_auc"].value for p in (made, other))
     assert after == pytest.approx(1 - before)
 
 
@@ -135,7 +135,7 @@ def test_what_is_logged_is_what_is_printed(
     assert kept["text"] == kept["drawn"] == made.text
     metrics: dict[str, float] = kept["metrics"]  # type: ignore[assignment]
     # As a scorer of a training, so that one table holds both.
-    assert metrics["roc_auc"] == made.comparison.tested[SHAPED]["roc_auc"].value
+    assert metrics["roc_auc"] == made.comparison.last_fold[SHAPED]["roc_auc"].value
     said = "{vs_card/auc:+.3f} [{vs_card/lower:+.3f}, {vs_card/upper:+.3f}]".format(**metrics)
     assert said in str(kept["description"])
     lines = list(shape_lines(made))

@@ -19,7 +19,7 @@ from whyrank.cli.text import explanation_lines, ranking_lines
 from whyrank.models.words import counted, feature_words, part_words
 from whyrank.pipeline.score import explain, score
 from whyrank.published.snapshot import Snapshot
-from whyrank.ranking.disagreements import Sides
+from whyrank.ranking.disagreements import Disagreements
 from whyrank.serving import Served
 from whyrank.spec.model import FeatureSpec
 from whyrank.tracking import fetch_scorer, promote
@@ -204,8 +204,8 @@ def test_who_changes_sides_comes_first_both_ways(shop: Shop, tmp_path: Path) -> 
     short = score(shop.spec, shop.warehouse, store=shop.store, scorer="xgboost", top=6, out=out)
     few = Counter(row["higher_by"] for row in csv_rows(tmp_path / "disagreements.csv"))
     assert min(few.values()) >= 2
-    changed = made.changed
-    assert changed == short.changed
+    changed = made.side_changes
+    assert changed == short.side_changes
     assert changed is not None
     alone = acted[0] & ~acted[1], acted[1] & ~acted[0]
     assert changed.capacity == (alone[0].sum(), alone[1].sum())
@@ -221,7 +221,7 @@ def test_neither_direction_nor_kind_hides_another() -> None:
     card = np.array([0.10, *np.linspace(0.11, 0.30, 9), 0.95, 0.60, 0.5])
     codes = np.array([1] * 10 + [0, 2, 1])
     by_card = np.array([0] * 10 + [1, 1, 1])
-    sides = Sides(model, card, codes, by_card, capacity=0.1)
+    sides = Disagreements(model, card, codes, by_card, capacity=0.1)
     order = sides.order(13).tolist()
     # All of the first three change sides as much: of the capacity, both ways, and of the label.
     assert order[:3] == [0, 10, 11]

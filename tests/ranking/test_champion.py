@@ -120,7 +120,7 @@ def test_explaining_under_the_champion_scorecard_shows_points_and_log_odds(
     assert chosen is not None
     made = score(shop.spec, shop.warehouse, store=shop.store, top=1, out=tmp_path / "top.csv")
     one = explain(shop.spec, shop.warehouse, made.users[0].user_id, store=shop.store)
-    assert (one.user.rank, one.beside) == (1, chosen)
+    assert (one.user.rank, one.explainer) == (1, chosen)
     # The log-odds are those that the learned scorer itself gives, by part.
     learned = explain(shop.spec, shop.warehouse, one.user.user_id, store=shop.store, scorer=chosen)
     assert one.user.attributions == learned.user.attributions
@@ -218,7 +218,7 @@ def test_a_scorer_by_its_name_is_the_latest_and_a_champion_is_of_its_own_trainin
 def test_bare_points_need_no_training_and_bring_none(shop: Shop, tmp_path: Path) -> None:
     out = tmp_path / "vip.csv"
     made = score(shop.spec, shop.warehouse, store=shop.store, scorer="scorecard", out=out)
-    assert (made.scorer, made.propensities, made.both_accounts) == ("scorecard", None, None)
+    assert (made.scorer, made.propensities, made.attribution_files) == ("scorecard", None, None)
     assert {path.name for path in tmp_path.iterdir()} == {"vip.csv", "vip_all_scores.parquet"}
     assert made.all_scores == tmp_path / "vip_all_scores.parquet"
 

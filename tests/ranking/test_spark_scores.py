@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from whyrank.ranking.spark import _taking_the_place_of
+from whyrank.ranking.spark import _atomic_replacement
 
 KILLED = """
 import sys
 from pathlib import Path
-from whyrank.ranking.spark import _taking_the_place_of
-with _taking_the_place_of(Path(sys.argv[1]), print) as written:
+from whyrank.ranking.spark import _atomic_replacement
+with _atomic_replacement(Path(sys.argv[1]), print) as written:
     written.mkdir()
     (written / "part").write_text("half")
     print("written", flush=True)
@@ -25,7 +25,7 @@ with _taking_the_place_of(Path(sys.argv[1]), print) as written:
 
 
 def write(target: Path, text: str) -> None:
-    with _taking_the_place_of(target, print) as written:
+    with _atomic_replacement(target, print) as written:
         written.mkdir()
         (written / "part").write_text(text)
 
@@ -53,14 +53,14 @@ def test_scores_take_the_place_of_earlier_ones(target: Path) -> None:
 
 
 def test_until_the_end_the_earlier_ones_are_read(target: Path) -> None:
-    with _taking_the_place_of(target, print) as written:
+    with _atomic_replacement(target, print) as written:
         written.mkdir()
         assert (target / "part").read_text() == "first"
     assert list(target.iterdir()) == []
 
 
 def test_a_failure_leaves_the_earlier_ones(target: Path) -> None:
-    with pytest.raises(KeyError), _taking_the_place_of(target, print) as written:
+    with pytest.raises(KeyError), _atomic_replacement(target, print) as written:
         written.mkdir()
         (written / "part").write_text("half")
         raise KeyError
@@ -75,10 +75,10 @@ def test_a_second_one_says_that_it_waits(target: Path) -> None:
         said.append((message, (target / "part").read_text()))
         first.close()
 
-    written = first.enter_context(_taking_the_place_of(target, log))
+    written = first.enter_context(_atomic_replacement(target, log))
     written.mkdir()
     (written / "part").write_text("second")
-    with _taking_the_place_of(target, log) as third:
+    with _atomic_replacement(target, log) as third:
         third.mkdir()
         (third / "part").write_text("third")
     waited = f"waiting for another scoring, which writes to {target.parent}"

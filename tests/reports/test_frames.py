@@ -79,11 +79,11 @@ def test_a_comparisons_frame_has_every_estimate_and_difference(shop: Shop) -> No
     found = comparison_frame(comparison).set_index(["scorer", "test", "metric"])
     assert found.index.is_unique
     assert len(found) == sum(
-        len(estimates) for scorers in (*comparison.by_test.values(), comparison.pooled)
+        len(estimates) for scorers in (*comparison.by_fold.values(), comparison.pooled)
         for estimates in scorers.values()
     )  # fmt: skip
-    last = comparison.tests[-1]
-    for name, place, kind in (("logistic", last, "tested"), ("xgboost", "pooled", "pooled")):
+    last = comparison.fold_names[-1]
+    for name, place, kind in (("logistic", last, "last_fold"), ("xgboost", "pooled", "pooled")):
         for metric in ("roc_auc", "brier"):
             row = found.loc[name, place, metric]
             one = comparison.difference(kind, metric, name, "scorecard")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.csv_rows import csv_rows
 from whyrank.errors import WarehouseError
 from whyrank.files import atomic_write
-from whyrank.scorer import Account, Attribution, FeatureValue, ModelReason, Reason
+from whyrank.scorer import Attribution, FeatureValue, LogOddsTotal, ModelReason, Reason
 from whyrank.scoring.ranking import (
     LEADING,
     RankedUser,
@@ -45,7 +45,8 @@ def test_all_scores_hold_everyone_once_best_first(tmp_path: Path) -> None:
     ids = pa.chunked_array([["a", "b"], ["c", "d", "e"]])
     write_all_scores(
         tmp_path / "all.parquet", ids, order_by_score(scores),
-        score=scores / 100, codes=band_codes(scores, BANDS), beside={"probability": scores / 1e5},
+        score=scores / 100, codes=band_codes(scores, BANDS),
+        extra_columns={"probability": scores / 1e5},
     )  # fmt: skip
     rows = pq.read_table(tmp_path / "all.parquet").to_pylist()
     assert [(r["rank"], r["user_id"], r["score"], r["label"]) for r in rows] == [
@@ -73,7 +74,7 @@ def test_the_csv_keeps_the_contract_and_formulas_are_inert(tmp_path: Path) -> No
                 ModelReason("c", "came twice", 1.5, raises=True),
             ),
             agreement=-0.25,
-            model=Account(base=-5.25, log_odds=-4.25),
+            model=LogOddsTotal(base=-5.25, log_odds=-4.25),
         ),
         RankedUser(2, "ünï", 10.0, "low", (), 10.0),
     ]
@@ -117,8 +118,8 @@ def test_reasons_are_data_with_a_column_for_everything(tmp_path: Path) -> None:
         Attribution("cap", "capped", -1.5, "capped", None, stable=False),
     )  # fmt: skip
     user = RankedUser(
-        1, "ana", 99.0, "high", (), 3.5, attributions=lines, model=Account(1.0, 0.5),
-        card=Account(-2.0, -1.3), point_log_odds=0.2,
+        1, "ana", 99.0, "high", (), 3.5, attributions=lines, model=LogOddsTotal(1.0, 0.5),
+        card=LogOddsTotal(-2.0, -1.3), point_log_odds=0.2,
     )  # fmt: skip
     write_reasons(tmp_path / "reasons.csv", [user], stamps={"as_of": "2026-04-01"}, model="xgb")
     rows = csv_rows(tmp_path / "reasons.csv")

@@ -20,7 +20,7 @@ from whyrank.published.sample import in_sample
 from whyrank.published.snapshot import Snapshot
 from whyrank.tracking import promote
 from whyrank.training.datasets import read_labelled, stack
-from whyrank.training.spark import _worth, half_of
+from whyrank.training.spark import _target_encoding, half_of
 from whyrank.warehouse.base import Warehouse
 from whyrank.warehouse.engines.spark.warehouse import SparkWarehouse
 
@@ -37,8 +37,8 @@ def test_all_users_were_learned_from_and_a_sample_was_compared(learned: Learned)
     here, there = learned.scorer("here"), learned.scorer("there")
     assert there.about.users == here.about.users
     assert there.about.positives == here.about.positives
-    assert there.encoding.numbers == here.encoding.numbers
-    for one, other in zip(here.encoding.texts, there.encoding.texts, strict=True):
+    assert there.encoding.numeric == here.encoding.numeric
+    for one, other in zip(here.encoding.target_encoded, there.encoding.target_encoded, strict=True):
         assert other.worth == pytest.approx(one.worth)
         assert other.other == pytest.approx(one.other)
     bound = learned.trained["there"].backtest.published.info.sampled_below
@@ -66,16 +66,16 @@ def test_what_texts_are_worth_is_what_the_encoder_of_one_machine_says() -> None:
     labels = rng.random(n) < np.where(texts == "web", 0.1, 0.3)
     column = pa.array([text or None for text in texts])
     table = Snapshot(pa.table({"device": column}))
-    encoding, _ = fit_encoding(table, labels, np.arange(n), numbers=(), texts=("device",))
+    encoding, _ = fit_encoding(table, labels, np.arange(n), numeric=(), categorical=("device",))
     tally = [
         (text, part, int(inside.sum()), int(labels[inside].sum()))
         for text in ("web", "app", "")
         for part in range(5)
         if (inside := (texts == text) & (np.arange(n) % 5 == part)).any()
     ]
-    found = _worth("device", tally)
-    assert found.worth == pytest.approx(encoding.texts[0].worth)
-    assert found.other == pytest.approx(encoding.texts[0].other)
+    found = _target_encoding("device", tally)
+    assert found.worth == pytest.approx(encoding.target_encoded[0].worth)
+    assert found.other == pytest.approx(encoding.target_encoded[0].other)
 
 
 def test_the_same_users_come_first_within_what_a_seed_changes(learned: Learned) -> None:

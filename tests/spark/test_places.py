@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from whyrank.ranking.disagreements import _share_below
-from whyrank.ranking.distributed_rank import placed, shares_below
+from whyrank.ranking.distributed_rank import shares_below, with_ranks
 from whyrank.training.spark import HALF, _tallies, half_of
 from whyrank.warehouse.engines.spark.session import SparkConnection, slots
 
@@ -34,8 +34,8 @@ def test_places_are_those_of_one_sort(
     spark: SparkConnection, users: pd.DataFrame, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where a key is that of more users than a part holds: hundredths have five values."""
-    monkeypatch.setattr("whyrank.ranking.distributed_rank.ROWS_OF_A_PART", N // 7)
-    made = placed(spark.session.createDataFrame(users), key)
+    monkeypatch.setattr("whyrank.ranking.distributed_rank.ROWS_PER_PARTITION", N // 7)
+    made = with_ranks(spark.session.createDataFrame(users), key)
     parts = made.rdd.mapPartitions(lambda rows: [sum(1 for _ in rows)]).collect()
     assert len(parts) == 8
     assert max(parts) < N / 6  # a fifth of users have one key

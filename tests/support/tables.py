@@ -75,8 +75,8 @@ high = 60
 
 def plan(**changes: object) -> FitSpec:
     known: dict[str, object] = {
-        "numbers": ("views", "days", "noise"),
-        "texts": ("device",),
+        "numeric": ("views", "days", "noise"),
+        "categorical": ("device",),
         "monotone_increasing": frozenset(),
         "monotone_decreasing": frozenset(),
         "recency": "days",

@@ -94,7 +94,7 @@ def test_drift_is_the_stability_index_against_the_training_snapshot(
     published = read_published(shop.warehouse, "shop")
     day = shop.training.backtest.folds[-1].train[-1]
     then, now = (
-        Snapshot.read(published.snapshot(date), ("mean_value",)).numbers("mean_value")
+        Snapshot.read(published.snapshot(date), ("mean_value",)).numeric("mean_value")
         for date in (day, made.as_of)
     )
     # By hand: tenths of the training snapshot, all known, so that no part is empty.

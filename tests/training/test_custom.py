@@ -123,7 +123,7 @@ def test_custom_candidates_and_metrics_are_compared_like_any_other(
     comparison = read.comparison
     assert set(comparison.pooled) == {"scorecard", "logistic", "neighbours", "first"}
     assert comparison.custom == {"spread": True, "missed": False}
-    (test,) = comparison.tests
+    (test,) = comparison.fold_names
     for name in ("neighbours", "first"):
         for metric in ("roc_auc", "brier", "missed"):
             found = comparison.difference("pooled", metric, name, "scorecard")
@@ -131,7 +131,7 @@ def test_custom_candidates_and_metrics_are_compared_like_any_other(
             assert found.family_size == 3
     assert comparison.selected == "logistic"  # the only one that can say why
     document = json.loads(json.dumps(comparison_document(read)))
-    value = document["comparison"]["by_test"][test]["neighbours"]["missed"]["value"]
+    value = document["comparison"]["by_fold"][test]["neighbours"]["missed"]["value"]
     rows = read.to_frame().set_index(["scorer", "test", "metric"])
     assert value == rows.loc["neighbours", test, "missed"]["value"]
     assert 0 < value < 0.5
@@ -147,7 +147,7 @@ def test_a_custom_candidate_is_a_fitted_copy_on_the_folds_rows(
     part = read_labelled(shop.spec, backtest, fold.cutoff)
     own = clone(trained.neighbours).fit(matrix, data.labels)
     probability = own.predict_proba(encoding.matrix(part.table))[:, 1]
-    ranked = trained.training.comparison.folds[str(fold.cutoff)]["neighbours"]["roc_auc"]
+    ranked = trained.training.comparison.fold_values[str(fold.cutoff)]["neighbours"]["roc_auc"]
     assert ranked == pytest.approx(roc_auc_score(part.labels, probability), abs=1e-9)
     assert not hasattr(trained.neighbours[-1], "classes_")
 
@@ -171,7 +171,7 @@ def test_each_has_a_run_with_pictures_and_only_what_is_safe_to_load_is_registere
     plots = Path(client.download_artifacts(runs["first"].info.run_id, "", str(tmp_path)))
     assert {p.name for p in plots.iterdir()} >= {"ranking.png", "shap.png", "importance.png"}
     lost = {r["feature"]: float(r["roc_auc_lost"]) for r in csv_rows(plots / "importance.csv")}
-    first = trained.training.backtest.plan.numbers[0]  # all that it reads
+    first = trained.training.backtest.plan.numeric[0]  # all that it reads
     assert {name for name, auc in lost.items() if auc} == {first}
     # What skops loads without foreign code is registered, and ranks a list.
     made = score(

@@ -24,7 +24,7 @@ from whyrank.errors import DataError
 from whyrank.models.candidates import Trainer
 from whyrank.models.kinds import KINDS
 from whyrank.models.purchase_fits import BgNbd
-from whyrank.models.spend_fits import fit_spend, spenders_of
+from whyrank.models.spend_fits import fit_spend, spend_methods_of
 from whyrank.pipeline.backtest import plan_backtest
 from whyrank.pipeline.ingest import ingest
 from whyrank.published.build import Published
@@ -134,7 +134,7 @@ def test_a_test_without_one_before_it_has_chances_of_its_own(
 ) -> None:
     alone = replace(backtest, folds=backtest.folds[-1:], calibration_fold=None)
     found, said = fitted(buyers, alone, tmp_path / "fits")
-    assert sum("no test before it; calibrating on halves of the users" in s for s in said) == 1
+    assert sum("no fold before it; calibrating on halves of the users" in s for s in said) == 1
     (scores,) = found.scores
     rate = scores.labels.mean()
     band = 4 * np.sqrt(2 * rate * (1 - rate) / len(scores.labels))  # of two samples
@@ -265,7 +265,7 @@ def test_totals_are_set_right_on_the_test_before(
     )  # fmt: skip
     wanted = test.spend.sum() / again.expected(test.table).sum()
     assert spend.selected.factor == pytest.approx(wanted, rel=1e-6)
-    assert set(spend.reports[before.cutoff.isoformat()]) == set(spenders_of(backtest.plan))
+    assert set(spend.reports[before.cutoff.isoformat()]) == set(spend_methods_of(backtest.plan))
 
 
 def test_the_last_tests_spend_changes_its_report_and_nothing_else(

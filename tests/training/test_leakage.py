@@ -77,7 +77,7 @@ def test_a_scorer_that_was_fitted_on_the_true_labels_is_caught_by_shuffled_label
     fit = Trainer.fit
 
     def stored(self: Trainer, name: str, params: dict[str, object]) -> LearnedScorer:
-        return fit(self, name, params) if "noise" in self.plan.numbers[0] else kept
+        return fit(self, name, params) if "noise" in self.plan.numeric[0] else kept
 
     monkeypatch.setattr(Trainer, "fit", stored)
     found = fitted.run_leakage_checks()
@@ -121,21 +121,21 @@ def test_an_embargo_that_is_too_short_is_caught_by_outcomes(fitted: Fitted) -> N
 
 def test_a_text_too_good_to_be_true_is_named(fitted: Fitted) -> None:
     """A text column that tells the outcome, in training and on the test."""
-    name = fitted.backtest.plan.texts[0]
+    name = fitted.backtest.plan.categorical[0]
     test = fitted.fits.parts[-1]
-    taken = test.table.texts
+    taken = test.table.categorical
 
     class Telling(Snapshot):
-        def texts(self, feature: str) -> tuple[np.ndarray, list[str]]:
+        def categorical(self, feature: str) -> tuple[np.ndarray, list[str]]:
             return (test.labels.astype(int), ["no", "yes"]) if feature == name else taken(feature)
 
     (scorers,) = fitted.fits.by_fold[-1:]
     scorer = scorers["logistic"]
     told = tuple(
         TargetEncoding(name, {"no": 0.0, "yes": 1.0}, 0.1) if text.name == name else text
-        for text in scorer.encoding.texts
+        for text in scorer.encoding.target_encoded
     )
-    leaking = replace(scorer, encoding=replace(scorer.encoding, texts=told))
+    leaking = replace(scorer, encoding=replace(scorer.encoding, target_encoded=told))
     fits = replace(
         fitted.fits,
         parts=(replace(test, table=Telling(test.table._table)),),

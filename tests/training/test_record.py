@@ -29,7 +29,7 @@ from whyrank.models.tuning import tune
 from whyrank.pipeline.compare import _refuse_unfit
 from whyrank.pipeline.compare import compare as compare_run
 from whyrank.pipeline.score import score
-from whyrank.ranking.mean_attributions import Accounts, both_accounts
+from whyrank.ranking.mean_attributions import PartAttributions, part_attributions
 from whyrank.ranking.saved import load_scorer
 from whyrank.scoring.scorecard import Scorecard
 from whyrank.serving import Served
@@ -246,7 +246,9 @@ def test_few_metrics_have_plain_names_and_tests_are_steps(
         for metric in ("roc_auc", "average_precision", "lift", "brier"):
             kept = client.get_metric_history(run.info.run_id, f"by_test/{metric}")
             by_step = [found.value for found in sorted(kept, key=lambda m: m.step)]
-            assert by_step == [comparison.folds[test][name][metric] for test in comparison.tests]
+            assert by_step == [
+                comparison.fold_values[fold][name][metric] for fold in comparison.fold_names
+            ]
             assert len(by_step) == 2
 
 
@@ -258,7 +260,9 @@ def test_acting_from_a_threshold_on_is_logged_by_test_with_its_interval(
         for rule in ("at_capacity", "at_cost"):
             for what in ("share", "precision", "recall", "profit"):
                 metric = f"{rule}/{what}"
-                estimates = [comparison.by_test[test][name][metric] for test in comparison.tests]
+                estimates = [
+                    comparison.by_fold[fold][name][metric] for fold in comparison.fold_names
+                ]
                 for part, key in (("value", ""), ("low", "_lower"), ("high", "_upper")):
                     kept = client.get_metric_history(run.info.run_id, f"{metric}{key}")
                     by_step = [found.value for found in sorted(kept, key=lambda m: m.step)]
@@ -347,7 +351,7 @@ def test_every_scorer_has_the_same_pictures_and_its_importance(
             assert set(rows) == READS[name]
         if name == "recency":  # without its only feature it knows nothing
             (row,) = rows.values()
-            auc = roc_auc_score(part.labels, -part.table.numbers("days_since_last"))
+            auc = roc_auc_score(part.labels, -part.table.numeric("days_since_last"))
             assert float(row["roc_auc_lost"]) == pytest.approx(auc - 0.5, abs=0.1)
 
 
@@ -392,7 +396,8 @@ def test_a_training_tells_its_verdict_in_two_lines_and_tables_that_fit(
     from importlib.metadata import version
 
     assert params["version/numpy"] == version("numpy")
-    assert parent.info.run_name.startswith(f"training {shop.training.comparison.tests[-1]} · 30 d")
+    last = shop.training.comparison.fold_names[-1]
+    assert parent.info.run_name.startswith(f"training {last} · 30 d")
     for name in CANDIDATES:
         assert children[name].data.metrics["fit/seconds"] > 0
 
@@ -447,11 +452,11 @@ def test_both_accounts_by_part_are_the_scorers_own(shop: Shop, tmp_path: Path) -
     table = read_labelled(shop.spec, backtest, backtest.folds[-1].cutoff).table
     scorer = choose_scorer(shop.spec, "xgboost", shop.store).model
     assert isinstance(scorer, LearnedScorer)
-    found = both_accounts(shop.spec, scorer, table)
+    found = part_attributions(shop.spec, scorer, table)
     assert found.parts[0] == "how_often"
     assert np.allclose(found.points.sum(axis=1), Scorecard(shop.spec.scorecard).score(table))
     base = scorer.contributions(table).base
-    assert np.allclose(found.moved.sum(axis=1) + base, scorer.raw_score(table), atol=1e-4)
+    assert np.allclose(found.log_odds.sum(axis=1) + base, scorer.raw_score(table), atol=1e-4)
     for shares in found.shares():
         assert shares.sum() == pytest.approx(1)
         assert (shares >= 0).all()
@@ -467,7 +472,7 @@ def test_both_accounts_by_part_are_the_scorers_own(shop: Shop, tmp_path: Path) -
 def test_correlation_by_part_knows_agreement_from_contradiction() -> None:
     monotone_increasing = np.arange(20.0)
     points = np.column_stack([monotone_increasing, monotone_increasing, np.ones(20)])
-    accounts = Accounts(
+    accounts = PartAttributions(
         ("same", "against", "flat"),
         points,
         np.column_stack([monotone_increasing**3, -monotone_increasing, monotone_increasing]),

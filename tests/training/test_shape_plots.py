@@ -47,7 +47,7 @@ def proposal(before: list[TermSpec], after: list[TermSpec], dropped: list[TermSp
         before=SimpleNamespace(name="toy", feature=feature),
         shaped=SimpleNamespace(shape=shape, card=SimpleNamespace(terms=after)),
         users=USERS,
-        comparison=SimpleNamespace(tests=["2026-01-01"]),
+        comparison=SimpleNamespace(fold_names=["2026-01-01"]),
     )
 
 

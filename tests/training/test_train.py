@@ -135,14 +135,14 @@ def test_the_leakage_checks_pass_and_the_comparison_reads_back(world: World) -> 
     read = compare_run(world.spec, world.store)
     assert read.run == world.training.run
     assert read.comparison == world.training.comparison
-    assert set(read.comparison.tested) == {"scorecard", "rank_average", *CANDIDATES}
+    assert set(read.comparison.last_fold) == {"scorecard", "rank_average", *CANDIDATES}
     # One test: the choice is made on it, among those that can say why.
-    aucs = {name: read.comparison.tested[name]["roc_auc"].value for name in read.raw["explains"]}
+    aucs = {name: read.comparison.last_fold[name]["roc_auc"].value for name in read.raw["explains"]}
     assert {"logistic", "xgboost"} <= set(aucs)
     assert read.comparison.best == max(aucs, key=lambda name: aucs[name])
     assert read.comparison.selected in aucs
     for name in ("logistic", "xgboost"):
-        assert read.comparison.difference("tested", "roc_auc", name, "recency").value > 0
+        assert read.comparison.difference("last_fold", "roc_auc", name, "recency").value > 0
 
 
 @pytest.mark.slow  # a command that is killed is in tests/e2e/test_learned.py
@@ -161,7 +161,7 @@ def test_a_killed_training_resumes_with_what_it_had_and_ends_the_same(
     shutil.rmtree(fits / "result" / "registered" / "xgboost" / "model")
     (fits / "result" / "comparison.json").unlink()
     made, said = train_here(world.spec, warehouse, store)
-    assert [line for line in said if "fitting" in line] == [f"test {last}: fitting xgboost"]
+    assert [line for line in said if "fitting" in line] == [f"fold {last}: fitting xgboost"]
     assert made.comparison == world.training.comparison
     again, said = train_here(world.spec, warehouse, store)
     assert [line for line in said if "fitting" in line or "logging " in line] == []

@@ -36,7 +36,7 @@ def test_repeat_purchases_are_trained_compared_and_registered(
     store = open_store(home=buyers.folder / "mlflow")
     read = compare_run(buyers.spec, store)
     assert read.comparison == training.comparison
-    assert read.comparison.tested["bg_nbd"]["roc_auc"].low > 0.6
+    assert read.comparison.last_fold["bg_nbd"]["roc_auc"].low > 0.6
     assert read.comparison.selected == "logistic"  # BG/NBD cannot say why
     found = fetch_scorer(store, "shop", "bg_nbd")
     assert found is not None
@@ -74,7 +74,7 @@ def test_three_positives_to_learn_from_are_few_and_enough(
         spec, warehouse, open_store(home=buyers.folder / "mlflow"),  # made by the other training
         as_of=date(2024, 3, 2), folds=1, candidates=names, n_boot=40, log=said.append,
     )  # fmt: skip
-    assert set(made.comparison.tested) == {"scorecard", *names}
+    assert set(made.comparison.last_fold) == {"scorecard", *names}
     assert any("calibrating on halves of the users" in line for line in said)
     for name in names:
         scorer = LearnedScorer.load(made.folder / "result" / "registered" / name)

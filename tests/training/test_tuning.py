@@ -79,7 +79,7 @@ def test_a_search_that_was_killed_goes_on_and_ends_the_same(
 
 def test_one_fold_leaves_nothing_to_tune_on(fitted: Fitted, tmp_path: Path) -> None:
     alone = replace(fitted, backtest=replace(fitted.backtest, calibration_fold=None))
-    with pytest.raises(DataError, match="tuning needs a fold before the last test"):
+    with pytest.raises(DataError, match="tuning needs a fold before the last one"):
         search(alone, tmp_path)
 
 
@@ -98,12 +98,12 @@ def test_what_was_tuned_is_judged_on_the_last_test_only(
     }  # fmt: skip
     kept = json.loads((trained[1].folder / "result" / "comparison.json").read_text("utf-8"))
     made = {tuned: found.comparison for tuned, found in trained.items()}
-    first, last = made[1].tests
+    first, last = made[1].fold_names
     assert (made[0].evaluation_folds, made[1].evaluation_folds) == ((first, last), (last,))
-    assert made[1].pooled == made[1].tested
-    assert made[0].pooled != made[0].tested
+    assert made[1].pooled == made[1].last_fold
+    assert made[0].pooled != made[0].last_fold
     text = "\n".join(comparison_lines({"leakage_checks": []}, made[1]))
-    said = f"on the tests that nothing was tuned on ({last})"
+    said = f"on the folds that nothing was tuned on ({last})"
     assert said in made[1].verdict()
     assert f"the last column {said}" in text
     assert f"against recency, {said}, widened for all 3 comparisons with recency: by" in text

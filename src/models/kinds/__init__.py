@@ -1,8 +1,8 @@
-"""The kinds of model that learn a ranking, a module each; `base` says what a kind is.
+"""The kinds of model that learn a ranking, one module each; `base` has their base classes.
 
-A new kind is a module here, its line in KINDS, and a candidate in `models.catalogue`: from there on
-it is trained, tuned if it has a search, kept, loaded, registered and served. See `lightgbm` for one
-of a library that explains itself, `forest` for one that scikit-learn brings along.
+To add a kind, add a module here, an entry in KINDS and a candidate in `models.catalogue`. It is
+then trained, tuned if it is `Tunable`, saved, loaded, registered and served. See `lightgbm` for a
+library with its own contributions, and `forest` for a scikit-learn model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 from ..fitted import Model
 from .additive import Additive
-from .base import ClassifierKind, Kind, Searched
+from .base import ClassifierKind, Kind, Tunable
 from .bg_nbd import BgNbdKind
 from .blend import Blend
 from .boosting import Boosting
@@ -41,10 +41,10 @@ KINDS: Final[Mapping[str, Kind]] = {
 CLASSIFIERS: Final[Mapping[str, ClassifierKind]] = {
     name: kind for name, kind in KINDS.items() if isinstance(kind, ClassifierKind)
 }
-SEARCHED: Final[Mapping[str, Searched]] = {
-    name: kind for name, kind in KINDS.items() if isinstance(kind, Searched)
+TUNABLE: Final[Mapping[str, Tunable]] = {
+    name: kind for name, kind in KINDS.items() if isinstance(kind, Tunable)
 }
-# What fits leave, by the name under which it is kept.
+# The classes of fitted models, by the name under which they are saved.
 MODELS: Final[Mapping[str, type[Model]]] = {
     name: model for kind in KINDS.values() for name, model in kind.models.items()
 }

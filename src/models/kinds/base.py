@@ -1,7 +1,7 @@
-"""What a kind of model is: how it is fitted, what it leaves, and what its fits depend on.
+"""The base classes of the kinds of model, and what they share.
 
-No module of this package imports a library that fits before it fits: the command line lists the
-candidates without any.
+Modules of this package import a fitting library only when they fit, so that the command line can
+list the candidates without any.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from ...scoring.shaped_card import LabelledRows
 
 Params = Mapping[str, Any]
-HUGE = 1e30  # XGBoost sums squares in 32 bits
+HUGE = 1e30  # values are clipped to it, since XGBoost sums squares in 32 bits
 
 
 class CannotFitError(DataError):
-    """A candidate cannot learn from these data, though others may: it is left out."""
+    """A candidate cannot learn from the data and is left out; other candidates may still learn."""
 
     def __init__(self, candidate: str, why: str) -> None:
         super().__init__(f"candidate {candidate!r} is left out: {why}")
@@ -40,10 +40,14 @@ class CannotFitError(DataError):
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Stacked snapshots to learn from: one row per user and as_of date, the latest date last.
+    """Training snapshots concatenated: one row per user and as_of date, the latest date last.
 
-    users: who each row is, as integers, shape (n,). latest: rows of the latest date, bool (n,).
-    late: rows of the later half of the dates, bool (n,); None where only the latest is told apart.
+    Attributes:
+        table: The features of the n rows.
+        labels: Whether the user reached the target, (n,).
+        users: Integer codes of the users, (n,).
+        latest: Whether a row is of the latest date, (n,).
+        late: Whether a row is of the later half of the dates, (n,); the same as `latest` when None.
     """
 
     table: FeatureTable
@@ -53,36 +57,43 @@ class TrainingData:
     late: NDArray[np.bool_] | None = None
 
     def rows(self) -> LabelledRows:
-        """Return the same as a scorecard is learnt from."""
+        """Return the same data in the form that a scorecard learns from."""
         from ...scoring.shaped_card import LabelledRows
 
         late = self.latest if self.late is None else self.late
         return LabelledRows(self.table, self.labels, self.users, late, self.latest)
 
     def check(self) -> None:
-        """Raise DataError when there is nothing to learn: no rows, or one class only."""
+        """Raise DataError if there is nothing to learn: no rows, or only one class."""
         positives = int(self.labels.sum())
         if positives in {0, len(self.labels)}:
             what = "nobody reached" if positives == 0 else "everybody reached"
             raise DataError(
                 f"{what} the target in the training snapshots ({len(self.labels):,} rows): a "
-                "scorer learns from both kinds; load more history, lengthen the horizon, or choose "
-                "a later --as-of"
+                "scorer learns from both classes; load more history, lengthen the horizon, or "
+                "choose a later --as-of"
             )
 
 
 @dataclass(frozen=True)
 class FitSpec:
-    """What a candidate may read and must respect; the same for every candidate of a run.
+    """The features and constraints of a training, the same for all its candidates.
 
-    numbers, texts: features read, by type. monotone_increasing, monotone_decreasing: the monotone
-    ones. purchases: features of repeats, days since the first and since the last purchase. about:
-    the fixed part of it. custom: candidates from outside, by name. spec: whose scorecard is shaped;
-    None where none is.
+    Attributes:
+        numeric: The numeric and boolean features.
+        categorical: The categorical features.
+        monotone_increasing: Features that can only raise the score.
+        monotone_decreasing: Features that can only lower the score.
+        recency: The feature that the recency baseline reads.
+        purchases: The features that BG/NBD reads: repeat purchases, days since the first purchase,
+            days since the last.
+        about: The metadata that all candidates share.
+        custom: Custom candidates by name.
+        spec: The spec whose scorecard the shaped scorecard starts from.
     """
 
-    numbers: tuple[str, ...]
-    texts: tuple[str, ...]
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
     monotone_increasing: frozenset[str]
     monotone_decreasing: frozenset[str]
     recency: str | None
@@ -92,17 +103,22 @@ class FitSpec:
     spec: Spec | None = None
 
     def monotone(self) -> tuple[int, ...]:
-        """Return 1, -1 or 0 for each column; categories are free."""
+        """Return each column's monotone constraint: 1, -1 or 0. Categorical features have none."""
         signs = [
-            (n in self.monotone_increasing) - (n in self.monotone_decreasing) for n in self.numbers
+            (n in self.monotone_increasing) - (n in self.monotone_decreasing) for n in self.numeric
         ]
-        return (*signs, *(0 for _ in self.texts))
+        return (*signs, *(0 for _ in self.categorical))
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a fit leaves. params: those that the library was given. unsaved: why the model cannot
-    be saved; empty where it can.
+    """The result of a fit.
+
+    Attributes:
+        encoding: The encoding of features as columns.
+        model: The fitted model.
+        params: The parameters that the library was given.
+        unsaved: Why the model cannot be saved; empty if it can.
     """
 
     encoding: Encoding
@@ -112,11 +128,11 @@ class Fitted:
 
 
 class Training(Protocol):
-    """What a kind learns from; `candidates.Trainer` is one, and shares what kinds share."""
+    """The data and features that a kind fits on; `candidates.Trainer` implements it."""
 
     @property
     def plan(self) -> FitSpec:
-        """What may be read and must be respected."""
+        """The features and constraints."""
         ...
 
     @property
@@ -129,15 +145,19 @@ class Training(Protocol):
         ...
 
     def member(self, name: str, params: Params | None) -> Fitted:
-        """Return a candidate as one of several that rank together, fitted once."""
+        """Return a candidate fitted as a member of an ensemble; each is fitted once."""
         ...
 
 
 class Kind(ABC):
-    """A kind of model; `models.catalogue` has its candidates.
+    """A kind of model; `models.catalogue` lists the candidates of each kind.
 
-    models: what its fits leave, by the name under which they are kept. libraries: distributions
-    whose version a fit depends on; of a row the first that is installed.
+    Attributes:
+        name: The kind's name.
+        models: The classes of its fitted models, by the name under which they are saved.
+        libraries: The distributions whose versions a fit depends on. Of each tuple, the first one
+            that is installed counts.
+        defaults: The library's parameters, unless given.
     """
 
     name: str
@@ -147,18 +167,24 @@ class Kind(ABC):
 
     @abstractmethod
     def fit(self, training: Training, imbalance: Imbalance, params: Params | None) -> Fitted:
-        """Fit on a training's data; params go over `defaults`.
+        """Fit on a training's data.
 
-        Raises CannotFitError where this kind alone cannot learn from the data.
+        Args:
+            training: The data, features and constraints.
+            imbalance: How to treat rare positives.
+            params: Parameters that override `defaults`.
+
+        Raises:
+            CannotFitError: This kind cannot learn from the data; others may.
         """
 
     def identity(self) -> list[str]:
-        """Return what fits depend on beside data, params, libraries and whyrank's own source."""
+        """Return what fits depend on besides data, params, libraries and whyrank's own source."""
         return []
 
 
 class ClassifierKind(Kind):
-    """A kind that learns two classes from the matrix of all features, nulls (NaN) included."""
+    """A binary classifier of the matrix of all features, nulls (NaN) included."""
 
     def fit(self, training: Training, imbalance: Imbalance, params: Params | None) -> Fitted:
         """Fit on the matrix of all features."""
@@ -183,35 +209,45 @@ class ClassifierKind(Kind):
         monotone: Sequence[int] | None,
         seed: int,
     ) -> Model:
-        """Fit on a matrix, (n, k), and codes 0 and 1, (n,).
+        """Fit on a matrix of features.
 
-        weights: of the rows, (n,), none below 0. params: as `effective_params` returns them.
-        monotone: for each column 1 (can only raise), -1 (can only lower) or 0.
+        Args:
+            matrix: The features, (n, k).
+            codes: The classes, 0 or 1, (n,).
+            weights: Non-negative sample weights, (n,).
+            params: The parameters that `effective_params` returned.
+            imbalance: How to treat rare positives.
+            monotone: Each column's constraint: 1 (can only raise the score), -1 (can only lower
+                it) or 0.
+            seed: The random seed.
         """
 
     def effective_params(
         self, params: Params | None, *, rows: int, positives: int
     ) -> dict[str, Any]:
-        """Return what the library is given: params over `defaults`, eased where rows are few.
+        """Return the library's parameters: `defaults`, overridden by params, adapted to small data.
 
-        rows, positives: of the data as they are; synthetic ones are no evidence for smaller leaves.
+        Args:
+            params: Parameters that override `defaults`.
+            rows: Rows of the data before oversampling.
+            positives: Positives among them.
         """
         del rows, positives
         return {**self.defaults, **(params or {})}
 
 
-class Searched(ABC):
-    """What a kind of classifier is besides, where `--tune` searches for its params."""
+class Tunable(ABC):
+    """A kind whose parameters `--tune` searches."""
 
     @abstractmethod
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        """Return a trial's params: the few that matter, within ranges that make sense."""
+        """Return a trial's parameters: the few that matter, each within a sensible range."""
 
 
 def class_weights(
     codes: NDArray[np.intp], given: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
-    """Return weights of rows by which both classes weigh the same, over those that were given."""
+    """Return sample weights by which both classes weigh the same, multiplied by the given ones."""
     each = np.ones(len(codes)) if given is None else given
     totals = np.bincount(codes, weights=each, minlength=2)
     found: NDArray[np.float64] = each * (each.sum() / (2.0 * totals))[codes]

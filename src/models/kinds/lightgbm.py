@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import InstallError
 from ...types import Floats
 from ..encoding import Matrix
-from .base import Params, Searched
+from .base import Params, Tunable
 from .trees import TreeKind
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def load_lightgbm() -> Any:
     return found
 
 
-class Lightgbm(TreeKind, Searched):
+class Lightgbm(TreeKind, Tunable):
     """Gradient boosting by LightGBM, with monotone constraints."""
 
     name = "lightgbm"

@@ -16,7 +16,7 @@ from ..catalogue import Imbalance
 from ..encoding import Matrix
 from ..fitted import signed_log
 from ..oversampling import ScaledLogs, oversampled
-from .base import HUGE, ClassifierKind, Params, Searched, class_weights
+from .base import HUGE, ClassifierKind, Params, Tunable, class_weights
 
 if TYPE_CHECKING:
     import optuna
@@ -62,7 +62,7 @@ class LinearModel:
         return cls(slope, center, null, float(raw["base"]))
 
 
-class Logistic(ClassifierKind, Searched):
+class Logistic(ClassifierKind, Tunable):
     """Logistic regression (scikit-learn's L-BFGS) with a ridge, nulls told by indicators."""
 
     name = "logistic"

@@ -35,7 +35,7 @@ class ShapedScorecard(Kind):
             )
         seed = training.plan.about.seed
         try:
-            shaped = shape_card(spec, training.plan.numbers, data.rows(), Limits(), seed=seed)
+            shaped = shape_card(spec, training.plan.numeric, data.rows(), Limits(), seed=seed)
         except DataError as error:
             raise CannotFitError(self.name, str(error)) from error
         per_point = shaped.points.terms[0].effect.per_point

@@ -1,4 +1,4 @@
-"""XGBoost: its models and how they are fitted."""
+"""XGBoost: the fitted model, and how it is fitted and tuned."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ...types import Floats
 from ..encoding import Matrix
-from .base import Params, Searched
+from .base import Params, Tunable
 from .trees import TreeKind
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class XgboostModel:
-    """An XGBoost booster; contributions are its own exact TreeSHAP (Lundberg et al. 2020)."""
+    """An XGBoost booster. Contributions are its exact TreeSHAP values (Lundberg et al. 2020)."""
 
     booster: Any
 
@@ -51,7 +51,7 @@ class XgboostModel:
         return cls(Booster(model_file=folder / "booster.ubj"))
 
 
-class Xgboost(TreeKind, Searched):
+class Xgboost(TreeKind, Tunable):
     """Gradient boosting by XGBoost, with monotone constraints."""
 
     name = "xgboost"
@@ -81,7 +81,7 @@ class Xgboost(TreeKind, Searched):
     def effective_params(
         self, params: Params | None, *, rows: int, positives: int
     ) -> dict[str, Any]:
-        """Return params over `defaults`, with leaves of an eighth of the positives at most.
+        """Return the parameters, with `min_child_weight` at most an eighth of the positives.
 
         >>> Xgboost().effective_params({}, rows=2000, positives=8)["min_child_weight"]
         1.0
@@ -91,7 +91,7 @@ class Xgboost(TreeKind, Searched):
         return found
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        """Return a trial's params."""
+        """Return a trial's parameters."""
         return {
             "n_estimators": trial.suggest_int("n_estimators", 100, 400, step=50),
             "max_depth": trial.suggest_int("max_depth", 2, 5),
