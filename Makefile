@@ -77,15 +77,17 @@ $(SPARK): $(STAMP) requirements-spark.lock
 	$(PIP) install --quiet --no-deps -r requirements-spark.lock
 	@touch $@
 
-test-spark: $(SPARK)  ## a Spark cluster on this machine; needs Java 17 or 21
 # py4j leaves its sockets to the collector, and Spark's own Python warns of what it will drop.
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "spark and not slow" --durations=12 \
-		-W ignore::ResourceWarning -W ignore::DeprecationWarning \
-		-W ignore::pytest.PytestUnraisableExceptionWarning
+ON_SPARK := -W ignore::ResourceWarning -W ignore::DeprecationWarning \
+	-W ignore::pytest.PytestUnraisableExceptionWarning
 
-test-slow: $(STAMP)  ## the longer simulations and kills, before a release
+test-spark: $(SPARK)  ## a Spark cluster on this machine; needs Java 17 or 21
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "spark and not slow" --durations=12 $(ON_SPARK)
+
+test-slow: $(SPARK)  ## the longer simulations and kills, on Spark too, before a release
 	@echo "the longer simulations and kills: longer than make test takes"
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not spark"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and spark" $(ON_SPARK)
 	WHYRANK_TEST_EXAMPLES=5 $(BIN)/python -m pytest -n 2 --dist loadgroup \
 		-m "hypothesis and not slow and not training and not spark"
 

@@ -26,25 +26,30 @@ pytest.importorskip("pyspark", reason="Spark is an extra: pip install whyrank[sp
 DATES = (
     "2026-01-06", "2026-01-11", "2026-01-16", "2026-01-21", "2026-01-26", "2026-02-05",
 )  # fmt: skip
+BUILD = ("build", *(word for day in DATES for word in ("--as-of", day)))
+POINTS = ("score", "--scorer", "scorecard", "--top", str(USERS))
 
 
 def test_one_machine_is_a_cluster(tmp_path: Path) -> None:
-    """Points are DuckDB's; training and scoring by what was trained end well."""
-    (tmp_path / "spark-defaults.conf").write_text(DEFAULTS)
-    settings = {"SPARK_CONF_DIR": str(tmp_path), "TZ": "Asia/Kolkata"}
-    spec = str(spec_file(tmp_path))
-    here(tmp_path, "generate", "--spec", spec, "--users", str(USERS), "--days", str(DAYS),
-         "--out", "made.parquet")  # fmt: skip
-    thinned(tmp_path / "made.parquet", tmp_path / "log.parquet")
-    load = ("ingest", "log.parquet", "--users-file", "made_users.parquet")
-    build = ("build", *(word for day in DATES for word in ("--as-of", day)))
-    on_duck = ("--spec", spec, "--warehouse", "duckdb:///here.duckdb")
-    points = ("score", "--scorer", "scorecard", "--top", str(USERS), "--out", "points.csv")
-    for verb in (load, build, points):
-        here(tmp_path, *verb, *on_duck)
+    """A build's points are DuckDB's, and `doctor` has looked at the workers."""
+    settings, spec = prepare(tmp_path)
     words = ("--spec", spec, "--warehouse", "spark://local[2]?folder=shared")
-    here(tmp_path, *load, *words)
-    whyrank(tmp_path, *build, *words, env=settings)
+    whyrank(tmp_path, "build", "--as-of", DATES[-1], *words, env=settings)
+    whyrank(tmp_path, *POINTS, "--out", "there.csv", *words, env=settings)
+    there, here = (csv_rows(tmp_path / name) for name in ("there.csv", "points.csv"))
+    assert len(there) > USERS // 2
+    same = ("rank", "user_id", "score", "scorecard_reasons")
+    assert [[row[k] for k in same] for row in there] == [[row[k] for k in same] for row in here]
+    doctor = whyrank(tmp_path, "doctor", *words, env=settings)
+    assert "workers of local[2] run Python" in doctor
+
+
+@pytest.mark.slow
+def test_one_machine_trains_and_scores(tmp_path: Path) -> None:
+    """Points are DuckDB's; training and scoring by what was trained end well."""
+    settings, spec = prepare(tmp_path)
+    words = ("--spec", spec, "--warehouse", "spark://local[2]?folder=shared")
+    whyrank(tmp_path, *BUILD, *words, env=settings)
     train = ("train", "--candidates", "recency,xgboost", "--folds", "1")
     whyrank(tmp_path, *train, *words, env=settings)
     learned = ("score", "--scorer", "xgboost", "--top", "9", "--out", "learned.csv")
@@ -58,5 +63,18 @@ def test_one_machine_is_a_cluster(tmp_path: Path) -> None:
     assert all(row["model_reasons"] and row["probability"] for row in rows)
     runs = (tmp_path / "shared" / "saas" / "published").iterdir()
     assert sum(path.is_dir() for path in runs) == 1  # the training had no snapshot to make
-    doctor = whyrank(tmp_path, "doctor", *words, env=settings)
-    assert "workers of local[2] run Python" in doctor
+
+
+def prepare(folder: Path) -> tuple[dict[str, str], str]:
+    """Load a log into both warehouses; build and score DuckDB's; return settings and the spec."""
+    (folder / "spark-defaults.conf").write_text(DEFAULTS)
+    spec = str(spec_file(folder))
+    here(folder, "generate", "--spec", spec, "--users", str(USERS), "--days", str(DAYS),
+         "--out", "made.parquet")  # fmt: skip
+    thinned(folder / "made.parquet", folder / "log.parquet")
+    load = ("ingest", "log.parquet", "--users-file", "made_users.parquet")
+    on_duck = ("--spec", spec, "--warehouse", "duckdb:///here.duckdb")
+    for verb in (load, BUILD, (*POINTS, "--out", "points.csv")):
+        here(folder, *verb, *on_duck)
+    here(folder, *load, "--spec", spec, "--warehouse", "spark://local[2]?folder=shared")
+    return {"SPARK_CONF_DIR": str(folder), "TZ": "Asia/Kolkata"}, spec

@@ -89,23 +89,14 @@ class Storm:
 def test_a_worker_is_lost(
     cluster: Cluster, shared: SparkSession, learned: Learned, tmp_path: Path
 ) -> None:
+    """In a build, and in a scoring of what it built."""
     storm = Storm(cluster, shared)
-    there = open_warehouse(f"{cluster.master}?folder={tmp_path}/spark&sample={SAMPLE}")
-    on = ("--spec", str(learned.spec_file), "--warehouse", f"{there.name}&sample={SAMPLE}")
-    load = (str(learned.events), "--users-file", str(learned.users))
-    whyrank(tmp_path, "ingest", *load, *on)
+    there, on = load(cluster, learned, tmp_path)
     files = tmp_path / "spark"
     build = ("build", *on)
     if not storm.over(tmp_path, build, (files / "marts" / "saas_marts" / "sessions").exists):
         whyrank(tmp_path, *build)
     same_files(learned.there, there)
-    train = ("train", "--candidates", ",".join(CANDIDATES), "--folds", "1", *on)
-    kept = files / "saas" / "training"
-    # The floor is kept: the next one is being fitted.
-    storm.over(tmp_path, train, lambda: bool(list(kept.glob("*/test-*/recency"))))
-    whyrank(tmp_path, *train)  # takes over what was fitted
-    same_files(learned.there, there)
-    same_scorers(learned, there)
     # By the scorer that was trained undisturbed, here and there.
     chosen = ("score", "--scorer", "xgboost", "--top", "5", "--out", "top.csv", *on)
     chosen += ("--tracking", f"sqlite:///{learned.folder}/mlflow-there/mlflow.db")
@@ -120,6 +111,32 @@ def test_a_worker_is_lost(
     one, other = (scores(warehouse, day) for warehouse in (learned.there, there))
     assert len(one) > 1000
     assert one == other
+
+
+@pytest.mark.slow
+def test_a_worker_is_lost_in_a_training(
+    cluster: Cluster, shared: SparkSession, learned: Learned, tmp_path: Path
+) -> None:
+    storm = Storm(cluster, shared)
+    there, on = load(cluster, learned, tmp_path)
+    whyrank(tmp_path, "build", *on)
+    train = ("train", "--candidates", ",".join(CANDIDATES), "--folds", "1", *on)
+    kept = tmp_path / "spark" / "saas" / "training"
+    # The floor is kept: the next one is being fitted.
+    storm.over(tmp_path, train, lambda: bool(list(kept.glob("*/test-*/recency"))))
+    whyrank(tmp_path, *train)  # takes over what was fitted
+    same_files(learned.there, there)
+    same_scorers(learned, there)
+
+
+def load(
+    cluster: Cluster, learned: Learned, folder: Path
+) -> tuple[Warehouse, tuple[str, str, str, str]]:
+    """Load the log of the undisturbed training into another folder; return it and its options."""
+    there = open_warehouse(f"{cluster.master}?folder={folder}/spark&sample={SAMPLE}")
+    on = ("--spec", str(learned.spec_file), "--warehouse", f"{there.name}&sample={SAMPLE}")
+    whyrank(folder, "ingest", str(learned.events), "--users-file", str(learned.users), *on)
+    return there, on
 
 
 def same_files(calm: Warehouse, stormy: Warehouse) -> None:
