@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support import building, processes, store_template
+from tests.support import building, one_thread, processes, store_template
 from tests.support.examples import examples
 from whyrank.pipeline import build
 from whyrank.spec.load import load_spec
@@ -52,6 +54,26 @@ def _place(item: pytest.Item) -> int:
     if group is None:
         return len(_LONG) + 1
     return _LONG.index(group.args[0]) if group.args[0] in _LONG else len(_LONG)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the collector leave alone what was imported, which stays."""
+    del session
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """DuckDB has one thread in this process; those of the commands have theirs from `processes`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb, "connect", one_thread.connect)
+        yield
+
+
+@pytest.fixture
+def all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DuckDB has as many threads as there are cores, as it has for users."""
+    monkeypatch.setattr(duckdb, "connect", one_thread._connect)
 
 
 @pytest.fixture(scope="session", autouse=True)

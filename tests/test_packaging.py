@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from tests.support import processes
 from whyrank.extras import EXTRAS
 
 TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -139,26 +140,42 @@ def test_doctests_of_the_checkout_load_each_module_once(root: Path) -> None:
     assert doctests(Path(sys.executable), root)["wrong"] == []
 
 
+def test_the_excerpts_of_the_readme_are_printed(root: Path, tmp_path: Path) -> None:
+    """The demo, and one user explained; the demo's files are those that data/README.md names."""
+
+    def printed(*words: str) -> str:
+        done = processes.whyrank(words, tmp_path, os.environ)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    check_excerpts(root, tmp_path, printed("demo") + printed("explain", "u0000099"))
+
+
+@pytest.mark.slow
 @pytest.mark.xdist_group("wheel")
 def test_the_installed_wheel_prints_the_excerpts_of_the_readme(
     root: Path, installed: Path, tmp_path: Path
 ) -> None:
-    """The demo, and one user explained; the demo's files are those that data/README.md names."""
     printed = "".join(
         run(installed / "whyrank", *words, cwd=tmp_path)
         for words in (["demo"], ["explain", "u0000099"])
     )
+    check_excerpts(root, tmp_path, printed)
+
+
+def check_excerpts(root: Path, folder: Path, printed: str) -> None:
     shown = [line.rstrip() for line in printed.splitlines()]
     blocks = TEXT.findall((root / "README.md").read_text())
     assert len(blocks) == 2
     for line in "".join(blocks).splitlines():
         assert line.rstrip() in shown, line
     readme = (root / "data" / "README.md").read_text()
-    made = {path.name for path in (tmp_path / "data").iterdir()}
+    made = {path.name for path in (folder / "data").iterdir()}
     assert "top_users.csv" in made
     assert [name for name in made if f"`{name}" not in readme] == []
 
 
+@pytest.mark.slow
 def test_an_editable_install_needs_no_symlink(root: Path, tmp_path: Path) -> None:
     sources = copy_sources(root, tmp_path / "clone")
     installed = new_environment(tmp_path / "env", sources, "--editable")

@@ -63,7 +63,7 @@ def fit_spend_folds(
     before: _Before | None = None
     scorers: dict[str, SpendScorer] = {}
     for fold, fitted, own in zip(backtest.all_folds(), fits.by_fold, fits.own, strict=True):
-        log(f"fold {fold.cutoff}: fitting spend models")
+        log(f"fold {fold.cutoff}: spend models")
         test = read_labelled(spec, backtest, fold.cutoff)
         probabilities = tuple(fitted[name] for name in members)
         raw = _fit_fold(spec, backtest, fold, probabilities, bought.value)

@@ -303,7 +303,7 @@ def test_names_that_try_to_be_sql_are_text(home: Home) -> None:
     users = home.write("us'ers.csv", f"user_id,email,account_balance\n{EVIL},=1+1,5\n")
     for arguments in (
         ["ingest", events, "--users-file", users],
-        ["build", "--check"],
+        ["build"],
         ["score", "--top", "100", "--out", "o'ut.csv"],
         ["explain", EVIL],
         ["evaluate", "--as-of", "2026-03-02", "--horizon", "1d"],

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from tests.support import processes
 from tests.support.examples import examples
 from whyrank.errors import DataError, UsageError
 from whyrank.events.synthetic import write
@@ -530,9 +531,8 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, suffix: str, limit: i
         except DataError as error:
             print(error)
     """)
-    ran = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    )
+    ran = processes.python(program, tmp_path, os.environ)
+    assert ran.returncode == 0, ran.stderr
     assert ran.stdout.count("\n") == 1
     assert "File too large" in ran.stdout
     assert "nothing was kept" in ran.stdout

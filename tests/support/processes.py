@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import importlib
 import io
 import json
@@ -28,13 +29,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
+from tests.support import one_thread
 from tests.support.parses import kept_parse
 
 ROOT = Path(__file__).resolve().parents[2]
 # What commands import late; a module that is missing here only makes a run slower.
 PRELOADED = (
     "dbt.cli.main", "dbt.adapters.duckdb", "dbt.adapters.postgres", "dbt.task.run", "dbt.task.test",
-    "mlflow", "mlflow.pyfunc", "mlflow.sklearn", "mlflow.tracking", "shap", "xgboost", "lightgbm",
+    "mlflow", "mlflow.pyfunc", "mlflow.sklearn", "mlflow.tracking", "xgboost", "lightgbm",
     "sklearn.ensemble", "sklearn.linear_model", "scipy.optimize", "scipy.stats", "pandas",
     "pyarrow.parquet", "matplotlib.pyplot", "rich.progress", "whyrank.cli", "whyrank.tracking",
     "whyrank.pipeline.build", "whyrank.pipeline.calibrate", "whyrank.pipeline.compare",
@@ -163,6 +167,8 @@ def serve(path: str) -> None:
         with suppress(ImportError):
             importlib.import_module(name)
     assert threading.active_count() == 1, threading.enumerate()  # or a fork could hang
+    duckdb.connect = one_thread.connect
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them here
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)

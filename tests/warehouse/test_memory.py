@@ -18,6 +18,7 @@ from whyrank.warehouse.publish import read_published
 pytestmark = [pytest.mark.engines, pytest.mark.usefixtures("dbt")]
 
 
+@pytest.mark.usefixtures("all_cores")
 def test_a_build_with_little_memory_spills_to_disk_and_gives_the_same(
     saas: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
