@@ -9,10 +9,9 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.support.attribute_rows import Row, files, last_said, stored, write
+from tests.support.attribute_rows import SAID, Row, files, last_said, stored, write
 from tests.support.examples import examples
 from tests.support.tiny_log import tiny_spec
-from tests.warehouse.test_attributes import SAID
 from whyrank.warehouse.open import open_warehouse
 
 from .conftest import Server

@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.e2e.test_two_demos import check_two_demos
 from tests.support.homes import GOOD, HEADER, Home, start
+from tests.support.two_demos import check_two_demos
 from whyrank.pipeline.build import build
 from whyrank.pipeline.doctor import doctor
 from whyrank.pipeline.ingest import ingest

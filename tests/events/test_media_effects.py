@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.events.test_media_truth import (
+from tests.support.media_effects import (
     NEVER,
     WAVES,
     adoption_effects,

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from tests.scoring.test_scorecard import ROWS, scorecards, table
 from tests.support.examples import examples
+from tests.support.scorecards import ROWS, scorecards, table
 from tests.support.tables import ABOUT, data, plan
 from whyrank.models.candidates import Trainer
 from whyrank.models.kinds.base import CannotFitError, TrainingData

@@ -11,6 +11,7 @@ import duckdb
 import pandas as pd
 import pytest
 
+from tests.support.findings import found
 from whyrank.pipeline.build import build
 from whyrank.pipeline.doctor import doctor
 from whyrank.pipeline.ingest import ingest
@@ -27,10 +28,6 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep away from the runs of whoever runs the tests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-def found(status: str, spec: str, url: str) -> list[str]:
-    return [finding.text for finding in doctor(spec, url) if finding.status == status]
 
 
 def write_log(path: Path, last: date, *, days: int, thin: int) -> None:

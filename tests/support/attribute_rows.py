@@ -9,6 +9,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 Row = tuple[str, str, str]  # user_id, valid_from, plan
+SAID = "select user_id, valid_from, attributes from tiny_landing.users order by load_id, line"
 DAYS = ("2026-03-01 00:00:00", "2026-03-02 00:00:00")
 
 

@@ -9,7 +9,7 @@ import duckdb
 import pandas as pd
 from hypothesis import HealthCheck, given, settings
 
-from tests.support.attribute_rows import Row, files, last_said, stored, write
+from tests.support.attribute_rows import SAID, Row, files, last_said, stored, write
 from tests.support.examples import examples
 from tests.support.tiny_log import Event, frame, tiny_spec
 from whyrank.warehouse.frames import features_of
@@ -17,7 +17,6 @@ from whyrank.warehouse.landing.load import load
 
 SPEC = tiny_spec()
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-SAID = "select user_id, valid_from, attributes from tiny_landing.users order by load_id, line"
 
 
 @settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])

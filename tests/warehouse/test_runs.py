@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.test_doctor import found
+from tests.support.findings import found
 from whyrank.errors import DataError, WarehouseError
 from whyrank.events.synthetic.saas import generate_saas
 from whyrank.pipeline.build import build
