@@ -20,6 +20,7 @@ from whyrank.pipeline.ingest import ingest
 from whyrank.spec.load import load_spec
 from whyrank.warehouse.open import open_warehouse
 
+pytestmark = pytest.mark.commands
 RANK = """
 import pandas as pd, whyrank
 events = pd.DataFrame({

@@ -23,6 +23,7 @@ from packaging.requirements import Requirement
 from tests.support import processes
 from whyrank.extras import EXTRAS
 
+pytestmark = pytest.mark.commands
 TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEAVY = ["dbt", "duckdb", "mlflow", "numpy", "pandas", "rich", "shap", "streamlit", "xgboost"]
 

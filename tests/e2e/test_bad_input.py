@@ -18,7 +18,10 @@ ROW = "x,2026-03-01T10:00:00Z,page_view,1\n"
 # Root passes every permission check unless it gives these capabilities up.
 NO_OVERRIDE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 Can = Callable[[Sequence[str]], None]
-pytestmark = pytest.mark.xdist_group("bad-input")  # its warehouse is built once
+pytestmark = [
+    pytest.mark.commands,
+    pytest.mark.xdist_group("bad-input"),  # its warehouse is built once
+]
 
 UNREADABLE: list[tuple[str, str | bytes, str]] = [
     ("missing.csv", "user_id,event_name\nx,page_view\n", "there is no column 'event_time'"),

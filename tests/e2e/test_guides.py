@@ -8,6 +8,8 @@ import pytest
 
 from .guides import Reader
 
+pytestmark = pytest.mark.commands
+
 
 @pytest.mark.parametrize(
     ("guide", "kinds"),

@@ -11,6 +11,10 @@ import pytest
 
 from tests.support.homes import Home
 
+pytestmark = [
+    pytest.mark.commands,
+    pytest.mark.xdist_group("bad-input"),  # which has built the same warehouse
+]
 BAR = re.compile(r"\r|[▏▎▍▌▋▊▉█▕]|\d%")
 # A process that looks interactive, and in which a bar that would be drawn after two seconds is
 # drawn at once. (Lint holds that all connections are opened by this function.)
@@ -51,7 +55,6 @@ COMMANDS = (
 )
 
 
-@pytest.mark.xdist_group("bad-input")  # which has built the same warehouse
 def test_no_progress_bar_is_on_standard_output(home: Home) -> None:
     """Of the commands that need no training."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("WHYRANK_")}

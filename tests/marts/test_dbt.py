@@ -24,7 +24,7 @@ from whyrank.warehouse.dbt_project.run import run_dbt
 from whyrank.warehouse.open import open_warehouse
 from whyrank.warehouse.publish import read_published
 
-pytestmark = pytest.mark.usefixtures("dbt")
+pytestmark = [pytest.mark.commands, pytest.mark.usefixtures("dbt")]
 EXPERIMENTS = """
 [experiments]
 pre_period = "14d"

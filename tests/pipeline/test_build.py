@@ -30,7 +30,11 @@ from whyrank.warehouse.frames import features_of
 from whyrank.warehouse.open import open_warehouse
 from whyrank.warehouse.publish import read_published
 
-pytestmark = [pytest.mark.usefixtures("dbt"), pytest.mark.xdist_group("build")]
+pytestmark = [
+    pytest.mark.commands,
+    pytest.mark.usefixtures("dbt"),
+    pytest.mark.xdist_group("build"),
+]
 DATES = [date(2026, 2, 1), date(2026, 4, 1)]
 
 

@@ -14,7 +14,7 @@ from whyrank.spec.load import parse_spec
 from whyrank.warehouse.frames import features_of
 from whyrank.warehouse.open import open_warehouse
 
-pytestmark = pytest.mark.usefixtures("dbt")
+pytestmark = [pytest.mark.commands, pytest.mark.usefixtures("dbt")]
 EVENTS = [
     "{{ env_var('HOME') }}",
     "{% raw %}",

@@ -26,6 +26,7 @@ from .faults import FAULTS, Fault, Target
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MARKERS: Final[Mapping[Target, str]] = {
+    # make test and make test-commands
     "test": "not slow and not training and not engines and not spark",
     "test-training": "training and not slow",
     "test and test-training": "not slow and not engines and not spark",

@@ -18,7 +18,7 @@ from whyrank.warehouse.base import Warehouse
 from whyrank.warehouse.open import open_warehouse
 from whyrank.warehouse.runs import now
 
-pytestmark = pytest.mark.usefixtures("dbt")
+pytestmark = [pytest.mark.commands, pytest.mark.usefixtures("dbt")]
 HEADER = "user_id,event_time,event_name\n"
 
 
