@@ -13,8 +13,9 @@ from ..types import Floats
 from .catalogue import CANDIDATES, MEMBERS, RANK_AVERAGE
 from .encoding import Encoding, Matrix, fit_encoding
 from .kinds import KINDS
-from .kinds.base import FitSpec, Fitted, Params, TrainingData
+from .kinds.base import CannotFitError, FitSpec, Fitted, Params, TrainingData
 from .learned import LearnedScorer, reference_of
+from .oversampling import SMOTE_RATIO
 
 
 class Trainer:
@@ -68,7 +69,20 @@ class Trainer:
         if name in self.plan.custom:
             return self.plan.custom[name].fit(self, "none", params)
         candidate = CANDIDATES[name]
+        if candidate.imbalance == "smote":
+            self._check_scarce(name)
         return KINDS[candidate.kind].fit(self, candidate.imbalance, params)
+
+    def _check_scarce(self, name: str) -> None:
+        """Refuse a candidate whose oversampling would add nothing: it would be its plain twin."""
+        labels = self.data.labels
+        positives = int(labels.sum())
+        if positives >= int(SMOTE_RATIO * (len(labels) - positives)):
+            raise CannotFitError(
+                name,
+                f"SMOTE adds positives up to {SMOTE_RATIO:g} for each negative, and "
+                f"{positives / len(labels):.0%} of the rows are positive already",
+            )
 
     def _about(self, name: str, params: Params) -> ModelMetadata:
         about = self.plan.about

@@ -202,7 +202,7 @@ def _train(
         reference=SCORECARD,
         selectable=explains,
         baselines=BASELINES,
-        matched_pairs=matched_pairs_of(chosen),
+        matched_pairs=matched_pairs_of([name for name in chosen if name in fits.scorers]),
         tuned_on=[str(fold.cutoff) for fold in backtest.all_folds()[:-1]] if params else (),
         capacity=spec.training.capacity,
         costs=costs_of(spec),
