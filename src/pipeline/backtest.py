@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pyarrow.compute as pc
@@ -81,6 +82,7 @@ def plan_backtest(
         log(f"building {len(dates)} snapshots")
         kept = [day for day in published.as_of_dates if day not in dates]
         published = build(spec, warehouse, as_of=[*kept, *dates]).published
+    found = _populated(found, published, log)
     found = _teaching(found, published, days, log)
     _check_positives(found[-1], published, days)  # before anything is fitted
     calibration_fold, backtest_folds = (
@@ -90,6 +92,33 @@ def plan_backtest(
         log(f"the log reaches back far enough for {len(backtest_folds)} of {wanted} folds")
     plan = _plan(spec, last, days, backtest_folds[-1], seed)
     return Backtest(backtest_folds, calibration_fold, days, published, plan)
+
+
+def _populated(folds: Sequence[Fold], published: Published, log: Log) -> tuple[Fold, ...]:
+    """Leave out the training snapshots in which nobody was in the population, and log them.
+
+    Such are those between two campaigns or imports. Earlier folds that are left without one go.
+
+    Raises:
+        DataError: The last fold has no training snapshot left.
+    """
+    days = sorted({day for fold in folds for day in fold.train})
+    empty = {day for day in days if not len(Snapshot.read(published.snapshot(day), ()))}
+    if not empty:
+        return tuple(folds)
+    left = [(fold, tuple(day for day in fold.train if day not in empty)) for fold in folds]
+    last, taught = left[-1]
+    if not taught:
+        raise DataError(
+            f"nobody was in the population as of {', '.join(map(str, last.train))}, the training "
+            f"snapshots of the fold as of {last.cutoff}: choose a later --as-of, a shorter "
+            "--horizon, or more training.snapshots"
+        )
+    log(
+        "left out training snapshots in which nobody was in the population: "
+        + ", ".join(str(day) for day in days if day in empty)
+    )
+    return tuple(replace(fold, train=train) for fold, train in left if train)
 
 
 def _check_positives(fold: Fold, published: Published, days: int) -> None:
