@@ -29,13 +29,15 @@ class Labelled:
         as_of: The date of the snapshot.
         table: The features of the n users.
         labels: Whether a user reached the target, (n,).
-        spend: The summed value of a user's outcomes, (n,).
+        spend: The summed value of a user's outcomes, (n,); 0 if refunds exceed purchases.
+        refunded: Users whose refunds exceed their purchases.
     """
 
     as_of: date
     table: Snapshot
     labels: NDArray[np.bool_]
     spend: Floats
+    refunded: int = 0
 
     def take(self, inside: NDArray[np.bool_]) -> Labelled:
         """Return the users for whom `inside`, (n,), is true."""
@@ -80,7 +82,8 @@ def read_labelled(spec: Spec, backtest: Backtest, as_of: date) -> Labelled:
     )
     table = Snapshot.read(backtest.published.snapshot(as_of), tuple(dict.fromkeys(names)))
     labels = converted_within(backtest.published, table, as_of, backtest.horizon_days)
-    return Labelled(as_of, table, labels, _spend(backtest, table, as_of))
+    spend = _spend(backtest, table, as_of)
+    return Labelled(as_of, table, labels, np.maximum(spend, 0.0), int((spend < 0).sum()))
 
 
 def stack(parts: Sequence[Labelled]) -> TrainingData:
@@ -127,12 +130,14 @@ def split_users(
 
 def user_codes(columns: Sequence[pa.ChunkedArray]) -> list[NDArray[np.int64]]:
     """Return each column's user ids as integer codes that are shared by all columns."""
-    together = pa.chunked_array([chunk for column in columns for chunk in column.chunks])
+    chunks = [chunk for column in columns for chunk in column.chunks]
+    together = pa.chunked_array(chunks, columns[0].type)  # nobody at all is no chunk
     codes = pc.dictionary_encode(together.combine_chunks()).indices.to_numpy().astype(np.int64)
     return np.split(codes, np.cumsum([len(column) for column in columns])[:-1])
 
 
 def _spend(backtest: Backtest, table: Snapshot, as_of: date) -> Floats:
+    """Return each user's net spend, (n,), which refunds may make negative."""
     outcomes = outcomes_within(backtest.published, as_of, backtest.horizon_days)
     summed = outcomes.group_by("user_id").aggregate([("value", "sum")])
     place = pc.index_in(table.user_ids, value_set=summed.column("user_id").combine_chunks())

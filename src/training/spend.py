@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..evaluation.folds import Fold
 from ..evaluation.spend import SpendReport, spend_report
 from ..models.candidates import Trainer
 from ..models.catalogue import MEMBERS
@@ -64,9 +63,16 @@ def fit_spend_folds(
     scorers: dict[str, SpendScorer] = {}
     for fold, fitted, own in zip(backtest.all_folds(), fits.by_fold, fits.own, strict=True):
         log(f"fold {fold.cutoff}: spend models")
-        test = read_labelled(spec, backtest, fold.cutoff)
+        parts = [read_labelled(spec, backtest, day) for day in (*fold.train, fold.cutoff)]
+        for part in parts:
+            if part.refunded:
+                log(
+                    f"as of {part.as_of}: the refunds of {part.refunded:,} users exceed their "
+                    "purchases within the horizon; their spend counts as 0"
+                )
+        *past, test = parts
         probabilities = tuple(fitted[name] for name in members)
-        raw = _fit_fold(spec, backtest, fold, probabilities, bought.value)
+        raw = _fit_fold(backtest, past, probabilities, bought.value)
         scorers = _recalibrated(raw, before)
         if fold in backtest.folds and (test.spend > 0).any():
             reports[fold.cutoff.isoformat()] = {
@@ -116,9 +122,11 @@ def _recalibrated(raw: Mapping[str, SpendScorer], before: _Before | None) -> dic
 
 
 def _fit_fold(
-    spec: Spec, backtest: Backtest, fold: Fold, probabilities: tuple[LearnedScorer, ...], value: str
+    backtest: Backtest,
+    parts: Sequence[Labelled],
+    probabilities: tuple[LearnedScorer, ...],
+    value: str,
 ) -> dict[str, SpendScorer]:
-    parts = [read_labelled(spec, backtest, day) for day in fold.train]
     data = stack(parts)
     spend = np.concatenate([part.spend for part in parts])
     trainer = Trainer(backtest.plan, data)
