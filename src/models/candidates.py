@@ -74,7 +74,7 @@ class Trainer:
         return KINDS[candidate.kind].fit(self, candidate.imbalance, params)
 
     def _check_scarce(self, name: str) -> None:
-        """Refuse a candidate whose oversampling would add nothing: it would be its plain twin."""
+        """Refuse a candidate whose oversampling would add nothing: it would equal the plain one."""
         labels = self.data.labels
         positives = int(labels.sum())
         if positives >= int(SMOTE_RATIO * (len(labels) - positives)):
