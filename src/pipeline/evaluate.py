@@ -120,6 +120,6 @@ def evaluate(
         n_boot=n_boot, level=level, rng=np.random.default_rng(seed),
     )  # fmt: skip
     return Evaluation(
-        chosen, days, spec.target.description, spec.population.description, comparison,
+        chosen, days, spec.target.description, spec.population.in_words, comparison,
         published.info.sample,
     )  # fmt: skip

@@ -139,11 +139,24 @@ class TargetSpec(Part):
     description: Text
 
 
+EVERYONE = "every user with an event before as_of"
+
+
 class PopulationSpec(Part):
     """Who is ranked: an SQL condition over features."""
 
     where: Text = "true"
-    description: Text = "every user with an event before as_of"
+    description: Text = EVERYONE
+
+    @property
+    def in_words(self) -> str:
+        """The description; without one, the condition itself.
+
+        >>> PopulationSpec(where="orders > 0").in_words
+        'users where orders > 0'
+        """
+        undescribed = self.description == EVERYONE and self.where != "true"
+        return f"users where {self.where}" if undescribed else self.description
 
 
 class FeatureSpec(Part):

@@ -80,7 +80,7 @@ def _log(spec: Spec, warehouse: Warehouse, made: Ranking, store: Store, *, every
                 "model_version": version or "none: the spec's points",
                 "beside": made.explainer or "none",
                 "top": len(made.users),
-                "population": "all" if everyone else spec.population.description,
+                "population": "all" if everyone else spec.population.in_words,
                 "build": made.run_id,
                 "spec_version": spec_version(spec),
                 "out": str(made.top_users),

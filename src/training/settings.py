@@ -50,10 +50,11 @@ class Settings:
 
     def params(self, spec: Spec, backtest: Backtest) -> dict[str, Any]:
         """Return the parameters to log: settings, population and the libraries' versions."""
+        words, where = spec.population.in_words, spec.population.where
         return {
             "candidates": ", ".join(self.candidates),
             "tune": self.tune,
             "folds": len(backtest.folds),
-            "population": f"{spec.population.description}: {spec.population.where}",
+            "population": words if where in words else f"{words}: {where}",
             **{f"version/{name}": version for name, version in versions().items()},
         }

@@ -186,3 +186,13 @@ def test_training_keys_of_earlier_versions_are_read() -> None:
 def test_specs_are_frozen(saas: Spec) -> None:
     with pytest.raises(ValidationError):
         saas.version = "2"  # type: ignore[misc]
+
+
+def test_a_population_without_a_description_is_described_by_its_condition() -> None:
+    described = spec_text("olist")
+    line = 'description = "customers with at least one order"\n'
+    assert line in described
+    assert parse_spec(described).population.in_words == "customers with at least one order"
+    assert parse_spec(described.replace(line, "")).population.in_words == "users where orders > 0"
+    everyone = described.replace(line, "").replace('where = "orders > 0"\n', "")
+    assert parse_spec(everyone).population.in_words == "every user with an event before as_of"

@@ -196,7 +196,7 @@ def _values(spec: Spec, columns: Compiled, as_of_dates: Sequence[date]) -> dict[
             for attribute in columns.attributes
         ],
         "population": columns.population,
-        "population_description": spec.population.description,
+        "population_description": spec.population.in_words,
         **mart_values(columns.marts),
     }
 
