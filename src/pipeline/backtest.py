@@ -20,7 +20,7 @@ from ..spec.durations import parse_days
 from ..spec.expressions import quote_name, quote_text
 from ..spec.model import Spec
 from ..spec.versions import features_version, spec_version
-from ..training.checks import horizon_days
+from ..training.checks import MIN_POSITIVES, horizon_days
 from ..training.datasets import Backtest
 from ..types import Log
 from ..warehouse.base import Warehouse
@@ -28,8 +28,6 @@ from ..warehouse.builds import is_built
 from ..warehouse.dialects import translate
 from ..warehouse.publish import read_published
 from .build import build
-
-MIN_POSITIVES = 10
 
 
 def plan_backtest(

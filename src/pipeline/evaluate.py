@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..reports.comparison_text import evaluation_table
 from ..reports.frames import Result
 from ..scoring.scorecard import Scorecard
 from ..spec.model import Spec
-from ..training.checks import LEVEL, N_BOOT, check_intervals, horizon_days
+from ..training.checks import LEVEL, MIN_POSITIVES, N_BOOT, check_intervals, horizon_days
 from ..types import Log
 from ..warehouse.base import Warehouse
 from ..warehouse.builds import read_built
@@ -58,9 +59,15 @@ class Evaluation(Result):
 
     @property
     def metrics(self) -> dict[str, Estimate]:
-        """ROC AUC, average precision, and lift and precision at KS, each with its interval."""
+        """ROC AUC, average precision, and lift and precision at KS, each with its interval.
+
+        With fewer than MIN_POSITIVES users of a class the ends of intervals are NaN: a bootstrap
+        of so few says too little, and nothing at all of a share of which it drew nobody.
+        """
         estimates = self.comparison.last_fold[self.comparison.reference]
         names = ("roc_auc", "average_precision", *metrics_at(KS))
+        if min(self.positives, self.users - self.positives) < MIN_POSITIVES:
+            return {name: Estimate(estimates[name].value, nan, nan) for name in names}
         return {name: estimates[name] for name in names}
 
     def report(self) -> str:

@@ -47,12 +47,22 @@ def comparison_table(comparison: Comparison) -> Iterator[str]:
 
 
 def evaluation_table(comparison: Comparison, metrics: Mapping[str, Estimate]) -> Iterator[str]:
-    """Yield how many users the reference was measured on, and its metrics with their intervals."""
+    """Yield how many users the reference was measured on, and its metrics with their intervals.
+
+    Metrics whose intervals are NaN have none, as users of a class are too few.
+    """
     last = comparison.fold_names[-1]
     n, positives = comparison.sizes[last]
+    counted = f"{n:,} users, {positives:,} positive ({positives / n:.2%})"
+    if any(math.isnan(one.low) for one in metrics.values()):
+        few = "positives" if 2 * positives < n else "others"
+        yield f"{counted}: too few {few} for intervals"
+        for name, one in metrics.items():
+            yield f"  {name:<22} {one.value:>7.3f}"
+        return
     yield (
-        f"{n:,} users, {positives:,} positive ({positives / n:.2%}); {100 * comparison.level:g}% "
-        f"intervals, bootstrap over users, {comparison.n_boot:,} times"
+        f"{counted}; {100 * comparison.level:g}% intervals, bootstrap over users, "
+        f"{comparison.n_boot:,} times"
     )
     for name, one in metrics.items():
         yield f"  {name:<22} {one.value:>7.3f}  [{one.low:.3f}, {one.high:.3f}]"

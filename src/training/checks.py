@@ -15,6 +15,7 @@ from ..spec.references import suggest
 Asked = Sequence[str | Mapping[str, Any]]  # names of candidates, and estimators by name
 MOST_TERMS = 15  # of a shaped scorecard, unless told
 
+MIN_POSITIVES = 10  # and as many of the other class, to evaluate a ranking on
 N_BOOT = 1000
 LEVEL = 0.95
 

@@ -102,3 +102,21 @@ def test_a_target_of_several_events_is_reached_with_the_last_of_them(tmp_path: P
         "both within",
         "one before",
     }
+
+
+@pytest.mark.parametrize(("positives", "said"), [(9, True), (10, False)])
+def test_intervals_of_too_few_positives_are_not_given(
+    tmp_path: Path, positives: int, said: bool
+) -> None:
+    """Of nine a bootstrap may draw nobody in the best twentieth, and call that [0, 0]."""
+    buys = [(f"u{n}", MIDNIGHT + timedelta(hours=n), "buy") for n in range(positives)]
+    others = [(f"o{n}", MIDNIGHT - timedelta(days=2), "view") for n in range(30)]
+    published(tmp_path, [*buys, *others], "tiny")
+    store = open_warehouse(f"duckdb:///{tmp_path}/w.duckdb")
+    found = evaluate(tiny_spec(), store, as_of=AS_OF, horizon=f"{DAYS}d", n_boot=50)
+    assert found.positives == positives
+    assert f"{positives} positive" in found.report()
+    assert (": too few positives for intervals" in found.report()) == said
+    frame = found.to_frame()
+    assert frame["low"].isna().all() == frame["high"].isna().all() == said
+    assert frame["value"].notna().all()
