@@ -39,6 +39,7 @@ settings.load_profile("whyrank")
 _LONG = (
     "train", "fitted", "world", "learned", "kills-of-stores", "bad-input", "build", "wheel",
     "olist", "shop", "media", "media-marts",
+    "spark-learned", "spark-days", "spark-processes", "spark-parity", "spark-build",
 )  # fmt: skip
 
 
