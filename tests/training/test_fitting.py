@@ -38,7 +38,7 @@ from whyrank.training.spend import SpendFits, fit_spend_folds
 from whyrank.warehouse.open import open_warehouse
 
 pytestmark = [pytest.mark.training, pytest.mark.xdist_group("shop")]
-CANDIDATES = ["recency", "bg_nbd", "logistic", "logistic_smote", "xgboost", "lightgbm"]
+CANDIDATES = ["recency", "bg_nbd", "logistic", "logistic_weights", "xgboost", "lightgbm"]
 PARAMS = {"xgboost": {"n_estimators": 30}, "lightgbm": {"n_estimators": 30}}
 
 
@@ -107,7 +107,7 @@ def test_bg_nbd_is_the_fit_of_the_histories_in_the_log(
 
 def test_constant_and_null_features_get_no_weight(backtest: Backtest, fits: Fits) -> None:
     table = fits.parts[-1].table
-    for name in ("logistic", "logistic_smote", "xgboost", "lightgbm"):
+    for name in ("logistic", "logistic_weights", "xgboost", "lightgbm"):
         found = fits.scorers[name].contributions(table)
         values = dict(zip(found.names, np.asarray(found.values).T, strict=True))
         assert {"one", "nothing", "since_last"} <= set(values)
@@ -120,7 +120,7 @@ def test_chances_are_those_of_the_test_before_carried_over(backtest: Backtest, f
     """By hand: the fold before, its outcomes, and both fits' raw scores of the new test's users."""
     before, now = fits.by_fold[-2], fits.scores[-1]
     table = fits.parts[-1].table
-    for name in ("recency", "logistic", "logistic_smote", "xgboost"):
+    for name in ("recency", "logistic", "logistic_weights", "xgboost"):
         own = fit_calibrator(fits.scores[-2].raw_scores[name], fits.scores[-2].labels)
         raw_score, past = now.raw_scores[name], before[name].raw_score(table)
         as_before = (raw_score - raw_score.mean()) / raw_score.std() * past.std() + past.mean()
