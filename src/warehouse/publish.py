@@ -198,9 +198,21 @@ def _root(warehouse: Warehouse, spec_name: str) -> Path:
 def _forget_old(root: Path, current: str) -> None:
     """Remove all but the last few builds; a reader has long opened what it needs of older ones."""
     builds = sorted(
-        entry
-        for entry in root.iterdir()
-        if entry.is_dir() and entry.name != current and not entry.name.startswith(".")
+        (
+            entry
+            for entry in root.iterdir()
+            if entry.is_dir() and entry.name != current and not entry.name.startswith(".")
+        ),
+        key=_age,
     )
     for old in builds[: -(KEPT_BUILDS - 1)]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _age(build: Path) -> tuple[str, int]:
+    """Return what orders builds: their second, and when they were written; the rest is random."""
+    try:
+        written = build.stat().st_mtime_ns
+    except FileNotFoundError:  # another reader has removed it
+        written = 0
+    return build.name.partition("-")[0], written
