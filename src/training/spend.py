@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -60,12 +61,14 @@ def fit_spend_folds(
         return None
     reports: dict[str, dict[str, SpendReport]] = {}
     before: _Before | None = None
+    refunded: set[date] = set()
     scorers: dict[str, SpendScorer] = {}
     for fold, fitted, own in zip(backtest.all_folds(), fits.by_fold, fits.own, strict=True):
         log(f"fold {fold.cutoff}: spend models")
         parts = [read_labelled(spec, backtest, day) for day in (*fold.train, fold.cutoff)]
         for part in parts:
-            if part.refunded:
+            if part.refunded and part.as_of not in refunded:
+                refunded.add(part.as_of)  # a date may be in several folds
                 log(
                     f"as of {part.as_of}: the refunds of {part.refunded:,} users exceed their "
                     "purchases within the horizon; their spend counts as 0"
