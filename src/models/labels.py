@@ -21,11 +21,11 @@ def two_classes(labels: NDArray[Any], estimator: str) -> tuple[NDArray[Any], NDA
     """
     check_classification_targets(labels)
     classes, codes = np.unique(labels, return_inverse=True)
-    if len(classes) > 2:  # noqa: PLR2004
+    if len(classes) > 2:  # noqa: PLR2004 - a binary label has two
         raise ValueError(
             "Only binary classification is supported. The type of the target is multiclass."
         )
-    if len(classes) < 2:  # noqa: PLR2004
+    if len(classes) < 2:  # noqa: PLR2004 - a binary label has two
         raise ValueError(
             f"{estimator} needs both classes, and all labels are one class: {classes[0]!r}"
         )

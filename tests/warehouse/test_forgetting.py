@@ -31,7 +31,7 @@ def test_builds_of_one_second_are_removed_in_the_order_in_which_they_were_made(
 
         @classmethod
         def now(cls, tz: object = None) -> building.datetime:
-            return building.datetime(2026, 3, 9, 12, tzinfo=tz)  # type: ignore[arg-type]
+            return building.datetime(2026, 3, 9, 12, tzinfo=tz)  # type: ignore[arg-type]  # as datetime.now takes it
 
     monkeypatch.setattr(building, "datetime", Stopped)
     made = [
